@@ -1,0 +1,55 @@
+"""Identifiable representation learning from many tasks.
+
+Public names are loaded on first use, so that ``import identirep`` stays fast and a user of one stage does not pay for
+the dependencies of the other.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from identirep import datasets, metrics
+    from identirep.moments import TaskMoments
+    from identirep.mtlcm import MTLCM, Certificate
+    from identirep.mtrn import MTRN, PredictiveFeatures
+    from identirep.regressor import IdentifiableRegressor
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MTLCM",
+    "MTRN",
+    "Certificate",
+    "IdentifiableRegressor",
+    "PredictiveFeatures",
+    "TaskMoments",
+    "__version__",
+    "datasets",
+    "metrics",
+]
+
+_SUBMODULES = frozenset({"datasets", "metrics"})
+_MODULE_OF = {
+    "MTLCM": "identirep.mtlcm",
+    "Certificate": "identirep.mtlcm",
+    "MTRN": "identirep.mtrn",
+    "PredictiveFeatures": "identirep.mtrn",
+    "IdentifiableRegressor": "identirep.regressor",
+    "TaskMoments": "identirep.moments",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"identirep.{name}")
+    if name in _MODULE_OF:
+        value = getattr(import_module(_MODULE_OF[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'identirep' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,7 @@
+"""Data sets: synthetic ones with known truth, published ones, and your own tables."""
+
+from identirep.datasets.superconductivity import load_superconductivity
+from identirep.datasets.synthetic import make_linear_tasks, make_nonlinear_tasks
+from identirep.datasets.tables import load_table
+
+__all__ = ["load_superconductivity", "load_table", "make_linear_tasks", "make_nonlinear_tasks"]

@@ -1,0 +1,262 @@
+"""Your own tables: inputs and targets from a CSV, TSV, Parquet or Feather file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import Bunch
+
+from identirep.datasets.readers import ColumnarFile, DelimitedFile, NotNumericError, empty_message, open_table
+
+__all__ = ["load_table"]
+
+Array = NDArray[np.float64]
+Patterns = str | Sequence[str]
+
+# Names shown in a message; a table may have thousands of columns.
+_MAX_NAMED = 5
+
+
+def load_table(
+    path: str | os.PathLike[str],
+    targets: Patterns | None = None,
+    *,
+    tasks: str | None = None,
+    features: Patterns | None = None,
+    drop: Patterns | None = None,
+) -> Bunch:
+    """Load inputs and targets from a file: CSV, TSV (also compressed), Parquet or Feather.
+
+    Columns are chosen by exact name or by glob pattern (``*``, ``?``, ``[ab]``; case matters), several as a list or
+    separated by commas. An exact name comes first, so names that contain these characters work too.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. Its ending tells the format: ``.csv``, ``.tsv``, ``.csv.gz``, ``.parquet``, ``.feather``, ``.arrow``.
+    targets : str or sequence of str, optional
+        Target columns. Default: none, for data to predict on.
+    tasks : str, optional
+        Column with the task label of each row, of any type: the long layout, with one column of `targets`.
+        Default: the wide layout, where each column of `targets` is a task.
+    features : str or sequence of str, optional
+        Input columns, in this order. Default: all columns that are not targets, tasks or dropped.
+    drop : str or sequence of str, optional
+        Columns to leave out of the inputs. Default: none.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        With attributes
+
+        - ``X``, float64, shape (n_rows, n_features), all finite;
+        - ``Y``, float64, shape (n_rows, n_targets), NaN where the file has no value; or in the long layout ``y``, shape
+          (n_rows,). Neither without `targets`;
+        - ``tasks``, shape (n_rows,): labels, in the long layout. Labels of a CSV file that are all whole numbers are
+          ints;
+        - ``feature_names``, ``target_names``: lists of str.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file cannot be read or is empty, a name or pattern matches no column, a column is not numeric, or an
+        input is missing or infinite. The message names file, column and row, counted from 1 without the header.
+
+    Notes
+    -----
+    The file is read in batches of rows, and columns that are not asked for are not decoded, so memory follows the size
+    of the result and not that of the file. Booleans of Parquet and Feather files count as 0 and 1.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from identirep.datasets import load_table
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "alloys.csv"
+    ...     _ = path.write_text("name,Fe,Ni,hardness_1,hardness_2\\na,0.5,0.5,3.1,\\nb,0.9,0.1,2.7,2.5\\n")
+    ...     data = load_table(path, "hardness_*", drop="name")
+    >>> data.feature_names, data.target_names
+    (['Fe', 'Ni'], ['hardness_1', 'hardness_2'])
+    >>> data.Y
+    array([[3.1, nan],
+           [2.7, 2.5]])
+    """
+    path = Path(path)
+    table = open_table(path)
+    feature_names, target_names = _choose_columns(table.columns, targets, tasks, features, drop)
+    X, Y, labels = _read(table, feature_names, target_names, tasks)
+    _check_values(path, X, feature_names, Y, target_names)
+    data = Bunch(X=X, feature_names=feature_names, target_names=target_names)
+    if labels is not None:
+        data.tasks = _as_labels(path, str(tasks), *labels)
+    if target_names and tasks is not None:
+        data.y = Y[:, 0]
+    elif target_names:
+        data.Y = Y
+    return data
+
+
+def _choose_columns(
+    columns: Sequence[str],
+    targets: Patterns | None,
+    tasks: str | None,
+    features: Patterns | None,
+    drop: Patterns | None,
+) -> tuple[list[str], list[str]]:
+    """Resolve the arguments to names of features and of targets; collect all faults."""
+    faults: list[str] = []
+    target_names = _match("targets", targets, columns, faults)
+    dropped = _match("drop", drop, columns, faults)
+    if tasks is not None and tasks not in columns:
+        faults.append(_no_match("tasks", tasks, columns))
+    if tasks in target_names:
+        faults.append(f"tasks is a target too: got {tasks!r} for both, expected two columns. Choose one of them.")
+    if tasks is not None and targets is not None and len(target_names) > 1:
+        faults.append(
+            f"targets has several columns: got {_shorten(target_names)} with tasks={tasks!r}, expected the one target "
+            "column of the long layout. Name one, or leave tasks out."
+        )
+    reserved = {*target_names, *dropped, tasks}
+    if features is None:
+        chosen = list(columns)
+    else:
+        chosen = _match("features", features, columns, faults)
+        both = [name for name in _split(features, columns) if name in target_names]
+        if both:
+            faults.append(
+                f"features has targets: got {_shorten(both)} in both, expected disjoint columns. Take them out of one."
+            )
+    feature_names = [name for name in chosen if name not in reserved]
+    if not feature_names and not faults:
+        faults.append(
+            f"features is empty: got no column besides {_shorten([name for name in columns if name in reserved])}, "
+            "expected at least one. Choose fewer targets."
+        )
+    if faults:
+        raise ValueError("\n".join(faults))
+    return feature_names, target_names
+
+
+def _match(argument: str, patterns: Patterns | None, columns: Sequence[str], faults: list[str]) -> list[str]:
+    """List the columns that the patterns name, each once; collect patterns without any."""
+    found: dict[str, None] = {}
+    for pattern in [] if patterns is None else _split(patterns, columns):
+        if pattern in columns:
+            matches = [pattern]
+        else:
+            matches = [name for name in columns if fnmatchcase(name, pattern)]
+        if not matches:
+            faults.append(_no_match(argument, pattern, columns))
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def _split(patterns: Patterns, columns: Sequence[str]) -> list[str]:
+    """Split at commas, except in names that contain one."""
+    listed = [patterns] if isinstance(patterns, str) else list(patterns)
+    parts = [[text] if text in columns else [part.strip() for part in text.split(",")] for text in listed]
+    return [part for group in parts for part in group if part]
+
+
+def _no_match(argument: str, pattern: str, columns: Sequence[str]) -> str:
+    """Say that a name or pattern matches nothing, and what is close to it."""
+    close = get_close_matches(pattern.strip("*?"), columns, n=1, cutoff=0.5)
+    action = f"Did you mean {close[0]!r}?" if close else "Check the spelling."
+    return f"{argument} matches no column: got {pattern!r}, expected a name or pattern of {_shorten(columns)}. {action}"
+
+
+def _shorten(names: Sequence[str]) -> str:
+    """List names, leaving some out if there are many."""
+    shown = ", ".join(repr(name) for name in names[:_MAX_NAMED])
+    return shown if len(names) <= _MAX_NAMED else f"{shown}, ... ({len(names)} columns)"
+
+
+def _read(
+    table: DelimitedFile | ColumnarFile, feature_names: Sequence[str], target_names: Sequence[str], tasks: str | None
+) -> tuple[Array, Array, tuple[list[Hashable], NDArray[np.int64]] | None]:
+    """Read inputs, targets, and labels as distinct values with one index for each row."""
+    n_features = len(feature_names)
+    X, Y = np.empty((0, n_features)), np.empty((0, len(target_names)))
+    position: dict[Hashable, int] = {}
+    codes = np.empty(0, dtype=np.int64)
+    n_rows = 0
+    try:
+        for batch in table.batches([*feature_names, *target_names], tasks):
+            stop = n_rows + len(batch.numbers)
+            for buffer in (X, Y, codes):
+                _reserve(buffer, stop)
+            X[n_rows:stop] = batch.numbers[:, :n_features]
+            Y[n_rows:stop] = batch.numbers[:, n_features:]
+            if batch.labels is not None:
+                codes[n_rows:stop] = [position.setdefault(label, len(position)) for label in batch.labels]
+            n_rows = stop
+    except NotNumericError as error:
+        faults = [
+            f"{table.path.name}: column {cell.column!r} is not numeric: got {cell.value!r} first at row {cell.row}, "
+            f"expected numbers. Drop it with drop={cell.column!r} or encode it."
+            for cell in error.cells
+        ]
+        raise ValueError("\n".join(faults)) from None
+    if n_rows == 0:
+        raise ValueError(empty_message(table.path))
+    for buffer in (X, Y, codes):
+        buffer.resize((n_rows, *buffer.shape[1:]), refcheck=False)
+    return X, Y, None if tasks is None else (list(position), codes)
+
+
+def _reserve(buffer: NDArray[np.generic], n_rows: int) -> None:
+    """Make room for more rows, in place."""
+    if n_rows > len(buffer):
+        # Growing by an eighth wastes little, and the operating system moves large blocks without copying them.
+        buffer.resize((max(n_rows, len(buffer) + len(buffer) // 8), *buffer.shape[1:]), refcheck=False)
+
+
+def _check_values(path: Path, X: Array, feature_names: Sequence[str], Y: Array, target_names: Sequence[str]) -> None:
+    """Raise for each input that is missing or infinite and each target that is infinite."""
+    faults = []
+    for values, names, bad, kind in (
+        (X, feature_names, np.isnan, "missing"),
+        (X, feature_names, np.isinf, "infinite"),
+        (Y, target_names, np.isinf, "infinite"),
+    ):
+        for j, name in enumerate(names):
+            rows = np.flatnonzero(bad(values[:, j]))
+            if len(rows):
+                faults.append(
+                    f"{path.name}: column {name!r} has {kind} values: got {len(rows)}, first at row {rows[0] + 1}, "
+                    f"expected finite numbers. Impute them, drop those rows, or leave {name!r} out."
+                )
+    if faults:
+        hidden = len(faults) - _MAX_NAMED
+        raise ValueError("\n".join(faults[:_MAX_NAMED] + ([f"And {hidden} more columns."] if hidden > 0 else [])))
+
+
+def _as_labels(path: Path, column: str, distinct: list[Hashable], codes: NDArray[np.int64]) -> NDArray[np.generic]:
+    """Turn codes into labels; texts that are all whole numbers become ints."""
+    if None in distinct:
+        row = int(np.flatnonzero(codes == distinct.index(None))[0]) + 1
+        raise ValueError(
+            f"{path.name}: column {column!r} has missing task labels: got none first at row {row}, expected a label in "
+            "each row. Drop those rows."
+        )
+    if all(isinstance(label, str) for label in distinct):
+        try:
+            numbers = [int(str(label)) for label in distinct]
+        except ValueError:
+            numbers = []
+        # "01" and "1" are different labels.
+        if [str(number) for number in numbers] == distinct:
+            return np.array(numbers)[codes]
+    values = np.array(distinct)
+    if values.ndim != 1:
+        values = np.empty(len(distinct), dtype=object)
+        values[:] = distinct
+    return values[codes]

@@ -1,0 +1,416 @@
+"""How well two representations agree: strong MCC, canonical correlations, weak MCC, stability over fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import rankdata
+
+__all__ = [
+    "MCCResult",
+    "StabilityResult",
+    "canonical_correlations",
+    "match_latents",
+    "mcc",
+    "mcc_score",
+    "stability",
+    "weak_mcc_score",
+]
+
+Array = NDArray[np.float64]
+Correlation = Literal["pearson", "spearman"]
+Pair = tuple[ArrayLike, ArrayLike]
+
+
+@dataclass(frozen=True)
+class MCCResult:
+    """Outcome of matching two sets of latents one to one.
+
+    Parameters
+    ----------
+    score : float
+        Mean of `per_latent`: the mean correlation coefficient, in [0, 1] unless scored on held-out rows, where a
+        latent whose sign does not hold up counts negative.
+    per_latent : array, shape (n_matched,)
+        Correlation of each latent of the first set with its partner, sign removed.
+    assignment : array of int, shape (n_matched,)
+        Column of the second set matched to each latent of the first; -1 for a latent without partner, if the second
+        set has fewer (its `per_latent` is then 0).
+    signs : array, shape (n_matched,)
+        Sign (-1 or 1) by which the partner is multiplied to agree.
+    """
+
+    score: float
+    per_latent: Array
+    assignment: NDArray[np.int64]
+    signs: Array
+
+
+@dataclass(frozen=True)
+class StabilityResult:
+    """Agreement of several fits with each other.
+
+    Parameters
+    ----------
+    score : float
+        Mean strong MCC over all pairs of fits.
+    worst : float
+        Lowest correlation of any latent in any pair.
+    matrix : array, shape (n_fits, n_fits)
+        Strong MCC of each pair; ones on the diagonal.
+    per_latent : array, shape (n_fits, n_latents)
+        Correlation of each latent of each fit with its partners, averaged over the other fits.
+    """
+
+    score: float
+    worst: float
+    matrix: Array
+    per_latent: Array
+
+
+def match_latents(correlation: ArrayLike) -> MCCResult:
+    """Match rows to columns of a correlation matrix so that the sum of absolute values is largest.
+
+    Parameters
+    ----------
+    correlation : array-like, shape (n_first, n_second)
+        Correlation of each latent of the first set with each of the second; NaN counts as 0.
+
+    Returns
+    -------
+    MCCResult
+        One entry for each latent of the first set.
+
+    Examples
+    --------
+    >>> from identirep.metrics import match_latents
+    >>> match_latents([[0.1, -0.9], [0.8, 0.2]]).assignment
+    array([1, 0])
+    """
+    correlation = np.nan_to_num(np.asarray(correlation, dtype=np.float64))
+    rows, columns = linear_sum_assignment(-np.abs(correlation))
+    assignment = np.full(len(correlation), -1, dtype=np.int64)
+    assignment[rows] = columns
+    per_latent, signs = np.zeros(len(correlation)), np.ones(len(correlation))
+    matched = correlation[rows, columns]
+    per_latent[rows] = np.abs(matched)
+    signs[rows] = np.where(matched < 0, -1.0, 1.0)
+    score = float(per_latent.mean()) if len(per_latent) else 0.0
+    return MCCResult(score, per_latent, assignment, signs)
+
+
+def mcc(
+    Z1: ArrayLike, Z2: ArrayLike, *, correlation: Correlation = "pearson", held_out: Pair | None = None
+) -> MCCResult:
+    r"""Match two sets of latents one to one and return every part of the answer.
+
+    Strong MCC: :math:`\max_\pi \frac1D \sum_i |\mathrm{corr}(z^{(1)}_i, z^{(2)}_{\pi(i)})|`, with one assignment
+    :math:`\pi` over all rows.
+
+    Parameters
+    ----------
+    Z1, Z2 : array-like, shape (n_samples, n_latents)
+        Latents of the same samples. If the numbers of latents differ, the surplus of `Z1` has correlation 0.
+    correlation : {"pearson", "spearman"}, default "pearson"
+        Linear or rank correlation.
+    held_out : pair of array-like, optional
+        Other rows of both; then assignment and signs come from `Z1`, `Z2` and the correlations from these rows.
+
+    Returns
+    -------
+    MCCResult
+        Score, correlation of each latent of `Z1`, assignment and signs.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of rows differ or `correlation` is unknown.
+
+    Notes
+    -----
+    A constant latent has correlation 0 with everything. The assignment is the optimal one (linear sum assignment).
+
+    References
+    ----------
+    A. Hyvarinen, H. Morioka, "Unsupervised feature extraction by time-contrastive learning and nonlinear ICA",
+    NeurIPS 2016. arXiv:1605.06336.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identirep.metrics import mcc
+    >>> Z = np.random.default_rng(0).normal(size=(50, 3))
+    >>> result = mcc(Z, -2 * Z[:, [2, 0, 1]])
+    >>> round(result.score, 6), result.assignment, result.signs
+    (1.0, array([1, 2, 0]), array([-1., -1., -1.]))
+    """
+    result = match_latents(_cross_correlation(*_check_pair(Z1, Z2), correlation))
+    if held_out is None:
+        return result
+    test = np.nan_to_num(_cross_correlation(*_check_pair(*held_out, name="held_out"), correlation))
+    matched = result.assignment >= 0
+    per_latent = np.zeros(len(result.per_latent))
+    per_latent[matched] = (test[np.arange(len(test)), result.assignment] * result.signs)[matched]
+    return MCCResult(float(per_latent.mean()), per_latent, result.assignment, result.signs)
+
+
+def mcc_score(
+    Z1: ArrayLike, Z2: ArrayLike, *, correlation: Correlation = "pearson", held_out: Pair | None = None
+) -> float:
+    """Return the strong mean correlation coefficient of two sets of latents.
+
+    Parameters
+    ----------
+    Z1, Z2 : array-like, shape (n_samples, n_latents)
+        Latents of the same samples.
+    correlation : {"pearson", "spearman"}, default "pearson"
+        Linear or rank correlation.
+    held_out : pair of array-like, optional
+        Rows to score on, with the assignment and signs learnt on `Z1`, `Z2`.
+
+    Returns
+    -------
+    float
+        1 if the sets agree up to order, sign and scale.
+
+    See Also
+    --------
+    mcc : The same with per-latent values, assignment and signs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identirep.metrics import mcc_score
+    >>> Z = np.random.default_rng(0).normal(size=(50, 3))
+    >>> round(mcc_score(Z, 3 * Z[:, ::-1]), 6)
+    1.0
+    """
+    return mcc(Z1, Z2, correlation=correlation, held_out=held_out).score
+
+
+def canonical_correlations(X: ArrayLike, Y: ArrayLike, *, held_out: Pair | None = None) -> Array:
+    """Compute the canonical correlations of two sets of variables, exactly.
+
+    The singular values of ``Qx.T @ Qy``, where Qx and Qy are orthonormal bases of the centred variables.
+
+    Parameters
+    ----------
+    X : array-like, shape (n_samples, n_x)
+        First set.
+    Y : array-like, shape (n_samples, n_y)
+        Second set, same rows.
+    held_out : pair of array-like, optional
+        Other rows of both; the canonical directions come from `X`, `Y`, the correlations from these rows.
+
+    Returns
+    -------
+    array, shape (min(n_x, n_y),)
+        Correlations in descending order of those on `X`, `Y`. Collinear columns are left out of the bases, so that the
+        list ends with zeros.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of rows differ.
+
+    Notes
+    -----
+    Unlike iterative CCA this stays accurate near correlation 1. In-sample values are optimistic unless n_samples is
+    much larger than n_x + n_y; use `held_out`.
+
+    References
+    ----------
+    A. Bjorck, G. H. Golub, "Numerical methods for computing angles between linear subspaces", Mathematics of
+    Computation 27 (1973) 579-594.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identirep.metrics import canonical_correlations
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> canonical_correlations(X, X @ [[1.0, 2.0], [3.0, 4.0]]).round(6)
+    array([1., 1.])
+    """
+    x, y = _check_pair(X, Y, name="Y")
+    maps = _canonical_maps(x, y)
+    found = maps.correlations
+    if held_out is not None:
+        found = _variate_correlations(maps, *_check_pair(*held_out, name="held_out"))
+    out = np.zeros(min(x.shape[1], y.shape[1]))
+    out[: len(found)] = found
+    return out
+
+
+def weak_mcc_score(
+    X: ArrayLike, Y: ArrayLike, *, correlation: Correlation = "pearson", held_out: Pair | None = None
+) -> float:
+    """Return the weak MCC: the mean correlation left after the best linear maps of both sides.
+
+    Parameters
+    ----------
+    X : array-like, shape (n_samples, n_x)
+        First representation.
+    Y : array-like, shape (n_samples, n_y)
+        Second representation, same rows.
+    correlation : {"pearson", "spearman"}, default "pearson"
+        Correlation of the canonical variates. Published figures use Spearman's.
+    held_out : pair of array-like, optional
+        Rows to score on, with the canonical directions learnt on `X`, `Y`.
+
+    Returns
+    -------
+    float
+        1 if one is an invertible linear map of the other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identirep.metrics import weak_mcc_score
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> round(weak_mcc_score(X, X @ [[1.0, 2.0], [3.0, 4.0]]), 6)
+    1.0
+    """
+    x, y = _check_pair(X, Y, name="Y")
+    maps = _canonical_maps(x, y)
+    x_test, y_test = (x, y) if held_out is None else _check_pair(*held_out, name="held_out")
+    return float(_variate_correlations(maps, x_test, y_test, correlation).sum() / min(x.shape[1], y.shape[1]))
+
+
+def stability(
+    Zs: Sequence[ArrayLike], *, correlation: Correlation = "pearson", held_out: Sequence[ArrayLike] | None = None
+) -> StabilityResult:
+    """Compare the latents of several fits of the same samples, pair by pair.
+
+    Parameters
+    ----------
+    Zs : sequence of array-like, each (n_samples, n_latents)
+        Latents of each fit; all with the same shape.
+    correlation : {"pearson", "spearman"}, default "pearson"
+        Linear or rank correlation.
+    held_out : sequence of array-like, optional
+        Latents of each fit on other rows, to score on.
+
+    Returns
+    -------
+    StabilityResult
+        Mean and worst agreement, the matrix of pairs, and the agreement of each latent.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two fits or the shapes differ.
+
+    Notes
+    -----
+    Stability says that axes are *reproducible*. It says nothing about signal: fits to shuffled targets can be stable.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identirep.metrics import stability
+    >>> Z = np.random.default_rng(0).normal(size=(50, 3))
+    >>> round(stability([Z, -Z, Z[:, ::-1]]).score, 6)
+    1.0
+    """
+    arrays = [np.asarray(Z, dtype=np.float64) for Z in Zs]
+    shapes = {Z.shape for Z in arrays}
+    if len(arrays) < 2 or len(shapes) != 1:
+        raise ValueError(
+            f"Zs cannot be compared: got {len(arrays)} fits of shapes {sorted(shapes)}, expected at least two "
+            "fits of one shape. Fit again with the same samples and n_components."
+        )
+    if held_out is not None and len(held_out) != len(arrays):
+        raise ValueError(
+            f"held_out has the wrong length: got {len(held_out)}, expected {len(arrays)}. Pass one array for each fit."
+        )
+    R, D = len(arrays), arrays[0].shape[1]
+    matrix, total, worst = np.eye(R), np.zeros((R, D)), 1.0
+    for r in range(R):
+        for s in range(r + 1, R):
+            pair = None if held_out is None else (held_out[r], held_out[s])
+            result = mcc(arrays[r], arrays[s], correlation=correlation, held_out=pair)
+            matrix[r, s] = matrix[s, r] = result.score
+            total[r] += result.per_latent
+            total[s, result.assignment] += result.per_latent
+            worst = min(worst, float(result.per_latent.min()))
+    upper = matrix[np.triu_indices(R, 1)]
+    return StabilityResult(float(upper.mean()), worst, matrix, total / (R - 1))
+
+
+def _check_pair(first: ArrayLike, second: ArrayLike, name: str = "Z2") -> tuple[Array, Array]:
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or len(a) < 2:
+        raise ValueError(
+            f"{name} does not match: got shapes {a.shape} and {b.shape}, expected two matrices with the same rows, at "
+            "least 2. Pass latents of the same samples."
+        )
+    return a, b
+
+
+def _unknown_correlation(correlation: str) -> ValueError:
+    return ValueError(
+        f"correlation is unknown: got {correlation!r}, expected 'pearson' or 'spearman'. Choose one of the two."
+    )
+
+
+def _standardized(Z: Array) -> Array:
+    """Centre and scale columns to unit norm; columns that are constant up to rounding become zero."""
+    centred = Z - Z.mean(axis=0)
+    norm = np.linalg.norm(centred, axis=0)
+    constant = norm <= 1e-12 * np.sqrt(len(Z)) * np.maximum(np.abs(Z).max(axis=0, initial=0.0), np.finfo(float).tiny)
+    return np.where(constant, 0.0, centred / np.where(constant, 1.0, norm))
+
+
+def _cross_correlation(first: Array, second: Array, correlation: str) -> Array:
+    if correlation == "spearman":
+        first, second = rankdata(first, axis=0), rankdata(second, axis=0)
+    elif correlation != "pearson":
+        raise _unknown_correlation(correlation)
+    return _standardized(first).T @ _standardized(second)
+
+
+def _variate_correlations(maps: _CanonicalMaps, x: Array, y: Array, correlation: str = "pearson") -> Array:
+    """Correlation of each pair of canonical variates on the rows given."""
+    first, second = x @ maps.map_x, y @ maps.map_y
+    if correlation == "spearman":
+        first, second = rankdata(first, axis=0), rankdata(second, axis=0)
+    elif correlation != "pearson":
+        raise _unknown_correlation(correlation)
+    return np.einsum("ij,ij->j", _standardized(first), _standardized(second))
+
+
+@dataclass(frozen=True)
+class _CanonicalMaps:
+    """Correlations and the maps of centred columns to canonical variates."""
+
+    correlations: Array
+    map_x: Array
+    map_y: Array
+
+
+def _canonical_maps(x: Array, y: Array) -> _CanonicalMaps:
+    """Canonical analysis on the triangular factor of both sets together, which is small and loses no digits."""
+    n_x = x.shape[1]
+    joint = np.concatenate([x, y], axis=1)
+    joint -= joint.mean(axis=0)
+    scale = np.sqrt(np.einsum("ij,ij->j", joint, joint))
+    scale = np.where(scale > 0, scale, 1.0)
+    joint /= scale
+    R = np.linalg.qr(joint, mode="r")
+    tolerance = max(joint.shape) * np.finfo(np.float64).eps
+    Ux, Wx = _basis(R[:, :n_x], tolerance)
+    Uy, Wy = _basis(R[:, n_x:], tolerance)
+    U, s, Vt = np.linalg.svd(Ux.T @ Uy, full_matrices=False)
+    return _CanonicalMaps(np.minimum(s, 1.0), (Wx @ U) / scale[:n_x, None], (Wy @ Vt.T) / scale[n_x:, None])
+
+
+def _basis(R: Array, tolerance: float) -> tuple[Array, Array]:
+    """Orthonormal basis U of the columns of R, and W with ``R @ W = U``; collinear columns are left out."""
+    U, s, Vt = np.linalg.svd(R, full_matrices=False)
+    rank = int(np.sum(s > tolerance * s[0])) if s.size and s[0] > 0 else 0
+    return U[:, :rank], Vt[:rank].T / s[:rank]

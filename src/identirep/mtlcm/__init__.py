@@ -1,0 +1,6 @@
+"""Stage two: the multi-task linear causal model."""
+
+from identirep.mtlcm.certificate import Certificate, GoodnessOfFit
+from identirep.mtlcm.estimator import MTLCM
+
+__all__ = ["MTLCM", "Certificate", "GoodnessOfFit"]

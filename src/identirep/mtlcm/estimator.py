@@ -1,0 +1,434 @@
+"""MTLCM: canonical latents from features and targets, as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
+
+from identirep.moments import TaskMoments
+from identirep.mtlcm.certificate import Certificate, certify
+from identirep.mtlcm.checks import check_moments, check_parameters
+from identirep.mtlcm.fitting import FactorizedFit, fit_factorized
+from identirep.mtlcm.likelihood import gaussian_log_likelihood, model_covariances, residual_second_moments
+from identirep.mtlcm.solver import DiagonalisationResult
+from identirep.mtlcm.structure import CausalPosterior, causal_posterior, causal_regression
+from identirep.seeds import as_generator
+from identirep.validation import check_features, check_task_data
+
+__all__ = ["MTLCM"]
+
+Array = NDArray[np.float64]
+
+
+class MTLCM(TransformerMixin, BaseEstimator):
+    r"""Multi-task linear causal model: latents identified up to order, sign and scale.
+
+    Features mix latents linearly, and in task t each latent either causes the target or is caused by it:
+
+    .. math::
+
+        h = A z + \mathcal N(0, o^2 I), \qquad
+        y = \sum_{i \in C_t} w_{ti} z_i + b_t + \mathcal N(0, s_t^2), \qquad
+        z_i \mid y \sim \mathcal N(\gamma_{ti} y, q_{ti}) \;\; (i \notin C_t).
+
+    `fit` maximises the factorised marginal likelihood p(h | y, t) over A, with the variances of every task profiled
+    out. Without observation noise that is Pham's approximate joint diagonalisation of the tasks' covariances given
+    the target; here it reads `TaskMoments` alone, so that its cost does not depend on the number of samples.
+
+    Parameters
+    ----------
+    n_components : int, optional
+        Number of latents D; default the number of features K. With D < K the latents lie in the span of the leading
+        principal axes of the pooled within-task covariance, and what is left is observation noise.
+    prior : {"factorized"}, default "factorized"
+        Likelihood. The factorised one is the paper's: it takes latents as independent given the target.
+    spurious_std : float, optional
+        Standard deviation of spurious latents given the target, the same in all tasks, in units in which causal latents
+        have 1. Default: every latent has a variance of its own in each task, learnt.
+    noise_std : float or "estimate", default "estimate"
+        Standard deviation o of the observation noise, in the units of the features. "estimate" maximises the likelihood
+        (0 unless a likelihood-ratio test prefers noise, and 0 for shared inputs, where noise cannot be told from
+        latents).
+    n_init : int, default 10
+        Number of starts of the solver.
+    max_iter : int, default 500
+        Largest number of iterations of a start.
+    tol : float, default 1e-7
+        Largest entry of the relative gradient at convergence; scale-free.
+    random_state : int, Generator, RandomState or None, default None
+        Source of the random starts. The answer depends on it only where starts end in different optima.
+
+    Attributes
+    ----------
+    mixing_ : array, shape (n_features, n_components)
+        A, for latents of unit pooled within-task variance.
+    components_ : array, shape (n_components, n_features)
+        Linear map of `transform`: posterior mean of z given h; the inverse of A without noise.
+    mean_ : array, shape (n_features,)
+        Mean of the features.
+    noise_std_ : float
+        Observation noise, given or estimated.
+    causal_probability_ : array, shape (n_tasks, n_components)
+        Probability that the latent causes the target, rather than being caused by it.
+    causal_coef_ : array, shape (n_tasks, n_components)
+        w: regression of the target on its most probable causes; 0 for the other latents.
+    spurious_coef_ : array, shape (n_tasks, n_components)
+        gamma: regression of each effect on the target; 0 for causes.
+    log_likelihood_ : float
+        Mean log marginal likelihood of a labelled row, log p(h | y, t).
+    certificate_ : Certificate
+        Which axes can be trusted; computed when first asked for.
+    moments_ : TaskMoments
+        What the model was fitted to.
+    task_names_ : tuple of hashable, length n_tasks
+        Labels of the tasks.
+    n_components_ : int
+        Number of latents.
+    n_features_in_ : int
+        Number of features K.
+    n_iter_ : int
+        Iterations of the best start.
+    converged_ : bool
+        Whether the best start reached `tol`.
+    start_criteria_ : array, shape (n_init,)
+        Criterion that each start ended with; lower is better.
+
+    Notes
+    -----
+    Identifiability: order, sign and scale of latents are free. They are fixed from the targets (falling mean squared
+    correlation, positive correlation with the target that correlates most, unit variance), so that two fits that find
+    the same axes also name them alike, up to ties. Not guaranteed: where spurious and causal latents vary alike given
+    the target the criterion is flat; `certificate_` says so.
+
+    Tasks with fewer rows than five times D get one pseudo-row of the pooled covariance, which keeps the optimum finite.
+
+    Cost: O(n_tasks D^3) an iteration, O(n_tasks D^2) with shared inputs.
+
+    References
+    ----------
+    W. Chen, J. Horwood, J. Heo, J. M. Hernandez-Lobato, "Leveraging Task Structures for Improved Identifiability in
+    Neural Network Representations", TMLR 2024, arXiv:2306.14861. D. T. Pham, "Joint approximate diagonalization of
+    positive definite Hermitian matrices", SIAM J. Matrix Anal. Appl. 22 (2001) 1136-1152.
+
+    Examples
+    --------
+    >>> from identirep import MTLCM
+    >>> from identirep.datasets import make_linear_tasks
+    >>> from identirep.metrics import mcc_score
+    >>> data = make_linear_tasks(n_tasks=100, n_latents=5, n_causal=2, random_state=0)
+    >>> model = MTLCM(random_state=0).fit(data.H, data.y, tasks=data.tasks)
+    >>> bool(mcc_score(model.transform(data.H), data.Z) > 0.99)
+    True
+    """
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        prior: Literal["factorized"] = "factorized",
+        spurious_std: float | None = None,
+        noise_std: float | Literal["estimate"] = "estimate",
+        n_init: int = 10,
+        max_iter: int = 500,
+        tol: float = 1e-7,
+        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.prior = prior
+        self.spurious_std = spurious_std
+        self.noise_std = noise_std
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+
+    # -- fitting -----------------------------------------------------------------------------------------------------
+
+    def fit(self, H: Any, Y: Any, tasks: ArrayLike | None = None) -> MTLCM:
+        """Fit the model to features and targets.
+
+        Parameters
+        ----------
+        H : array-like, shape (n_samples, n_features)
+            Features.
+        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+            Targets. Wide layout: one column for each task, NaN where the label is missing. Long layout: one target for
+            each row, with `tasks`.
+        tasks : array-like, optional
+            Long layout: label of each row's task. Wide layout: names of the columns of `Y`.
+
+        Returns
+        -------
+        MTLCM
+            The fitted model.
+
+        Raises
+        ------
+        ValueError
+            If the data or the parameters are not valid; all faults are listed.
+        """
+        data = check_task_data(H, Y, tasks, estimator=self, name="H")
+        if data.task_index is None:
+            moments = TaskMoments.from_arrays(data.X, data.targets, task_names=data.task_names)
+        else:
+            labels = np.empty(data.n_tasks, dtype=object)
+            labels[:] = data.task_names
+            moments = TaskMoments.from_long(data.X, data.targets, labels[data.task_index])
+        return self._fit(moments)
+
+    def fit_moments(self, moments: TaskMoments) -> MTLCM:
+        """Fit the model to moments, wherever they come from.
+
+        Parameters
+        ----------
+        moments : TaskMoments
+            Moments of features and targets.
+
+        Returns
+        -------
+        MTLCM
+            The same model that `fit` finds on the rows behind the moments.
+
+        Raises
+        ------
+        ValueError
+            If the moments or the parameters are not valid; all faults are listed.
+        """
+        self.n_features_in_ = moments.n_features
+        return self._fit(moments)
+
+    def _fit(self, moments: TaskMoments) -> MTLCM:
+        check_parameters(self, moments.n_features)
+        D = moments.n_features if self.n_components is None else int(self.n_components)
+        check_moments(moments, D)
+        rng = as_generator(self.random_state)
+        fit = fit_factorized(
+            moments,
+            D,
+            noise_std=self.noise_std,
+            spurious_std=self.spurious_std,
+            n_init=self.n_init,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            rng=rng,
+        )
+        self.certificate_seed_ = int(rng.integers(2**31))
+        self._store(moments, fit)
+        if not self.converged_:
+            norm = float(fit.result.gradient_norm[fit.best])
+            warnings.warn(
+                f"MTLCM stopped after {self.n_iter_} iterations with gradient norm {norm:.1e} > tol={self.tol:.1e}. "
+                "Increase max_iter or standardise H.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _store(self, moments: TaskMoments, fit: FactorizedFit) -> None:
+        self.__dict__.pop("certificate_", None)
+        self.moments_ = moments
+        self.task_names_: tuple[Hashable, ...] = moments.task_names
+        self.fit_ = fit
+        self.n_components_ = len(fit.unmixing)
+        self.mixing_, self.components_ = fit.mixing, fit.components
+        self.mean_ = moments.pooled_mean()
+        self.noise_std_ = float(np.sqrt(fit.noise_variance))
+        # One latent needs no iteration; scikit-learn expects at least one.
+        self.n_iter_ = max(1, int(fit.result.n_iter[fit.best]))
+        self.converged_ = bool(fit.result.converged[fit.best])
+        self.start_criteria_ = fit.result.criterion
+        latents = moments.map_features(fit.components)
+        self.posterior_: CausalPosterior = causal_posterior(latents)
+        causal = self.posterior_.best
+        self.causal_probability_ = self.posterior_.probability
+        self.causal_coef_ = causal_regression(latents.cov_h[latents.group], latents.cov_hy, causal)
+        self.spurious_coef_ = np.where(causal, 0.0, latents.cov_hy / latents.var_y[:, None])
+        self.log_likelihood_ = float(moments.weights @ self._task_log_likelihoods(moments, np.arange(moments.n_tasks)))
+
+    @cached_property
+    def certificate_(self) -> Certificate:
+        """Which axes can be trusted, and why."""
+        check_is_fitted(self, "fit_")
+        rng = np.random.default_rng(self.certificate_seed_)
+        return certify(self.fit_, self.moments_, self.posterior_.best, rng)
+
+    # -- use ---------------------------------------------------------------------------------------------------------
+
+    def transform(self, H: Any) -> Array:
+        """Return the latents of features: the posterior mean of z given h.
+
+        Parameters
+        ----------
+        H : array-like, shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        array, shape (n_samples, n_components)
+            ``(H - mean_) @ components_.T``.
+        """
+        H = check_features(self, H, name="H")
+        return np.asarray((H - self.mean_) @ self.components_.T, dtype=np.float64)
+
+    def inverse_transform(self, Z: Any) -> Array:
+        """Return the expected features of latents.
+
+        Parameters
+        ----------
+        Z : array-like, shape (n_samples, n_components)
+            Latents.
+
+        Returns
+        -------
+        array, shape (n_samples, n_features)
+            ``Z @ mixing_.T + mean_``. Undoes `transform` exactly without noise and with as many latents as features.
+        """
+        check_is_fitted(self)
+        Z = np.asarray(Z, dtype=np.float64)
+        if Z.ndim != 2 or Z.shape[1] != self.n_components_:
+            raise ValueError(
+                f"Z has the wrong shape: got {Z.shape}, expected (n_samples, {self.n_components_}). "
+                "Pass latents from transform."
+            )
+        return np.asarray(Z @ self.mixing_.T + self.mean_)
+
+    def score(self, H: Any, Y: Any, tasks: ArrayLike | None = None) -> float:
+        """Return the mean log marginal likelihood log p(h | y, t) of labelled rows.
+
+        Parameters
+        ----------
+        H : array-like, shape (n_samples, n_features)
+            Features.
+        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+            Targets of tasks of the fit, in either layout.
+        tasks : array-like, optional
+            As for `fit`.
+
+        Returns
+        -------
+        float
+            Mean over labels; equal to `log_likelihood_` on the data of the fit.
+
+        Raises
+        ------
+        ValueError
+            If a task was not seen in `fit`.
+        """
+        check_is_fitted(self)
+        data = check_task_data(
+            H, Y, tasks, estimator=self, reset=False, name="H", min_labels=0, known_tasks=self.task_names_
+        )
+        if data.task_index is None:
+            moments = TaskMoments.from_arrays(data.X, data.targets)
+        else:
+            moments = TaskMoments.from_long(data.X, data.targets, data.task_index)
+        # Both layouts name the tasks by their position among those of the fit.
+        moments = moments.select_tasks(np.flatnonzero(moments.n_samples > 0))
+        index = np.array(moments.task_names, dtype=np.int64)
+        return float(moments.weights @ self._task_log_likelihoods(moments, index))
+
+    def _task_log_likelihoods(self, moments: TaskMoments, index: NDArray[np.int64]) -> Array:
+        """Mean log p(h | y, t) of the rows of `moments`, whose tasks are those at `index` in the fit."""
+        own = self.moments_
+        slope = own.cov_hy / own.var_y[:, None]
+        second = residual_second_moments(moments, own.mean_h[own.group][index], own.mean_y[index], slope[index])
+        Sigma = model_covariances(self.mixing_, self.fit_.variances[index], self.fit_.noise_variance)
+        return gaussian_log_likelihood(second, Sigma)
+
+    def sample(
+        self,
+        n_samples: int = 100,
+        *,
+        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+    ) -> Bunch:
+        """Draw rows from the fitted causal model, each latent in its most probable role.
+
+        Parameters
+        ----------
+        n_samples : int, default 100
+            Rows for each task.
+        random_state : int, Generator, RandomState or None, default None
+            Source of the draws.
+
+        Returns
+        -------
+        Bunch
+            ``H`` (n_tasks * n_samples, n_features), ``y`` and ``tasks`` (n_tasks * n_samples,) in the long layout, and
+            the latents ``Z``.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
+            raise ValueError(
+                f"n_samples is not valid: got {n_samples!r}, expected an int >= 1. Pass rows for each task."
+            )
+        rng = as_generator(random_state)
+        Z = self.moments_.map_features(self.components_, -self.components_ @ self.mean_)
+        T, D = Z.n_tasks, Z.n_features
+        causal = self.posterior_.best
+        mean, variance = Z.mean_h[Z.group], np.einsum("gii->gi", Z.cov_h)[Z.group]
+        causes = mean[:, None] + np.sqrt(variance)[:, None] * rng.normal(size=(T, n_samples, D))
+        residual = np.maximum(Z.var_y - np.einsum("ti,ti->t", self.causal_coef_, Z.cov_hy), 0.0)
+        y = np.einsum("tni,ti->tn", causes - mean[:, None], self.causal_coef_) + Z.mean_y[:, None]
+        y += np.sqrt(residual)[:, None] * rng.normal(size=y.shape)
+        effects = mean[:, None] + self.spurious_coef_[:, None] * (y - Z.mean_y[:, None])[..., None]
+        effects += np.sqrt(self.fit_.variances)[:, None] * rng.normal(size=effects.shape)
+        latents = np.where(causal[:, None], causes, effects).reshape(-1, D)
+        H = latents @ self.mixing_.T + self.mean_ + self.noise_std_ * rng.normal(size=(T * n_samples, len(self.mean_)))
+        labels = np.empty(T, dtype=object)
+        labels[:] = self.task_names_
+        tasks = np.repeat(labels, n_samples)
+        return Bunch(H=H, y=y.reshape(-1), tasks=np.array(tasks.tolist()), Z=latents)
+
+    # -- state -------------------------------------------------------------------------------------------------------
+
+    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return what a fitted model consists of: arrays, and what JSON can hold."""
+        check_is_fitted(self)
+        moments, moments_meta = self.moments_.to_arrays()
+        fit = self.fit_
+        arrays = {f"moments.{name}": value for name, value in moments.items()}
+        for name in ("unmixing", "mixing", "components", "variances"):
+            arrays[f"fit.{name}"] = getattr(fit, name)
+        for name in DiagonalisationResult.__dataclass_fields__:
+            arrays[f"result.{name}"] = getattr(fit.result, name)
+        meta = {
+            "moments": moments_meta,
+            "noise_variance": fit.noise_variance,
+            "best": fit.best,
+            "certificate_seed": self.certificate_seed_,
+        }
+        return arrays, meta
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> MTLCM:
+        """Restore the state of `_to_arrays`; parameters are those of the constructor."""
+
+        def part(prefix: str) -> dict[str, NDArray[Any]]:
+            return {name[len(prefix) + 1 :]: value for name, value in arrays.items() if name.startswith(prefix + ".")}
+
+        moments = TaskMoments.from_parts(part("moments"), meta["moments"])
+        result = DiagonalisationResult(**part("result"))
+        fit = FactorizedFit(
+            **part("fit"), noise_variance=float(meta["noise_variance"]), result=result, best=int(meta["best"])
+        )
+        self.n_features_in_ = moments.n_features
+        self.certificate_seed_ = int(meta["certificate_seed"])
+        self._store(moments, fit)
+        return self
+
+    # -- scikit-learn ------------------------------------------------------------------------------------------------
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False
+        return tags

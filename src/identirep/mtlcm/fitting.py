@@ -1,0 +1,205 @@
+"""Fit of the factorised likelihood: subspace, noise, starts, fixed spurious scale, canonical order, sign and scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from identirep.moments import TaskMoments
+from identirep.mtlcm.noise import PRIOR_BELOW, denoised_covariances, estimate_noise
+from identirep.mtlcm.roles import refine_with_spurious_scale
+from identirep.mtlcm.solver import (
+    CovarianceSet,
+    DenseCovariances,
+    DiagonalisationResult,
+    SharedCovariances,
+    joint_diagonalise,
+)
+
+__all__ = ["FactorizedFit", "fit_factorized", "random_rotations", "solve_in_blocks", "whitened_covariances"]
+
+Array = NDArray[np.float64]
+
+# Numbers held at once when many starts are iterated together (float64, 160 MB).
+_MAX_NUMBERS = 2e7
+
+
+@dataclass(frozen=True)
+class FactorizedFit:
+    """The fitted factorised model and how it was reached.
+
+    Parameters
+    ----------
+    unmixing : array, shape (D, K)
+        B, the inverse of `mixing` on the subspace of the latents.
+    mixing : array, shape (K, D)
+        A, scaled so that each latent has unit pooled within-task variance.
+    components : array, shape (D, K)
+        Linear map of the posterior mean of z given h under the pooled prior; equal to `unmixing` without noise.
+    variances : array, shape (n_tasks, D)
+        Variance of each latent given the target.
+    noise_variance : float
+        Variance o^2 of the observation noise.
+    result : DiagonalisationResult
+        All starts.
+    best : int
+        Position of the best start.
+    """
+
+    unmixing: Array
+    mixing: Array
+    components: Array
+    variances: Array
+    noise_variance: float
+    result: DiagonalisationResult
+    best: int
+
+
+def fit_factorized(
+    moments: TaskMoments,
+    n_components: int,
+    *,
+    noise_std: float | Literal["estimate"],
+    spurious_std: float | None,
+    n_init: int,
+    max_iter: int,
+    tol: float,
+    rng: np.random.Generator,
+) -> FactorizedFit:
+    """Maximise the factorised marginal likelihood on moments.
+
+    Parameters
+    ----------
+    moments : TaskMoments
+        Moments of the features; valid, see `MTLCM.fit_moments`.
+    n_components : int
+        Number of latents D, at most the number of features.
+    noise_std : float or "estimate"
+        Standard deviation o of the observation noise.
+    spurious_std : float or None
+        Standard deviation of spurious latents given the target, in units where causal ones have 1; None leaves every
+        latent its own variance in each task.
+    n_init : int
+        Number of starts: the whitened axes, then random rotations of them.
+    max_iter, tol
+        See `joint_diagonalise`.
+    rng : numpy.random.Generator
+        Source of the random starts.
+
+    Returns
+    -------
+    FactorizedFit
+        Latents in order of falling association with the targets.
+    """
+    basis, trailing = _subspace(moments, n_components)
+    reduced = moments.map_features(basis.T)
+    if noise_std != "estimate":
+        noise = float(noise_std) ** 2
+    elif trailing is not None:
+        # More features than latents: what lies outside their subspace is noise.
+        noise = trailing
+    else:
+        # One covariance for all tasks cannot tell noise from latents.
+        noise = 0.0 if moments.is_shared else estimate_noise(reduced)
+    covariances, whitener = whitened_covariances(reduced, noise)
+    starts = np.concatenate([np.eye(n_components)[None], random_rotations(n_init - 1, n_components, rng)])
+    result = solve_in_blocks(covariances, starts, max_iter=max_iter, tol=tol)
+    best = int(np.argmin(result.criterion))
+    B = result.unmixing[best] @ whitener
+    if spurious_std is not None:
+        R = denoised_covariances(reduced, noise)
+        u = reduced.cov_hy / np.sqrt(reduced.var_y)[:, None]
+        S = R + u[:, :, None] * u[:, None, :]
+        B = refine_with_spurious_scale(B, S, R, reduced.weights, spurious_std, max_iter=max_iter, tol=tol)[0]
+    B = _canonical(B, reduced, noise)
+    R = denoised_covariances(reduced, noise)
+    return FactorizedFit(
+        unmixing=B @ basis.T,
+        mixing=basis @ np.linalg.inv(B),
+        components=_posterior_mean_map(B, reduced, noise) @ basis.T,
+        variances=np.einsum("tij,ij->ti", B @ R, B),
+        noise_variance=noise,
+        result=result,
+        best=best,
+    )
+
+
+def whitened_covariances(moments: TaskMoments, noise_variance: float) -> tuple[CovarianceSet, Array]:
+    """Return the covariances given the target, less noise, in whitened coordinates, and the whitening map."""
+    weights = moments.weights[None]
+    if moments.is_shared and noise_variance == 0.0 and moments.n_rows >= PRIOR_BELOW * moments.n_features:
+        whitener = _inverse_root(moments.cov_h[0])
+        vectors = (moments.cov_hy / np.sqrt(moments.var_y)[:, None]) @ whitener.T
+        return SharedCovariances(np.eye(moments.n_features)[None], vectors[None], weights), whitener
+    R = denoised_covariances(moments, noise_variance)
+    whitener = _inverse_root(np.tensordot(moments.weights, R, axes=1))
+    return DenseCovariances((whitener @ R @ whitener.T)[None], weights), whitener
+
+
+def random_rotations(n: int, D: int, rng: np.random.Generator) -> Array:
+    """Draw orthogonal matrices uniformly, shape (n, D, D)."""
+    Q, R = np.linalg.qr(rng.normal(size=(n, D, D)))
+    return Q * np.where(np.einsum("sii->si", R) < 0, -1.0, 1.0)[:, None, :]
+
+
+def solve_in_blocks(covariances: CovarianceSet, starts: Array, *, max_iter: int, tol: float) -> DiagonalisationResult:
+    """Iterate as many starts at once as fit into a bounded amount of memory."""
+    n_starts, D = starts.shape[:2]
+    size = D * (D if isinstance(covariances, DenseCovariances) else 1) * covariances.weights.shape[1]
+    block = max(1, int(_MAX_NUMBERS // size))
+    parts = [
+        joint_diagonalise(covariances, starts[i : i + block], max_iter=max_iter, tol=tol)
+        for i in range(0, n_starts, block)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    names = DiagonalisationResult.__dataclass_fields__
+    return DiagonalisationResult(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _subspace(moments: TaskMoments, n_components: int) -> tuple[Array, float | None]:
+    """Leading principal axes of the pooled covariance, and the mean variance outside them (probabilistic PCA)."""
+    K = moments.n_features
+    if n_components == K:
+        return np.eye(K), None
+    values, vectors = np.linalg.eigh(moments.pooled_covariance())
+    return vectors[:, ::-1][:, :n_components].copy(), max(float(values[: K - n_components].mean()), 0.0)
+
+
+def _inverse_root(S: Array) -> Array:
+    values, vectors = np.linalg.eigh(S)
+    return vectors.T / np.sqrt(values)[:, None]
+
+
+def _prior_covariance(B: Array, moments: TaskMoments, noise_variance: float) -> Array:
+    """Pooled covariance of the latents themselves, noise taken out and eigenvalues held positive."""
+    values, vectors = np.linalg.eigh(moments.pooled_covariance())
+    values = np.maximum(values - noise_variance, 1e-3 * noise_variance)
+    root = (B @ vectors) * np.sqrt(values)
+    return root @ root.T
+
+
+def _canonical(B: Array, moments: TaskMoments, noise_variance: float) -> Array:
+    """Fix what the likelihood leaves open, from targets alone so that it does not depend on the features' coordinates.
+
+    Scale: unit pooled variance. Order: falling mean squared correlation with the targets. Sign: positive correlation
+    with the target that correlates most.
+    """
+    B = B / np.sqrt(np.diag(_prior_covariance(B, moments, noise_variance)))[:, None]
+    variance = np.einsum("gij,ij->gi", B @ moments.cov_h, B)[moments.group]
+    correlation = (moments.cov_hy @ B.T) / np.sqrt(np.maximum(variance, 1e-300) * moments.var_y[:, None])
+    order = np.argsort(-(moments.weights @ correlation**2), kind="stable")
+    strongest = correlation[np.argmax(np.abs(correlation), axis=0), np.arange(len(B))]
+    return (B * np.where(strongest < 0, -1.0, 1.0)[:, None])[order]
+
+
+def _posterior_mean_map(B: Array, moments: TaskMoments, noise_variance: float) -> Array:
+    """Map from h to E[z | h] for z and noise jointly Gaussian with the pooled covariance of z (Wiener filter)."""
+    if noise_variance == 0.0:
+        return B
+    prior = _prior_covariance(B, moments, noise_variance)
+    total = prior + noise_variance * (B @ B.T)
+    return np.linalg.solve(total, prior).T @ B

@@ -1,0 +1,361 @@
+"""Checks of input data, shared by all estimators: everything is looked at first, then all faults are raised at once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from identirep.accumulation import factorize
+
+__all__ = ["TaskData", "check_features", "check_task_data"]
+
+# Tasks named in one message; a data set with thousands of faulty tasks should not print them all.
+_MAX_NAMED = 5
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """Samples and targets of many tasks, checked and in one of two layouts.
+
+    Attributes
+    ----------
+    X : array of float32 or float64, shape (n_samples, n_features)
+        Inputs, all finite.
+    targets : array of float64, shape (n_samples, n_tasks) or (n_samples,)
+        Wide layout: a column for each task. Long layout: the one target of each row. NaN means label missing.
+    task_index : array of int64, shape (n_samples,), or None
+        Position in `task_names` of each row's task in the long layout; None in the wide layout.
+    task_names : tuple of hashable, length n_tasks
+        Label of each task.
+    """
+
+    X: NDArray[Any]
+    targets: NDArray[np.float64]
+    task_index: NDArray[np.int64] | None
+    task_names: tuple[Hashable, ...]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether each row belongs to one task."""
+        return self.task_index is not None
+
+    @property
+    def n_tasks(self) -> int:
+        """Number of tasks T."""
+        return len(self.task_names)
+
+
+def check_task_data(
+    X: Any,
+    Y: Any,
+    tasks: ArrayLike | None = None,
+    *,
+    estimator: Any = None,
+    reset: bool = True,
+    name: str = "X",
+    min_labels: int = 2,
+    known_tasks: Sequence[Hashable] | None = None,
+) -> TaskData:
+    """Validate samples and targets, and report every fault in one error.
+
+    Parameters
+    ----------
+    X : array-like or data frame, shape (n_samples, n_features)
+        Inputs.
+    Y : array-like or data frame, shape (n_samples, n_tasks) or (n_samples,)
+        Targets; NaN means that the label is missing. One dimension with `tasks` is the long layout, one dimension
+        without is the wide layout with a single task.
+    tasks : array-like of hashable, optional
+        Wide layout: names of the columns of `Y`; default the column names of a data frame, else 0, 1, ...
+        Long layout: the task label of each row.
+    estimator : estimator, optional
+        Gets ``n_features_in_`` and ``feature_names_in_`` if `reset`, is compared with them if not.
+    reset : bool, default True
+        Whether this is the data of ``fit``.
+    name : str, default "X"
+        What error messages call the inputs.
+    min_labels : int, default 2
+        Labels that each task must have. From 2 on, targets must not be constant either.
+    known_tasks : sequence of hashable, optional
+        Tasks of a fitted model. Targets are arranged in this order, and other tasks are faults.
+
+    Returns
+    -------
+    TaskData
+        The data, arranged.
+
+    Raises
+    ------
+    ValueError
+        If anything is wrong with the values; the message lists all faults.
+    TypeError
+        If `X` is sparse, or the data cannot be read as numbers.
+    """
+    faults: list[str] = []
+    inputs = _collect_inputs(X, estimator, reset, name, faults)
+    n_rows = None if inputs is None else len(inputs)
+    targets, columns = _as_targets(Y, faults)
+    if targets is None:
+        _raise(faults)
+    assert targets is not None
+    if n_rows is not None and len(targets) != n_rows:
+        faults.append(
+            f"Y does not match {name}: got {len(targets)} rows for {n_rows} in {name}, expected equal lengths. "
+            "Align the rows."
+        )
+    infinite = np.isinf(targets)
+    if infinite.any():
+        row = int(np.argwhere(infinite)[0][0])
+        faults.append(
+            f"Y contains {int(infinite.sum())} infinite values: got inf first at row {row}, expected finite numbers or "
+            "NaN for a missing label. Drop those labels."
+        )
+    labels = None if tasks is None else _as_labels(tasks)
+    if labels is not None and targets.ndim == 2 and targets.shape[1] == 1 and len(labels) == len(targets) > 1:
+        targets = targets[:, 0]
+    if targets.ndim == 1 and labels is not None:
+        index, names = _long_tasks(labels, len(targets), known_tasks, faults)
+    else:
+        targets = targets.reshape(len(targets), -1)
+        index = None
+        targets, names = _wide_tasks(targets, columns if labels is None else labels, known_tasks, faults)
+    if index is None or len(index) == len(targets):
+        _check_labels(targets, index, names, min_labels, faults)
+    _raise(faults)
+    assert inputs is not None
+    return TaskData(inputs, targets, index, names)
+
+
+def check_features(estimator: Any, X: Any, *, name: str = "X") -> NDArray[Any]:
+    """Validate the inputs of a fitted estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; its ``n_features_in_`` and ``feature_names_in_`` are compared with `X`.
+    X : array-like or data frame, shape (n_samples, n_features)
+        Inputs.
+    name : str, default "X"
+        What error messages call the inputs.
+
+    Returns
+    -------
+    array of float32 or float64, shape (n_samples, n_features)
+        The inputs, all finite.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If the inputs are not finite, or are not the features of ``fit``.
+    """
+    check_is_fitted(estimator)
+    faults: list[str] = []
+    inputs = _collect_inputs(X, estimator, False, name, faults)
+    _raise(faults)
+    assert inputs is not None
+    return inputs
+
+
+def column_names(frame: Any) -> tuple[Hashable, ...] | None:
+    """Return the column names of a data frame or Arrow table, or None for anything else."""
+    names = getattr(frame, "column_names", None)
+    if names is None and hasattr(frame, "dtypes"):
+        names = getattr(frame, "columns", None)
+    return None if names is None else tuple(names)
+
+
+def _raise(faults: list[str]) -> None:
+    if len(faults) == 1:
+        raise ValueError(faults[0])
+    if faults:
+        listed = "\n".join(f"  {i}. {fault}" for i, fault in enumerate(faults, 1))
+        raise ValueError(f"The data have {len(faults)} faults:\n{listed}")
+
+
+def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list[str]) -> NDArray[Any] | None:
+    """Return `X` as a matrix; None and an entry in `faults` if it is not one."""
+    options: dict[str, Any] = {
+        "dtype": [np.float64, np.float32],
+        "ensure_all_finite": False,
+        "ensure_min_samples": 2 if reset else 1,
+    }
+    try:
+        if estimator is None:
+            array = check_array(X, input_name=name, **options)
+        else:
+            array = validate_data(estimator, X, reset=reset, **options)
+    except ValueError as error:
+        faults.append(str(error))
+        return None
+    # The sum is finite unless an entry is not (or it overflows): one cheap pass before the exact look.
+    if not np.isfinite(np.sum(array, dtype=np.float64)):
+        bad = ~np.isfinite(array)
+        if bad.any():
+            row, column = (int(i) for i in np.argwhere(bad)[0])
+            names = column_names(X)
+            label = "" if names is None else f" ({names[column]!r})"
+            faults.append(
+                f"{name} contains {int(bad.sum())} non-finite values (NaN or inf): got {array[row, column]} first at "
+                f"row {row}, column {column}{label}, expected finite numbers. Impute or drop those rows."
+            )
+    return np.asarray(array)
+
+
+def _as_targets(Y: Any, faults: list[str]) -> tuple[NDArray[np.float64] | None, list[Hashable] | None]:
+    """Return the targets in float64 and the names of their columns, if they have any."""
+    if Y is None:
+        faults.append(
+            "Y is missing: got None, expected targets; the estimator requires y to be passed, but the target y is "
+            "None. Pass one column of targets for each task."
+        )
+        return None, None
+    if hasattr(Y, "toarray"):
+        raise TypeError("Y is a sparse matrix: got sparse data, expected a dense array. Call Y.toarray().")
+    names = column_names(Y)
+    series = getattr(Y, "name", None) if names is None else None
+    values = Y.filled(np.nan) if isinstance(Y, np.ma.MaskedArray) and Y.dtype.kind == "f" else np.asarray(Y)
+    if np.iscomplexobj(values):
+        faults.append("Y is complex: got complex numbers, expected real ones. Complex data not supported.")
+        return None, None
+    try:
+        targets = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        faults.append(f"Y is not numeric: got {error}, expected numbers or NaN. Encode the targets as numbers.")
+        return None, None
+    if targets.ndim not in (1, 2) or targets.size == 0:
+        faults.append(
+            f"Y has the wrong shape: got {targets.shape}, expected (n_samples, n_tasks), or (n_samples,) for one task "
+            "or the long layout. Reshape Y."
+        )
+        return None, None
+    if names is None and series is not None:
+        names = (series,)
+    return targets, None if names is None else list(names)
+
+
+def _as_labels(tasks: Any) -> NDArray[Any]:
+    """Return task labels as an array of one dimension that keeps tuples and mixed types whole."""
+    array = np.asarray(tasks) if hasattr(tasks, "__array__") else None
+    if array is None or array.ndim != 1:
+        listed = list(tasks)
+        mixed = len({type(label) for label in listed}) != 1 or isinstance(listed[0], tuple)
+        array = np.empty(len(listed), dtype=object) if mixed else np.asarray(listed)
+        if mixed:
+            array[:] = listed
+    return array
+
+
+def _known_positions(names: Sequence[Hashable], known: Sequence[Hashable], faults: list[str]) -> NDArray[np.int64]:
+    """Return the position of each name among the known tasks; -1 and a fault for the others."""
+    position = {name: i for i, name in enumerate(known)}
+    found = np.array([position.get(name, -1) for name in names], dtype=np.int64)
+    unknown = [name for name, i in zip(names, found, strict=True) if i < 0]
+    if unknown:
+        faults.append(
+            f"tasks has names that the model was not fitted on: got {_named(unknown)}, expected some of "
+            f"{_named(known)}. Leave those tasks out or fit again."
+        )
+    return found
+
+
+def _long_tasks(
+    labels: NDArray[Any], n_rows: int, known: Sequence[Hashable] | None, faults: list[str]
+) -> tuple[NDArray[np.int64], tuple[Hashable, ...]]:
+    """Return the task of each row and the names, in the long layout."""
+    if len(labels) != n_rows:
+        faults.append(
+            f"tasks does not match Y: got {len(labels)} labels for {n_rows} rows, expected one label for each row. "
+            "Pass the task of each row, or Y with a column for each task."
+        )
+    missing = np.array([label is None or label != label for label in labels.tolist()], dtype=bool)
+    if missing.any():
+        faults.append(
+            f"tasks contains {int(missing.sum())} missing labels: got {labels[missing][0]} first at row "
+            f"{int(np.flatnonzero(missing)[0])}, expected a label for each row. Drop those rows."
+        )
+        return np.zeros(0, dtype=np.int64), ()
+    names, index = factorize(labels)
+    if known is None:
+        return index, names
+    return _known_positions(names, known, faults)[index], tuple(known)
+
+
+def _wide_tasks(
+    targets: NDArray[np.float64],
+    labels: Sequence[Hashable] | NDArray[Any] | None,
+    known: Sequence[Hashable] | None,
+    faults: list[str],
+) -> tuple[NDArray[np.float64], tuple[Hashable, ...]]:
+    """Return the targets, arranged like the known tasks, and the names, in the wide layout."""
+    n_columns = targets.shape[1]
+    if labels is None:
+        if known is not None and len(known) != n_columns:
+            faults.append(
+                f"Y has the wrong number of columns: got {n_columns}, expected {len(known)}, the tasks of the model. "
+                "Pass all tasks, or name the columns with tasks."
+            )
+        return targets, tuple(range(n_columns)) if known is None else tuple(known)
+    names: tuple[Hashable, ...] = tuple(labels.tolist() if isinstance(labels, np.ndarray) else labels)
+    if len(names) != n_columns or len(set(names)) != n_columns:
+        faults.append(
+            f"tasks does not label the columns of Y: got {len(names)} names ({len(set(names))} distinct) for "
+            f"{n_columns} columns, expected one distinct name each. Pass a name for each column."
+        )
+        return targets, tuple(range(n_columns))
+    if known is None or names == tuple(known):
+        return targets, names
+    position = _known_positions(names, known, faults)
+    arranged = np.full((len(targets), len(known)), np.nan)
+    arranged[:, position[position >= 0]] = targets[:, position >= 0]
+    return arranged, tuple(known)
+
+
+def _check_labels(
+    targets: NDArray[np.float64],
+    index: NDArray[np.int64] | None,
+    names: tuple[Hashable, ...],
+    min_labels: int,
+    faults: list[str],
+) -> None:
+    """Append a fault if tasks have too few labels, and another if their targets do not vary."""
+    if min_labels <= 0:
+        return
+    seen = np.isfinite(targets)
+    low, high = np.where(seen, targets, np.inf), np.where(seen, targets, -np.inf)
+    if index is None:
+        counts, lowest, highest = seen.sum(axis=0), low.min(axis=0), high.max(axis=0)
+    else:
+        counts = np.bincount(index[seen], minlength=len(names))
+        lowest, highest = np.full(len(names), np.inf), np.full(len(names), -np.inf)
+        np.minimum.at(lowest, index, low)
+        np.maximum.at(highest, index, high)
+    few = counts < min_labels
+    if few.any():
+        worst = int(counts[few].min())
+        faults.append(
+            f"Y has {int(few.sum())} tasks with too few labels: got {worst} at least in {_pick(names, few)}, expected "
+            f"at least {min_labels} for each task. Leave those tasks out."
+        )
+    constant = (lowest == highest) & ~few
+    if constant.any() and min_labels >= 2:
+        faults.append(
+            f"Y has {int(constant.sum())} constant targets: got a single value in {_pick(names, constant)}, expected "
+            "targets that vary. Leave those tasks out."
+        )
+
+
+def _pick(names: Sequence[Hashable], chosen: NDArray[np.bool_]) -> str:
+    return _named([names[i] for i in np.flatnonzero(chosen)])
+
+
+def _named(names: Sequence[Hashable]) -> str:
+    shown = ", ".join(repr(name) for name in list(names)[:_MAX_NAMED])
+    rest = len(names) - _MAX_NAMED
+    return shown + (f" and {rest} more" if rest > 0 else "")

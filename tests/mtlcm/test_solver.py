@@ -1,0 +1,143 @@
+"""Joint diagonalisation: truth, gradient, both forms of covariances, weights of the starts."""
+
+import numpy as np
+import pytest
+
+from identirep.mtlcm.solver import DenseCovariances, SharedCovariances, joint_diagonalise
+
+
+def _diagonalisable(rng, T=30, D=6, noise=0.0):
+    A = rng.normal(size=(D, D))
+    variances = rng.uniform(0.1, 2.0, size=(T, D))
+    R = (A * variances[:, None]) @ A.T
+    if noise:
+        # Symmetric disturbance of that relative size, in coordinates that keep the matrices positive definite.
+        E = noise * rng.normal(size=(T, D, D))
+        L = np.linalg.cholesky(R)
+        R = L @ (np.eye(D) + E) @ (np.eye(D) + E.transpose(0, 2, 1)) @ L.transpose(0, 2, 1)
+    return A, R
+
+
+def _criterion(B, R, weights):
+    lam = np.einsum("ij,tjk,ik->ti", B, R, B)
+    return -np.linalg.slogdet(B)[1] + 0.5 * weights @ np.log(lam).sum(axis=1)
+
+
+def _uniform(T):
+    return np.full((1, T), 1.0 / T)
+
+
+def _amari_error(P):
+    """Zero for a scaled permutation."""
+    P = np.abs(P)
+    return (P / P.max(axis=1, keepdims=True)).sum() / len(P) - 1
+
+
+@pytest.mark.parametrize("D", [2, 6, 20])
+def test_exactly_diagonalisable_matrices_give_the_mixing_back(D):
+    rng = np.random.default_rng(D)
+    A, R = _diagonalisable(rng, D=D)
+    result = joint_diagonalise(DenseCovariances(R[None], _uniform(30)), np.eye(D)[None], tol=1e-10)
+    assert result.converged.all()
+    assert _amari_error(result.unmixing[0] @ A) < 1e-8
+
+
+def test_gradient_vanishes_at_the_solution_by_finite_differences():
+    rng = np.random.default_rng(0)
+    _, R = _diagonalisable(rng, noise=0.05)
+    weights = rng.dirichlet(np.ones(30))
+    result = joint_diagonalise(DenseCovariances(R[None], weights[None]), np.eye(6)[None])
+    B = result.unmixing[0]
+    for i in range(6):
+        for j in range(6):
+            E = np.zeros((6, 6))
+            E[i, j] = 1e-4
+            up, down = _criterion((np.eye(6) + E) @ B, R, weights), _criterion((np.eye(6) - E) @ B, R, weights)
+            assert abs(up - down) / 2e-4 < 1e-6
+    assert result.criterion[0] == pytest.approx(_criterion(B, R, weights), abs=1e-12)
+
+
+def test_reported_gradient_norm_is_the_finite_difference_one_away_from_the_solution():
+    rng = np.random.default_rng(1)
+    _, R = _diagonalisable(rng, noise=0.05)
+    B = rng.normal(size=(6, 6))
+    result = joint_diagonalise(DenseCovariances(R[None], _uniform(30)), B[None], max_iter=1, tol=1e-12)
+    # The gradient is that of rows of unit mean variance, which the criterion does not ask for.
+    B1 = result.unmixing[0]
+    B1 = B1 / np.sqrt(np.einsum("ij,tjk,ik->ti", B1, R, B1).mean(axis=0))[:, None]
+    largest = 0.0
+    for i in range(6):
+        for j in range(6):
+            E = np.zeros((6, 6))
+            E[i, j] = 1e-6
+            up = _criterion((np.eye(6) + E) @ B1, R, _uniform(30)[0])
+            down = _criterion((np.eye(6) - E) @ B1, R, _uniform(30)[0])
+            largest = max(largest, abs(up - down) / 2e-6)
+    assert result.gradient_norm[0] == pytest.approx(largest, rel=1e-4)
+    assert not result.converged[0]
+    assert result.n_iter[0] == 1
+
+
+def test_all_starts_reach_one_optimum_and_are_independent_of_each_other():
+    rng = np.random.default_rng(2)
+    _, R = _diagonalisable(rng, noise=0.02)
+    starts = rng.normal(size=(8, 6, 6))
+    covariances = DenseCovariances(R[None], _uniform(30))
+    together = joint_diagonalise(covariances, starts)
+    assert together.converged.all()
+    np.testing.assert_allclose(together.criterion, together.criterion[0], atol=1e-9)
+    alone = joint_diagonalise(covariances, starts[3:4])
+    np.testing.assert_allclose(alone.unmixing[0], together.unmixing[3], rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_units_of_the_features_do_not_matter(scale):
+    rng = np.random.default_rng(3)
+    _, R = _diagonalisable(rng, noise=0.02)
+    units = np.geomspace(1, scale, 6)
+    scaled = DenseCovariances((units[:, None] * R * units)[None], _uniform(30))
+    result = joint_diagonalise(scaled, np.eye(6)[None], tol=1e-9)
+    plain = joint_diagonalise(DenseCovariances(R[None], _uniform(30)), np.eye(6)[None], tol=1e-9)
+    assert result.converged.all()
+    P = result.unmixing[0] * units @ np.linalg.inv(plain.unmixing[0])
+    assert _amari_error(P) < 1e-6
+
+
+def test_shared_form_equals_the_dense_form():
+    rng = np.random.default_rng(4)
+    D, T = 5, 40
+    vectors = rng.laplace(size=(T, D)) * 0.3
+    vectors *= np.minimum(1, 0.9 / np.linalg.norm(vectors, axis=1))[:, None]
+    weights, starts = rng.dirichlet(np.ones(T))[None], rng.normal(size=(3, D, D))
+    R = np.eye(D) - vectors[:, :, None] * vectors[:, None, :]
+    shared = joint_diagonalise(SharedCovariances(np.eye(D)[None], vectors[None], weights), starts, max_iter=40)
+    dense = joint_diagonalise(DenseCovariances(R[None], weights), starts, max_iter=40)
+    np.testing.assert_allclose(shared.unmixing, dense.unmixing, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(shared.criterion, dense.criterion, atol=1e-11)
+
+
+def test_each_start_can_have_weights_of_its_own():
+    rng = np.random.default_rng(5)
+    _, R = _diagonalisable(rng, noise=0.02)
+    weights = rng.dirichlet(np.ones(30), size=3)
+    starts = np.broadcast_to(np.eye(6), (3, 6, 6))
+    together = joint_diagonalise(DenseCovariances(np.broadcast_to(R, (3, *R.shape)), weights), starts)
+    for s in range(3):
+        alone = joint_diagonalise(DenseCovariances(R[None], weights[s : s + 1]), starts[:1])
+        np.testing.assert_allclose(together.unmixing[s], alone.unmixing[0], rtol=1e-9, atol=1e-12)
+    assert not np.allclose(together.unmixing[0], together.unmixing[1], atol=1e-3)
+
+
+def test_inseparable_pair_does_not_break_the_solver():
+    # Two latents with proportional variances in all tasks: any rotation of them fits.
+    rng = np.random.default_rng(6)
+    variances = rng.uniform(0.1, 2.0, size=(30, 4))
+    variances[:, 1] = variances[:, 0]
+    A = rng.normal(size=(4, 4))
+    R = (A * variances[:, None]) @ A.T
+    result = joint_diagonalise(DenseCovariances(R[None], _uniform(30)), np.eye(4)[None])
+    P = np.abs(result.unmixing[0] @ A)
+    assert np.isfinite(result.unmixing).all()
+    assert result.gradient_norm[0] < 1e-6
+    # The other two latents are found all the same.
+    assert sorted(np.argmax(P / P.sum(axis=1, keepdims=True), axis=1))[-2:] == [2, 3]

@@ -1,0 +1,43 @@
+"""Importing the package is fast, loads no heavy dependency, and leads to every public name."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import identirep
+
+_HEAVY = ["torch", "lightning_fabric", "plotly", "pyarrow", "matplotlib", "sklearn", "scipy", "typer"]
+
+
+def test_import_is_light_and_fast():
+    script = (
+        "import json, sys, time; start = time.perf_counter(); import identirep; "
+        f"print(json.dumps([time.perf_counter() - start, [m for m in {_HEAVY} if m in sys.modules]]))"
+    )
+    output = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    seconds, loaded = json.loads(output)
+    assert loaded == []
+    assert seconds < 1.0
+
+
+def test_stage_two_needs_only_the_scientific_stack():
+    script = (
+        "import sys, sklearn.utils.validation; before = set(sys.modules); "  # some releases load pyarrow themselves
+        "import identirep.datasets, identirep.metrics, identirep.moments, identirep.mtlcm; "
+        "print(*{'torch', 'plotly', 'pyarrow', 'matplotlib'}.intersection(set(sys.modules) - before))"
+    )
+    output = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert output.split() == []
+
+
+@pytest.mark.parametrize("name", identirep.__all__)
+def test_public_names_resolve(name):
+    assert getattr(identirep, name) is not None
+    assert name in dir(identirep)
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="module 'identirep' has no attribute 'MTLMC'"):
+        identirep.MTLMC  # noqa: B018

@@ -1,0 +1,153 @@
+"""Metrics: invariances, known values, agreement with scikit-learn."""
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from sklearn.cross_decomposition import CCA
+
+from identirep.metrics import canonical_correlations, match_latents, mcc, mcc_score, stability, weak_mcc_score
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("correlation", ["pearson", "spearman"])
+def test_mcc_is_one_under_permutation_sign_and_scale(rng, correlation):
+    Z = rng.normal(size=(200, 5))
+    order, scale = rng.permutation(5), rng.uniform(0.1, 10, size=5) * rng.choice([-1, 1], size=5)
+    result = mcc(Z, Z[:, order] * scale + 3.0, correlation=correlation)
+    assert result.score == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_array_equal(order[result.assignment], np.arange(5))
+    np.testing.assert_array_equal(result.signs, np.sign(scale)[result.assignment])
+
+
+def test_mcc_is_not_one_under_rotation(rng):
+    Z = rng.normal(size=(5000, 2))
+    angle = np.pi / 4
+    R = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    assert mcc_score(Z, Z @ R) == pytest.approx(np.sqrt(0.5), abs=0.02)
+
+
+def test_mcc_matches_optimally_not_greedily():
+    correlation = np.array([[0.9, 0.8], [0.85, 0.1]])
+    result = match_latents(correlation)
+    np.testing.assert_array_equal(result.assignment, [1, 0])
+    assert result.score == pytest.approx(0.825)
+
+
+def test_spearman_sees_monotone_maps_as_equal(rng):
+    Z = rng.normal(size=(300, 3))
+    assert mcc_score(Z, np.exp(3 * Z), correlation="spearman") == pytest.approx(1.0)
+    assert mcc_score(Z, np.exp(3 * Z)) < 0.9
+    expected = abs(spearmanr(Z[:, 0], Z[:, 1] + Z[:, 0])[0])
+    assert mcc_score(Z[:, :1], (Z[:, 1] + Z[:, 0])[:, None], correlation="spearman") == pytest.approx(expected)
+
+
+def test_mcc_with_fewer_partners_counts_the_unmatched_as_zero(rng):
+    Z = rng.normal(size=(100, 3))
+    result = mcc(Z, Z[:, [2, 0]])
+    assert result.score == pytest.approx(2 / 3)
+    np.testing.assert_array_equal(result.assignment, [1, -1, 0])
+
+
+def test_constant_latent_has_correlation_zero(rng):
+    Z = rng.normal(size=(100, 2))
+    constant = np.c_[Z[:, 0], np.full(100, 1e6 + 0.1)]
+    assert mcc(Z, constant).per_latent[1] == 0.0
+
+
+def test_held_out_mcc_keeps_assignment_and_sign(rng):
+    Z = rng.normal(size=(500, 2))
+    noise = rng.normal(size=(500, 2))
+    # On the second half the signs flip: a matching learnt on the first half must not adapt.
+    flipped = np.r_[Z[:250], -Z[250:]]
+    assert mcc_score(Z[:250], flipped[:250], held_out=(Z[250:], flipped[250:])) == pytest.approx(-1.0)
+    # Many pure-noise candidates: in-sample matching looks better than it is.
+    candidates = rng.normal(size=(500, 200))
+    in_sample = mcc_score(noise[:30], candidates[:30])
+    held_out = mcc_score(noise[:30], candidates[:30], held_out=(noise[30:], candidates[30:]))
+    assert in_sample > 0.4
+    assert abs(held_out) < 0.2
+
+
+def test_canonical_correlations_equal_scikit_learn(rng):
+    X = rng.normal(size=(2000, 4))
+    Y = X @ rng.normal(size=(4, 3)) + rng.normal(size=(2000, 3))
+    a, b = CCA(3, max_iter=20_000, tol=1e-14).fit(X, Y).transform(X, Y)
+    expected = [np.corrcoef(a[:, i], b[:, i])[0, 1] for i in range(3)]
+    np.testing.assert_allclose(canonical_correlations(X, Y), expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e8])
+def test_weak_mcc_is_one_under_any_invertible_map(rng, condition):
+    X = rng.normal(size=(500, 6))
+    U, _, Vt = np.linalg.svd(rng.normal(size=(6, 6)))
+    M = (U * np.geomspace(1, condition, 6)) @ Vt
+    assert weak_mcc_score(X, X @ M + 5.0) == pytest.approx(1.0, abs=1e-6)
+    assert canonical_correlations(X, X @ M).min() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_known_canonical_correlations(rng):
+    X = rng.normal(size=(200_000, 2))
+    Y = np.c_[0.8 * X[:, 0] + 0.6 * rng.normal(size=200_000), rng.normal(size=200_000)]
+    np.testing.assert_allclose(canonical_correlations(X, Y), [0.8, 0.0], atol=0.01)
+
+
+def test_held_out_canonical_correlations_of_noise_are_near_zero(rng):
+    X, Y = rng.normal(size=(400, 20)), rng.normal(size=(400, 20))
+    in_sample = canonical_correlations(X[:100], Y[:100])[0]
+    held_out = canonical_correlations(X[:100], Y[:100], held_out=(X[100:], Y[100:]))
+    assert in_sample > 0.6
+    assert np.abs(held_out).mean() < 0.15
+
+
+def test_collinear_columns_count_once(rng):
+    X = rng.normal(size=(300, 2))
+    correlations = canonical_correlations(np.c_[X, X[:, 0] + X[:, 1]], np.c_[X, X[:, 0]])
+    np.testing.assert_allclose(correlations, [1, 1, 0], atol=1e-10)
+
+
+def test_weak_mcc_spearman(rng):
+    X = rng.normal(size=(1000, 3))
+    assert weak_mcc_score(X, X @ rng.normal(size=(3, 3)), correlation="spearman") == pytest.approx(1.0, abs=1e-9)
+
+
+def test_stability_of_several_fits(rng):
+    Z = rng.normal(size=(1000, 3))
+    noisy = Z[:, [1, 2, 0]].copy()
+    noisy[:, 0] += 0.5 * rng.normal(size=1000)
+    result = stability([Z, -Z, noisy])
+    assert result.matrix[0, 1] == pytest.approx(1.0)
+    expected = mcc(Z, noisy)
+    assert result.matrix[0, 2] == pytest.approx(expected.score)
+    assert result.worst == pytest.approx(expected.per_latent.min())
+    assert result.score == pytest.approx((1 + 2 * expected.score) / 3)
+    # The disturbed latent is column 1 of the first two fits and column 0 of the third.
+    assert result.per_latent.argmin(axis=1).tolist() == [1, 1, 0]
+
+
+def test_stability_on_held_out_rows(rng):
+    Z = rng.normal(size=(100, 2))
+    other = np.r_[Z[:50], rng.normal(size=(50, 2))]
+    result = stability([Z[:50], other[:50]], held_out=[Z[50:], other[50:]])
+    assert abs(result.score) < 0.4
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda Z: mcc_score(Z, Z[:5]), "does not match: got shapes"),
+        (lambda Z: mcc_score(Z[:, 0], Z), "does not match: got shapes"),
+        (lambda Z: mcc_score(Z, Z, correlation="kendall"), "correlation is unknown: got 'kendall'"),
+        (lambda Z: weak_mcc_score(Z, Z, correlation="x"), "correlation is unknown"),
+        (lambda Z: mcc_score(Z, Z, held_out=(Z, Z[:3])), "held_out does not match"),
+        (lambda Z: stability([Z]), "expected at least two fits"),
+        (lambda Z: stability([Z, Z[:, :2]]), "expected at least two fits of one shape"),
+        (lambda Z: stability([Z, Z], held_out=[Z]), "held_out has the wrong length"),
+    ],
+)
+def test_bad_calls_say_what_is_wrong(rng, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(rng.normal(size=(10, 3)))
