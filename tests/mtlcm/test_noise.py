@@ -6,7 +6,7 @@ import pytest
 from identirep import MTLCM, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc_score
-from identirep.mtlcm.noise import denoised_covariances, estimate_noise
+from identirep.mtlcm.noise import denoised_covariances, find_noise
 
 
 def _ill_conditioned(seed=1, D=10):
@@ -27,7 +27,7 @@ def test_noise_is_estimated_and_worth_it_on_ill_conditioned_mixing():
 
 def test_noise_of_orthogonal_mixing_cannot_be_told_from_latents():
     data = make_linear_tasks(mixing="orthogonal", observation_noise=0.01, random_state=0)
-    assert estimate_noise(TaskMoments.from_long(data.H, data.y, data.tasks)) == 0.0
+    assert find_noise(TaskMoments.from_long(data.H, data.y, data.tasks)) == 0.0
 
 
 def test_no_noise_is_found_without_noise():

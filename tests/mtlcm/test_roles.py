@@ -26,15 +26,14 @@ def _problem():
 def test_truth_is_recovered_with_roles_from_a_disturbed_start():
     data, S, R, weights = _problem()
     start = np.linalg.inv(data.mixing) + 0.1 * np.random.default_rng(1).normal(size=(5, 5))
-    B, causal = refine_with_spurious_scale(start, S, R, weights, 0.1, max_iter=200, tol=1e-10)
+    B = refine_with_spurious_scale(start, S, R, weights, 0.1, max_iter=200, tol=1e-10)
     np.testing.assert_allclose(np.abs(B @ data.mixing), np.eye(5), atol=0.06)
-    assert np.mean(causal == data.causal) > 0.97
 
 
 def test_result_is_a_minimum_and_better_than_the_start():
     data, S, R, weights = _problem()
     start = np.linalg.inv(data.mixing)
-    B, _ = refine_with_spurious_scale(start, S, R, weights, 0.1, max_iter=200, tol=1e-12)
+    B = refine_with_spurious_scale(start, S, R, weights, 0.1, max_iter=200, tol=1e-12)
     reached = _criterion(B, S, R, weights, 0.01)
     assert reached < _criterion(start, S, R, weights, 0.01)
     rng = np.random.default_rng(2)

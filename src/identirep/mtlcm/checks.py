@@ -33,10 +33,10 @@ def check_parameters(model: Any, n_features: int) -> None:
     o = model.noise_std
     if o != "estimate" and not (_is_real(o) and 0 <= o < np.inf):
         faults.append(f"noise_std is not valid: got {o!r}, expected 'estimate' or a number >= 0. Pass 'estimate'.")
-    for name, lowest in (("n_init", 1), ("max_iter", 1)):
-        value = getattr(model, name)
-        if not _is_int(value) or value < lowest:
-            faults.append(f"{name} is not valid: got {value!r}, expected an int >= {lowest}. Pass a positive int.")
+    if model.n_init != "auto" and (not _is_int(model.n_init) or model.n_init < 1):
+        faults.append(f"n_init is not valid: got {model.n_init!r}, expected 'auto' or an int >= 1. Pass 'auto'.")
+    if not _is_int(model.max_iter) or model.max_iter < 1:
+        faults.append(f"max_iter is not valid: got {model.max_iter!r}, expected an int >= 1. Pass for example 500.")
     if not (_is_real(model.tol) and 0 < model.tol < np.inf):
         faults.append(f"tol is not valid: got {model.tol!r}, expected a positive number. Pass for example 1e-7.")
     _raise(faults)

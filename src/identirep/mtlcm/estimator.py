@@ -58,8 +58,9 @@ class MTLCM(TransformerMixin, BaseEstimator):
         Standard deviation o of the observation noise, in the units of the features. "estimate" maximises the likelihood
         (0 unless a likelihood-ratio test prefers noise, and 0 for shared inputs, where noise cannot be told from
         latents).
-    n_init : int, default 10
-        Number of starts of the solver.
+    n_init : int or "auto", default "auto"
+        Number of starts of the solver; "auto" takes 20 with shared inputs, where starts are cheap and local optima
+        occur, and 5 otherwise.
     max_iter : int, default 500
         Largest number of iterations of a start.
     tol : float, default 1e-7
@@ -137,7 +138,7 @@ class MTLCM(TransformerMixin, BaseEstimator):
         prior: Literal["factorized"] = "factorized",
         spurious_std: float | None = None,
         noise_std: float | Literal["estimate"] = "estimate",
-        n_init: int = 10,
+        n_init: int | Literal["auto"] = "auto",
         max_iter: int = 500,
         tol: float = 1e-7,
         random_state: int | np.random.Generator | np.random.RandomState | None = None,
@@ -216,7 +217,7 @@ class MTLCM(TransformerMixin, BaseEstimator):
             D,
             noise_std=self.noise_std,
             spurious_std=self.spurious_std,
-            n_init=self.n_init,
+            n_init=(20 if moments.is_shared else 5) if self.n_init == "auto" else int(self.n_init),
             max_iter=self.max_iter,
             tol=self.tol,
             rng=rng,

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep.moments import TaskMoments
-from identirep.mtlcm.noise import PRIOR_BELOW, denoised_covariances, estimate_noise
+from identirep.mtlcm.noise import PRIOR_BELOW, denoised_covariances, find_noise, regular_covariances
+from identirep.mtlcm.refinement import maximise_noisy_likelihood
 from identirep.mtlcm.roles import refine_with_spurious_scale
 from identirep.mtlcm.solver import (
     CovarianceSet,
@@ -103,24 +104,30 @@ def fit_factorized(
         noise = trailing
     else:
         # One covariance for all tasks cannot tell noise from latents.
-        noise = 0.0 if moments.is_shared else estimate_noise(reduced)
+        noise = 0.0 if moments.is_shared else find_noise(reduced)
     covariances, whitener = whitened_covariances(reduced, noise)
     starts = np.concatenate([np.eye(n_components)[None], random_rotations(n_init - 1, n_components, rng)])
     result = solve_in_blocks(covariances, starts, max_iter=max_iter, tol=tol)
     best = int(np.argmin(result.criterion))
     B = result.unmixing[best] @ whitener
-    if spurious_std is not None:
-        R = denoised_covariances(reduced, noise)
-        u = reduced.cov_hy / np.sqrt(reduced.var_y)[:, None]
-        S = R + u[:, :, None] * u[:, None, :]
-        B = refine_with_spurious_scale(B, S, R, reduced.weights, spurious_std, max_iter=max_iter, tol=tol)[0]
-    B = _canonical(B, reduced, noise)
     R = denoised_covariances(reduced, noise)
+    if spurious_std is not None:
+        S = R + _explained(reduced)
+        B = refine_with_spurious_scale(B, S, R, reduced.weights, spurious_std, max_iter=max_iter, tol=tol)
+    variances = np.einsum("tij,ij->ti", B @ R, B)
+    if noise > 0.0 and spurious_std is None:
+        fixed = noise_std != "estimate" or trailing is not None
+        refined = maximise_noisy_likelihood(
+            regular_covariances(reduced), reduced.n_samples, B, variances, noise, fixed_noise=fixed
+        )
+        B, variances, noise = refined.unmixing, refined.variances, refined.noise_variance
+    order, factor = _canonical(B, reduced, noise)
+    B, variances = (B * factor[:, None])[order], (variances * factor**2)[:, order]
     return FactorizedFit(
         unmixing=B @ basis.T,
         mixing=basis @ np.linalg.inv(B),
         components=_posterior_mean_map(B, reduced, noise) @ basis.T,
-        variances=np.einsum("tij,ij->ti", B @ R, B),
+        variances=variances,
         noise_variance=noise,
         result=result,
         best=best,
@@ -182,18 +189,24 @@ def _prior_covariance(B: Array, moments: TaskMoments, noise_variance: float) -> 
     return root @ root.T
 
 
-def _canonical(B: Array, moments: TaskMoments, noise_variance: float) -> Array:
+def _explained(moments: TaskMoments) -> Array:
+    """s_t s_t' / v_t, what the target explains of the features' covariance."""
+    u = moments.cov_hy / np.sqrt(moments.var_y)[:, None]
+    return u[:, :, None] * u[:, None, :]
+
+
+def _canonical(B: Array, moments: TaskMoments, noise_variance: float) -> tuple[NDArray[np.int64], Array]:
     """Fix what the likelihood leaves open, from targets alone so that it does not depend on the features' coordinates.
 
-    Scale: unit pooled variance. Order: falling mean squared correlation with the targets. Sign: positive correlation
-    with the target that correlates most.
+    Returns the order of the rows of B (falling mean squared correlation with the targets) and the factor of each row
+    before ordering: unit pooled variance, positive correlation with the target that correlates most.
     """
-    B = B / np.sqrt(np.diag(_prior_covariance(B, moments, noise_variance)))[:, None]
+    scale = 1.0 / np.sqrt(np.diag(_prior_covariance(B, moments, noise_variance)))
     variance = np.einsum("gij,ij->gi", B @ moments.cov_h, B)[moments.group]
     correlation = (moments.cov_hy @ B.T) / np.sqrt(np.maximum(variance, 1e-300) * moments.var_y[:, None])
     order = np.argsort(-(moments.weights @ correlation**2), kind="stable")
     strongest = correlation[np.argmax(np.abs(correlation), axis=0), np.arange(len(B))]
-    return (B * np.where(strongest < 0, -1.0, 1.0)[:, None])[order]
+    return order, np.where(strongest < 0, -scale, scale)
 
 
 def _posterior_mean_map(B: Array, moments: TaskMoments, noise_variance: float) -> Array:

@@ -1,16 +1,15 @@
-"""Observation noise: taken out of the covariances, and estimated by profile likelihood."""
+"""Observation noise: taken out of the covariances, and looked for by profile likelihood."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from identirep.moments import TaskMoments
 from identirep.mtlcm.likelihood import conditional_covariances, gaussian_log_likelihood, model_covariances
 from identirep.mtlcm.solver import DenseCovariances, joint_diagonalise
 
-__all__ = ["denoised_covariances", "estimate_noise"]
+__all__ = ["PRIOR_BELOW", "denoised_covariances", "find_noise", "regular_covariances"]
 
 Array = NDArray[np.float64]
 
@@ -21,20 +20,29 @@ PRIOR_BELOW = 5
 _FLOOR = 1e-3
 # 5% point of chi-squared with one degree of freedom: noise is kept only if the likelihood asks for it.
 _CRITICAL = 3.84
-# Shares of the largest possible noise variance to look at before the search is refined around the best.
-_GRID = (1e-4, 1e-3, 1e-2, 0.1, 0.3, 0.7)
+# Shares of the largest possible noise variance to look at.
+_GRID = (1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.4, 0.7)
+
+
+def regular_covariances(moments: TaskMoments) -> Array:
+    """Return R_t, the covariances given the target, small tasks with one pseudo-row of the pooled R."""
+    R = conditional_covariances(moments)
+    n = moments.n_samples
+    small = n < PRIOR_BELOW * moments.n_features
+    if small.any():
+        pooled = np.tensordot(moments.weights, R, axes=1)
+        R[small] = (n[small, None, None] * R[small] + pooled) / (n[small, None, None] + 1.0)
+    return R
 
 
 def denoised_covariances(moments: TaskMoments, noise_variance: float) -> Array:
     """Return R_t - o^2 I with eigenvalues held positive, small tasks with one pseudo-row of the pooled R."""
-    return _rebuild(*_spectra(moments), noise_variance)
+    R = regular_covariances(moments)
+    return R if noise_variance == 0.0 else _rebuild(*np.linalg.eigh(R), noise_variance)
 
 
-def estimate_noise(moments: TaskMoments) -> float:
-    """Maximise the likelihood of R_t under A diag(variances_t) A' + o^2 I over the noise variance o^2.
-
-    For each o^2 the rest is profiled by joint diagonalisation of R_t - o^2 I. The answer is 0 unless a likelihood-ratio
-    test at 5% prefers noise: where A'A is diagonal the latents' own variances take it up and nothing can tell.
+def find_noise(moments: TaskMoments) -> float:
+    """Look for observation noise on a grid, each value profiled by joint diagonalisation of R_t - o^2 I.
 
     Parameters
     ----------
@@ -44,9 +52,10 @@ def estimate_noise(moments: TaskMoments) -> float:
     Returns
     -------
     float
-        Variance of the noise.
+        Variance of the noise, to be refined; 0 unless a likelihood-ratio test at 5% prefers noise. Where A'A is
+        diagonal the latents' own variances take noise up and nothing can tell.
     """
-    R = conditional_covariances(moments)
+    R = regular_covariances(moments)
     values, vectors = np.linalg.eigh(np.tensordot(moments.weights, R, axes=1))
     # Noise cannot exceed the smallest variance that there is.
     largest = float(values[0])
@@ -55,14 +64,14 @@ def estimate_noise(moments: TaskMoments) -> float:
     # In coordinates of unit variance the likelihood is well-conditioned, whatever the features' scales.
     frame = vectors.T / np.sqrt(values)[:, None]
     second, noise_shape = frame @ R @ frame.T, frame @ frame.T
-    spectra = _spectra(moments)
-    spectra = (spectra[0], frame @ spectra[1])
+    spectra, axes = np.linalg.eigh(R)
+    axes = frame @ axes
 
     def profile(noise: float, start: Array) -> tuple[float, Array]:
-        covariances = _rebuild(*spectra, noise)
+        covariances = _rebuild(spectra, axes, noise)
         states = DenseCovariances(covariances[None], moments.weights[None])
         B = joint_diagonalise(states, start[None], max_iter=50, tol=1e-4).unmixing[0]
-        variances = np.einsum("ij,tjk,ik->ti", B, covariances, B)
+        variances = np.einsum("tij,ij->ti", B @ covariances, B)
         Sigma = model_covariances(np.linalg.inv(B), variances, 0.0) + noise * noise_shape
         return float(moments.weights @ gaussian_log_likelihood(second, Sigma)), B
 
@@ -71,34 +80,11 @@ def estimate_noise(moments: TaskMoments) -> float:
     for share in _GRID:
         height, B = profile(share * largest, B)
         if height > best:
-            best, best_share, best_B = height, share, B
-    if best_share == 0.0:
-        return 0.0
-    found = minimize_scalar(
-        lambda x: -profile(float(np.exp(x)) * largest, best_B)[0],
-        bounds=(np.log(best_share) - 2.0, min(np.log(best_share) + 2.0, 0.0)),
-        method="bounded",
-        options={"xatol": 0.05, "maxiter": 12},
-    )
-    if -found.fun > best:
-        best, best_share = -found.fun, float(np.exp(found.x))
+            best, best_share = height, share
     gain = 2.0 * float(moments.n_samples.sum()) * (best - without)
     return best_share * largest if gain > _CRITICAL else 0.0
 
 
-def _spectra(moments: TaskMoments) -> tuple[Array, Array]:
-    """Eigenvalues and eigenvectors of each R_t, with the pseudo-row of small tasks."""
-    R = conditional_covariances(moments)
-    n = moments.n_samples
-    small = n < PRIOR_BELOW * moments.n_features
-    if small.any():
-        pooled = np.tensordot(moments.weights, R, axes=1)
-        R[small] = (n[small, None, None] * R[small] + pooled) / (n[small, None, None] + 1.0)
-    values, vectors = np.linalg.eigh(R)
-    return values, vectors
-
-
 def _rebuild(values: Array, vectors: Array, noise_variance: float) -> Array:
-    if noise_variance > 0.0:
-        values = np.maximum(values - noise_variance, _FLOOR * noise_variance)
+    values = np.maximum(values - noise_variance, _FLOOR * noise_variance)
     return (vectors * values[:, None, :]) @ vectors.swapaxes(1, 2)

@@ -28,7 +28,7 @@ _SCALES = np.exp(np.linspace(-4.0, 4.0, 81))
 
 def refine_with_spurious_scale(
     B: Array, S: Array, R: Array, weights: Array, spurious_std: float, *, max_iter: int, tol: float
-) -> tuple[Array, NDArray[np.bool_]]:
+) -> Array:
     """Minimise the criterion from a joint diagonaliser.
 
     Parameters
@@ -48,17 +48,14 @@ def refine_with_spurious_scale(
 
     Returns
     -------
-    B : array, shape (D, D)
+    array, shape (D, D)
         The refined unmixing matrix.
-    causal : array of bool, shape (n_tasks, D)
-        The roles.
     """
     q = spurious_std**2
     B = B * _best_scales(_quadratic(B, S), _quadratic(B, R), weights, q)[:, None]
     D = len(B)
     unit = np.eye(D)
     before = np.inf
-    causal = np.zeros((len(S), D), dtype=bool)
     for _ in range(max_iter):
         as_cause, as_effect = _quadratic(B, S), _quadratic(B, R) / q + np.log(q)
         causal = as_cause <= as_effect
@@ -72,7 +69,7 @@ def refine_with_spurious_scale(
             # det B is linear in row i, with this column of the inverse as its gradient.
             direction = np.linalg.solve(W, np.linalg.solve(B, unit[i]))
             B[i] = direction / np.sqrt(direction @ W @ direction)
-    return B, causal
+    return B
 
 
 def _best_scales(as_cause: Array, as_effect: Array, weights: Array, q: float) -> Array:

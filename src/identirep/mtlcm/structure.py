@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 _MAX_ENUMERATED = 12
 _N_AMBIGUOUS = 10
 _EM_ITERATIONS = 100
-_EM_TOL = 1e-6
+_EM_TOL = 1e-4
 _TINY = 1e-12
 
 
