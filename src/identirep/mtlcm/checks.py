@@ -23,12 +23,19 @@ def check_parameters(model: Any, n_features: int) -> None:
             f"n_components is out of range: got {D!r}, expected an int from 1 to {n_features} (the features). "
             "Lower n_components or pass more features."
         )
-    if model.prior != "factorized":
-        faults.append(f"prior is unknown: got {model.prior!r}, expected 'factorized'. Choose that.")
+    if model.prior not in ("factorized", "exact"):
+        faults.append(
+            f"prior is unknown: got {model.prior!r}, expected 'factorized' or 'exact'. Choose one of the two."
+        )
     q = model.spurious_std
     if q is not None and not (_is_real(q) and 0 < q < np.inf):
         faults.append(
             f"spurious_std is not valid: got {q!r}, expected None or a positive number. Pass None to learn it."
+        )
+    if q is not None and model.prior == "exact":
+        faults.append(
+            f"spurious_std does not go with prior='exact': got {q!r}, expected None; the exact likelihood learns all "
+            "scales. Leave spurious_std out."
         )
     o = model.noise_std
     if o != "estimate" and not (_is_real(o) and 0 <= o < np.inf):

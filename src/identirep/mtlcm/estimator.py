@@ -15,12 +15,18 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from identirep.moments import TaskMoments
+from identirep.mtlcm.causal_sets import causal_regression, correlations
 from identirep.mtlcm.certificate import Certificate, certify
 from identirep.mtlcm.checks import check_moments, check_parameters
-from identirep.mtlcm.fitting import FactorizedFit, fit_factorized
-from identirep.mtlcm.likelihood import gaussian_log_likelihood, model_covariances, residual_second_moments
-from identirep.mtlcm.solver import DiagonalisationResult
-from identirep.mtlcm.structure import CausalPosterior, causal_posterior, causal_regression
+from identirep.mtlcm.fitting import LatentFit, Starts, fit_latents
+from identirep.mtlcm.likelihood import (
+    gaussian_log_likelihood,
+    joint_covariances,
+    joint_model_covariances,
+    model_covariances,
+    residual_second_moments,
+)
+from identirep.mtlcm.structure import CausalPosterior, causal_posterior
 from identirep.seeds import as_generator
 from identirep.validation import check_features, check_task_data
 
@@ -49,8 +55,11 @@ class MTLCM(TransformerMixin, BaseEstimator):
     n_components : int, optional
         Number of latents D; default the number of features K. With D < K the latents lie in the span of the leading
         principal axes of the pooled within-task covariance, and what is left is observation noise.
-    prior : {"factorized"}, default "factorized"
-        Likelihood. The factorised one is the paper's: it takes latents as independent given the target.
+    prior : {"factorized", "exact"}, default "factorized"
+        Likelihood. The factorised one, p(h | y, t), is the paper's: it takes latents as independent given the target.
+        The exact one, p(h, y | t), knows that observing the target couples its causes: no bias at low target noise,
+        and latents are told apart even where spurious and causal ones vary alike. It takes seconds instead of
+        milliseconds.
     spurious_std : float, optional
         Standard deviation of spurious latents given the target, the same in all tasks, in units in which causal latents
         have 1. Default: every latent has a variance of its own in each task, learnt.
@@ -85,7 +94,8 @@ class MTLCM(TransformerMixin, BaseEstimator):
     spurious_coef_ : array, shape (n_tasks, n_components)
         gamma: regression of each effect on the target; 0 for causes.
     log_likelihood_ : float
-        Mean log marginal likelihood of a labelled row, log p(h | y, t).
+        Mean log marginal likelihood of a labelled row: log p(h | y, t), with the exact prior log p(h, y | t) in the
+        most probable roles.
     certificate_ : Certificate
         Which axes can be trusted; computed when first asked for.
     moments_ : TaskMoments
@@ -135,7 +145,7 @@ class MTLCM(TransformerMixin, BaseEstimator):
         self,
         n_components: int | None = None,
         *,
-        prior: Literal["factorized"] = "factorized",
+        prior: Literal["factorized", "exact"] = "factorized",
         spurious_std: float | None = None,
         noise_std: float | Literal["estimate"] = "estimate",
         n_init: int | Literal["auto"] = "auto",
@@ -212,12 +222,13 @@ class MTLCM(TransformerMixin, BaseEstimator):
         D = moments.n_features if self.n_components is None else int(self.n_components)
         check_moments(moments, D)
         rng = as_generator(self.random_state)
-        fit = fit_factorized(
+        fit = fit_latents(
             moments,
             D,
+            prior=self.prior,
             noise_std=self.noise_std,
             spurious_std=self.spurious_std,
-            n_init=(20 if moments.is_shared else 5) if self.n_init == "auto" else int(self.n_init),
+            n_init=self._n_starts(moments),
             max_iter=self.max_iter,
             tol=self.tol,
             rng=rng,
@@ -225,7 +236,7 @@ class MTLCM(TransformerMixin, BaseEstimator):
         self.certificate_seed_ = int(rng.integers(2**31))
         self._store(moments, fit)
         if not self.converged_:
-            norm = float(fit.result.gradient_norm[fit.best])
+            norm = float(fit.starts.gradient_norm[fit.starts.best])
             warnings.warn(
                 f"MTLCM stopped after {self.n_iter_} iterations with gradient norm {norm:.1e} > tol={self.tol:.1e}. "
                 "Increase max_iter or standardise H.",
@@ -234,7 +245,12 @@ class MTLCM(TransformerMixin, BaseEstimator):
             )
         return self
 
-    def _store(self, moments: TaskMoments, fit: FactorizedFit) -> None:
+    def _n_starts(self, moments: TaskMoments) -> int:
+        if self.n_init != "auto":
+            return int(self.n_init)
+        return 20 if moments.is_shared and self.prior == "factorized" else 5
+
+    def _store(self, moments: TaskMoments, fit: LatentFit) -> None:
         self.__dict__.pop("certificate_", None)
         self.moments_ = moments
         self.task_names_: tuple[Hashable, ...] = moments.task_names
@@ -244,11 +260,11 @@ class MTLCM(TransformerMixin, BaseEstimator):
         self.mean_ = moments.pooled_mean()
         self.noise_std_ = float(np.sqrt(fit.noise_variance))
         # One latent needs no iteration; scikit-learn expects at least one.
-        self.n_iter_ = max(1, int(fit.result.n_iter[fit.best]))
-        self.converged_ = bool(fit.result.converged[fit.best])
-        self.start_criteria_ = fit.result.criterion
+        self.n_iter_ = max(1, int(fit.starts.n_iter[fit.starts.best]))
+        self.converged_ = bool(fit.starts.gradient_norm[fit.starts.best] <= self.tol)
+        self.start_criteria_ = fit.starts.criterion
         latents = moments.map_features(fit.components)
-        self.posterior_: CausalPosterior = causal_posterior(latents)
+        self.posterior_: CausalPosterior = causal_posterior(correlations(joint_covariances(latents)), latents.n_samples)
         causal = self.posterior_.best
         self.causal_probability_ = self.posterior_.probability
         self.causal_coef_ = causal_regression(latents.cov_h[latents.group], latents.cov_hy, causal)
@@ -338,12 +354,20 @@ class MTLCM(TransformerMixin, BaseEstimator):
         return float(moments.weights @ self._task_log_likelihoods(moments, index))
 
     def _task_log_likelihoods(self, moments: TaskMoments, index: NDArray[np.int64]) -> Array:
-        """Mean log p(h | y, t) of the rows of `moments`, whose tasks are those at `index` in the fit."""
-        own = self.moments_
-        slope = own.cov_hy / own.var_y[:, None]
-        second = residual_second_moments(moments, own.mean_h[own.group][index], own.mean_y[index], slope[index])
-        Sigma = model_covariances(self.mixing_, self.fit_.variances[index], self.fit_.noise_variance)
-        return gaussian_log_likelihood(second, Sigma)
+        """Mean log-likelihood of the rows of `moments`, whose tasks are those at `index` in the fit."""
+        own = self.moments_.select_tasks(index)
+        mean_h = own.mean_h[own.group]
+        if self.fit_.prior == "factorized":
+            second = residual_second_moments(moments, mean_h, own.mean_y, own.cov_hy / own.var_y[:, None])
+            Sigma = model_covariances(self.mixing_, self.fit_.variances[index], self.fit_.noise_variance)
+            return gaussian_log_likelihood(second, Sigma)
+        bias = np.concatenate([moments.mean_h[moments.group] - mean_h, (moments.mean_y - own.mean_y)[:, None]], axis=1)
+        second = joint_covariances(moments) + bias[:, :, None] * bias[:, None, :]
+        latents = own.map_features(self.fit_.unmixing)
+        causal = self.posterior_.best[index]
+        return gaussian_log_likelihood(
+            second, joint_model_covariances(self.mixing_, latents, causal, self.fit_.noise_variance)
+        )
 
     def sample(
         self,
@@ -399,12 +423,12 @@ class MTLCM(TransformerMixin, BaseEstimator):
         arrays = {f"moments.{name}": value for name, value in moments.items()}
         for name in ("unmixing", "mixing", "components", "variances"):
             arrays[f"fit.{name}"] = getattr(fit, name)
-        for name in DiagonalisationResult.__dataclass_fields__:
-            arrays[f"result.{name}"] = getattr(fit.result, name)
+        for name in Starts.__dataclass_fields__:
+            arrays[f"starts.{name}"] = getattr(fit.starts, name)
         meta = {
             "moments": moments_meta,
+            "prior": fit.prior,
             "noise_variance": fit.noise_variance,
-            "best": fit.best,
             "certificate_seed": self.certificate_seed_,
         }
         return arrays, meta
@@ -416,9 +440,11 @@ class MTLCM(TransformerMixin, BaseEstimator):
             return {name[len(prefix) + 1 :]: value for name, value in arrays.items() if name.startswith(prefix + ".")}
 
         moments = TaskMoments.from_parts(part("moments"), meta["moments"])
-        result = DiagonalisationResult(**part("result"))
-        fit = FactorizedFit(
-            **part("fit"), noise_variance=float(meta["noise_variance"]), result=result, best=int(meta["best"])
+        fit = LatentFit(
+            prior=meta["prior"],
+            **part("fit"),
+            noise_variance=float(meta["noise_variance"]),
+            starts=Starts(**part("starts")),
         )
         self.n_features_in_ = moments.n_features
         self.certificate_seed_ = int(meta["certificate_seed"])

@@ -1,14 +1,17 @@
-"""Fit of the factorised likelihood: subspace, noise, starts, fixed spurious scale, canonical order, sign and scale."""
+"""The fit from moments to latents: subspace, noise, starts, likelihood, canonical axes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from identirep.moments import TaskMoments
+from identirep.mtlcm.canonical import canonical_rows, latent_agreement, posterior_mean_map
+from identirep.mtlcm.exact import JointMoments
+from identirep.mtlcm.exact_fit import exact_starts, maximise_exact
 from identirep.mtlcm.noise import PRIOR_BELOW, denoised_covariances, find_noise, regular_covariances
 from identirep.mtlcm.refinement import maximise_noisy_likelihood
 from identirep.mtlcm.roles import refine_with_spurious_scale
@@ -20,7 +23,15 @@ from identirep.mtlcm.solver import (
     joint_diagonalise,
 )
 
-__all__ = ["FactorizedFit", "fit_factorized", "random_rotations", "solve_in_blocks", "whitened_covariances"]
+__all__ = [
+    "LatentFit",
+    "Starts",
+    "denoised_joint_moments",
+    "fit_latents",
+    "random_rotations",
+    "solve_in_blocks",
+    "whitened_covariances",
+]
 
 Array = NDArray[np.float64]
 
@@ -29,11 +40,40 @@ _MAX_NUMBERS = 2e7
 
 
 @dataclass(frozen=True)
-class FactorizedFit:
-    """The fitted factorised model and how it was reached.
+class Starts:
+    """What became of all starts.
 
     Parameters
     ----------
+    criterion : array, shape (n_starts,)
+        Negative mean log-likelihood of a row at the end, up to a constant; lower is better.
+    gradient_norm : array, shape (n_starts,)
+        Largest entry of the relative gradient at the end.
+    n_iter : array of int, shape (n_starts,)
+        Iterations.
+    agreement : array, shape (n_starts, D)
+        Correlation of each latent of the best start with its partner in this start.
+    """
+
+    criterion: Array
+    gradient_norm: Array
+    n_iter: NDArray[np.int64]
+    agreement: Array
+
+    @property
+    def best(self) -> int:
+        """Position of the best start."""
+        return int(np.argmin(self.criterion))
+
+
+@dataclass(frozen=True)
+class LatentFit:
+    """The fitted model and how it was reached.
+
+    Parameters
+    ----------
+    prior : {"factorized", "exact"}
+        Likelihood.
     unmixing : array, shape (D, K)
         B, the inverse of `mixing` on the subspace of the latents.
     mixing : array, shape (K, D)
@@ -44,33 +84,32 @@ class FactorizedFit:
         Variance of each latent given the target.
     noise_variance : float
         Variance o^2 of the observation noise.
-    result : DiagonalisationResult
+    starts : Starts
         All starts.
-    best : int
-        Position of the best start.
     """
 
+    prior: str
     unmixing: Array
     mixing: Array
     components: Array
     variances: Array
     noise_variance: float
-    result: DiagonalisationResult
-    best: int
+    starts: Starts
 
 
-def fit_factorized(
+def fit_latents(
     moments: TaskMoments,
     n_components: int,
     *,
+    prior: Literal["factorized", "exact"],
     noise_std: float | Literal["estimate"],
     spurious_std: float | None,
     n_init: int,
     max_iter: int,
     tol: float,
     rng: np.random.Generator,
-) -> FactorizedFit:
-    """Maximise the factorised marginal likelihood on moments.
+) -> LatentFit:
+    """Maximise the marginal likelihood on moments.
 
     Parameters
     ----------
@@ -78,13 +117,15 @@ def fit_factorized(
         Moments of the features; valid, see `MTLCM.fit_moments`.
     n_components : int
         Number of latents D, at most the number of features.
+    prior : {"factorized", "exact"}
+        Likelihood. The exact one starts from the factorised fit, among others.
     noise_std : float or "estimate"
         Standard deviation o of the observation noise.
     spurious_std : float or None
         Standard deviation of spurious latents given the target, in units where causal ones have 1; None leaves every
-        latent its own variance in each task.
+        latent its own variance in each task. Of the factorised likelihood alone.
     n_init : int
-        Number of starts: the whitened axes, then random rotations of them.
+        Number of starts.
     max_iter, tol
         See `joint_diagonalise`.
     rng : numpy.random.Generator
@@ -92,7 +133,7 @@ def fit_factorized(
 
     Returns
     -------
-    FactorizedFit
+    LatentFit
         Latents in order of falling association with the targets.
     """
     basis, trailing = _subspace(moments, n_components)
@@ -106,10 +147,11 @@ def fit_factorized(
         # One covariance for all tasks cannot tell noise from latents.
         noise = 0.0 if moments.is_shared else find_noise(reduced)
     covariances, whitener = whitened_covariances(reduced, noise)
-    starts = np.concatenate([np.eye(n_components)[None], random_rotations(n_init - 1, n_components, rng)])
-    result = solve_in_blocks(covariances, starts, max_iter=max_iter, tol=tol)
-    best = int(np.argmin(result.criterion))
-    B = result.unmixing[best] @ whitener
+    initial = np.concatenate([np.eye(n_components)[None], random_rotations(n_init - 1, n_components, rng)])
+    result = solve_in_blocks(covariances, initial, max_iter=max_iter, tol=tol)
+    unmixing = result.unmixing @ whitener
+    starts = _report(unmixing, result.criterion, result.gradient_norm, result.n_iter, reduced)
+    B = unmixing[starts.best]
     R = denoised_covariances(reduced, noise)
     if spurious_std is not None:
         S = R + _explained(reduced)
@@ -121,17 +163,39 @@ def fit_factorized(
             regular_covariances(reduced), reduced.n_samples, B, variances, noise, fixed_noise=fixed
         )
         B, variances, noise = refined.unmixing, refined.variances, refined.noise_variance
-    order, factor = _canonical(B, reduced, noise)
+    if prior == "exact":
+        R = denoised_covariances(reduced, noise)
+        joint = denoised_joint_moments(reduced, noise)
+        others = exact_starts(joint, n_init - 1, rng) if n_init > 1 else np.zeros((0, *B.shape))
+        every = np.concatenate([B[None], others])
+        exact = maximise_exact(joint, reduced.n_samples, every, rng, max_iter=max_iter, tol=tol)
+        starts = _report(exact.unmixing, -exact.evidence, exact.gradient_norm, exact.n_iter, reduced)
+        B = exact.unmixing[starts.best]
+        variances = np.einsum("tij,ij->ti", B @ R, B)
+    order, factor = canonical_rows(B, reduced, noise)
     B, variances = (B * factor[:, None])[order], (variances * factor**2)[:, order]
-    return FactorizedFit(
+    return LatentFit(
+        prior=prior,
         unmixing=B @ basis.T,
         mixing=basis @ np.linalg.inv(B),
-        components=_posterior_mean_map(B, reduced, noise) @ basis.T,
+        components=posterior_mean_map(B, reduced, noise) @ basis.T,
         variances=variances,
         noise_variance=noise,
-        result=result,
-        best=best,
+        starts=replace(starts, agreement=starts.agreement[:, order]),
     )
+
+
+def denoised_joint_moments(moments: TaskMoments, noise_variance: float) -> JointMoments:
+    """Return the moments of features and target with the noise taken out of the features."""
+    S = denoised_covariances(moments, noise_variance) + _explained(moments)
+    return JointMoments(S, moments.cov_hy, moments.var_y, moments.weights)
+
+
+def _report(unmixing: Array, criterion: Array, norm: Array, n_iter: NDArray[np.int64], moments: TaskMoments) -> Starts:
+    S = moments.pooled_covariance()
+    best = unmixing[int(np.argmin(criterion))]
+    agreement = np.stack([latent_agreement(best, B, S).per_latent for B in unmixing])
+    return Starts(criterion, norm, n_iter, agreement)
 
 
 def whitened_covariances(moments: TaskMoments, noise_variance: float) -> tuple[CovarianceSet, Array]:
@@ -181,38 +245,7 @@ def _inverse_root(S: Array) -> Array:
     return vectors.T / np.sqrt(values)[:, None]
 
 
-def _prior_covariance(B: Array, moments: TaskMoments, noise_variance: float) -> Array:
-    """Pooled covariance of the latents themselves, noise taken out and eigenvalues held positive."""
-    values, vectors = np.linalg.eigh(moments.pooled_covariance())
-    values = np.maximum(values - noise_variance, 1e-3 * noise_variance)
-    root = (B @ vectors) * np.sqrt(values)
-    return root @ root.T
-
-
 def _explained(moments: TaskMoments) -> Array:
     """s_t s_t' / v_t, what the target explains of the features' covariance."""
     u = moments.cov_hy / np.sqrt(moments.var_y)[:, None]
     return u[:, :, None] * u[:, None, :]
-
-
-def _canonical(B: Array, moments: TaskMoments, noise_variance: float) -> tuple[NDArray[np.int64], Array]:
-    """Fix what the likelihood leaves open, from targets alone so that it does not depend on the features' coordinates.
-
-    Returns the order of the rows of B (falling mean squared correlation with the targets) and the factor of each row
-    before ordering: unit pooled variance, positive correlation with the target that correlates most.
-    """
-    scale = 1.0 / np.sqrt(np.diag(_prior_covariance(B, moments, noise_variance)))
-    variance = np.einsum("gij,ij->gi", B @ moments.cov_h, B)[moments.group]
-    correlation = (moments.cov_hy @ B.T) / np.sqrt(np.maximum(variance, 1e-300) * moments.var_y[:, None])
-    order = np.argsort(-(moments.weights @ correlation**2), kind="stable")
-    strongest = correlation[np.argmax(np.abs(correlation), axis=0), np.arange(len(B))]
-    return order, np.where(strongest < 0, -scale, scale)
-
-
-def _posterior_mean_map(B: Array, moments: TaskMoments, noise_variance: float) -> Array:
-    """Map from h to E[z | h] for z and noise jointly Gaussian with the pooled covariance of z (Wiener filter)."""
-    if noise_variance == 0.0:
-        return B
-    prior = _prior_covariance(B, moments, noise_variance)
-    total = prior + noise_variance * (B @ B.T)
-    return np.linalg.solve(total, prior).T @ B

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep.moments import TaskMoments
+from identirep.mtlcm.causal_sets import causal_regression
 
 __all__ = [
     "conditional_covariances",
     "gaussian_log_likelihood",
     "joint_covariances",
+    "joint_model_covariances",
     "model_covariances",
     "residual_second_moments",
 ]
@@ -99,3 +101,29 @@ def residual_second_moments(moments: TaskMoments, mean_h: Array, mean_y: Array, 
     covariance += moments.var_y[:, None, None] * slope[:, :, None] * slope[:, None, :]
     bias = moments.mean_h[moments.group] - mean_h - (moments.mean_y - mean_y)[:, None] * slope
     return covariance + bias[:, :, None] * bias[:, None, :]
+
+
+def joint_model_covariances(A: Array, Z: TaskMoments, causal: NDArray[np.bool_], noise_variance: float) -> Array:
+    """Covariance of (h, y) that the causal model implies, its coefficients fitted to the latents' moments.
+
+    With k = cov(z, y), two latents covary as k_i k_j / var(y), except that two causes do not.
+    """
+    observed = Z.cov_h[Z.group]
+    w = causal_regression(observed, Z.cov_hy, causal)
+    variance = np.maximum(
+        np.einsum("tii->ti", observed) - noise_variance * np.sum(np.linalg.inv(A) ** 2, axis=1), 1e-12
+    )
+    residual = Z.var_y - np.einsum("ti,ti->t", w, Z.cov_hy)
+    var_y = np.maximum(residual, 1e-12 * Z.var_y) + np.sum(w**2 * variance, axis=1)
+    k = np.where(causal, w * variance, Z.cov_hy / Z.var_y[:, None] * var_y[:, None])
+    effect_variance = variance + (k**2 / var_y[:, None] - Z.cov_hy**2 / Z.var_y[:, None])
+    latent = k[:, :, None] * k[:, None, :] / var_y[:, None, None]
+    latent[causal[:, :, None] & causal[:, None, :]] = 0.0
+    D = A.shape[1]
+    diagonal = np.arange(D)
+    latent[:, diagonal, diagonal] = np.where(causal, variance, effect_variance)
+    joint = np.empty((len(k), D + 1, D + 1))
+    joint[:, :D, :D] = A @ latent @ A.T + noise_variance * np.eye(D)
+    joint[:, :D, D] = joint[:, D, :D] = k @ A.T
+    joint[:, D, D] = var_y
+    return joint

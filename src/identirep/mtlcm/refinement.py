@@ -1,7 +1,8 @@
 r"""Full likelihood of the factorised model with observation noise, maximised from a joint diagonaliser.
 
-With noise the covariances given the target are Sigma_t = A Lambda_t A' + o^2 I, and joint diagonalisation of what is left
-of R_t after taking o^2 I away is only close to the maximum. In the coordinates of the start, where A is near the identity and the noise has covariance o^2 N,
+With noise the covariances given the target are Sigma_t = A Lambda_t A' + o^2 I, and joint diagonalisation of what is
+left of R_t after taking o^2 I away is only close to the maximum. In the coordinates of the start, where A is near the
+identity and the noise has covariance o^2 N,
 
     L = 1/2 sum_t p_t [ log|Sigma_t| + tr(Sigma_t^{-1} C_t) ],      dL = sum_t tr(G_t dSigma_t),
     G_t = p_t/2 (Sigma_t^{-1} - Sigma_t^{-1} C_t Sigma_t^{-1}),

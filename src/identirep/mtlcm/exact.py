@@ -1,0 +1,88 @@
+r"""The exact likelihood p(h, y | t), given which latents are causes, and its maximisation over the unmixing matrix.
+
+With C_t the causes of task t, all scales profiled out, minimise over B
+
+    -log|det B| + 1/2 sum_t p_t [ sum_{i in C_t} log (B S_t B')_ii + sum_{i not in C_t} log (B R_t B')_ii
+                                  + log var(y | z_i, i in C_t) ].
+
+Unlike the factorised likelihood it knows that observing y couples its causes, and it carries the information that tells
+causes from effects. Steps are quasi-Newton in relative coordinates, as in `solver`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from identirep.mtlcm.causal_sets import causal_regression
+
+__all__ = ["ExactState", "JointMoments", "exact_state", "exact_step"]
+
+Array = NDArray[np.float64]
+
+_MIN_CURVATURE = 1e-2
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class JointMoments:
+    """Second moments of features and target in each task, and the weights of the tasks."""
+
+    S: Array
+    s: Array
+    v: Array
+    weights: Array
+
+    def mapped(self, M: Array) -> JointMoments:
+        """The moments of M h."""
+        return JointMoments(M @ self.S @ M.T, self.s @ M.T, self.v, self.weights)
+
+
+@dataclass(frozen=True)
+class ExactState:
+    """The criterion of latents with given roles, less log|det B|, and its relative gradient and curvature."""
+
+    value: float
+    gradient: Array
+    curvature: Array
+
+
+def exact_state(z: JointMoments, causal: NDArray[np.bool_]) -> ExactState:
+    """Evaluate the criterion at latents whose moments are `z`."""
+    S_ii = np.einsum("tii->ti", z.S)
+    R_ii = np.maximum(S_ii - z.s**2 / z.v[:, None], _TINY * S_ii)
+    w = causal_regression(z.S, z.s, causal)
+    residual = np.maximum(z.v - np.einsum("ti,ti->t", w, z.s), _TINY * z.v)
+    value = 0.5 * float(z.weights @ (np.log(np.where(causal, S_ii, R_ii)).sum(axis=1) + np.log(residual)))
+    p = z.weights[:, None]
+    inverse = p / np.where(causal, S_ii, R_ii)
+    # sum_t of p_t (S_t or R_t)_ij / (S_t or R_t)_ii
+    G = np.einsum("ti,tij->ij", inverse, z.S)
+    G -= (np.where(causal, 0.0, inverse) * z.s / z.v[:, None]).T @ z.s
+    # d log var(y | causes): what is left of cov(z_j, y) after the regression.
+    left = z.s - np.einsum("ti,tij->tj", w, z.S)
+    coupling = p * w / residual[:, None]
+    G -= coupling.T @ left
+    H = (np.where(causal, inverse, 0.0) + coupling * w).T @ S_ii + np.where(causal, 0.0, inverse).T @ R_ii
+    return ExactState(value, G - np.eye(len(G)), H)
+
+
+def exact_step(z: JointMoments, causal: NDArray[np.bool_], state: ExactState) -> tuple[Array, JointMoments, ExactState]:
+    """Take one quasi-Newton step with backtracking; return the map of the latents, their moments and the new state."""
+    H, G = state.curvature, state.gradient
+    H = H * np.sqrt(np.maximum((1.0 + _MIN_CURVATURE) / (H * H.T), 1.0))
+    E = -(H.T * G - G.T) / (H * H.T - 1.0)
+    np.fill_diagonal(E, -np.diag(G) / (np.diag(H) + 1.0))
+    D = len(E)
+    step = min(1.0, 0.5 / max(float(np.abs(E).max()), _TINY))
+    for _ in range(8):
+        M = np.eye(D) + step * E
+        moved = z.mapped(M)
+        trial = exact_state(moved, causal)
+        change = trial.value - state.value - float(np.linalg.slogdet(M)[1])
+        if change <= 1e-12:
+            return M, moved, trial
+        step *= 0.5
+    return np.eye(D), z, state
