@@ -43,6 +43,7 @@ def as_float_matrix(values: ArrayLike, name: str) -> NDArray[Any]:
 
 
 def check_finite(array: NDArray[Any], name: str, accepts: Callable[[NDArray[Any]], NDArray[np.bool_]]) -> None:
+    """Raise an error that names the first entry that `accepts` does not take."""
     bad = ~accepts(array)
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])

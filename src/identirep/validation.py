@@ -32,12 +32,15 @@ class TaskData:
         Position in `task_names` of each row's task in the long layout; None in the wide layout.
     task_names : tuple of hashable, length n_tasks
         Label of each task.
+    is_flat : bool
+        Whether a single task was given as one dimension, so that predictions should have one too.
     """
 
     X: NDArray[Any]
     targets: NDArray[np.float64]
     task_index: NDArray[np.int64] | None
     task_names: tuple[Hashable, ...]
+    is_flat: bool = False
 
     @property
     def is_long(self) -> bool:
@@ -60,6 +63,7 @@ def check_task_data(
     name: str = "X",
     min_labels: int = 2,
     known_tasks: Sequence[Hashable] | None = None,
+    found: Sequence[str] = (),
 ) -> TaskData:
     """Validate samples and targets, and report every fault in one error.
 
@@ -83,6 +87,8 @@ def check_task_data(
         Labels that each task must have. From 2 on, targets must not be constant either.
     known_tasks : sequence of hashable, optional
         Tasks of a fitted model. Targets are arranged in this order, and other tasks are faults.
+    found : sequence of str, optional
+        Faults that the caller has found, to be raised with the others.
 
     Returns
     -------
@@ -96,7 +102,7 @@ def check_task_data(
     TypeError
         If `X` is sparse, or the data cannot be read as numbers.
     """
-    faults: list[str] = []
+    faults = list(found)
     inputs = _collect_inputs(X, estimator, reset, name, faults)
     n_rows = None if inputs is None else len(inputs)
     targets, columns = _as_targets(Y, faults)
@@ -118,6 +124,7 @@ def check_task_data(
     labels = None if tasks is None else _as_labels(tasks)
     if labels is not None and targets.ndim == 2 and targets.shape[1] == 1 and len(labels) == len(targets) > 1:
         targets = targets[:, 0]
+    is_flat = targets.ndim == 1 and labels is None
     if targets.ndim == 1 and labels is not None:
         index, names = _long_tasks(labels, len(targets), known_tasks, faults)
     else:
@@ -128,7 +135,7 @@ def check_task_data(
         _check_labels(targets, index, names, min_labels, faults)
     _raise(faults)
     assert inputs is not None
-    return TaskData(inputs, targets, index, names)
+    return TaskData(inputs, targets, index, names, is_flat)
 
 
 def check_features(estimator: Any, X: Any, *, name: str = "X") -> NDArray[Any]:
@@ -352,7 +359,7 @@ def _check_labels(
 
 
 def _pick(names: Sequence[Hashable], chosen: NDArray[np.bool_]) -> str:
-    return _named([names[i] for i in np.flatnonzero(chosen)])
+    return _named([name for name, take in zip(names, chosen, strict=True) if take])
 
 
 def _named(names: Sequence[Hashable]) -> str:

@@ -6,8 +6,8 @@ from scipy.stats import multivariate_normal
 
 from identirep import TaskMoments
 from identirep.datasets import make_linear_tasks
-from identirep.mtlcm.exact import JointMoments, exact_state, exact_step
-from identirep.mtlcm.likelihood import joint_covariances, joint_model_covariances
+from identirep.mtlcm.exact import exact_state, exact_step
+from identirep.mtlcm.likelihood import JointMoments, joint_covariances, joint_model_covariances
 
 
 def _problem(**options):
@@ -31,13 +31,13 @@ def test_gradient_by_finite_differences():
 
 def test_criterion_is_the_likelihood_of_the_rows():
     # Differences of the criterion between two unmixing matrices are those of log p(h, y | t) at the best scales.
-    data, m, moments = _problem(n_tasks=3, n_samples=40)
+    data, _, moments = _problem(n_tasks=3, n_samples=40)
     rng = np.random.default_rng(1)
     values, likelihoods = [], []
     for _ in range(2):
         B = rng.normal(size=(4, 4))
         values.append(exact_state(moments.mapped(B), data.causal).value - np.linalg.slogdet(B)[1])
-        Sigma = joint_model_covariances(np.linalg.inv(B), m.map_features(B), data.causal, 0.0)
+        Sigma = joint_model_covariances(np.linalg.inv(B), moments.mapped(B), data.causal, 0.0)
         total = 0.0
         for t in range(3):
             rows = np.c_[data.H, data.y][data.tasks == t]
@@ -49,7 +49,8 @@ def test_criterion_is_the_likelihood_of_the_rows():
 def test_model_covariance_of_causes_and_effects():
     data, _, _ = _problem(n_tasks=5, n_samples=20_000, standardize=False)
     latents = TaskMoments.from_long(data.Z, data.y, data.tasks)
-    Sigma = joint_model_covariances(np.eye(4), latents, data.causal, 0.0)
+    z = JointMoments(latents.cov_h, latents.cov_hy, latents.var_y, latents.weights)
+    Sigma = joint_model_covariances(np.eye(4), z, data.causal, 0.0)
     # The data come from the model, so that its covariance is that of the data.
     np.testing.assert_allclose(Sigma, joint_covariances(latents), atol=0.25)
     both = data.causal[:, :, None] & data.causal[:, None, :] & ~np.eye(4, dtype=bool)

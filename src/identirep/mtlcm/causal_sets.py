@@ -33,14 +33,13 @@ _COLLINEAR = 1e-10
 def correlations(joint: Array) -> Array:
     """Scale covariance matrices to correlations, shape (n_tasks, D + 1, D + 1)."""
     scale = np.sqrt(np.einsum("tii->ti", joint))
-    scaled: Array = joint / (scale[:, :, None] * scale[:, None, :])
-    return scaled
+    return np.asarray(joint / (scale[:, :, None] * scale[:, None, :]), dtype=np.float64)
 
 
 def own_terms(correlation: Array, n_samples: NDArray[np.int64]) -> Array:
     """Evidence n/2 log(1 - rho^2) that each latent brings as a cause, apart from R^2, shape (n_tasks, D)."""
     rho2 = np.clip(correlation[:, :-1, -1] ** 2, TINY, 1.0 - TINY)
-    return 0.5 * n_samples[:, None] * np.log1p(-rho2)
+    return np.asarray(0.5 * n_samples[:, None] * np.log1p(-rho2), dtype=np.float64)
 
 
 def set_members(k: int) -> Array:
@@ -78,7 +77,7 @@ def causal_regression(cov_z: Array, cov_zy: Array, causal: NDArray[np.bool_]) ->
 
 
 def log_residual_variances(M: Array, chosen: NDArray[np.int64]) -> Array:
-    """log(1 - R^2) of y on every set of the `chosen` latents, shape (n_tasks, 2**k); first latent = highest bit.
+    """Log of 1 - R^2 of y on every set of the `chosen` latents, shape (n_tasks, 2**k); first latent = highest bit.
 
     Each level of the recursion splits on one latent: left out, its row and column are dropped; taken in, they are
     swept out. The matrices shrink as fast as their number doubles, so all sets cost about as much as the last few

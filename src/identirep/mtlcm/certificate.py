@@ -14,7 +14,7 @@ directions. A latent is called identified only if all of them let it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ from identirep.mtlcm.diagnostics import (
     heads,
     information,
     noise_edge,
+    noise_reliability,
     signal_strength,
     tied_starts,
 )
@@ -61,7 +62,7 @@ class Certificate:
         Expected variance of the share of latent j (column) in axis i (row); the diagonal is 0.
     expected_mcc : array, shape (D,)
         Expected correlation of each axis with the true latent, the lowest of `fisher_mcc`, `bootstrap_mcc` and
-        `tie_mcc`.
+        `tie_mcc`, times `noise_mcc`.
     verdict : list of str, length D
         "identified", "uncertain" or "not identified".
     reasons : list of str, length D
@@ -78,6 +79,8 @@ class Certificate:
         Mean correlation of the axis with its partner in refits with random weights on the tasks.
     tie_mcc : array, shape (D,)
         Lowest correlation of the axis with its partner in any start that fits equally well, within sampling noise.
+    noise_mcc : array, shape (D,)
+        Correlation of the posterior mean with the latent that observation noise leaves, if the axes are right.
 
     Notes
     -----
@@ -97,6 +100,7 @@ class Certificate:
     fisher_mcc: Array
     bootstrap_mcc: Array
     tie_mcc: Array
+    noise_mcc: Array
 
     @classmethod
     def empty(cls) -> Certificate:
@@ -109,7 +113,19 @@ class Certificate:
         """
         none, square = np.zeros(0), np.zeros((0, 0))
         untested = GoodnessOfFit(float("nan"), float("nan"))
-        return cls(square, square, none, [], [], untested, 0, float("nan"), none, none, none)
+        return cls(square, square, none, [], [], untested, 0, float("nan"), none, none, none, none)
+
+    def without_signal(self) -> Certificate:
+        """Return this certificate with no axis trusted, because held-out rows show no signal.
+
+        Returns
+        -------
+        Certificate
+            Every verdict is "not identified".
+        """
+        reason = "no signal: on held-out rows the targets depend on no direction of the features more than by chance"
+        D = len(self.verdict)
+        return replace(self, verdict=[NOT_IDENTIFIED] * D, reasons=[reason] * D, head_rank=0)
 
 
 def certify(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng: np.random.Generator) -> Certificate:
@@ -137,6 +153,7 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng
     bootstrap = bootstrap_agreement(fit, moments, causal, rng)
     tied = tied_starts(fit.starts, moments.n_rows)
     ties = fit.starts.agreement[tied].min(axis=0)
+    noise = noise_reliability(fit, moments)
     goodness = goodness_of_fit(fit, moments, causal)
     # A lone optimum of a likelihood that has many may not be the best there is, unless the model fits.
     lonely = fit.prior == "exact" and np.sum(tied) == 1 < len(tied) and not goodness.p_value > _REJECTED
@@ -144,14 +161,14 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng
     singular, rank = heads(fit, moments)
     verdict, reasons = [], []
     for i in range(len(fisher)):
-        evidence = _Evidence(fisher[i], bootstrap[i], ties[i], int(np.argmax(leakage[i])), bool(lonely))
+        evidence = _Evidence(fisher[i], bootstrap[i], ties[i], noise[i], int(np.argmax(leakage[i])), bool(lonely))
         judged, reason = _judge(evidence, separation[i], bool(signal[i]), rank)
         verdict.append(judged)
         reasons.append(reason)
     return Certificate(
         separation=separation,
         leakage=leakage,
-        expected_mcc=np.minimum(np.minimum(fisher, bootstrap), ties),
+        expected_mcc=np.minimum(np.minimum(fisher, bootstrap), ties) * noise,
         verdict=verdict,
         reasons=reasons,
         goodness_of_fit=goodness,
@@ -160,6 +177,7 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng
         fisher_mcc=fisher,
         bootstrap_mcc=bootstrap,
         tie_mcc=ties,
+        noise_mcc=noise,
     )
 
 
@@ -169,6 +187,7 @@ class _Evidence(NamedTuple):
     fisher: float
     bootstrap: float
     ties: float
+    noise: float
     partner: int
     lonely: bool
 
@@ -179,10 +198,13 @@ def _judge(evidence: _Evidence, separation: Array, signal: bool, rank: int) -> t
         return NOT_IDENTIFIED, "no signal: the targets depend on no direction of the features more than by chance"
     if not signal:
         return NOT_IDENTIFIED, "no signal: no target depends on this axis more than by chance"
-    expected = min(evidence.fisher, evidence.bootstrap, evidence.ties)
+    axis = min(evidence.fisher, evidence.bootstrap, evidence.ties)
+    expected = axis * evidence.noise
     partner = evidence.partner
     mixes = f"it mixes most with latent {partner} (separation {separation[partner]:.3f})"
-    if evidence.ties < _TRUSTED and evidence.ties == expected:
+    if evidence.noise < axis:
+        mixes = "observation noise blurs it, amplified by the mixing"
+    elif evidence.ties < _TRUSTED and evidence.ties == axis:
         mixes = f"starts that fit equally well disagree; {mixes}"
     if expected < _DOUBTFUL:
         return NOT_IDENTIFIED, f"expected correlation with the true latent only {expected:.2f}; {mixes}"

@@ -11,7 +11,7 @@ from scipy.stats import chi2, gamma
 
 from identirep.moments import TaskMoments
 from identirep.mtlcm.canonical import latent_agreement
-from identirep.mtlcm.exact import JointMoments, exact_state
+from identirep.mtlcm.exact import exact_state
 from identirep.mtlcm.exact_fit import climb
 from identirep.mtlcm.fitting import (
     LatentFit,
@@ -21,7 +21,7 @@ from identirep.mtlcm.fitting import (
     solve_in_blocks,
     whitened_covariances,
 )
-from identirep.mtlcm.likelihood import joint_covariances, joint_model_covariances
+from identirep.mtlcm.likelihood import JointMoments, joint_covariances, joint_model_covariances
 from identirep.mtlcm.solver import DenseCovariances, SharedCovariances
 
 __all__ = [
@@ -31,7 +31,9 @@ __all__ = [
     "goodness_of_fit",
     "heads",
     "information",
+    "latent_moments",
     "noise_edge",
+    "noise_reliability",
     "signal_strength",
     "tied_starts",
 ]
@@ -43,7 +45,20 @@ _STARTS_PER_REFIT = 3
 
 
 class GoodnessOfFit(NamedTuple):
-    """Likelihood-ratio test that latents are independent given the target, in every task."""
+    """Likelihood-ratio test of the causal model against a free covariance of latents and target in each task.
+
+    Parameters
+    ----------
+    statistic : float
+        Summed over tasks; with rows in common the largest of a task.
+    p_value : float
+        Probability of a statistic as large, if the model holds. NaN if no task has enough rows.
+
+    Examples
+    --------
+    >>> from identirep.mtlcm import GoodnessOfFit
+    >>> statistic, p_value = GoodnessOfFit(12.0, 0.3)
+    """
 
     statistic: float
     p_value: float
@@ -52,15 +67,20 @@ class GoodnessOfFit(NamedTuple):
 def curvature(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_]) -> Array:
     """Mean curvature of the criterion along E_ij, for each pair of latents."""
     if fit.prior == "exact":
-        return exact_state(_joint_moments(fit, moments), causal).curvature
+        return exact_state(latent_moments(fit, moments), causal).curvature
     return (moments.weights[:, None] / fit.variances).T @ fit.variances
 
 
-def _joint_moments(fit: LatentFit, moments: TaskMoments) -> JointMoments:
+def latent_moments(fit: LatentFit, moments: TaskMoments) -> JointMoments:
     """Moments of the latents and the target, noise taken out."""
     basis = np.linalg.qr(fit.mixing)[0]
     reduced = moments.map_features(basis.T)
-    return denoised_joint_moments(reduced, fit.noise_variance).mapped(fit.unmixing @ basis)
+    z = denoised_joint_moments(reduced, fit.noise_variance).mapped(fit.unmixing @ basis)
+    if fit.noise_variance > 0.0:
+        # The likelihood knows the variances better than what is left of the covariances after taking the noise out.
+        diagonal = np.arange(z.s.shape[1])
+        z.S[:, diagonal, diagonal] = fit.variances + z.s**2 / z.v[:, None]
+    return z
 
 
 def information(G: Array, n_rows: int) -> tuple[Array, Array]:
@@ -73,6 +93,17 @@ def information(G: Array, n_rows: int) -> tuple[Array, Array]:
     leakage = np.minimum(G.T / (n_rows * excess), 1.0)
     np.fill_diagonal(leakage, 0.0)
     return separation, leakage
+
+
+def noise_reliability(fit: LatentFit, moments: TaskMoments) -> Array:
+    """Correlation of `transform` with the latents under the pooled prior, if the mixing matrix is right."""
+    if fit.noise_variance == 0.0:
+        return np.ones(len(fit.unmixing))
+    z = latent_moments(fit, moments)
+    prior = np.tensordot(z.weights, z.S, axes=1)
+    mixed = fit.components @ fit.mixing
+    total = mixed @ prior @ mixed.T + fit.noise_variance * fit.components @ fit.components.T
+    return np.asarray(np.diag(mixed @ prior) / np.sqrt(np.diag(total) * np.diag(prior)))
 
 
 def tied_starts(starts: Starts, n_rows: int) -> NDArray[np.bool_]:
@@ -123,7 +154,7 @@ def _local_bootstrap(
     fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng: np.random.Generator
 ) -> Array:
     D = len(fit.unmixing)
-    latents = _joint_moments(fit, moments)
+    latents = latent_moments(fit, moments)
     S = np.tensordot(latents.weights, latents.S, axes=1)
     agreement = np.zeros(D)
     for _ in range(_N_REFITS):
@@ -195,7 +226,7 @@ def goodness_of_fit(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.boo
     basis = np.linalg.qr(fit.mixing)[0]
     A = basis.T @ fit.mixing
     ratio = np.linalg.solve(
-        joint_model_covariances(A, part.map_features(fit.unmixing), causal[tested], fit.noise_variance),
+        joint_model_covariances(A, latent_moments(fit, moments).select(tested), causal[tested], fit.noise_variance),
         joint_covariances(part.map_features(basis.T)),
     )
     per_row = np.einsum("tii->t", ratio) - (D + 1) - np.linalg.slogdet(ratio)[1]

@@ -18,6 +18,7 @@ from identirep.moments import TaskMoments
 from identirep.mtlcm.causal_sets import causal_regression, correlations
 from identirep.mtlcm.certificate import Certificate, certify
 from identirep.mtlcm.checks import check_moments, check_parameters
+from identirep.mtlcm.diagnostics import latent_moments
 from identirep.mtlcm.fitting import LatentFit, Starts, fit_latents
 from identirep.mtlcm.likelihood import (
     gaussian_log_likelihood,
@@ -135,7 +136,7 @@ class MTLCM(TransformerMixin, BaseEstimator):
     >>> from identirep import MTLCM
     >>> from identirep.datasets import make_linear_tasks
     >>> from identirep.metrics import mcc_score
-    >>> data = make_linear_tasks(n_tasks=100, n_latents=5, n_causal=2, random_state=0)
+    >>> data = make_linear_tasks(n_tasks=100, n_latents=5, mixing="orthogonal", random_state=0)
     >>> model = MTLCM(random_state=0).fit(data.H, data.y, tasks=data.tasks)
     >>> bool(mcc_score(model.transform(data.H), data.Z) > 0.99)
     True
@@ -363,7 +364,7 @@ class MTLCM(TransformerMixin, BaseEstimator):
             return gaussian_log_likelihood(second, Sigma)
         bias = np.concatenate([moments.mean_h[moments.group] - mean_h, (moments.mean_y - own.mean_y)[:, None]], axis=1)
         second = joint_covariances(moments) + bias[:, :, None] * bias[:, None, :]
-        latents = own.map_features(self.fit_.unmixing)
+        latents = latent_moments(self.fit_, self.moments_).select(index)
         causal = self.posterior_.best[index]
         return gaussian_log_likelihood(
             second, joint_model_covariances(self.mixing_, latents, causal, self.fit_.noise_variance)

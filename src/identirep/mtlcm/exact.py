@@ -17,27 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep.mtlcm.causal_sets import causal_regression
+from identirep.mtlcm.likelihood import JointMoments
 
-__all__ = ["ExactState", "JointMoments", "exact_state", "exact_step"]
+__all__ = ["ExactState", "exact_state", "exact_step"]
 
 Array = NDArray[np.float64]
 
 _MIN_CURVATURE = 1e-2
 _TINY = 1e-12
-
-
-@dataclass(frozen=True)
-class JointMoments:
-    """Second moments of features and target in each task, and the weights of the tasks."""
-
-    S: Array
-    s: Array
-    v: Array
-    weights: Array
-
-    def mapped(self, M: Array) -> JointMoments:
-        """The moments of M h."""
-        return JointMoments(M @ self.S @ M.T, self.s @ M.T, self.v, self.weights)
 
 
 @dataclass(frozen=True)

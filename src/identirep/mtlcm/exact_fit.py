@@ -22,7 +22,8 @@ from identirep.mtlcm.causal_sets import (
     set_members,
     swept_on,
 )
-from identirep.mtlcm.exact import JointMoments, exact_state, exact_step
+from identirep.mtlcm.exact import exact_state, exact_step
+from identirep.mtlcm.likelihood import JointMoments
 from identirep.mtlcm.solver import DenseCovariances, joint_diagonalise
 from identirep.mtlcm.structure import causal_posterior
 

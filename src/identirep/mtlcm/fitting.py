@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from identirep.moments import TaskMoments
 from identirep.mtlcm.canonical import canonical_rows, latent_agreement, posterior_mean_map
-from identirep.mtlcm.exact import JointMoments
 from identirep.mtlcm.exact_fit import exact_starts, maximise_exact
+from identirep.mtlcm.likelihood import JointMoments
 from identirep.mtlcm.noise import PRIOR_BELOW, denoised_covariances, find_noise, regular_covariances
 from identirep.mtlcm.refinement import maximise_noisy_likelihood
 from identirep.mtlcm.roles import refine_with_spurious_scale

@@ -9,6 +9,8 @@ averaged over rows, with E_t the mean of r r' for r = h - E[h | y, t].
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,7 @@ from identirep.moments import TaskMoments
 from identirep.mtlcm.causal_sets import causal_regression
 
 __all__ = [
+    "JointMoments",
     "conditional_covariances",
     "gaussian_log_likelihood",
     "joint_covariances",
@@ -25,6 +28,24 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class JointMoments:
+    """Second moments of features and target in each task, and the weights of the tasks."""
+
+    S: Array
+    s: Array
+    v: Array
+    weights: Array
+
+    def mapped(self, M: Array) -> JointMoments:
+        """The moments of M h."""
+        return JointMoments(M @ self.S @ M.T, self.s @ M.T, self.v, self.weights)
+
+    def select(self, tasks: NDArray[np.int64]) -> JointMoments:
+        """The moments of some tasks, weights as they are."""
+        return JointMoments(self.S[tasks], self.s[tasks], self.v[tasks], self.weights[tasks])
 
 
 def conditional_covariances(moments: TaskMoments) -> Array:
@@ -103,27 +124,41 @@ def residual_second_moments(moments: TaskMoments, mean_h: Array, mean_y: Array, 
     return covariance + bias[:, :, None] * bias[:, None, :]
 
 
-def joint_model_covariances(A: Array, Z: TaskMoments, causal: NDArray[np.bool_], noise_variance: float) -> Array:
+def joint_model_covariances(A: Array, z: JointMoments, causal: NDArray[np.bool_], noise_variance: float) -> Array:
     """Covariance of (h, y) that the causal model implies, its coefficients fitted to the latents' moments.
 
     With k = cov(z, y), two latents covary as k_i k_j / var(y), except that two causes do not.
+
+    Parameters
+    ----------
+    A : array, shape (K, D)
+        Mixing matrix.
+    z : JointMoments
+        Moments of latents, free of noise, and target.
+    causal : array of bool, shape (n_tasks, D)
+        The causes.
+    noise_variance : float
+        Variance of the observation noise.
+
+    Returns
+    -------
+    array, shape (n_tasks, K + 1, K + 1)
+        Covariances; the target comes last.
     """
-    observed = Z.cov_h[Z.group]
-    w = causal_regression(observed, Z.cov_hy, causal)
-    variance = np.maximum(
-        np.einsum("tii->ti", observed) - noise_variance * np.sum(np.linalg.inv(A) ** 2, axis=1), 1e-12
-    )
-    residual = Z.var_y - np.einsum("ti,ti->t", w, Z.cov_hy)
-    var_y = np.maximum(residual, 1e-12 * Z.var_y) + np.sum(w**2 * variance, axis=1)
-    k = np.where(causal, w * variance, Z.cov_hy / Z.var_y[:, None] * var_y[:, None])
-    effect_variance = variance + (k**2 / var_y[:, None] - Z.cov_hy**2 / Z.var_y[:, None])
+    K, D = A.shape
+    w = causal_regression(z.S, z.s, causal)
+    variance = np.einsum("tii->ti", z.S)
+    residual = np.maximum(z.v - np.einsum("ti,ti->t", w, z.s), 1e-12 * z.v)
+    var_y = residual + np.sum(w**2 * variance, axis=1)
+    # Effects keep their regression on the target and what is left of them, causes their variance.
+    k = np.where(causal, w * variance, z.s / z.v[:, None] * var_y[:, None])
     latent = k[:, :, None] * k[:, None, :] / var_y[:, None, None]
     latent[causal[:, :, None] & causal[:, None, :]] = 0.0
-    D = A.shape[1]
     diagonal = np.arange(D)
-    latent[:, diagonal, diagonal] = np.where(causal, variance, effect_variance)
-    joint = np.empty((len(k), D + 1, D + 1))
-    joint[:, :D, :D] = A @ latent @ A.T + noise_variance * np.eye(D)
-    joint[:, :D, D] = joint[:, D, :D] = k @ A.T
-    joint[:, D, D] = var_y
+    left = variance - z.s**2 / z.v[:, None]
+    latent[:, diagonal, diagonal] = np.where(causal, variance, k**2 / var_y[:, None] + left)
+    joint = np.empty((len(k), K + 1, K + 1))
+    joint[:, :K, :K] = A @ latent @ A.T + noise_variance * np.eye(K)
+    joint[:, :K, K] = joint[:, K, :K] = k @ A.T
+    joint[:, K, K] = var_y
     return joint

@@ -1,0 +1,60 @@
+"""The command line: ``identirep``.
+
+What takes time to import is imported by the commands that need it, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from identirep import __version__
+from identirep.cli.console import say
+from identirep.cli.fitting import demo, fit, stability
+from identirep.cli.inspecting import inspect
+from identirep.cli.using import predict, report, transform
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="identirep",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: identirep demo",
+)
+
+_EXAMPLES = (
+    (inspect, "Example: identirep inspect alloys.csv"),
+    (fit, "Example: identirep fit alloys.csv --targets 'hardness_*,density' --groups alloy --out runs/alloys"),
+    (stability, "Example: identirep stability alloys.csv --targets 'hardness_*' --fits 4 --n-components 5"),
+    (transform, "Example: identirep transform runs/alloys new.csv --out latents.csv"),
+    (predict, "Example: identirep predict runs/alloys new.csv --out predictions.parquet"),
+    (report, "Example: identirep report runs/alloys"),
+    (demo, "Example: identirep demo --out runs/demo"),
+)
+for _command, _example in _EXAMPLES:
+    app.command(epilog=_example, no_args_is_help=_command is not demo)(_command)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"identirep {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Identifiable representations from many tasks: latents that come out the same on every run, and a certificate."""

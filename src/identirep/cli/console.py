@@ -1,0 +1,99 @@
+"""What all commands share: where text goes, progress, and exit statuses."""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+__all__ = ["OUTPUT", "reports_faults", "say", "working"]
+
+_USER_INPUT, _OUR_FAILURE = 2, 1
+
+# Results go to standard output, everything about the way there to standard error.
+OUTPUT = Console()
+_MESSAGES = Console(stderr=True)
+
+P = ParamSpec("P")
+
+# Messages of the library name its arguments; on the command line these are called otherwise.
+_ARGUMENT = re.compile(r"^(\s*\d+\. |- |)(targets|tasks|features|drop|n_components)\b", re.MULTILINE)
+_PATH = re.compile(r"^path\b", re.MULTILINE)
+_KEYWORD = re.compile(r"\b(tasks|drop|n_components)=")
+
+
+def reports_faults(command: Callable[P, None]) -> Callable[P, None]:
+    """Let a command end with one line and status 2 on faults of the input, and with status 1 on our own."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                command(*args, **kwargs)
+        except (ValueError, OSError) as error:
+            if not _is_about_input(error):
+                _report_our_failure(error)
+            _MESSAGES.print(Text.assemble(("Error: ", "bold red"), _text_of(error)), soft_wrap=True)
+            raise typer.Exit(_USER_INPUT) from None
+        except MemoryError:
+            _MESSAGES.print("Error: the table is too large: memory is exhausted. Choose fewer columns.")
+            raise typer.Exit(_USER_INPUT) from None
+        except Exception as error:
+            _report_our_failure(error)
+
+    return run
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show a spinner while something takes its time; nothing where nobody watches."""
+    with _MESSAGES.status(f"{what} ..."):
+        yield
+
+
+def say(text: str = "", style: str | None = None) -> None:
+    """Print a line of results, names in it as they are."""
+    OUTPUT.print(Text(text, style=style or ""), soft_wrap=True)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning of the library for people: without the line of code that it comes from."""
+    _MESSAGES.print(Text.assemble(("Warning: ", "bold yellow"), str(message)), soft_wrap=True)
+
+
+def _is_about_input(error: Exception) -> bool:
+    """Tell our checks, which raise in this package, from numerical failures further down."""
+    if isinstance(error, OSError):
+        return True
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return bool(frames) and str(frames[-1][0].f_globals.get("__name__", "")).startswith("identirep")
+
+
+def _text_of(error: Exception) -> str:
+    """Return the message in words of the command line; of errors of the operating system, the part for people."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: '{error.filename}'." if error.filename else f"{error.strerror}."
+    text = _ARGUMENT.sub(lambda found: f"{found[1]}--{found[2].replace('_', '-')}", str(error))
+    return _KEYWORD.sub(lambda found: f"--{found[1].replace('_', '-')} ", _PATH.sub("DATA", text))
+
+
+def _report_our_failure(error: Exception) -> None:
+    traceback.print_exception(error, file=sys.stderr)
+    _MESSAGES.print(
+        Text.assemble(
+            ("Failure: ", "bold red"),
+            f"{type(error).__name__} inside identirep, which is not your fault. Report it with the lines above.",
+        ),
+        soft_wrap=True,
+    )
+    raise typer.Exit(_OUR_FAILURE) from None

@@ -1,0 +1,203 @@
+"""Commands that fit: fit, stability, demo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich import box
+from rich.table import Table as Grid
+
+from identirep.cli.console import OUTPUT, reports_faults, say, working
+from identirep.cli.options import (
+    Components,
+    Data,
+    Drop,
+    Epochs,
+    Features,
+    Groups,
+    HeldOut,
+    Replicates,
+    Seed,
+    Targets,
+    Tasks,
+    parse_components,
+)
+
+if TYPE_CHECKING:
+    from identirep.cli.tables import Table
+    from identirep.evaluation import Evaluation
+
+__all__ = ["demo", "fit", "stability"]
+
+
+@reports_faults
+def fit(
+    data: Data,
+    targets: Targets,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Run directory to write or replace.", show_default=False)],
+    tasks: Tasks = None,
+    groups: Groups = None,
+    features: Features = None,
+    drop: Drop = None,
+    n_components: Components = "auto",
+    held_out: HeldOut = 0.2,
+    replicates: Replicates = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+) -> None:
+    """Fit latents to a table with many targets, and write a run directory with a report.
+
+    A part of the rows is held out, so that the scores are honest. Columns that are neither targets nor named otherwise
+    are inputs; they must be numbers without gaps. Targets may have gaps.
+    """
+    components = parse_components(n_components)
+    from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
+    from identirep.cli.tables import read_table
+    from identirep.directories import check_target
+    from identirep.report.findings import Findings
+
+    check_target(out)
+    with working(f"Reading {data.name}"):
+        table = read_table(data, targets, tasks=tasks, groups=groups, features=features, drop=drop)
+    _announce(table)
+    rows, others = split(table, held_out, seed)
+    training, rest = table.rows(rows), table.rows(others)
+    model = fit_model(training, components, seed, replicates=replicates, epochs=epochs)
+    evaluation = evaluate(model, table, training, rest)
+    write_run(out, model, evaluation)
+    print_findings(model, evaluation)
+    say()
+    say(f"Next: open {out / 'report.html'}")
+    if Findings.of(model).has_signal:
+        say(f"      identirep transform {out} {data} --out latents.csv")
+
+
+@reports_faults
+def stability(
+    data: Data,
+    targets: Targets,
+    fits: Annotated[int, typer.Option(min=2, metavar="R", help="Number of independent fits.")] = 3,
+    tasks: Tasks = None,
+    groups: Groups = None,
+    features: Features = None,
+    drop: Drop = None,
+    n_components: Components = "auto",
+    held_out: HeldOut = 0.25,
+    replicates: Replicates = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write the first fit and a report there."),
+    ] = None,
+) -> None:
+    """Fit several times with different seeds and measure how far the latents agree.
+
+    All fits see the same training rows; agreement is measured on rows held out. With 'auto' the first fit chooses the
+    number of latents for all.
+    """
+    components = parse_components(n_components)
+    from identirep.cli.tables import read_table
+    from identirep.directories import check_target
+
+    if out is not None:
+        check_target(out)
+    with working(f"Reading {data.name}"):
+        table = read_table(data, targets, tasks=tasks, groups=groups, features=features, drop=drop)
+    _announce(table)
+    settings = {"replicates": replicates, "epochs": epochs}
+    _compare_fits(table, components, fits, held_out, seed, out, settings)
+    if out is not None:
+        say(f"Next: open {out / 'report.html'}")
+
+
+@reports_faults
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Run directory to write or replace.")] = Path("runs/demo"),
+) -> None:
+    """Fit 21,263 superconductors with 81 targets twice, and compare the two fits. Needs no data of yours.
+
+    A quarter of the compositions is held out. Takes one to two minutes.
+    """
+    from identirep.cli.tables import Table, named
+    from identirep.datasets import load_superconductivity
+    from identirep.directories import check_target
+
+    check_target(out)
+    with working("Computing the descriptors of 21,263 superconductors"):
+        source = load_superconductivity()
+    table = Table(
+        "Superconductivity",
+        # The descriptors are functions of the shares, and amounts of up to 100 would be far from all others.
+        named(source.X / source.X.sum(axis=1, keepdims=True), source.feature_names),
+        source.Y,
+        source.target_names,
+        False,
+        source.groups,
+        "composition",
+    )
+    _announce(table)
+    _compare_fits(table, 10, 2, 0.25, 0, out, {})
+    say()
+    say(f"Next: open {out / 'report.html'}")
+    say("      identirep fit YOUR_TABLE.csv --targets 'YOUR_*' --out runs/first")
+
+
+def _announce(table: Table) -> None:
+    from identirep.report.words import count
+
+    layout = count(len(set(table.tasks.tolist())), "task") if table.is_long else count(len(table.tasks), "target")
+    together = "" if table.grouped_by is None else f", grouped by {table.grouped_by}"
+    say(f"{table.name}: {len(table.targets):,} rows, {count(table.X.num_columns, 'input')}, {layout}{together}.")
+
+
+def _compare_fits(
+    table: Table,
+    components: int | Literal["auto"],
+    n_fits: int,
+    share: float,
+    seed: int,
+    out: Path | None,
+    settings: dict[str, Any],
+) -> None:
+    """Fit several times on the same rows, print how far the fits agree, and write the first one."""
+    import numpy as np
+
+    from identirep.cli.runs import compare, evaluate, fit_model, print_findings, split, write_run
+    from identirep.report.findings import Findings
+
+    rows, others = split(table, share, seed)
+    training, rest = table.rows(rows), table.rows(others)
+    say(f"Fit 1 of {n_fits}")
+    models = [fit_model(training, components, seed, **settings)]
+    evaluation = evaluate(models[0], table, training, rest)
+    has_signal = Findings.of(models[0]).has_signal
+    if has_signal:
+        for r in range(1, n_fits):
+            say(f"Fit {r + 1} of {n_fits}")
+            models.append(fit_model(training, models[0].n_components_, seed + r, **settings))
+        agreement, weak = compare(models, training, rest if len(others) else training)
+        upper = np.triu_indices(n_fits, 1)
+        evaluation = replace(evaluation, stability=agreement, weak_mcc=float(weak[upper].mean()))
+    if out is not None:
+        write_run(out, models[0], evaluation)
+    print_findings(models[0], evaluation)
+    if has_signal:
+        _print_pairs(agreement.matrix, weak, evaluation)
+    else:
+        say("Agreement of fits would mean nothing without signal, so it was not measured.")
+
+
+def _print_pairs(strong: Any, weak: Any, evaluation: Evaluation) -> None:
+    rows = "held-out rows" if evaluation.n_held_out_rows else "the rows of the fits"
+    grid = Grid(box=box.SIMPLE_HEAD, title=f"Agreement on {rows}", title_justify="left", title_style="bold")
+    for heading in ("fits", "strong MCC", "weak MCC"):
+        grid.add_column(heading, justify="left" if heading == "fits" else "right")
+    for r in range(len(strong)):
+        for s in range(r + 1, len(strong)):
+            grid.add_row(f"{r + 1} and {s + 1}", f"{strong[r, s]:.4f}", f"{weak[r, s]:.4f}")
+    OUTPUT.print(grid)
+    say("Strong: same axes up to order, sign and scale. Weak: up to any linear map, the most that strong can reach.")

@@ -1,0 +1,78 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = [
+    "Components",
+    "Data",
+    "Drop",
+    "Epochs",
+    "Features",
+    "Groups",
+    "HeldOut",
+    "Replicates",
+    "Run",
+    "Seed",
+    "Targets",
+]
+__all__ += ["Tasks", "parse_components"]
+
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: CSV, TSV, Parquet or Feather.", show_default=False)]
+Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]
+Targets = Annotated[
+    list[str],
+    typer.Option(
+        metavar="NAMES",
+        help="Target columns: names or patterns such as 'hardness_*', separated by commas or the option repeated.",
+        show_default=False,
+    ),
+]
+Tasks = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column with the task of each row, for tables with one target column."),
+]
+Groups = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column whose equal values belong together (same molecule, same batch)."),
+]
+Features = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAMES", help="Input columns, names or patterns. Default: all that are nothing else."),
+]
+Drop = Annotated[
+    list[str] | None, typer.Option(metavar="NAMES", help="Columns to leave out of the inputs, names or patterns.")
+]
+Components = Annotated[
+    str,
+    typer.Option("--n-components", "-d", metavar="D|auto", help="Number of latents; auto: all with signal."),
+]
+Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed: the same one gives the same result.")]
+HeldOut = Annotated[
+    float,
+    typer.Option(min=0.0, max=0.9, metavar="SHARE", help="Share of rows (or groups) held out for scores."),
+]
+Replicates = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="R", help="Networks trained at once; more: stabler, slower."),
+]
+Epochs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Largest number of passes over the rows.")]
+
+
+def parse_components(text: str) -> int | Literal["auto"]:
+    """Return "auto" or the number of latents.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if text == "auto":
+        return "auto"
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise ValueError(f"--n-components is not valid: got {text!r}, expected 'auto' or a number >= 1. Pass one.")
+    return int(text)

@@ -1,0 +1,137 @@
+"""Fits of the command line: split, fit, check on held-out rows, compare, write the run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from rich import box
+from rich.table import Table as Grid
+from rich.text import Text
+
+from identirep.cli.console import OUTPUT, say, working
+from identirep.cli.tables import Table
+from identirep.directories import replaced_directory
+from identirep.evaluation import Evaluation, score_tasks, split_rows
+from identirep.metrics import StabilityResult, stability, weak_mcc_score
+from identirep.report import write_report
+from identirep.report.findings import Findings
+from identirep.report.style import VERDICT_COLOURS, VERDICT_SYMBOLS
+from identirep.report.words import causal_statement, count, headline, reproducibility_statement
+
+if TYPE_CHECKING:
+    from identirep.regressor import IdentifiableRegressor
+
+__all__ = ["EVALUATION_FILE", "REPORT_FILE", "compare", "evaluate", "fit_model", "print_findings", "split", "write_run"]
+
+Components = int | Literal["auto"]
+
+EVALUATION_FILE, REPORT_FILE = "evaluation.json", "report.html"
+
+
+def split(table: Table, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Choose training and held-out rows of a table."""
+    rng = np.random.default_rng(seed)
+    tasks = table.tasks if table.is_long else None
+    return split_rows(len(table.targets), share, rng, groups=table.groups, tasks=tasks)
+
+
+def fit_model(
+    table: Table, n_components: Components, seed: int, *, replicates: int | None = None, epochs: int | None = None
+) -> IdentifiableRegressor:
+    """Fit both stages to all rows of a table."""
+    from identirep.mtrn import MTRN
+    from identirep.regressor import IdentifiableRegressor
+
+    given: dict[str, Any] = {"n_replicates": replicates, "max_epochs": epochs}
+    stage = MTRN(
+        n_components, verbose=OUTPUT.is_terminal, **{name: value for name, value in given.items() if value is not None}
+    )
+    model = IdentifiableRegressor(n_components, regressor=stage, random_state=seed)
+    return model.fit(table.X, table.targets, table.tasks, groups=table.groups)
+
+
+def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_out: Table) -> Evaluation:
+    """Score a model on held-out rows."""
+    r2 = np.full(len(model.task_names_), np.nan)
+    if len(held_out.targets):
+        r2 = score_tasks(model, held_out.X, held_out.targets, held_out.tasks if held_out.is_long else None)
+    return Evaluation(table.name, len(training.targets), len(held_out.targets), table.grouped_by, r2)
+
+
+def compare(
+    models: list[IdentifiableRegressor], training: Table, held_out: Table
+) -> tuple[StabilityResult, NDArray[np.float64]]:
+    """Compare fits pair by pair: strong agreement, and the matrix of weak MCC."""
+    on_training = [model.transform(training.X) for model in models]
+    on_held_out = [model.transform(held_out.X) for model in models]
+    weak = np.eye(len(models))
+    for r in range(len(models)):
+        for s in range(r):
+            pair = (on_held_out[r], on_held_out[s])
+            weak[r, s] = weak[s, r] = weak_mcc_score(on_training[r], on_training[s], held_out=pair)
+    return stability(on_training, held_out=on_held_out), weak
+
+
+def write_run(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> None:
+    """Write model, scores and report, all or nothing."""
+    with working(f"Writing {directory}"), replaced_directory(directory) as staging:
+        model.save(staging)
+        evaluation.save(staging / EVALUATION_FILE)
+        write_report(model, staging / REPORT_FILE, evaluation=evaluation, title=evaluation.data)
+
+
+def print_findings(model: Any, evaluation: Evaluation) -> None:
+    """Print what was found: headline, the two statements, verdicts, held-out scores."""
+    findings = Findings.of(model)
+    say()
+    say(headline(findings), style="bold")
+    if findings.has_signal:
+        _print_latents(findings, evaluation)
+        for question, (answer, reason) in (
+            ("Reproducible", reproducibility_statement(findings, evaluation)),
+            ("Causal roles", causal_statement(findings)),
+        ):
+            OUTPUT.print(Text.assemble((f"{question}: {answer}. ", "bold"), reason))
+    _print_scores(findings, evaluation)
+
+
+def _print_latents(findings: Findings, evaluation: Evaluation) -> None:
+    certificate = findings.certificate
+    grid = Grid(box=box.SIMPLE_HEAD)
+    headings = ["latent", "verdict", "expected"] + ["measured"] * (evaluation.stability is not None)
+    for heading in headings:
+        grid.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
+    grid.add_column("correlates with", no_wrap=True)
+    # Rich would take the room for long names from the other columns.
+    room = OUTPUT.width - (54 if evaluation.stability is not None else 42)
+    for i, verdict in enumerate(certificate.verdict):
+        strongest = np.argsort(-np.abs(findings.correlation[:, i]), kind="stable")[:2]
+        targets = ", ".join(f"{findings.correlation[t, i]:+.2f} {findings.task_names[t]}" for t in strongest)
+        cells = [Text(str(i)), Text(f"{VERDICT_SYMBOLS[verdict]} {verdict}", style=VERDICT_COLOURS[verdict])]
+        cells.append(Text(f"{certificate.expected_mcc[i]:.3f}"))
+        if evaluation.stability is not None:
+            cells.append(Text(f"{evaluation.stability.per_latent[0, i]:.3f}"))
+        cells.append(Text(targets))
+        cells[-1].truncate(max(room, 20), overflow="ellipsis")
+        grid.add_row(*cells)
+    OUTPUT.print(grid)
+
+
+def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
+    r2 = evaluation.r2
+    known = np.flatnonzero(~np.isnan(r2))
+    if not len(known):
+        say(f"Held-out R²: not known, {'too few labels' if evaluation.n_held_out_rows else 'no rows'} were held out.")
+        return
+    worst = known[np.argsort(r2[known], kind="stable")[:3]]
+    lowest = ", ".join(f"{findings.task_names[t]} {r2[t]:.2f}" for t in worst)
+    OUTPUT.print(
+        Text.assemble(
+            ("Held-out R²: ", "bold"),
+            f"median {np.median(r2[known]):.3f} over {count(len(known), 'target')}, "
+            f"{count(evaluation.n_held_out_rows, 'row')}; lowest: {lowest}.",
+        )
+    )

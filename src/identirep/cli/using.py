@@ -1,0 +1,73 @@
+"""Commands that use a run directory: transform, predict, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from identirep.cli.console import reports_faults, say, working
+from identirep.cli.options import Data, Run
+
+__all__ = ["predict", "report", "transform"]
+
+Out = Annotated[Path, typer.Option(metavar="FILE", help="Table: .csv, .parquet or .feather.", show_default=False)]
+
+
+@reports_faults
+def transform(run: Run, data: Data, out: Out) -> None:
+    """Write the latents of the rows of a table.
+
+    The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
+    """
+    _apply(run, data, out, to_latents=True)
+
+
+@reports_faults
+def predict(run: Run, data: Data, out: Out) -> None:
+    """Write predictions of all targets for the rows of a table.
+
+    The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
+    """
+    _apply(run, data, out, to_latents=False)
+
+
+@reports_faults
+def report(run: Run) -> None:
+    """Write report.html of a run directory again, from the files in it."""
+    from identirep.cli.runs import EVALUATION_FILE, REPORT_FILE
+    from identirep.evaluation import Evaluation
+    from identirep.persistence import load_regressor
+    from identirep.report import write_report
+
+    with working(f"Reading {run}"):
+        model = load_regressor(run)
+    scores = run / EVALUATION_FILE
+    evaluation = Evaluation.load(scores) if scores.is_file() else None
+    title = run.resolve().name if evaluation is None else evaluation.data
+    write_report(model, run / REPORT_FILE, evaluation=evaluation, title=title)
+    say(f"Wrote {run / REPORT_FILE}")
+
+
+def _apply(run: Path, data: Path, out: Path, *, to_latents: bool) -> None:
+    from identirep.cli.tables import check_output, read_inputs, write_table
+    from identirep.persistence import load_regressor, read_document
+
+    names = read_document(run)["feature_names"]
+    if names is None:
+        raise ValueError(
+            f"'{run}' has no names of its inputs: got a model fitted to a matrix, expected one fitted to a table. Use "
+            "it from Python, or fit it with 'identirep fit'."
+        )
+    check_output(out, data)
+    with working(f"Reading {data.name}"):
+        X = read_inputs(data, names)
+        model = load_regressor(run)
+    if to_latents and not model.n_components_:
+        raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
+    with working("Computing"):
+        values = model.transform(X) if to_latents else model.predict(X)
+    columns = [f"latent_{i}" for i in range(model.n_components_)] if to_latents else map(str, model.task_names_)
+    write_table(out, values, list(columns))
+    say(f"Wrote {out}: {len(values):,} rows, {values.shape[1]:,} {'latents' if to_latents else 'targets'}.")

@@ -1,0 +1,164 @@
+"""Which rows train and which validate, and in which batches the network sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["LongBatches", "WideBatches", "split_rows"]
+
+# Rows of a batch in evaluation, where no gradient is stored.
+_EVALUATION_ROWS = 8192
+# Tasks on which the long layout is validated while training: its heads need the features of their training rows too.
+_VALIDATION_TASKS = 64
+
+
+def split_rows(
+    n_rows: int,
+    fraction: float,
+    *,
+    task_index: NDArray[np.int64] | None,
+    groups: NDArray[Any] | None,
+    rng: np.random.Generator,
+) -> NDArray[np.bool_]:
+    """Choose the rows that are held out from training.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    fraction : float
+        Share of rows to hold out.
+    task_index : array of int, shape (n_rows,), or None
+        Tasks of the long layout; each task holds out its share.
+    groups : array, shape (n_rows,), or None
+        Groups stay whole, across tasks too.
+    rng : numpy.random.Generator
+        Source of the choice.
+
+    Returns
+    -------
+    array of bool, shape (n_rows,)
+        True for held-out rows.
+    """
+    if groups is not None:
+        _, index = np.unique(groups, return_inverse=True)
+        order = rng.permutation(index.max() + 1)
+        filled = np.cumsum(np.bincount(index)[order])
+        chosen = order[: max(int(np.searchsorted(filled, fraction * n_rows)), 1)]
+        return np.isin(index, chosen)
+    if task_index is None:
+        held_out = np.zeros(n_rows, dtype=bool)
+        held_out[rng.permutation(n_rows)[: max(round(fraction * n_rows), 1)]] = True
+        return held_out
+    counts = np.bincount(task_index)
+    order = np.lexsort((rng.random(n_rows), task_index))
+    rank = np.empty(n_rows, dtype=np.int64)
+    rank[order] = np.arange(n_rows) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.asarray(rank < np.round(fraction * counts)[task_index])
+
+
+class WideBatches:
+    """Mini-batches of rows that carry the targets of all tasks.
+
+    Parameters
+    ----------
+    x : Tensor, first dimension n_rows
+        Rows.
+    y : Tensor, shape (n_rows, n_tasks)
+        Standardised targets; NaN means label missing.
+    held_out : array of bool, shape (n_rows,)
+        Rows for validation.
+    batch_size : int
+        Rows of a batch.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, held_out: NDArray[np.bool_], batch_size: int) -> None:
+        self.x, self.y = x, y
+        # Rows without any label teach nothing.
+        labelled = ~torch.isnan(y).all(dim=1)
+        self.train = torch.nonzero(labelled & ~torch.from_numpy(held_out))[:, 0]
+        self.valid = torch.nonzero(labelled & torch.from_numpy(held_out))[:, 0]
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.train) // self.batch_size)
+
+    def epoch(self, generator: torch.Generator, rank: int = 0, world_size: int = 1) -> Iterator[tuple[Tensor, ...]]:
+        """Yield batches of training rows in random order, the share of one process."""
+        for rows in self.train[torch.randperm(len(self.train), generator=generator)].split(self.batch_size):
+            share = rows[rank::world_size] if len(rows) >= world_size else rows
+            yield self.x[share], self.y[share]
+
+    def validation(self) -> Iterator[tuple[Tensor, ...]]:
+        """Yield batches of held-out rows."""
+        for rows in self.valid.split(_EVALUATION_ROWS):
+            yield self.x[rows], self.y[rows]
+
+
+class LongBatches:
+    """Batches of whole tasks, padded to the same number of rows.
+
+    Parameters
+    ----------
+    x : Tensor, first dimension n_rows
+        Rows, all with a label.
+    y : Tensor, shape (n_rows,)
+        Targets, centred and scaled in each task.
+    task_index : array of int, shape (n_rows,)
+        Task of each row.
+    held_out : array of bool, shape (n_rows,)
+        Rows for validation.
+    batch_size : int
+        Rows of a batch, about.
+    """
+
+    def __init__(
+        self, x: Tensor, y: Tensor, task_index: NDArray[np.int64], held_out: NDArray[np.bool_], batch_size: int
+    ) -> None:
+        self.x, self.y = x, y
+        n_tasks = int(task_index.max()) + 1
+        trained = np.bincount(task_index[~held_out], minlength=n_tasks)
+        # A task needs two rows for its head to say anything.
+        tasks = np.flatnonzero(trained >= 2)
+        self.train_rows, self.train_weight = _padded(task_index, ~held_out, tasks)
+        some = tasks[np.unique(np.linspace(0, len(tasks) - 1, min(_VALIDATION_TASKS, len(tasks))).astype(int))]
+        self.valid_rows, self.valid_weight = _padded(task_index, np.ones(len(task_index), dtype=bool), some)
+        self.held_out = torch.from_numpy(held_out)
+        self.tasks_per_batch = max(round(batch_size / max(trained[tasks].mean(), 1)), 1)
+
+    def __len__(self) -> int:
+        return -(-len(self.train_rows) // self.tasks_per_batch)
+
+    def epoch(self, generator: torch.Generator, rank: int = 0, world_size: int = 1) -> Iterator[tuple[Tensor, ...]]:
+        """Yield batches of tasks in random order, the share of one process."""
+        for tasks in torch.randperm(len(self.train_rows), generator=generator).split(self.tasks_per_batch):
+            share = tasks[rank::world_size] if len(tasks) >= world_size else tasks
+            rows = self.train_rows[share]
+            yield self.x[rows.flatten()], self.y[rows], self.train_weight[share]
+
+    def validation(self) -> Iterator[tuple[Tensor, ...]]:
+        """Yield batches of tasks with the weights of their training rows and of their held-out rows."""
+        per_batch = max(_EVALUATION_ROWS // self.valid_rows.shape[1], 1)
+        for rows, weight in zip(self.valid_rows.split(per_batch), self.valid_weight.split(per_batch), strict=True):
+            held_out = self.held_out[rows] * weight
+            yield self.x[rows.flatten()], self.y[rows], weight - held_out, held_out
+
+
+def _padded(
+    task_index: NDArray[np.int64], chosen: NDArray[np.bool_], tasks: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
+    """Return the chosen rows of each task, shape (n_tasks, longest), and one where there is a row, zero for padding."""
+    rows = np.flatnonzero(chosen)
+    rows = rows[np.argsort(task_index[rows], kind="stable")]
+    counts = np.bincount(task_index[rows], minlength=int(task_index.max()) + 1)
+    starts = np.cumsum(counts) - counts
+    offset = np.arange(counts[tasks].max())
+    inside = offset < counts[tasks][:, None]
+    index = np.where(inside, starts[tasks][:, None] + offset, 0)
+    return torch.from_numpy(rows[index]), torch.from_numpy(inside.astype(np.float32))

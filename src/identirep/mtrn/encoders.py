@@ -1,0 +1,170 @@
+"""Encoders: several independently initialised copies of one architecture that are trained together."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["FeatureMap", "ModuleEncoder", "ReplicatedMLP", "make_encoder"]
+
+
+class ReplicatedMLP(nn.Module):
+    """Multilayer perceptrons with the replicate as leading dimension of every weight.
+
+    All replicates read the same rows, so a layer of all of them is one batched matrix product.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Widths of all layers, from the inputs to the features.
+    n_replicates : int
+        Number of independent perceptrons R.
+    generator : torch.Generator
+        Source of the initial weights.
+    """
+
+    def __init__(self, sizes: Sequence[int], n_replicates: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self.n_replicates = n_replicates
+        self.mean: Tensor
+        self.scale: Tensor
+        self.register_buffer("mean", torch.zeros(sizes[0]))
+        self.register_buffer("scale", torch.ones(sizes[0]))
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for fan_in, fan_out in pairwise(sizes):
+            weight = torch.randn(n_replicates, fan_in, fan_out, generator=generator)
+            last = len(self.weights) == len(sizes) - 2
+            # He et al. 2015 before a rectifier; the features themselves start with unit variance.
+            self.weights.append(nn.Parameter(weight * math.sqrt((1.0 if last else 2.0) / fan_in)))
+            self.biases.append(nn.Parameter(torch.zeros(n_replicates, 1, fan_out)))
+
+    @torch.no_grad()
+    def absorb(self, mean: Tensor, scale: Tensor, rotation: Tensor) -> None:
+        """Take over the scaling of the inputs that training applied: ``((x - mean) * scale) @ rotation``."""
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+        self.weights[0].copy_(rotation.to(self.weights[0].dtype) @ self.weights[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features, shape (n_replicates, n_samples, n_features), of `x` (n_samples, n_inputs)."""
+        h = ((x - self.mean) * self.scale).expand(self.n_replicates, -1, -1)
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            h = torch.baddbmm(bias, h, weight)
+            if i < len(self.weights) - 1:
+                h = torch.relu(h)
+        return h
+
+
+class ModuleEncoder(nn.Module):
+    """Copies of a user's own module, each with its own initial weights.
+
+    Parameters
+    ----------
+    modules : sequence of nn.Module
+        Map a batch of inputs to features, shape (n_samples, n_features).
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.replicates = nn.ModuleList(modules)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features, shape (n_replicates, n_samples, n_features), of a batch `x`."""
+        return torch.stack([module(x) for module in self.replicates])
+
+
+class FeatureMap(nn.Module):
+    """The whole of stage one as a module: inputs to reduced features, shape (n_samples, n_components).
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Maps a batch of inputs to (n_replicates, n_samples, n_features).
+    components : Tensor, shape (n_components, n_replicates * n_features)
+        Linear map of the features of all replicates, side by side.
+    offset : Tensor, shape (n_components,)
+        Added to the result.
+    """
+
+    def __init__(self, encoder: nn.Module, components: Tensor, offset: Tensor) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.components: Tensor
+        self.offset: Tensor
+        self.register_buffer("components", components)
+        self.register_buffer("offset", offset)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the reduced features of a batch `x`."""
+        return nn.functional.linear(side_by_side(self.encoder(x)), self.components, self.offset)
+
+
+def side_by_side(features: Tensor) -> Tensor:
+    """Return features (n_replicates, n_samples, n_features) as (n_samples, n_replicates * n_features)."""
+    return features.transpose(0, 1).flatten(1)
+
+
+def make_encoder(
+    encoder: str | nn.Module | Callable[[], nn.Module],
+    *,
+    sizes: Sequence[int],
+    n_replicates: int,
+    generator: torch.Generator,
+) -> ReplicatedMLP | ModuleEncoder:
+    """Build all replicates of an encoder.
+
+    Parameters
+    ----------
+    encoder : "mlp", nn.Module or callable
+        The built-in perceptron, a module that is copied and initialised afresh, or a function without arguments that
+        returns a new module.
+    sizes : sequence of int
+        Layer widths of the built-in perceptron.
+    n_replicates : int
+        Number of replicates.
+    generator : torch.Generator
+        Source of the initial weights.
+
+    Returns
+    -------
+    ReplicatedMLP or ModuleEncoder
+        Maps (n_samples, n_inputs) to (n_replicates, n_samples, n_features).
+
+    Raises
+    ------
+    TypeError
+        If a factory returns something else than a module.
+    """
+    if isinstance(encoder, str):
+        return ReplicatedMLP(sizes, n_replicates, generator)
+    modules = []
+    for _ in range(n_replicates):
+        seed = int(torch.randint(2**31, (), generator=generator))
+        # Modules draw their weights from the global generator: it is forked, so the caller's stream is left alone.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            module = _initialised_copy(encoder) if isinstance(encoder, nn.Module) else encoder()
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"encoder did not build a module: got {type(module).__name__}, expected a torch.nn.Module. Return the "
+                "module from the factory."
+            )
+        modules.append(module)
+    return ModuleEncoder(modules)
+
+
+def _initialised_copy(module: nn.Module) -> nn.Module:
+    """Return a deep copy in which every layer that knows how to has drawn new weights."""
+    replicate = copy.deepcopy(module)
+    for layer in replicate.modules():
+        reset = getattr(layer, "reset_parameters", None)
+        if callable(reset):
+            reset()
+    return replicate

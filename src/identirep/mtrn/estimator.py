@@ -1,0 +1,294 @@
+"""The multi-task regression network as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from identirep.mtrn.base import StageOne, check_fit_data, feature_moments
+from identirep.mtrn.reduction import Heads, HeldOut, linear_heads, residual_squares
+from identirep.seeds import as_generator
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["MTRN"]
+
+
+class MTRN(StageOne):
+    r"""Multi-task regression network: features that predict many targets linearly, by a consensus of replicates.
+
+    A shared encoder h(x) and one linear head for each task are trained on the profile likelihood
+
+    .. math::
+        y = w_t^\top h(x) + b_t + N(0, \sigma_t^2), \qquad \min \sum_t \frac{n_t}{2} \log \sigma_t^2
+
+    with a noise of its own for each task. Several encoders with their own initial weights are trained at once; their
+    predictions are averaged, and the features are the leading eigenvectors of
+    :math:`\sum_t p_t w_t w_t^\top / \sigma_t^2` in whitened features of all encoders.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default "auto"
+        Number of features D. "auto" keeps the directions whose signal on held-out rows exceeds what permuted targets
+        give.
+    encoder : "mlp", torch.nn.Module or callable, default "mlp"
+        A multilayer perceptron with rectifiers; a module that maps (n_samples, n_features_in) to (n_samples, K), which
+        is copied and initialised afresh; or a function without arguments that returns a new one. Your own modules get
+        `X` as it is, in float32.
+    hidden_sizes : sequence of int, default (256,)
+        Hidden layers of the perceptron.
+    n_features : int, optional
+        Features K of each replicate of the perceptron, more than D so that weak directions are not left out; default
+        the larger of 40 and 2 D, but no more than a quarter of the rows of a task in the long layout.
+    n_replicates : int, default 4
+        Number of encoders.
+    input_scaling : {"whiten", "standard"}, default "whiten"
+        Inputs of the perceptron: principal components, small ones raised at most threefold, or columns with unit
+        variance.
+    max_epochs : int or "auto", default "auto"
+        Passes over the rows; "auto" takes 30, or as many as make 1,500 steps, at most 300.
+    batch_size : int or "auto", default "auto"
+        Rows of a batch; in the long layout batches are whole tasks with about so many rows. "auto" takes 2048 in the
+        long layout, and else a twentieth of the rows within 32 to 256.
+    learning_rate : float, default 5e-3
+        Peak of the learning rate of AdamW, which follows one cycle.
+    weight_decay : float, default 1e-4
+        Decoupled weight decay.
+    validation_fraction : float, default 0.15
+        Share of rows held out from training: they choose the best epoch and measure the spectrum.
+    patience : int or None, default 20
+        Epochs without a better validation loss before training stops; None never stops early.
+    device : str, default "auto"
+        "auto", "cpu", "cuda", "mps" or "cuda:1". Under ``torchrun`` all its processes share each batch.
+    precision : str, default "32-true"
+        Precision of training, as Lightning Fabric has it; for example "bf16-mixed".
+    verbose : bool, default False
+        Whether to show a progress bar.
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default None
+        Seed of weights, order of rows, held-out rows and permutations. Equal seeds give equal bits on one machine.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Number of features D; 0 if "auto" finds no signal.
+    spectrum_ : array, shape (n_directions,)
+        Signal to noise ratio of each direction on held-out rows, descending.
+    spectrum_threshold_ : array, shape (n_directions,)
+        The largest value that permuted targets gave to each direction, the stronger ones taken out.
+    components_ : array, shape (n_components_, n_replicates * K)
+        Linear map from the features of all replicates, side by side, to the reduced ones.
+    mean_ : array, shape (n_replicates * K,)
+        Mean of the features of all replicates.
+    coef_ : array, shape (n_tasks, n_components_)
+        Heads on the reduced features.
+    intercept_ : array, shape (n_tasks,)
+        Intercepts of the heads.
+    noise_std_ : array, shape (n_tasks,)
+        Standard deviation of the residuals, degrees of freedom of the heads counted.
+    moments_ : TaskMoments
+        Moments of the reduced features on all rows, for stage two.
+    task_names_ : tuple of hashable, length n_tasks
+        Labels of the tasks.
+    history_ : list of dict
+        "epoch", "replicate", "train_loss", "validation_loss", "learning_rate" and "seconds", one for each epoch and
+        replicate.
+    module_ : torch.nn.Module
+        The trained encoders: (n_samples, n_features_in) to (n_replicates, n_samples, K).
+    n_features_in_ : int
+        Number of inputs.
+
+    Notes
+    -----
+    If the true heads span all D directions and the network has the capacity, features are identified up to an
+    invertible linear map; stage two removes that ambiguity. The guarantee is asymptotic: `spectrum_` shows how far
+    directions stand above chance, and directions with close values may mix from run to run.
+
+    Rows with a missing label count for the tasks they have.
+
+    References
+    ----------
+    W. Chen, J. Horwood, J. Heo, J. M. Hernandez-Lobato, "Leveraging task structures for improved identifiability in
+    neural network representations", TMLR 2024, arXiv:2306.14861.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identirep import MTRN
+    >>> rng = np.random.default_rng(0)
+    >>> Z = rng.normal(size=(400, 2))
+    >>> Y = Z @ rng.normal(size=(2, 10)) + 0.1 * rng.normal(size=(400, 10))
+    >>> model = MTRN(hidden_sizes=(16,), n_replicates=2, max_epochs=40, random_state=0).fit(Z, Y)
+    >>> model.n_components_, model.transform(Z).shape
+    (2, (400, 2))
+    """
+
+    def __init__(
+        self,
+        n_components: int | str = "auto",
+        *,
+        encoder: str | nn.Module | Callable[[], nn.Module] = "mlp",
+        hidden_sizes: Sequence[int] = (256,),
+        n_features: int | None = None,
+        n_replicates: int = 4,
+        input_scaling: str = "whiten",
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        learning_rate: float = 5e-3,
+        weight_decay: float = 1e-4,
+        validation_fraction: float = 0.15,
+        patience: int | None = 20,
+        device: str = "auto",
+        precision: str = "32-true",
+        verbose: bool = False,
+        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.encoder = encoder
+        self.hidden_sizes = hidden_sizes
+        self.n_features = n_features
+        self.n_replicates = n_replicates
+        self.input_scaling = input_scaling
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(
+        self, X: ArrayLike, Y: ArrayLike, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None
+    ) -> MTRN:
+        """Train the network, choose the directions and fit the heads on them.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features_in)
+            Inputs.
+        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+            Targets; NaN means label missing. One dimension with `tasks` is the long layout.
+        tasks : array-like, optional
+            Wide layout: names of the columns of `Y`. Long layout: the task of each row.
+        groups : array-like, shape (n_samples,), optional
+            Rows of one group (the same molecule, patient, composition) are dependent: they are held out together.
+
+        Returns
+        -------
+        MTRN
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If data or parameters are out of range; the message lists all faults.
+        TypeError
+            If a parameter has the wrong type.
+        RuntimeError
+            If training diverges.
+        """
+        from identirep.mtrn.fitting import fit_network
+
+        faults = self._parameter_faults()
+        rng = as_generator(self.random_state)
+        data, group_index = check_fit_data(self, X, Y, tasks, groups, faults)
+        self.task_names_, self._flat_target = data.task_names, data.is_flat
+        network = fit_network(self, data, group_index, rng)
+        self.module_, self.history_ = network.encoder, network.history
+        F = self._base_features(data.X)
+
+        def rows(chosen: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64] | None]:
+            index = None if data.task_index is None else data.task_index[chosen]
+            return F[chosen], data.targets[chosen], index
+
+        trained = feature_moments(*rows(~network.held_out), data.n_tasks)
+        untouched = feature_moments(*rows(network.held_out), data.n_tasks)
+        heads = linear_heads(trained, n_blocks=self.n_replicates)
+        n, m = trained.n_samples, untouched.n_samples
+        squares = n * heads.noise + residual_squares(untouched, heads.coef, heads.intercept)
+        heads = Heads(heads.coef, heads.intercept, squares / np.maximum(n + m, 1))
+        held_out = HeldOut(*rows(network.held_out), None if group_index is None else group_index[network.held_out])
+        self._fit_reduction(trained, heads, trained + untouched, held_out, rng)
+        return self
+
+    def to_torch(self) -> nn.Module:
+        """Return the features as one module, scaling and reduction included.
+
+        Returns
+        -------
+        torch.nn.Module
+            Maps float32 inputs (n_samples, n_features_in) to (n_samples, n_components_), on the CPU; its own copy.
+        """
+        from sklearn.utils.validation import check_is_fitted
+
+        from identirep.mtrn.fitting import feature_map
+
+        check_is_fitted(self)
+        return feature_map(self.module_, self.components_, self.mean_)
+
+    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return the fitted state as arrays, and as what JSON can hold."""
+        from identirep.mtrn.state import stored_state
+
+        return stored_state(self)
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> MTRN:
+        """Take over a state that `_to_arrays` has returned."""
+        from identirep.mtrn.state import restore_state
+
+        restore_state(self, arrays, meta)
+        return self
+
+    def _base_features(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        from identirep.mtrn.fitting import encode
+
+        return encode(self.module_, X, self.device)
+
+    def _parameter_faults(self) -> list[str]:
+        """Return what is wrong with the parameters."""
+        faults = self._n_components_faults()
+        counts = {"n_replicates": self.n_replicates}
+        counts |= {f"hidden_sizes[{i}]": size for i, size in enumerate(self.hidden_sizes)}
+        counts |= {
+            name: value
+            for name in ("n_features", "max_epochs", "batch_size", "patience")
+            if (value := getattr(self, name)) is not None and value != "auto"
+        }
+        for name, count in counts.items():
+            if isinstance(count, bool) or not isinstance(count, Integral):
+                raise TypeError(f"{name} has the wrong type: got {count!r}, expected an int. Pass a positive int.")
+            if count < 1:
+                faults.append(f"{name} is too small: got {count}, expected at least 1. Pass a positive int.")
+        for name, low, high in (
+            ("learning_rate", 0.0, np.inf),
+            ("weight_decay", -np.finfo(float).tiny, np.inf),
+            ("validation_fraction", 0.0, 1.0),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real):
+                raise TypeError(f"{name} has the wrong type: got {value!r}, expected a number. Pass a float.")
+            if not low < float(value) < high:
+                interval = "at least 0" if low < 0 else "above 0" if high == np.inf else "between 0 and 1"
+                faults.append(f"{name} is out of range: got {value}, expected a number {interval}. Change {name}.")
+        if self.input_scaling not in ("whiten", "standard"):
+            faults.append(
+                f"input_scaling is unknown: got {self.input_scaling!r}, expected 'whiten' or 'standard'. Choose one."
+            )
+        if isinstance(self.encoder, str) and self.encoder != "mlp":
+            faults.append(
+                f"encoder is unknown: got {self.encoder!r}, expected 'mlp', a torch module or a function that returns "
+                "one. Choose one."
+            )
+        if not isinstance(self.encoder, str) and not callable(self.encoder):
+            raise TypeError(
+                f"encoder has the wrong type: got {type(self.encoder).__name__}, expected 'mlp', a torch module or a "
+                "function that returns one. Choose one."
+            )
+        return faults

@@ -1,0 +1,151 @@
+"""Heads on replicated encoders, and the profile likelihood that trains them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from identirep.mtrn.reduction import HEAD_PENALTY
+
+__all__ = ["LongObjective", "WideObjective"]
+
+# Residual variances below this share of a target's variance count as this: float32 has no more to say.
+NOISE_FLOOR = 1e-5
+# Memory of the running noise variances, in batches.
+_NOISE_DECAY = 0.98
+
+
+class WideObjective(nn.Module):
+    r"""Profile likelihood of tasks that share their rows, on mini-batches of rows.
+
+    Minimises :math:`\sum_t n_t/2 \, \log \sigma_t^2` with the heads as parameters. Its gradient is that of
+    :math:`\sum_t \mathrm{rss}_t / 2 \sigma_t^2` at the current noise, which is tracked over batches. Heads in closed
+    form would fit the noise of a batch of a few hundred rows.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Maps a batch of rows to features, shape (n_replicates, n_rows, n_features).
+    n_replicates, n_features, n_tasks : int
+        Sizes.
+    generator : torch.Generator
+        Source of the initial heads.
+    """
+
+    tasks_in_every_batch = True
+
+    def __init__(
+        self, encoder: nn.Module, n_replicates: int, n_features: int, n_tasks: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        weight = torch.randn(n_replicates, n_features, n_tasks, generator=generator) / math.sqrt(n_features)
+        self.head_weight = nn.Parameter(weight)
+        self.head_bias = nn.Parameter(torch.zeros(n_replicates, 1, n_tasks))
+        self.rss: Tensor
+        self.count: Tensor
+        self.register_buffer("rss", torch.ones(n_replicates, n_tasks))
+        self.register_buffer("count", torch.ones(n_tasks))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the objective per label of a batch.
+
+        Parameters
+        ----------
+        x : Tensor
+            Rows.
+        y : Tensor, shape (n_rows, n_tasks)
+            Standardised targets; NaN means label missing.
+
+        Returns
+        -------
+        Tensor, shape (n_replicates,)
+            Differs from the profile likelihood by terms without gradient.
+        """
+        rss, count = self.residual_squares(x, y)
+        with torch.no_grad():
+            self.rss.mul_(_NOISE_DECAY).add_(rss, alpha=1 - _NOISE_DECAY)
+            self.count.mul_(_NOISE_DECAY).add_(count, alpha=1 - _NOISE_DECAY)
+            noise = (self.rss / self.count.clamp_min(1e-12)).clamp_min(NOISE_FLOOR)
+        return 0.5 * (rss / noise).sum(dim=1) / count.sum().clamp_min(1)
+
+    def residual_squares(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return sums of squared residuals (n_replicates, n_tasks) and numbers of labels (n_tasks,)."""
+        seen = ~torch.isnan(y)
+        prediction = torch.baddbmm(self.head_bias, self.encoder(x).float(), self.head_weight)
+        residuals = (prediction.float() - torch.nan_to_num(y)) * seen
+        return residuals.square().sum(dim=1), seen.sum(dim=0)
+
+
+class LongObjective(nn.Module):
+    r"""Profile likelihood of tasks with rows of their own, on batches of whole tasks.
+
+    Minimises :math:`\sum_t n_t/2 \, \log \sigma_t^2` with :math:`n_t \sigma_t^2 = \min_w |y - F w|^2 + \lambda |w|^2`:
+    heads and noise are profiled out (variable projection). By the envelope theorem the gradient is the one at fixed
+    heads, so nothing is differentiated through the solver. The penalty scales with the features, which leaves the
+    objective free of their scale.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Maps a batch of rows to features, shape (n_replicates, n_rows, n_features).
+    """
+
+    tasks_in_every_batch = False
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """Return the objective per label of a batch of tasks.
+
+        Parameters
+        ----------
+        x : Tensor, first dimension n_tasks * n_rows
+            Rows, tasks padded to the same length.
+        y : Tensor, shape (n_tasks, n_rows)
+            Targets, centred in each task.
+        weight : Tensor, shape (n_tasks, n_rows)
+            One for training rows, zero for others.
+
+        Returns
+        -------
+        Tensor, shape (n_replicates,)
+            The objective.
+        """
+        # Mixed precision is for the encoder; Fabric has rounded all inputs.
+        features, y, weight = self.encoder(x).float().unflatten(1, y.shape), y.float(), weight.float()
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            features, penalty, head = _profile_heads(features, y, weight)
+            residuals = y * weight - (features * weight[..., None] @ head)[..., 0]
+            count = weight.sum(dim=1)
+            rss = residuals.square().sum(dim=2) + penalty * head.square().sum(dim=(2, 3))
+            return 0.5 * (count * (rss / count).clamp_min(NOISE_FLOOR).log()).sum(dim=1) / count.sum()
+
+    def residual_squares(self, x: Tensor, y: Tensor, weight: Tensor, held_out: Tensor) -> tuple[Tensor, Tensor]:
+        """Return sums of squares (n_replicates, n_tasks) and counts (n_tasks,) of `held_out` rows under these heads."""
+        features = self.encoder(x).float().unflatten(1, y.shape)
+        features, _, head = _profile_heads(features, y, weight)
+        residuals = (y - (features @ head)[..., 0]) * held_out
+        return residuals.square().sum(dim=2), held_out.sum(dim=1)
+
+
+def _profile_heads(features: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return centred features, penalties and the ridge heads of each replicate and task."""
+    count = weight.sum(dim=1)
+    mask = weight[..., None]
+    features = features - (features * mask).sum(dim=2, keepdim=True) / count[:, None, None]
+    masked = features * mask
+    # Mean variance of the features over the tasks of the batch, as in `linear_heads`.
+    variance = (masked.square().sum(dim=(2, 3)) / (count * features.shape[-1])).mean(dim=1, keepdim=True)
+    penalty = (HEAD_PENALTY * variance).clamp_min(1e-8)
+    with torch.no_grad():
+        gram = masked.mT @ masked
+        gram.diagonal(dim1=-2, dim2=-1).add_(penalty[..., None])
+        # Without the check of `cholesky` NaN go through, and the loop reports a diverged training.
+        factor, _ = torch.linalg.cholesky_ex(gram)
+        head = torch.cholesky_solve(masked.mT @ (y * weight)[..., None], factor)
+    return features, penalty, head

@@ -1,0 +1,237 @@
+"""Stage one from any regressor: features are the leading directions of its predictions."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import GroupKFold, KFold
+
+from identirep.moments import TaskMoments
+from identirep.mtrn.base import StageOne, check_fit_data
+from identirep.mtrn.reduction import Heads, HeldOut
+from identirep.seeds import as_generator
+
+__all__ = ["PredictiveFeatures"]
+
+
+class PredictiveFeatures(StageOne):
+    r"""Features from the predictions of any multi-output regressor.
+
+    Linear identifiability needs nothing but the conditional mean of the targets, so whatever estimates it will do:
+    trees, boosting, a Gaussian process. The features are the leading eigenvectors of the covariance of the predicted
+    targets, each divided by its noise. Regressors memorise their training rows; moments, noise and spectrum therefore
+    come from predictions for rows that the predicting regressor has not seen.
+
+    Parameters
+    ----------
+    regressor : estimator
+        A scikit-learn regressor that takes `Y` with a column for each task; wrap others in
+        :class:`sklearn.multioutput.MultiOutputRegressor`.
+    n_components : int or "auto", default "auto"
+        Number of features D. "auto" keeps the directions whose signal exceeds what permuted targets give.
+    cross_fit : int or "oob", default 5
+        Number of folds, each predicted by a regressor that was fitted on the others; or "oob" for the out-of-bag
+        predictions of a regressor with ``bootstrap`` and ``oob_score``, which costs no extra fit.
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default None
+        Seed of folds, permutations, and of regressors whose ``random_state`` is None.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Number of features D; 0 if "auto" finds no signal.
+    spectrum_ : array, shape (n_directions,)
+        Signal to noise ratio of each direction on unseen rows, descending.
+    spectrum_threshold_ : array, shape (n_directions,)
+        The largest value that permuted targets gave to each direction, the stronger ones taken out.
+    components_ : array, shape (n_components_, n_tasks)
+        Linear map from predicted targets to features.
+    mean_ : array, shape (n_tasks,)
+        Mean of the predicted targets.
+    coef_ : array, shape (n_tasks, n_components_)
+        Heads on the features.
+    intercept_ : array, shape (n_tasks,)
+        Intercepts of the heads.
+    noise_std_ : array, shape (n_tasks,)
+        Standard deviation of the residuals on unseen rows.
+    moments_ : TaskMoments
+        Moments of the features on unseen rows, for stage two.
+    task_names_ : tuple of hashable, length n_tasks
+        Labels of the tasks.
+    regressor_ : estimator
+        The regressor, fitted on all rows.
+    n_features_in_ : int
+        Number of inputs.
+
+    Notes
+    -----
+    Costs `cross_fit` + 1 fits of the regressor. Without signal the predictions of folds are constant up to noise.
+
+    References
+    ----------
+    V. Chernozhukov et al., "Double/debiased machine learning for treatment and structural parameters", The
+    Econometrics Journal 21 (2018) C1-C68: cross-fitting.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from identirep import PredictiveFeatures
+    >>> rng = np.random.default_rng(0)
+    >>> Z = rng.normal(size=(400, 2))
+    >>> Y = Z @ rng.normal(size=(2, 10)) + 0.1 * rng.normal(size=(400, 10))
+    >>> model = PredictiveFeatures(LinearRegression(), random_state=0).fit(Z, Y)
+    >>> model.n_components_, model.transform(Z).shape
+    (2, (400, 2))
+    """
+
+    def __init__(
+        self,
+        regressor: Any,
+        n_components: int | str = "auto",
+        *,
+        cross_fit: int | str = 5,
+        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+    ) -> None:
+        self.regressor = regressor
+        self.n_components = n_components
+        self.cross_fit = cross_fit
+        self.random_state = random_state
+
+    def fit(
+        self, X: ArrayLike, Y: ArrayLike, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None
+    ) -> PredictiveFeatures:
+        """Fit the regressors, choose the directions and fit the heads on them.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features_in)
+            Inputs.
+        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+            Targets without missing labels.
+        tasks : array-like, optional
+            Names of the columns of `Y`.
+        groups : array-like, shape (n_samples,), optional
+            Rows of one group are dependent: they stay in one fold. Not for ``cross_fit="oob"``.
+
+        Returns
+        -------
+        PredictiveFeatures
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If data or parameters are out of range; the message lists all faults.
+        TypeError
+            If a parameter has the wrong type.
+        """
+        faults = self._parameter_faults()
+        rng = as_generator(self.random_state)
+        if groups is not None and self.cross_fit == "oob":
+            faults.append(
+                "groups cannot be kept together out of bag: got groups with cross_fit='oob', expected a number of "
+                "folds. Set cross_fit=5."
+            )
+        data, group_index = check_fit_data(self, X, Y, tasks, groups, faults)
+        if data.is_long:
+            raise ValueError(
+                "tasks is one label for each row: got the long layout, expected Y with a column for each task, which "
+                "the regressor needs. Use MTRN for the long layout."
+            )
+        missing = np.isnan(data.targets)
+        if missing.any():
+            row, task = (int(i) for i in np.argwhere(missing)[0])
+            raise ValueError(
+                f"Y contains {int(missing.sum())} missing labels: got NaN first at row {row}, task "
+                f"{data.task_names[task]!r}, expected complete targets, which the regressor needs. Use MTRN, or drop "
+                "rows or tasks."
+            )
+        if isinstance(self.cross_fit, Integral):
+            n_units = len(data.X) if group_index is None else int(group_index.max()) + 1
+            if self.cross_fit > n_units:
+                raise ValueError(
+                    f"cross_fit exceeds the number of {'rows' if group_index is None else 'groups'}: got "
+                    f"{self.cross_fit} for {n_units}, expected at most as many. Lower cross_fit."
+                )
+        self.task_names_, self._flat_target = data.task_names, data.is_flat
+        regressor = _seeded(self.regressor, rng)
+        Y_fit = data.targets[:, 0] if data.n_tasks == 1 else data.targets
+        if self.cross_fit == "oob":
+            self.regressor_ = regressor.set_params(oob_score=True).fit(data.X, Y_fit)
+            unseen = self._out_of_bag(len(data.X), data.n_tasks)
+        else:
+            unseen = _cross_fitted(regressor, data.X, Y_fit, group_index, int(self.cross_fit), rng)
+            self.regressor_ = clone(regressor).fit(data.X, Y_fit)
+        predicted = ~np.isnan(unseen).any(axis=1)
+        F, targets = unseen[predicted], data.targets[predicted]
+        heads = Heads(np.eye(data.n_tasks), np.zeros(data.n_tasks), np.mean((targets - F) ** 2, axis=0))
+        moments = TaskMoments.from_arrays(F, targets)
+        held_out = HeldOut(F, targets, None, None if group_index is None else group_index[predicted])
+        self._fit_reduction(moments, heads, moments, held_out, rng)
+        return self
+
+    def _base_features(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        return np.asarray(self.regressor_.predict(X), dtype=np.float64).reshape(len(X), len(self.task_names_))
+
+    def _out_of_bag(self, n_rows: int, n_tasks: int) -> NDArray[np.float64]:
+        """Return out-of-bag predictions; NaN for rows that were in every bag."""
+        values = np.array(self.regressor_.oob_prediction_, dtype=np.float64).reshape(n_rows, n_tasks)
+        # scikit-learn leaves exact zeros where no tree had the row out of bag.
+        values[(values == 0).all(axis=1)] = np.nan
+        return values
+
+    def _parameter_faults(self) -> list[str]:
+        """Return what is wrong with the parameters."""
+        faults = self._n_components_faults()
+        if not (hasattr(self.regressor, "fit") and hasattr(self.regressor, "predict")):
+            raise TypeError(
+                f"regressor has the wrong type: got {type(self.regressor).__name__}, expected an estimator with fit "
+                "and predict. Pass a scikit-learn regressor."
+            )
+        if self.cross_fit == "oob":
+            parameters = self.regressor.get_params() if hasattr(self.regressor, "get_params") else {}
+            if not parameters.get("bootstrap") or "oob_score" not in parameters:
+                faults.append(
+                    f"cross_fit is not possible: got 'oob' with {type(self.regressor).__name__}, expected a regressor "
+                    "with bootstrap=True and oob_score. Set cross_fit=5."
+                )
+        elif isinstance(self.cross_fit, bool) or not isinstance(self.cross_fit, Integral):
+            raise TypeError(
+                f"cross_fit has the wrong type: got {self.cross_fit!r}, expected an int or 'oob'. Set cross_fit=5."
+            )
+        elif self.cross_fit < 2:
+            faults.append(f"cross_fit is too small: got {self.cross_fit}, expected at least 2. Set cross_fit=5.")
+        return faults
+
+
+def _seeded(regressor: BaseEstimator, rng: np.random.Generator) -> Any:
+    """Return a clone of the regressor in which every ``random_state`` left at None has a seed."""
+    copy = clone(regressor)
+    for name, value in sorted(copy.get_params().items()):
+        if name.split("__")[-1] == "random_state" and value is None:
+            copy.set_params(**{name: int(rng.integers(2**31 - 1))})
+    return copy
+
+
+def _cross_fitted(
+    regressor: Any,
+    X: NDArray[Any],
+    Y: NDArray[np.float64],
+    groups: NDArray[np.int64] | None,
+    n_folds: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Predict each fold by a regressor fitted on the others, shape (n_samples, n_tasks)."""
+    seed = int(rng.integers(2**31 - 1))
+    if groups is None:
+        folds = KFold(n_folds, shuffle=True, random_state=seed).split(X)
+    else:
+        folds = GroupKFold(n_folds, shuffle=True, random_state=seed).split(X, groups=groups)
+    predictions = np.empty((len(X), Y.size // len(X)))
+    for rest, fold in folds:
+        predictions[fold] = clone(regressor).fit(X[rest], Y[rest]).predict(X[fold]).reshape(len(fold), -1)
+    return predictions

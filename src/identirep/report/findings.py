@@ -1,0 +1,134 @@
+"""What a fitted model has to show: the numbers behind all figures and sentences of a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from identirep.moments import TaskMoments
+from identirep.mtlcm import MTLCM, Certificate
+
+__all__ = ["Findings"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Roles, certificate and spectrum of a fitted model, in one form for both kinds of estimators.
+
+    Parameters
+    ----------
+    task_names : list of str, length T
+        Labels of the tasks.
+    correlation : array, shape (T, D)
+        Correlation of each latent with the target of each task.
+    causal_probability : array, shape (T, D)
+        Probability that the latent causes the target.
+    certificate : Certificate
+        Which latents can be trusted.
+    shares_rows : bool
+        Whether tasks are observed on the same rows, so that roles are associations and not causes.
+    n_rows : int
+        Rows that the model was fitted to.
+    spectrum, threshold : array, shape (n_directions,), or None
+        Predictive spectrum and what shuffled targets reach; None if there is no stage one.
+    history : list of dict
+        Training curve, see `MTRN`; empty if there is none.
+    """
+
+    task_names: list[str]
+    correlation: Array
+    causal_probability: Array
+    certificate: Certificate
+    shares_rows: bool
+    n_rows: int
+    spectrum: Array | None
+    threshold: Array | None
+    history: list[dict[str, float]]
+
+    @property
+    def n_latents(self) -> int:
+        """Number of latents D."""
+        return self.correlation.shape[1]
+
+    @property
+    def n_tasks(self) -> int:
+        """Number of tasks T."""
+        return len(self.task_names)
+
+    @property
+    def n_signal(self) -> int:
+        """Number of directions in which the targets carry signal, on held-out rows if there are any."""
+        if self.spectrum is None or self.threshold is None:
+            return self.certificate.head_rank
+        below = np.flatnonzero(self.spectrum <= self.threshold)
+        return int(below[0]) if len(below) else len(self.spectrum)
+
+    @property
+    def has_signal(self) -> bool:
+        """Whether the targets depend on the inputs more than by chance."""
+        return self.n_latents > 0 and self.n_signal > 0
+
+    def task_order(self) -> NDArray[np.int64]:
+        """Order tasks by the latent that matters most to them, and by how much, so that blocks become visible."""
+        strength = np.abs(self.correlation)
+        if not strength.shape[1]:
+            return np.arange(len(strength))
+        main = strength.argmax(axis=1)
+        return np.lexsort((-strength.max(axis=1), main))
+
+    @classmethod
+    def of(cls, model: Any) -> Findings:
+        """Collect the findings of a model.
+
+        Parameters
+        ----------
+        model : IdentifiableRegressor or MTLCM
+            Fitted.
+
+        Returns
+        -------
+        Findings
+            Its findings.
+
+        Raises
+        ------
+        TypeError
+            If it is something else.
+        """
+        if isinstance(model, MTLCM):
+            check_is_fitted(model, "mixing_")
+            latents: MTLCM | None = model
+            stage: Any = None
+        elif hasattr(type(model), "certificate_") and hasattr(type(model), "spectrum_"):
+            check_is_fitted(model)
+            latents, stage = model.latents_, model.features_
+        else:
+            raise TypeError(
+                f"model has nothing to report: got {type(model).__name__}, expected a fitted IdentifiableRegressor or "
+                "MTLCM. Pass one of these."
+            )
+        moments: TaskMoments = model.moments_
+        return cls(
+            task_names=[str(name) for name in model.task_names_],
+            correlation=np.zeros((moments.n_tasks, 0)) if latents is None else _correlations(latents),
+            causal_probability=np.asarray(model.causal_probability_),
+            certificate=model.certificate_,
+            shares_rows=int(moments.n_samples.sum()) > moments.n_rows,
+            n_rows=moments.n_rows,
+            spectrum=None if stage is None else np.asarray(stage.spectrum_, dtype=np.float64),
+            threshold=None if stage is None else np.asarray(stage.spectrum_threshold_, dtype=np.float64),
+            history=list(getattr(stage, "history_", [])),
+        )
+
+
+def _correlations(model: MTLCM) -> Array:
+    """Correlation of latents and targets within each task, from moments."""
+    Z = model.moments_.map_features(model.components_)
+    variance = np.einsum("gii->gi", Z.cov_h)[Z.group] * Z.var_y[:, None]
+    return Z.cov_hy / np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny))

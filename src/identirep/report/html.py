@@ -1,0 +1,204 @@
+"""The report: one HTML file that needs nothing else, not even a network."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from identirep import __version__
+from identirep.evaluation import Evaluation
+from identirep.report.findings import Findings
+from identirep.report.style import VERDICT_COLOURS, VERDICT_SYMBOLS
+from identirep.report.words import (
+    AGREES,
+    causal_statement,
+    headline,
+    reproducibility_statement,
+    verdict_counts,
+    what_was_fitted,
+)
+
+__all__ = ["write_report"]
+
+
+def write_report(
+    model: Any, path: str | Path, *, evaluation: Evaluation | None = None, title: str = "Identifiable latents"
+) -> None:
+    """Write what a fit has found to one self-contained HTML file.
+
+    Parameters
+    ----------
+    model : IdentifiableRegressor or MTLCM
+        Fitted model.
+    path : str or Path
+        File to write; an existing one is replaced as a whole.
+    evaluation : Evaluation, optional
+        Scores on held-out rows and agreement with other fits. Default: the report does without these sections.
+    title : str, default "Identifiable latents"
+        Heading of the page.
+
+    Raises
+    ------
+    TypeError
+        If the model is something else.
+
+    Notes
+    -----
+    The library of the figures (plotly.js, 5 MB) is part of the file. Names of tasks are shown as they are, whatever
+    they contain.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from identirep import MTLCM
+    >>> from identirep.datasets import make_linear_tasks
+    >>> from identirep.report import write_report
+    >>> data = make_linear_tasks(n_tasks=20, n_samples=50, n_latents=3, random_state=0)
+    >>> model = MTLCM(random_state=0).fit(data.H, data.y, data.tasks)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "report.html"
+    ...     write_report(model, path)
+    ...     path.read_text(encoding="utf-8")[:15]
+    '<!doctype html>'
+    """
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    findings = Findings.of(model)
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: f"{value:,}"
+    environment.filters["fixed"] = lambda value, digits=3: _minus(f"{value:.{digits}f}")
+    environment.filters["signed"] = lambda value: _minus(f"{value:+.2f}")
+    page = environment.get_template("template.html").render(
+        title=title,
+        findings=findings,
+        evaluation=evaluation,
+        headline=headline(findings),
+        fitted=what_was_fitted(findings, evaluation),
+        reproducible=reproducibility_statement(findings, evaluation),
+        causal=causal_statement(findings),
+        counts=verdict_counts(findings) if findings.has_signal else {},
+        latents=_latent_rows(findings, evaluation),
+        scores=_score_summary(findings, evaluation),
+        figures=_figures(findings, evaluation),
+        colours=VERDICT_COLOURS,
+        symbols=VERDICT_SYMBOLS,
+        parameters=_parameters(model),
+        version=__version__,
+        date=datetime.now(timezone.utc).strftime("%d %B %Y"),
+        plotly_js=_plotly_js(),
+    )
+    path = Path(path)
+    # Replaced in one step, so that a reader never sees half a page.
+    staging = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        staging.write_text(page, encoding="utf-8")
+        os.replace(staging, path)
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+def _template(name: str) -> str:
+    return files("identirep.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _minus(text: str) -> str:
+    """Set a number with a minus sign instead of a hyphen."""
+    return text.replace("-", "\u2212")
+
+
+def _plotly_js() -> Any:
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    return Markup(get_plotlyjs())
+
+
+def _figures(findings: Findings, evaluation: Evaluation | None) -> Mapping[str, Any]:
+    """Render all figures that there is something to show in."""
+    from markupsafe import Markup
+    from plotly.io import to_html
+
+    from identirep.report import figures
+
+    drawn: dict[str, Any] = dict.fromkeys(
+        ("spectrum", "roles", "expected", "separation", "stability", "scores", "history")
+    )
+    if findings.spectrum is not None and len(findings.spectrum):
+        drawn["spectrum"] = figures.spectrum_figure(findings)
+    if findings.has_signal:
+        drawn["roles"] = figures.roles_figure(findings)
+        drawn["expected"] = figures.expected_mcc_figure(findings)
+    if findings.has_signal and findings.n_latents > 1:
+        drawn["separation"] = figures.separation_figure(findings)
+    if evaluation is not None and evaluation.stability is not None:
+        drawn["stability"] = figures.stability_figure(evaluation.stability)
+    if evaluation is not None and not np.isnan(evaluation.r2).all():
+        drawn["scores"] = figures.scores_figure(findings.task_names, evaluation.r2)
+    if findings.history:
+        drawn["history"] = figures.history_figure(findings.history)
+    config = {"displayModeBar": False, "responsive": True}
+    # Without ids of our own every rendering would differ in random ones.
+    return {
+        name: figure and Markup(to_html(figure, include_plotlyjs=False, full_html=False, config=config, div_id=name))
+        for name, figure in drawn.items()
+    }
+
+
+def _latent_rows(findings: Findings, evaluation: Evaluation | None) -> list[dict[str, Any]]:
+    """One entry for each latent: verdict, reason, and the targets that go with it."""
+    certificate = findings.certificate
+    stability = None if evaluation is None else evaluation.stability
+    rows = []
+    for i in range(findings.n_latents if findings.has_signal else 0):
+        measured = None if stability is None else float(stability.per_latent[0, i])
+        strongest = np.argsort(-np.abs(findings.correlation[:, i]), kind="stable")[:3]
+        rows.append(
+            {
+                "number": i,
+                "verdict": certificate.verdict[i],
+                "reason": certificate.reasons[i],
+                "expected": float(certificate.expected_mcc[i]),
+                "measured": measured,
+                "contradicted": measured is not None and certificate.verdict[i] == "identified" and measured < AGREES,
+                "targets": [(findings.task_names[t], float(findings.correlation[t, i])) for t in strongest],
+            }
+        )
+    return rows
+
+
+def _score_summary(findings: Findings, evaluation: Evaluation | None) -> dict[str, Any] | None:
+    """Mean and extremes of the held-out R^2."""
+    if evaluation is None or np.isnan(evaluation.r2).all():
+        return None
+    r2 = evaluation.r2
+    worst = np.argsort(np.where(np.isnan(r2), np.inf, r2), kind="stable")[: min(3, int((~np.isnan(r2)).sum()))]
+    return {
+        "mean": float(np.nanmean(r2)),
+        "median": float(np.nanmedian(r2)),
+        "worst": [(findings.task_names[t], float(r2[t])) for t in worst],
+        "unknown": int(np.isnan(r2).sum()),
+    }
+
+
+def _parameters(model: Any) -> list[tuple[str, str]]:
+    """Constructor parameters of both stages, as they were used."""
+    stages = [model] if not hasattr(model, "features_") else [model.features_, model.latents_]
+    return [
+        (f"{type(stage).__name__}.{name}", repr(value))
+        for stage in stages
+        if stage is not None
+        for name, value in stage.get_params(deep=False).items()
+    ]

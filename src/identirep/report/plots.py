@@ -1,0 +1,215 @@
+"""Figures for notebooks and papers, in Matplotlib."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from identirep.metrics import StabilityResult
+from identirep.report.findings import Findings
+from identirep.report.style import DIVERGING, MARK, MUTED, SEQUENTIAL, THRESHOLD, VERDICT_COLOURS, VERDICT_SYMBOLS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_certificate", "plot_roles", "plot_spectrum", "plot_stability"]
+
+# Rows of a heat map whose names can be read.
+_MOST_LABELLED = 120
+
+
+def plot_spectrum(model: Any, ax: Axes | None = None) -> Axes:
+    """Plot the predictive spectrum with the level that shuffled targets reach.
+
+    Parameters
+    ----------
+    model : IdentifiableRegressor
+        Fitted model.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; default a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes.
+
+    Raises
+    ------
+    ValueError
+        If the model has no stage one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from identirep import IdentifiableRegressor
+    >>> from identirep.report import plot_spectrum
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(300, 4))
+    >>> Y = X[:, :2] @ rng.laplace(size=(2, 8)) + 0.1 * rng.normal(size=(300, 8))
+    >>> model = IdentifiableRegressor(regressor=LinearRegression(), random_state=0).fit(X, Y)
+    >>> plot_spectrum(model).get_xlabel()
+    'direction of the features'
+    """
+    findings = Findings.of(model)
+    if findings.spectrum is None or findings.threshold is None:
+        raise ValueError(
+            f"model has no spectrum: got {type(model).__name__} without stage one, expected an IdentifiableRegressor. "
+            "Pass one."
+        )
+    ax = _axes(ax, (6.0, 3.2))
+    number = np.arange(1, len(findings.spectrum) + 1)
+    colours = np.where(number <= findings.n_latents, MARK, "#b8c2cc")
+    ax.bar(number, findings.spectrum, color=list(colours))
+    ax.step(number, findings.threshold, "--", where="mid", color=THRESHOLD, label="shuffled targets")
+    ax.set(xlabel="direction of the features", ylabel="signal / noise, mean over tasks")
+    ax.legend(frameon=False)
+    return _plain(ax)
+
+
+def plot_roles(model: Any, ax: Axes | None = None, *, what: str = "correlation") -> Axes:
+    """Plot tasks by latents: how strongly each latent goes with each target, or in which role.
+
+    Parameters
+    ----------
+    model : IdentifiableRegressor or MTLCM
+        Fitted model.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; default a new figure.
+    what : {"correlation", "causal_probability"}, default "correlation"
+        Correlation of latent and target, or probability that the latent causes the target. With shared inputs the
+        latter is an association, not a cause.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes.
+
+    Raises
+    ------
+    ValueError
+        If `what` is unknown.
+
+    Examples
+    --------
+    >>> from identirep import MTLCM
+    >>> from identirep.datasets import make_linear_tasks
+    >>> from identirep.report import plot_roles
+    >>> data = make_linear_tasks(n_tasks=20, n_samples=50, n_latents=3, random_state=0)
+    >>> model = MTLCM(random_state=0).fit(data.H, data.y, data.tasks)
+    >>> plot_roles(model).get_xlabel()
+    'latent'
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    findings = Findings.of(model)
+    if what not in ("correlation", "causal_probability"):
+        raise ValueError(
+            f"what is unknown: got {what!r}, expected 'correlation' or 'causal_probability'. Choose one of the two."
+        )
+    order = findings.task_order()
+    values = getattr(findings, what)[order]
+    signed = what == "correlation"
+    colours = LinearSegmentedColormap.from_list("identirep", DIVERGING if signed else SEQUENTIAL)
+    ax = _axes(ax, (2.5 + 0.35 * findings.n_latents, 1.2 + 0.16 * min(findings.n_tasks, _MOST_LABELLED)))
+    image = ax.imshow(values, cmap=colours, vmin=-1.0 if signed else 0.0, vmax=1.0, aspect="auto", interpolation="none")
+    labelled = np.arange(findings.n_tasks) if findings.n_tasks <= _MOST_LABELLED else np.zeros(0, dtype=int)
+    # Names are shown as they are: a dollar sign would start a formula.
+    names = [findings.task_names[order[t]].replace("$", r"\$") for t in labelled]
+    ax.set_yticks(labelled, names, fontsize=7)
+    ax.set(xlabel="latent", xticks=range(findings.n_latents))
+    label = "correlation with the target" if signed else "probability of being a cause"
+    if not signed and findings.shares_rows:
+        label += "\n(association: tasks share their rows)"
+    ax.figure.colorbar(image, ax=ax, label=label)
+    return ax
+
+
+def plot_certificate(model: Any, ax: Axes | None = None) -> Axes:
+    """Plot how well the tasks tell each pair of latents apart, with the verdicts.
+
+    Parameters
+    ----------
+    model : IdentifiableRegressor or MTLCM
+        Fitted model.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; default a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes. Dark pairs are not told apart by any task.
+
+    Examples
+    --------
+    >>> from identirep import MTLCM
+    >>> from identirep.datasets import make_linear_tasks
+    >>> from identirep.report import plot_certificate
+    >>> data = make_linear_tasks(n_tasks=20, n_samples=50, n_latents=3, random_state=0)
+    >>> model = MTLCM(random_state=0).fit(data.H, data.y, data.tasks)
+    >>> len(plot_certificate(model).get_yticklabels())
+    3
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    findings = Findings.of(model)
+    values = findings.certificate.separation.copy()
+    np.fill_diagonal(values, np.nan)
+    ax = _axes(ax, (5.6, 4.2))
+    colours = LinearSegmentedColormap.from_list("identirep", SEQUENTIAL)
+    image = ax.imshow(values, cmap=colours, vmin=0.0, vmax=1.0, interpolation="none")
+    verdicts = findings.certificate.verdict
+    ax.set_yticks(range(len(verdicts)), [f"{VERDICT_SYMBOLS[verdict]} {i}" for i, verdict in enumerate(verdicts)])
+    for tick, verdict in zip(ax.get_yticklabels(), verdicts, strict=True):
+        tick.set_color(VERDICT_COLOURS[verdict])
+    ax.set(xlabel="latent", ylabel="latent (● identified, ◐ uncertain, ○ not identified)", xticks=range(len(verdicts)))
+    ax.figure.colorbar(image, ax=ax, label="separation (1: not told apart)")
+    return ax
+
+
+def plot_stability(stability: StabilityResult, ax: Axes | None = None) -> Axes:
+    """Plot the agreement of each latent with its partners in other fits.
+
+    Parameters
+    ----------
+    stability : StabilityResult
+        From `identirep.metrics.stability`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; default a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes, with one row of marks for each fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identirep.metrics import stability
+    >>> from identirep.report import plot_stability
+    >>> Z = np.random.default_rng(0).normal(size=(50, 3))
+    >>> plot_stability(stability([Z, -Z, Z + 0.1])).get_ylabel()
+    'correlation with partners in other fits'
+    """
+    ax = _axes(ax, (6.0, 3.2))
+    n_fits, n_latents = stability.per_latent.shape
+    for r in range(n_fits):
+        ax.plot(range(n_latents), stability.per_latent[r], "o", color=MARK, alpha=1.0 if r == 0 else 0.35)
+    ax.axhline(stability.score, color=MUTED, linestyle=":", label=f"strong MCC {stability.score:.3f}")
+    ax.set(xlabel="latent of each fit", ylabel="correlation with partners in other fits", xticks=range(n_latents))
+    ax.legend(frameon=False)
+    return _plain(ax)
+
+
+def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot as plt
+
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def _plain(ax: Axes) -> Axes:
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

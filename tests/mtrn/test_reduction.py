@@ -1,0 +1,164 @@
+"""Heads, directions and the spectrum on problems with known answers."""
+
+import numpy as np
+import pytest
+
+from identirep import TaskMoments
+from identirep.metrics import canonical_correlations
+from identirep.mtrn.base import feature_moments
+from identirep.mtrn.reduction import (
+    HEAD_PENALTY,
+    HeldOut,
+    linear_heads,
+    predictive_spectrum,
+    reduce_features,
+    residual_squares,
+)
+
+
+def _wide(n=600, D=3, K=8, T=30, noise=0.5, seed=0):
+    """Draw K features of which D directions matter to T targets."""
+    rng = np.random.default_rng(seed)
+    U = rng.normal(size=(n, K))
+    F, Z = U @ rng.normal(size=(K, K)) + 5.0, U[:, :D]
+    return F, Z, Z @ rng.normal(size=(D, T)) + noise * rng.normal(size=(n, T))
+
+
+def _long(n=40, T=60, D=3, K=6, noise=0.5, seed=0):
+    rng = np.random.default_rng(seed)
+    index = np.repeat(np.arange(T), n)
+    F = rng.normal(size=(n * T, K))
+    w = rng.normal(size=(T, D))
+    return F, (F[:, :D] * w[index]).sum(axis=1) + noise * rng.normal(size=n * T), index
+
+
+def test_heads_are_ridge_regressions():
+    F, _, Y = _wide()
+    moments = TaskMoments.from_arrays(F, Y)
+    heads = linear_heads(moments)
+    C = F - F.mean(axis=0)
+    penalty = HEAD_PENALTY * np.mean(C.var(axis=0))
+    expected = np.linalg.solve(C.T @ C + penalty * np.eye(8), C.T @ (Y - Y.mean(axis=0))).T
+    np.testing.assert_allclose(heads.coef, expected, rtol=1e-8)
+    prediction = F @ heads.coef.T + heads.intercept
+    np.testing.assert_allclose(residual_squares(moments, heads.coef, heads.intercept), ((Y - prediction) ** 2).sum(0))
+    # 600 rows less 8 weights and the intercept.
+    np.testing.assert_allclose(heads.noise, ((Y - prediction) ** 2).sum(0) / 591, rtol=1e-3)
+
+
+def test_noise_is_unbiased_although_heads_use_degrees_of_freedom():
+    F, y, index = _long(n=20, K=8, noise=0.5)
+    noise = linear_heads(TaskMoments.from_long(F, y, index)).noise
+    assert noise.mean() == pytest.approx(0.25, rel=0.1)
+
+
+def test_residual_squares_of_other_rows_count_the_bias():
+    F, y, index = _long()
+    heads = linear_heads(TaskMoments.from_long(F, y, index))
+    other, target, _ = _long(seed=1)
+    target = target + 3.0
+    moments = TaskMoments.from_long(other, target, index)
+    residual = target - heads.intercept[index] - (other * heads.coef[index]).sum(axis=1)
+    np.testing.assert_allclose(
+        residual_squares(moments, heads.coef, heads.intercept), np.bincount(index, residual**2), rtol=1e-9
+    )
+
+
+def test_blocks_average_predictions():
+    F, _, Y = _wide()
+    heads = linear_heads(TaskMoments.from_arrays(F, Y), n_blocks=2)
+    halves = [linear_heads(TaskMoments.from_arrays(F[:, part], Y)) for part in (slice(0, 4), slice(4, 8))]
+    np.testing.assert_allclose(heads.coef, np.concatenate([half.coef for half in halves], axis=1) / 2, rtol=1e-8)
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_directions_recover_what_matters(copies):
+    F, Z, Y = _wide()
+    # Doubled columns make the covariance of the features singular.
+    F = np.concatenate([F] * copies, axis=1)
+    moments = TaskMoments.from_arrays(F, Y)
+    heads = linear_heads(moments)
+    reduction = reduce_features(moments, heads.coef, heads.noise)
+    H = (F - reduction.mean) @ reduction.components[:3].T
+    assert canonical_correlations(H, Z).min() > 0.99
+    np.testing.assert_allclose(np.cov(H.T, bias=True), np.eye(3), atol=1e-6)
+    # The heads in the reduced features are the heads.
+    full = (F - reduction.mean) @ reduction.components.T @ (reduction.heads * reduction.scale[:, None]).T
+    np.testing.assert_allclose(full, (F - reduction.mean) @ heads.coef.T, atol=1e-3)
+
+
+def _spectrum(trained, held_out, seed=0, groups=None):
+    (F, Y, index), (G, V, other) = trained, held_out
+    n_tasks = Y.shape[1] if index is None else int(index.max()) + 1
+    moments = feature_moments(F, Y, index, n_tasks)
+    heads = linear_heads(moments)
+    reduction = reduce_features(moments, heads.coef, heads.noise)
+    return predictive_spectrum(reduction, HeldOut(G, V, other, groups), np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_spectrum_counts_directions(seed):
+    F, _, Y = _wide(seed=seed)
+    spectrum = _spectrum((F[:400], Y[:400], None), (F[400:], Y[400:], None))
+    assert spectrum.n_components == 3
+    F, y, index = _long(seed=seed)
+    rest = np.arange(len(y)) % 5 > 0
+    assert _spectrum((F[rest], y[rest], index[rest]), (F[~rest], y[~rest], index[~rest])).n_components == 3
+
+
+def test_spectrum_is_the_signal_to_noise_ratio():
+    F, Z, Y = _wide(n=20000, D=1, T=5, noise=1.0)
+    spectrum = _spectrum((F[:10000], Y[:10000], None), (F[10000:], Y[10000:], None))
+    weights = np.linalg.lstsq(Z, Y, rcond=None)[0][0]
+    # Noise counts with another hundredth of the variance of the target.
+    expected = np.mean(weights**2 * Z.var() / (1.0 + 0.01 * (1.0 + weights**2 * Z.var())))
+    assert spectrum.values[0] == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_spectrum_finds_nothing_where_nothing_is(seed):
+    rng = np.random.default_rng(seed)
+    F, _, Y = _wide(n=120, K=30, T=40)
+    Y = Y[rng.permutation(len(Y))]
+    # In the rows of the heads the same targets seem to be explained.
+    assert _spectrum((F[:80], Y[:80], None), (F[:80], Y[:80], None)).n_components > 0
+    assert _spectrum((F[:80], Y[:80], None), (F[80:], Y[80:], None)).n_components == 0
+
+
+def test_missing_labels_do_not_move_the_spectrum_of_the_others():
+    F, _, Y = _wide()
+    V = np.concatenate([Y, np.full((len(Y), 1), np.nan)], axis=1)
+    V[:5, 30] = 1.0, 2.0, 3.0, 4.0, 5.0
+    expected = _spectrum((F[:400], Y[:400], None), (F[400:], Y[400:], None)).values[:3]
+    np.testing.assert_allclose(
+        _spectrum((F[:400], V[:400], None), (F[400:], V[400:], None)).values[:3], expected, rtol=0.02
+    )
+
+
+def test_dependent_rows_are_no_signal():
+    # One target that is constant in each of a few groups, and features that tell the groups apart: by row it looks
+    # like signal, by group it is chance.
+    rng = np.random.default_rng(0)
+    found = {False: 0, True: 0}
+    for _ in range(20):
+        groups = np.repeat(np.arange(24), 25)
+        F = rng.normal(size=(24, 3))[groups] + 0.1 * rng.normal(size=(600, 3))
+        Y = rng.normal(size=(24, 2))[groups] + 0.1 * rng.normal(size=(600, 2))
+        rest = groups < 12
+        for known in (False, True):
+            spectrum = _spectrum(
+                (F[rest], Y[rest], None), (F[~rest], Y[~rest], None), groups=groups[~rest] if known else None
+            )
+            found[known] += spectrum.n_components > 0
+    assert found[False] >= 5
+    assert found[True] <= 2
+
+
+def test_tasks_without_rows_have_no_say():
+    F, y, index = _long()
+    moments = feature_moments(F, y, index, 61)
+    heads = linear_heads(moments)
+    assert heads.coef[60].tolist() == [0.0] * 6
+    reduction = reduce_features(moments, heads.coef, heads.noise)
+    spectrum = predictive_spectrum(reduction, HeldOut(F, y, index, None), np.random.default_rng(0))
+    assert np.isfinite(spectrum.values).all()

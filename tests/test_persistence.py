@@ -1,0 +1,276 @@
+"""Run directories give back the same model, are written all or nothing, and say what is wrong with them."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from sklearn.linear_model import LinearRegression
+
+from identirep import MTRN, IdentifiableRegressor
+from identirep.directories import replaced_directory
+from identirep.persistence import load_regressor, save_regressor
+
+_OLD_RUN = Path(__file__).parent / "data" / "run_v1"
+_FILES = {"model.safetensors", "model.json", "history.parquet"}
+
+
+def _stage(**settings):
+    return MTRN(**{"hidden_sizes": (8,), "n_features": 6, "n_replicates": 2, "max_epochs": 15} | settings)
+
+
+def _problem():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 4))
+    return X, X[:, :2] @ rng.laplace(size=(2, 8)) + 0.1 * rng.normal(size=(200, 8))
+
+
+@pytest.fixture(scope="module")
+def model():
+    X, Y = _problem()
+    inputs = pa.table([pa.array(column) for column in X.T], names=["Fe", "Ni", "größe", "x,y"])
+    return IdentifiableRegressor(2, regressor=_stage(), random_state=0).fit(inputs, Y, [f"task {t}" for t in range(8)])
+
+
+@pytest.fixture
+def run(model, tmp_path):
+    model.save(tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_round_trip(model, run):
+    X, _ = _problem()
+    loaded = IdentifiableRegressor.load(run)
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    with torch.no_grad():
+        x = torch.from_numpy(X).float()
+        np.testing.assert_array_equal(loaded.to_torch()(x), model.to_torch()(x))
+    assert loaded.task_names_ == model.task_names_
+    assert loaded.features_.history_ == model.features_.history_
+    for name in ("causal_probability_", "causal_coef_", "spurious_coef_", "spectrum_"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name))
+
+
+def test_round_trip_of_the_certificate(model, run):
+    loaded = load_regressor(run)
+    assert loaded.certificate_.verdict == model.certificate_.verdict
+    np.testing.assert_array_equal(loaded.certificate_.bootstrap_mcc, model.certificate_.bootstrap_mcc)
+
+
+def test_round_trip_of_parameters(model, run):
+    loaded = load_regressor(run)
+    assert loaded.regressor.get_params() == model.regressor.get_params()
+    expected = {name: value for name, value in model.get_params(deep=False).items() if name != "regressor"}
+    assert {name: value for name, value in loaded.get_params(deep=False).items() if name != "regressor"} == expected
+    assert loaded.features_.get_params() == model.features_.get_params()
+
+
+def test_names_of_features_are_kept_and_checked(run):
+    X, _ = _problem()
+    wrong = pa.table([pa.array(column) for column in X.T], names=["Fe", "Ni", "size", "x,y"])
+    with pytest.raises(ValueError, match="size"):
+        load_regressor(run).transform(wrong)
+
+
+def test_a_loaded_model_can_be_saved_again(run, tmp_path):
+    save_regressor(load_regressor(run), tmp_path / "again")
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
+
+
+def test_long_layout_with_numbered_tasks(tmp_path):
+    rng = np.random.default_rng(1)
+    X, tasks = rng.normal(size=(240, 3)), np.repeat(np.arange(8), 30)
+    y = np.einsum("nd,nd->n", X[:, :2], rng.laplace(size=(8, 2))[tasks]) + 0.1 * rng.normal(size=240)
+    fitted = IdentifiableRegressor(2, regressor=_stage(max_epochs=60), random_state=0).fit(X, y, tasks)
+    fitted.save(tmp_path / "run")
+    loaded = IdentifiableRegressor.load(tmp_path / "run")
+    assert loaded.task_names_ == tuple(range(8))
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
+    assert loaded.score(X, y, tasks) == fitted.score(X, y, tasks)
+
+
+@pytest.mark.filterwarnings("ignore:Y has no predictive signal")
+def test_model_without_latents(tmp_path):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(200, 3)), rng.normal(size=(200, 5))
+    fitted = IdentifiableRegressor(regressor=_stage(max_epochs=2), random_state=0).fit(X, Y)
+    assert fitted.latents_ is None
+    fitted.save(tmp_path / "run")
+    loaded = IdentifiableRegressor.load(tmp_path / "run")
+    assert loaded.transform(X).shape == (200, 0)
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
+
+
+def test_own_encoder(tmp_path):
+    X, Y = _problem()
+
+    def encoder():
+        return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 5))
+
+    fitted = IdentifiableRegressor(2, regressor=_stage(encoder=encoder()), random_state=0).fit(X, Y)
+    fitted.save(tmp_path / "run")
+    with pytest.raises(ValueError, match="encoder is missing: got None, expected the module"):
+        IdentifiableRegressor.load(tmp_path / "run")
+    loaded = IdentifiableRegressor.load(tmp_path / "run", encoder=encoder())
+    np.testing.assert_array_equal(loaded.transform(X), fitted.transform(X))
+
+
+def test_files(run):
+    assert {path.name for path in run.iterdir()} == _FILES
+    document = json.loads((run / "model.json").read_text(encoding="utf-8"))
+    assert document["format_version"] == 1
+    assert document["feature_names"] == ["Fe", "Ni", "größe", "x,y"]
+    assert document["task_names"] == [f"task {t}" for t in range(8)]
+    assert document["versions"]["numpy"] == np.__version__
+    assert len(document["sha256"]) == 64
+
+
+def test_regressor_without_arrays(tmp_path):
+    fitted = IdentifiableRegressor(2, regressor=LinearRegression(), random_state=0).fit(*_problem())
+    with pytest.raises(TypeError, match=r"got LinearRegression, expected an MTRN.*regressor='mtrn'"):
+        fitted.save(tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def _cut_arrays(run):
+    path = run / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _flip_bit(run):
+    path = run / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def _from_the_future(run):
+    document = json.loads((run / "model.json").read_text(encoding="utf-8"))
+    document |= {"format_version": 2, "versions": {"identirep": "9.1"}}
+    (run / "model.json").write_text(json.dumps(document))
+
+
+def _without_latents(run):
+    document = json.loads((run / "model.json").read_text(encoding="utf-8"))
+    del document["latents"]
+    (run / "model.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "message"),
+    [
+        (_cut_arrays, ValueError, r"model.safetensors' is damaged: got SHA-256"),
+        (_flip_bit, ValueError, r"model.safetensors' is damaged: got SHA-256"),
+        (lambda run: (run / "model.safetensors").unlink(), ValueError, r"model.safetensors' is damaged: got no file"),
+        (lambda run: (run / "history.parquet").unlink(), ValueError, r"history.parquet' is damaged: got no file"),
+        (
+            lambda run: (run / "history.parquet").write_text("x"),
+            ValueError,
+            r"history.parquet' is damaged: got no Parq",
+        ),
+        (lambda run: (run / "model.json").write_text("{"), ValueError, r"model.json' is damaged: got no valid JSON"),
+        (lambda run: (run / "model.json").write_text("[]"), ValueError, r"model.json' is damaged"),
+        (_without_latents, ValueError, r"model.json' is damaged: got no entry 'latents'"),
+        (_from_the_future, ValueError, r"newer format: got version 2 \(written by identirep 9.1\).*Upgrade identirep"),
+        (lambda run: (run / "model.json").unlink(), FileNotFoundError, r"not a run directory: got a directory without"),
+        (shutil.rmtree, FileNotFoundError, r"not a run directory: got no directory"),
+    ],
+)
+def test_unreadable_runs(run, damage, error, message):
+    damage(run)
+    with pytest.raises(error, match=message):
+        load_regressor(run)
+
+
+def test_other_files_are_kept(model, run):
+    (run / "report.html").write_text("page")
+    model.save(run)
+    assert {path.name for path in run.iterdir()} == {*_FILES, "report.html"}
+    assert (run / "report.html").read_text() == "page"
+
+
+def _contents(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_a_failure_while_writing_leaves_the_old_run(model, run, monkeypatch):
+    before = _contents(run)
+    monkeypatch.setattr("pyarrow.parquet.write_table", _fails)
+    with pytest.raises(OSError, match="disk is full"):
+        model.save(run)
+    assert _contents(run) == before
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+
+
+def test_a_failure_of_the_swap_puts_the_old_run_back(run, monkeypatch):
+    before = _contents(run)
+    rename = Path.rename
+
+    def fails_for_the_new_one(path, target):
+        return rename(path, target) if path.name in ("run", ".run.previous") else _fails()
+
+    monkeypatch.setattr(Path, "rename", fails_for_the_new_one)
+    with pytest.raises(OSError, match="disk is full"), replaced_directory(run) as staging:
+        (staging / "history.parquet").write_text("new")
+    assert _contents(run) == before
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+
+
+def test_a_crash_between_the_renames_is_undone_on_the_next_look(run):
+    run.rename(run.with_name(".run.previous"))
+    load_regressor(run)
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+
+
+def _fails(*_, **__):
+    raise OSError("disk is full")
+
+
+def test_directories_of_others_are_not_replaced(model, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match=r"holds other files: got a directory that is neither empty nor a run"):
+        model.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_the_working_directory_is_not_replaced(model, run, monkeypatch):
+    monkeypatch.chdir(run)
+    with pytest.raises(ValueError, match="is the working directory"):
+        model.save(".")
+
+
+def test_files_are_not_directories(model, tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(NotADirectoryError, match="run' is a file"):
+        model.save(tmp_path / "run")
+    with pytest.raises(NotADirectoryError, match="run' is a file"):
+        model.save(tmp_path / "run" / "below")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_directories_without_permission(model, tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match="is not writable"):
+        model.save(tmp_path / "run")
+
+
+def test_parents_are_made(model, tmp_path):
+    model.save(tmp_path / "a" / "b")
+    assert {path.name for path in (tmp_path / "a" / "b").iterdir()} == _FILES
+
+
+def test_old_run_directory_still_loads():
+    expected = json.loads((_OLD_RUN / "expected.json").read_text(encoding="utf-8"))
+    loaded = load_regressor(_OLD_RUN)
+    X = np.array(expected["X"])
+    table = pa.table([pa.array(column) for column in X.T], names=["Fe", "Ni", "Cu", "Zn"])
+    np.testing.assert_allclose(loaded.transform(table), expected["latents"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(loaded.predict(table), expected["predictions"], rtol=1e-4, atol=1e-5)
+    assert list(loaded.task_names_) == expected["task_names"]
+    assert loaded.certificate_.verdict == expected["verdict"]
