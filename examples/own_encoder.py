@@ -2,8 +2,8 @@
 
     python examples/own_encoder.py
 
-The module is copied and initialised anew for each replicate; heads, noise, validation and the reduction of features come with
-MTRN. `to_torch()` gives back one module from inputs to canonical latents.
+The module is copied and initialised anew for each replicate; heads, noise, validation and the reduction of features
+come with MTRN. `to_torch()` gives back one module from inputs to canonical latents.
 """
 
 from __future__ import annotations
