@@ -30,8 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="a small version, for tests")
     parser.add_argument("--out", type=Path, default=Path("two_trainings.png"))
     options = parser.parse_args(arguments)
-    data = load_superconductivity()
-    shares = data.X / data.X.sum(axis=1, keepdims=True)
+    data = load_superconductivity(fractions=True)
     train, test = next(GroupShuffleSplit(1, test_size=0.25, random_state=0).split(data.X, groups=data.groups))
     settings = {"n_replicates": 4}
     if options.quick:
@@ -39,11 +38,11 @@ def main(arguments: list[str] | None = None) -> None:
     features, latents = [], []
     for seed in (0, 1):
         model = IdentifiableRegressor(10, regressor=MTRN(**settings), random_state=seed)
-        model.fit(shares[train], data.Y[train], tasks=data.target_names, groups=data.groups[train])
+        model.fit(data.X[train], data.Y[train], tasks=data.target_names, groups=data.groups[train])
         with torch.no_grad():
             # The last layer of the first network, before anything is done to it.
-            features.append(model.features_.module_(torch.from_numpy(shares[test]).float())[0].double().numpy())
-        latents.append(model.transform(shares[test]))
+            features.append(model.features_.module_(torch.from_numpy(data.X[test]).float())[0].double().numpy())
+        latents.append(model.transform(data.X[test]))
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
     for axis, (title, (first, second)) in zip(
         axes, (("features of the network", features), ("canonical latents", latents)), strict=True

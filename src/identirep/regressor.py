@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -12,7 +13,9 @@ from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from identirep.moments import TaskMoments
-from identirep.mtlcm import MTLCM, Certificate
+from identirep.mtlcm import MTLCM, AdaptedTask, CausalStructure, Certificate
+from identirep.mtlcm.adaptation import check_new_task
+from identirep.mtlcm.adapted_task import Use, check_use
 from identirep.mtrn import MTRN, PredictiveFeatures
 from identirep.seeds import as_generator
 
@@ -63,6 +66,8 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         Number of latents; 0 if "auto" found no signal.
     certificate_ : Certificate
         Which latents can be trusted.
+    structure_ : CausalStructure
+        Probability of each role of each latent in each task, and effect sizes with standard errors.
     causal_probability_, causal_coef_, spurious_coef_ : array, shape (n_tasks, n_components_)
         Roles of the latents in each task, see `MTLCM`. With shared inputs they are associations, not causes.
     spectrum_ : array
@@ -225,6 +230,12 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         return found if np.any(stage.spectrum_ > stage.spectrum_threshold_) else found.without_signal()
 
     @property
+    def structure_(self) -> CausalStructure:
+        """Roles of the latents in each task, as arrays, table and graphs; with shared inputs these are associations."""
+        stage = self._fitted()
+        return CausalStructure.empty(stage.task_names_) if self.latents_ is None else self.latents_.structure_
+
+    @property
     def causal_probability_(self) -> Array:
         """Probability that the latent causes the target, shape (n_tasks, n_components_)."""
         return self._roles("causal_probability_")
@@ -277,21 +288,67 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         H = self.features_.transform(X)
         return H if self.latents_ is None else self.latents_.transform(H)
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any, *, use: Use = "all") -> Array:
         """Predict the targets of all tasks.
 
         Parameters
         ----------
         X : array-like, shape (n_samples, n_features)
             Inputs.
+        use : {"all", "causal"}, default "all"
+            "all" are the predictions of stage one. "causal" regresses each target on its most probable causes among
+            the latents, see `MTLCM.predict`; with shared inputs roles are associations, and nothing is promised.
 
         Returns
         -------
         array, shape (n_samples, n_tasks)
-            Predictions of stage one.
+            Predicted targets.
+
+        Raises
+        ------
+        ValueError
+            If `use` is neither.
         """
         check_is_fitted(self)
-        return self.features_.predict(X)
+        check_use(use)
+        if use == "all" or self.latents_ is None:
+            # Without latents there are no causes, and stage one predicts means.
+            return self.features_.predict(X)
+        prediction = self.latents_.predict(self.features_.transform(X), use=use)
+        return prediction[:, 0] if self.features_._flat_target else prediction
+
+    def adapt(self, X: Any, y: Any) -> AdaptedTask:
+        """Learn a new task from few labelled rows, the latents held as they are.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features)
+            Inputs.
+        y : array-like, shape (n_samples,)
+            Target of the new task, in any unit; rows with NaN are left out. At least two labels that differ.
+
+        Returns
+        -------
+        AdaptedTask
+            Roles, coefficients, predictions from inputs and their intervals. This model is not changed.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not valid, or the targets of the fit carried no signal and so there are no latents.
+
+        Notes
+        -----
+        See `MTLCM.adapt`. Coefficients refer to the latents of `transform`.
+        """
+        check_is_fitted(self)
+        if self.latents_ is None:
+            raise ValueError(
+                "the model has no latents: got targets without signal in fit, expected at least one latent. Fit to "
+                "targets that the inputs say something about."
+            )
+        check_new_task(self.features_, X, y, name="X")
+        return replace(self.latents_.adapt(self.features_.transform(X), y), transform=self.transform)
 
     def score(self, X: Any, Y: Any, tasks: ArrayLike | None = None) -> float:
         """Return the mean over tasks of the coefficient of determination R^2.

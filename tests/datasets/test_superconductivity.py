@@ -77,3 +77,12 @@ def test_shipped_files_are_those_of_the_provenance():
     for name in ("unique_m.csv.gz", "element_properties.csv"):
         content = superconductivity._resource(name).read_bytes()
         assert f"| `{name}` | {len(content)} | `{hashlib.sha256(content).hexdigest()}` |" in readme
+
+
+def test_fractions_sum_to_one_and_are_what_groups_compare():
+    amounts, shares = load_superconductivity(), load_superconductivity(fractions=True, leaky_inputs=True)
+    np.testing.assert_allclose(shares.X[:, :86].sum(axis=1), 1.0, rtol=1e-12)
+    np.testing.assert_array_equal(shares.X[:, 86], amounts.Y[:, -1])
+    np.testing.assert_allclose(
+        shares.X[:, :86] * amounts.X.sum(axis=1, keepdims=True), amounts.X, rtol=1e-9, atol=1e-12
+    )

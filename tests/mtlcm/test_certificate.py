@@ -1,5 +1,7 @@
 """The certificate: trusted where the fit is right, not where it is wrong, and no signal said plainly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,8 @@ from identirep import MTLCM
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc
 from identirep.mtlcm import Certificate
+from identirep.mtlcm.certificate import certify
+from identirep.mtlcm.fitting import Starts
 
 
 def _fit(data, **options):
@@ -114,3 +118,79 @@ def test_empty_certificate_has_no_axes():
     assert certificate.verdict == []
     assert certificate.separation.shape == (0, 0)
     assert certificate.head_rank == 0
+
+
+def test_interval_covers_about_nine_in_ten():
+    inside = []
+    for seed in range(25):
+        data = make_linear_tasks(
+            n_tasks=40, n_samples=50, n_latents=6, mixing="orthogonal", observation_noise=0.0, random_state=seed
+        )
+        model = _fit(data)
+        interval, actual = model.certificate_.expected_mcc_interval, mcc(model.transform(data.H), data.Z).per_latent
+        assert np.all(interval[:, 0] <= model.certificate_.expected_mcc)
+        assert np.all(model.certificate_.expected_mcc <= interval[:, 1])
+        inside.append((interval[:, 0] <= actual) & (actual <= interval[:, 1]))
+    assert 0.8 < np.mean(inside) < 0.98
+
+
+def test_a_wrong_model_is_believed_less_than_it_claims():
+    # Latents that covary given the target, in each task with another sign: the Fisher formula is blind to that.
+    data = make_linear_tasks(n_tasks=60, n_latents=5, mixing="identity", observation_noise=0.0, random_state=0)
+    rng = np.random.default_rng(0)
+    tilt = 0.4 * rng.normal(size=(60, 1))[data.tasks]
+    H = data.H.copy()
+    H[:, [1]] += tilt * H[:, [0]]
+    certificate = MTLCM(random_state=0).fit(H, data.y, tasks=data.tasks).certificate_
+    worst = int(np.argmax(certificate.robust_leakage.sum(axis=1)))
+    assert certificate.robust_leakage[worst].sum() > 5 * certificate.leakage[worst].sum()
+    np.testing.assert_allclose(1 - certificate.robust_mcc, certificate.robust_leakage.sum(axis=1) / 2)
+    assert certificate.expected_mcc[worst] <= certificate.robust_mcc[worst] < certificate.fisher_mcc[worst]
+
+
+@pytest.mark.parametrize(("seed", "n"), [(0, 400), (2, 400), (3, 400)])
+def test_latents_that_vary_alike_are_named_however_well_refits_agree(seed, n):
+    # Latents 0 and 1 have the same variances in all tasks. Only sampling error turns the fit, and all refits, one way.
+    rng = np.random.default_rng(seed)
+    T = 50
+    variances = rng.gamma(1.0, size=(T, 4)) + 0.1
+    variances[:, 1] = variances[:, 0]
+    Z = (np.sqrt(variances)[:, None] * rng.normal(size=(T, n, 4))).reshape(-1, 4)
+    tasks = np.repeat(np.arange(T), n)
+    y = np.sum(Z * (0.1 * rng.normal(size=(T, 4)))[tasks], axis=1) + rng.normal(size=T * n)
+    model = MTLCM(noise_std=0.0, random_state=0).fit(Z, y, tasks=tasks)
+    axis = np.argmax(np.abs(mcc(model.transform(Z), Z).assignment[:, None] == np.arange(4)), axis=0)
+    certificate = model.certificate_
+    assert certificate.separation[axis[0], axis[1]] > 0.95
+    for i, partner in ((axis[0], axis[1]), (axis[1], axis[0])):
+        assert certificate.leakage[i, partner] == 1.0
+        assert certificate.verdict[i] == "not identified"
+        assert f"the tasks tell it no better than chance from latent {partner} (separation" in certificate.reasons[i]
+    for i in axis[2:]:
+        assert certificate.verdict[i] == "identified"
+
+
+def test_reasons_name_the_latents_that_an_axis_mixes_with_most():
+    data = make_linear_tasks(n_tasks=5, n_samples=40, n_latents=6, mixing="orthogonal", random_state=4)
+    certificate = _fit(data).certificate_
+    doubtful = [i for i, verdict in enumerate(certificate.verdict) if verdict != "identified"]
+    assert doubtful
+    for i in doubtful:
+        worst = int(np.argmax(np.fmax(certificate.leakage, certificate.robust_leakage)[i]))
+        assert f" {worst} (separation {certificate.separation[i, worst]:.3f})" in certificate.reasons[i]
+
+
+def test_ties_are_counted_and_compared(well):
+    _, model = well
+    assert model.certificate_.n_tied_starts == 5
+    assert model.certificate_.tie_disagreement < 1e-6
+    # A second start as good as the best, with other axes, and a third that is worse.
+    agreement = np.ones((3, 10))
+    agreement[1, 4], agreement[2] = 0.7, 0.1
+    starts = Starts(np.array([0.0, 1e-6, 0.1]), np.zeros(3), np.ones(3, dtype=np.int64), agreement)
+    fit = replace(model.fit_, starts=starts)
+    tied = certify(fit, model.moments_, model.posterior_.best, np.random.default_rng(0))
+    assert tied.n_tied_starts == 2
+    assert tied.tie_disagreement == pytest.approx(0.3)
+    assert tied.verdict[4] == "not identified"
+    assert "starts that fit equally well disagree" in tied.reasons[4]

@@ -269,3 +269,19 @@ def test_unknown_task_and_wrong_shapes_after_the_fit(problem):
 )
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_targets_that_features_determine_do_not_break_the_fit(layout):
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(600, 3))
+    heads = rng.normal(size=(3, 12)) * (rng.random((3, 12)) < 0.5) + 0.1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if layout == "wide":
+            model = MTLCM(random_state=0).fit(Z, Z @ heads)
+        else:
+            tasks = np.repeat(np.arange(12), 50)
+            model = MTLCM(random_state=0).fit(Z, np.einsum("ni,in->n", Z, heads[:, tasks]), tasks=tasks)
+        assert np.isfinite(model.log_likelihood_)
+        assert np.isfinite(model.certificate_.expected_mcc).all()

@@ -128,11 +128,10 @@ def demo(
 
     check_target(out)
     with working("Computing the descriptors of 21,263 superconductors"):
-        source = load_superconductivity()
+        source = load_superconductivity(fractions=True)
     table = Table(
         "Superconductivity",
-        # The descriptors are functions of the shares, and amounts of up to 100 would be far from all others.
-        named(source.X / source.X.sum(axis=1, keepdims=True), source.feature_names),
+        named(source.X, source.feature_names),
         source.Y,
         source.target_names,
         False,

@@ -29,7 +29,7 @@ _STATISTICS = (
 _TARGET = "critical_temp"
 
 
-def load_superconductivity(*, leaky_inputs: bool = False, return_X_y: bool = False) -> Any:
+def load_superconductivity(*, fractions: bool = False, leaky_inputs: bool = False, return_X_y: bool = False) -> Any:
     """Load 21,263 superconductors with 81 targets; nothing is downloaded.
 
     The inputs are compositions. The targets are the critical temperature, measured, and 80 descriptors, which are
@@ -39,6 +39,9 @@ def load_superconductivity(*, leaky_inputs: bool = False, return_X_y: bool = Fal
 
     Parameters
     ----------
+    fractions : bool, default False
+        Whether inputs are shares of the elements, which sum to one, instead of amounts in the formula unit. All targets
+        depend on shares alone, and the size of a formula unit is arbitrary: networks fit shares far better.
     leaky_inputs : bool, default False
         Whether to append the critical temperature to the inputs although it is a target, which is the published
         setting. Only to compare with published numbers.
@@ -50,8 +53,8 @@ def load_superconductivity(*, leaky_inputs: bool = False, return_X_y: bool = Fal
     sklearn.utils.Bunch or tuple of two arrays
         With attributes
 
-        - ``X``, shape (21263, 86) or (21263, 87): amount of each element in the formula unit, and with `leaky_inputs`
-          the critical temperature;
+        - ``X``, shape (21263, 86) or (21263, 87): amount of each element in the formula unit, or its share, and with
+          `leaky_inputs` the critical temperature;
         - ``Y``, shape (21263, 81): the descriptors, named ``<statistic>_<property>``, and the critical temperature in
           kelvin;
         - ``feature_names``, ``target_names``: lists of str;
@@ -88,9 +91,10 @@ def load_superconductivity(*, leaky_inputs: bool = False, return_X_y: bool = Fal
     elements, amounts, temperature, materials = _read_compositions()
     property_names, properties = _read_properties(elements)
     Y = np.column_stack([_descriptors(amounts, properties), temperature])
-    X, feature_names = amounts, list(elements)
+    X = amounts / amounts.sum(axis=1, keepdims=True) if fractions else amounts
+    feature_names = list(elements)
     if leaky_inputs:
-        X, feature_names = np.column_stack([amounts, temperature]), [*elements, _TARGET]
+        X, feature_names = np.column_stack([X, temperature]), [*elements, _TARGET]
     if return_X_y:
         return X, Y
     return Bunch(

@@ -7,9 +7,11 @@ G_ij = sum_t p_t lambda_tj / lambda_ti, the Fisher information of the relative c
     leakage     var(E_ij) = G_ji / (N (G_ij G_ji - 1))          variance of the share of latent j in estimated axis i
     expected MCC of axis i = 1 - 1/2 sum_j var(E_ij) var(z_j) / var(z_i).
 
-The Fisher formula believes the model. A Bayesian bootstrap over tasks does not: errors of the model have a random sign
-from task to task and show as movement between refits. Starts that fit equally well but disagree tell of flat
-directions. A latent is called identified only if all of them let it.
+The Fisher formula believes the model. The sandwich form of var(E_ij) does not, nor does a Bayesian bootstrap over
+tasks: errors of the model have a random sign from task to task and show as scores that differ and as movement between
+refits. Starts that fit equally well but disagree tell of flat directions. A latent is called identified only if all of
+them let it. Estimated variances differ between tasks also where the true ones do not: a pair is told apart only if its
+separation is beyond what the fit makes of sampling error.
 """
 
 from __future__ import annotations
@@ -21,19 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep.moments import TaskMoments
+from identirep.mtlcm.bootstrap import bootstrap_fit
 from identirep.mtlcm.diagnostics import (
     GoodnessOfFit,
-    bootstrap_agreement,
-    curvature,
     goodness_of_fit,
     heads,
-    information,
     noise_edge,
     noise_reliability,
     signal_strength,
     tied_starts,
 )
 from identirep.mtlcm.fitting import LatentFit
+from identirep.mtlcm.leakage import chance_excess, curvature, information, loss_quantiles, robust_leakage
 
 __all__ = ["Certificate", "certify"]
 
@@ -45,6 +46,11 @@ IDENTIFIED, UNCERTAIN, NOT_IDENTIFIED = "identified", "uncertain", "not identifi
 # settings: no fit with an actual MCC under 0.95 reached the first).
 _TRUSTED, _DOUBTFUL = 0.98, 0.9
 _REJECTED = 0.01
+_N_REFITS = 10
+# The interval of the expected correlation holds 90%.
+_LEVELS = (0.05, 0.95)
+# Reasons name the latents that make up this share of the leakage, and no more than so many.
+_NAMED_SHARE, _MOST_NAMED = 0.5, 3
 
 
 @dataclass(frozen=True)
@@ -59,14 +65,21 @@ class Certificate:
     separation : array, shape (D, D)
         For each pair, in (0, 1]: 1 means that no task tells the two apart.
     leakage : array, shape (D, D)
-        Expected variance of the share of latent j (column) in axis i (row); the diagonal is 0.
+        Expected variance of the share of latent j (column) in axis i (row) if the model holds; the diagonal is 0. It is
+        1 if the tasks tell the two apart no more than chance does.
+    robust_leakage : array, shape (D, D)
+        The same without believing the model (sandwich covariance): from how much the tasks pull the axes in different
+        directions. NaN off the diagonal with two tasks, which leave no degree of freedom.
     expected_mcc : array, shape (D,)
-        Expected correlation of each axis with the true latent, the lowest of `fisher_mcc`, `bootstrap_mcc` and
-        `tie_mcc`, times `noise_mcc`.
+        Expected correlation of each axis with the true latent: the lowest of `fisher_mcc`, `robust_mcc`,
+        `bootstrap_mcc` and `tie_mcc`, times `noise_mcc`.
+    expected_mcc_interval : array, shape (D, 2)
+        Range in which that correlation lies with 90% probability, given the noise: from the law of
+        1/2 sum_j E_ij^2 and the spread of the bootstrap, the wider of the two, around `expected_mcc`.
     verdict : list of str, length D
         "identified", "uncertain" or "not identified".
     reasons : list of str, length D
-        The verdict in words.
+        The verdict in words, with the latents that the axis mixes with most.
     goodness_of_fit : GoodnessOfFit
         Statistic and p-value. Small p-values reject the model. NaN if no task has enough rows to test.
     head_rank : int
@@ -81,17 +94,24 @@ class Certificate:
         Lowest correlation of the axis with its partner in any start that fits equally well, within sampling noise.
     noise_mcc : array, shape (D,)
         Correlation of the posterior mean with the latent that observation noise leaves, if the axes are right.
+    n_tied_starts : int
+        Starts of the solver as likely as the best one within sampling noise, itself included.
 
     Notes
     -----
     With shared inputs (all tasks observed on the same rows) the law of the latents is the same for every task, so the
     causal model cannot hold for all of them at once: expect reproducible axes and a test that rejects. The test then
     is the smallest p-value over tasks, Bonferroni-corrected.
+
+    Observation noise that the likelihood cannot tell from the latents' own variation (none was found, inputs are
+    shared, or the mixing is orthogonal) counts as part of the latents: `expected_mcc` does not contain it.
     """
 
     separation: Array
     leakage: Array
+    robust_leakage: Array
     expected_mcc: Array
+    expected_mcc_interval: Array
     verdict: list[str]
     reasons: list[str]
     goodness_of_fit: GoodnessOfFit
@@ -101,6 +121,18 @@ class Certificate:
     bootstrap_mcc: Array
     tie_mcc: Array
     noise_mcc: Array
+    n_tied_starts: int
+
+    @property
+    def robust_mcc(self) -> Array:
+        """Expected correlation without believing the model, shape (D,); that of the model with two tasks."""
+        known = np.where(np.isnan(self.robust_leakage), self.leakage, self.robust_leakage)
+        return _correlation(known)
+
+    @property
+    def tie_disagreement(self) -> float:
+        """One minus the lowest correlation of any axis with its partner in a tied start; 0 if all ties agree."""
+        return float(max(0.0, 1.0 - self.tie_mcc.min(initial=1.0)))
 
     @classmethod
     def empty(cls) -> Certificate:
@@ -113,7 +145,23 @@ class Certificate:
         """
         none, square = np.zeros(0), np.zeros((0, 0))
         untested = GoodnessOfFit(float("nan"), float("nan"))
-        return cls(square, square, none, [], [], untested, 0, float("nan"), none, none, none, none)
+        return cls(
+            separation=square,
+            leakage=square,
+            robust_leakage=square,
+            expected_mcc=none,
+            expected_mcc_interval=np.zeros((0, 2)),
+            verdict=[],
+            reasons=[],
+            goodness_of_fit=untested,
+            head_rank=0,
+            head_condition=float("nan"),
+            fisher_mcc=none,
+            bootstrap_mcc=none,
+            tie_mcc=none,
+            noise_mcc=none,
+            n_tied_starts=0,
+        )
 
     def without_signal(self) -> Certificate:
         """Return this certificate with no axis trusted, because held-out rows show no signal.
@@ -147,10 +195,12 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng
     Certificate
         The certificate.
     """
-    separation, leakage = information(curvature(fit, moments, causal), moments.n_rows)
-    # Latents have unit pooled variance, so leakage is relative already.
-    fisher = np.clip(1.0 - 0.5 * leakage.sum(axis=1), 0.0, 1.0)
-    bootstrap = bootstrap_agreement(fit, moments, causal, rng)
+    G = curvature(fit, moments, causal)
+    separation, leakage = information(G, moments.n_rows, chance_excess(fit, moments))
+    robust = robust_leakage(fit, moments, causal, G)
+    either = np.fmax(leakage, robust)
+    fisher = _correlation(leakage)
+    refits = bootstrap_fit(fit, moments, causal, "tasks", _N_REFITS, rng)
     tied = tied_starts(fit.starts, moments.n_rows)
     ties = fit.starts.agreement[tied].min(axis=0)
     noise = noise_reliability(fit, moments)
@@ -159,57 +209,82 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng
     lonely = fit.prior == "exact" and np.sum(tied) == 1 < len(tied) and not goodness.p_value > _REJECTED
     signal = signal_strength(fit, moments) > noise_edge(len(fit.unmixing), moments)
     singular, rank = heads(fit, moments)
+    model = np.minimum(fisher, _correlation(np.where(np.isnan(robust), leakage, robust)))
+    axis = np.minimum(np.minimum(model, refits.mcc), ties)
+    losses = loss_quantiles(1.0 - axis, either, 1.0 - refits.agreement, _LEVELS)
     verdict, reasons = [], []
-    for i in range(len(fisher)):
-        evidence = _Evidence(fisher[i], bootstrap[i], ties[i], noise[i], int(np.argmax(leakage[i])), bool(lonely))
-        judged, reason = _judge(evidence, separation[i], bool(signal[i]), rank)
+    for i in range(len(axis)):
+        evidence = _Evidence(axis[i], ties[i], noise[i], bool(lonely))
+        judged, reason = _judge(evidence, _mixes_with(i, either[i], separation[i]), bool(signal[i]), rank)
         verdict.append(judged)
         reasons.append(reason)
     return Certificate(
         separation=separation,
         leakage=leakage,
-        expected_mcc=np.minimum(np.minimum(fisher, bootstrap), ties) * noise,
+        robust_leakage=robust,
+        expected_mcc=axis * noise,
+        expected_mcc_interval=(1.0 - losses[:, ::-1]) * noise[:, None],
         verdict=verdict,
         reasons=reasons,
         goodness_of_fit=goodness,
         head_rank=rank,
         head_condition=float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf"),
         fisher_mcc=fisher,
-        bootstrap_mcc=bootstrap,
+        bootstrap_mcc=refits.mcc,
         tie_mcc=ties,
         noise_mcc=noise,
+        n_tied_starts=int(np.sum(tied)),
     )
 
 
-class _Evidence(NamedTuple):
-    """What speaks for and against one axis."""
+def _correlation(leakage: Array) -> Array:
+    """Expected correlation of each axis; latents have unit pooled variance, so that leakage is relative already."""
+    return np.clip(1.0 - 0.5 * leakage.sum(axis=1), 0.0, 1.0)
 
-    fisher: float
-    bootstrap: float
+
+class _Evidence(NamedTuple):
+    """What speaks for and against one axis: expected correlation with and without ties, and what noise leaves."""
+
+    axis: float
     ties: float
     noise: float
-    partner: int
     lonely: bool
 
 
-def _judge(evidence: _Evidence, separation: Array, signal: bool, rank: int) -> tuple[str, str]:
+def _mixes_with(i: int, leakage: Array, separation: Array) -> str:
+    """Name the latents that leak into an axis most: as many as make up half of the leakage, up to three."""
+    others = np.argsort(-leakage, kind="stable")
+    others = others[others != i]
+    total = leakage.sum()
+    if not len(others) or total <= 0.0:
+        return "it mixes with no other latent"
+    if leakage[others[0]] >= 1.0:
+        named, text = others[leakage[others] >= 1.0], "the tasks tell it no better than chance from latent"
+    else:
+        enough = int(np.searchsorted(np.cumsum(leakage[others]), _NAMED_SHARE * total)) + 1
+        named, text = others[:enough], "it mixes most with latent"
+    names = " and ".join(f"{j} (separation {separation[j]:.3f})" for j in named[:_MOST_NAMED])
+    return f"{text}{'s' if len(named) > 1 else ''} {names}"
+
+
+def _judge(evidence: _Evidence, mixes: str, signal: bool, rank: int) -> tuple[str, str]:
     """Verdict and reason for one axis."""
     if rank == 0:
         return NOT_IDENTIFIED, "no signal: the targets depend on no direction of the features more than by chance"
     if not signal:
         return NOT_IDENTIFIED, "no signal: no target depends on this axis more than by chance"
-    axis = min(evidence.fisher, evidence.bootstrap, evidence.ties)
-    expected = axis * evidence.noise
-    partner = evidence.partner
-    mixes = f"it mixes most with latent {partner} (separation {separation[partner]:.3f})"
-    if evidence.noise < axis:
-        mixes = "observation noise blurs it, amplified by the mixing"
-    elif evidence.ties < _TRUSTED and evidence.ties == axis:
+    expected = evidence.axis * evidence.noise
+    if evidence.noise < evidence.axis:
+        mixes = f"observation noise blurs it, amplified by the mixing; {mixes}"
+    elif evidence.ties < _TRUSTED and evidence.ties == evidence.axis:
         mixes = f"starts that fit equally well disagree; {mixes}"
     if expected < _DOUBTFUL:
         return NOT_IDENTIFIED, f"expected correlation with the true latent only {expected:.2f}; {mixes}"
     if evidence.lonely:
-        return UNCERTAIN, "only one start reached this optimum and the model does not fit: there may be a better one"
+        return (
+            UNCERTAIN,
+            f"only one start reached this optimum and the model does not fit: a better one may exist; {mixes}",
+        )
     if expected < _TRUSTED:
         return UNCERTAIN, f"expected correlation with the true latent {expected:.3f}, below {_TRUSTED}; {mixes}"
     return IDENTIFIED, f"expected correlation with the true latent {expected:.4f}; stable when tasks are reweighted"

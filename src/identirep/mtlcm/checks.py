@@ -8,7 +8,7 @@ import numpy as np
 
 from identirep.moments import TaskMoments
 
-__all__ = ["check_moments", "check_parameters"]
+__all__ = ["check_moments", "check_parameters", "moments_faults"]
 
 # Relative eigenvalue of the pooled correlation matrix under which features count as collinear.
 _COLLINEAR = 1e-12
@@ -51,6 +51,11 @@ def check_parameters(model: Any, n_features: int) -> None:
 
 def check_moments(moments: TaskMoments, n_components: int) -> None:
     """Raise one ValueError that lists everything about the moments that stands against a fit."""
+    _raise(moments_faults(moments, n_components))
+
+
+def moments_faults(moments: TaskMoments, n_components: int) -> list[str]:
+    """List everything about the moments that stands against a fit."""
     faults = []
     names = moments.task_names
     parts = (moments.scatter_h.sum(axis=(1, 2))[moments.group], moments.scatter_hy.sum(axis=1), moments.scatter_y)
@@ -60,7 +65,7 @@ def check_moments(moments: TaskMoments, n_components: int) -> None:
             f"moments are not finite: got NaN or infinity in task {names[int(np.argmax(bad))]!r}, expected finite "
             "numbers. Check the features and targets of that task."
         )
-        _raise(faults)
+        return faults
     if moments.n_tasks < 2 and n_components > 1:
         faults.append(
             f"too few tasks: got {moments.n_tasks}, expected at least 2; only what differs between tasks tells latents "
@@ -80,8 +85,7 @@ def check_moments(moments: TaskMoments, n_components: int) -> None:
             f"the target of task {names[t]!r} is constant: got {moments.mean_y[t]:.6g} in every row, expected targets "
             "that vary. Leave that task out."
         )
-    faults += _collinearity(moments)
-    _raise(faults)
+    return faults + _collinearity(moments)
 
 
 def _collinearity(moments: TaskMoments) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the certificate is made of: information, refits, starts, signal, and a test of the model."""
+"""What the certificate is made of, besides leakage and refits: starts, noise, signal, and a test of the model."""
 
 from __future__ import annotations
 
@@ -10,27 +10,13 @@ from scipy.special import digamma, polygamma
 from scipy.stats import chi2, gamma
 
 from identirep.moments import TaskMoments
-from identirep.mtlcm.canonical import latent_agreement
-from identirep.mtlcm.exact import exact_state
-from identirep.mtlcm.exact_fit import climb
-from identirep.mtlcm.fitting import (
-    LatentFit,
-    Starts,
-    denoised_joint_moments,
-    random_rotations,
-    solve_in_blocks,
-    whitened_covariances,
-)
+from identirep.mtlcm.fitting import LatentFit, Starts, denoised_joint_moments
 from identirep.mtlcm.likelihood import JointMoments, joint_covariances, joint_model_covariances
-from identirep.mtlcm.solver import DenseCovariances, SharedCovariances
 
 __all__ = [
     "GoodnessOfFit",
-    "bootstrap_agreement",
-    "curvature",
     "goodness_of_fit",
     "heads",
-    "information",
     "latent_moments",
     "noise_edge",
     "noise_reliability",
@@ -39,9 +25,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-
-_N_REFITS = 10
-_STARTS_PER_REFIT = 3
 
 
 class GoodnessOfFit(NamedTuple):
@@ -64,13 +47,6 @@ class GoodnessOfFit(NamedTuple):
     p_value: float
 
 
-def curvature(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_]) -> Array:
-    """Mean curvature of the criterion along E_ij, for each pair of latents."""
-    if fit.prior == "exact":
-        return exact_state(latent_moments(fit, moments), causal).curvature
-    return (moments.weights[:, None] / fit.variances).T @ fit.variances
-
-
 def latent_moments(fit: LatentFit, moments: TaskMoments) -> JointMoments:
     """Moments of the latents and the target, noise taken out."""
     basis = np.linalg.qr(fit.mixing)[0]
@@ -81,18 +57,6 @@ def latent_moments(fit: LatentFit, moments: TaskMoments) -> JointMoments:
         diagonal = np.arange(z.s.shape[1])
         z.S[:, diagonal, diagonal] = fit.variances + z.s**2 / z.v[:, None]
     return z
-
-
-def information(G: Array, n_rows: int) -> tuple[Array, Array]:
-    """Separation and leakage of all pairs."""
-    product = np.maximum(G * G.T, 1.0)
-    separation = 1.0 / product
-    np.fill_diagonal(separation, 1.0)
-    excess = np.maximum(product - 1.0, 1e-12)
-    # Rows, not labels: rows that many tasks share inform about the latents' covariances once.
-    leakage = np.minimum(G.T / (n_rows * excess), 1.0)
-    np.fill_diagonal(leakage, 0.0)
-    return separation, leakage
 
 
 def noise_reliability(fit: LatentFit, moments: TaskMoments) -> Array:
@@ -111,58 +75,6 @@ def tied_starts(starts: Starts, n_rows: int) -> NDArray[np.bool_]:
     D = starts.agreement.shape[1]
     loss = 2.0 * n_rows * (starts.criterion - starts.criterion.min())
     return np.asarray(loss <= chi2.ppf(0.95, max(D * (D - 1), 1)))
-
-
-def bootstrap_agreement(
-    fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng: np.random.Generator
-) -> Array:
-    """Mean correlation of each axis with refits under exponential weights on the tasks.
-
-    The factorised likelihood is fitted again from the fit and from afar; the exact one from the fit, at its roles,
-    since its starts are compared by themselves.
-    """
-    if fit.prior == "exact":
-        return _local_bootstrap(fit, moments, causal, rng)
-    D = len(fit.unmixing)
-    basis = np.linalg.qr(fit.mixing)[0]
-    reduced = moments.map_features(basis.T)
-    covariances, whitener = whitened_covariances(reduced, fit.noise_variance)
-    weights = moments.weights * rng.exponential(size=(_N_REFITS, moments.n_tasks))
-    weights = np.repeat(weights / weights.sum(axis=1, keepdims=True), _STARTS_PER_REFIT, axis=0)
-    own = fit.unmixing @ basis @ np.linalg.inv(whitener)
-    starts = random_rotations(len(weights), D, rng)
-    starts[::_STARTS_PER_REFIT] = own
-    unmixing = []
-    for row in range(0, len(weights), _STARTS_PER_REFIT):
-        block = slice(row, row + _STARTS_PER_REFIT)
-        if isinstance(covariances, SharedCovariances):
-            shape = (_STARTS_PER_REFIT, 1, 1)
-            weighted: SharedCovariances | DenseCovariances = SharedCovariances(
-                np.tile(covariances.common, shape), np.tile(covariances.vectors, shape), weights[block]
-            )
-        else:
-            assert isinstance(covariances, DenseCovariances)
-            tiled = np.broadcast_to(covariances.matrices, (_STARTS_PER_REFIT, *covariances.matrices.shape[1:]))
-            weighted = DenseCovariances(tiled, weights[block])
-        result = solve_in_blocks(weighted, starts[block], max_iter=300, tol=1e-5)
-        unmixing.append(result.unmixing[np.argmin(result.criterion)])
-    S = whitener @ reduced.pooled_covariance() @ whitener.T
-    return np.mean([latent_agreement(own, B, S).per_latent for B in unmixing], axis=0)
-
-
-def _local_bootstrap(
-    fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng: np.random.Generator
-) -> Array:
-    D = len(fit.unmixing)
-    latents = latent_moments(fit, moments)
-    S = np.tensordot(latents.weights, latents.S, axes=1)
-    agreement = np.zeros(D)
-    for _ in range(_N_REFITS):
-        weights = latents.weights * rng.exponential(size=len(latents.weights))
-        z = JointMoments(latents.S, latents.s, latents.v, weights / weights.sum())
-        B = climb(np.eye(D), z, causal, 50, 1e-5)[0]
-        agreement += latent_agreement(np.eye(D), B, S).per_latent
-    return agreement / _N_REFITS
 
 
 def signal_strength(fit: LatentFit, moments: TaskMoments) -> Array:

@@ -15,9 +15,12 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from identirep.moments import TaskMoments
+from identirep.mtlcm.adaptation import adapt_task, check_new_task
+from identirep.mtlcm.adapted_task import AdaptedTask, Use, check_use
+from identirep.mtlcm.bootstrap import BootstrapResult, bootstrap_fit
 from identirep.mtlcm.causal_sets import causal_regression, correlations
 from identirep.mtlcm.certificate import Certificate, certify
-from identirep.mtlcm.checks import check_moments, check_parameters
+from identirep.mtlcm.checks import check_moments, check_parameters, moments_faults
 from identirep.mtlcm.diagnostics import latent_moments
 from identirep.mtlcm.fitting import LatentFit, Starts, fit_latents
 from identirep.mtlcm.likelihood import (
@@ -27,9 +30,12 @@ from identirep.mtlcm.likelihood import (
     model_covariances,
     residual_second_moments,
 )
-from identirep.mtlcm.structure import CausalPosterior, causal_posterior
+from identirep.mtlcm.role_posterior import CausalPosterior, causal_posterior
+from identirep.mtlcm.structure import CausalStructure, causal_structure
+from identirep.mtlcm.task_evidence import TaskPrior
+from identirep.mtlcm.task_prior import learn_prior
 from identirep.seeds import as_generator
-from identirep.validation import check_features, check_task_data
+from identirep.validation import TaskData, check_features, check_task_data
 
 __all__ = ["MTLCM"]
 
@@ -99,8 +105,13 @@ class MTLCM(TransformerMixin, BaseEstimator):
         most probable roles.
     certificate_ : Certificate
         Which axes can be trusted; computed when first asked for.
+    structure_ : CausalStructure
+        Probability of cause, effect and unrelated for each task and latent, effect sizes with standard errors, as
+        arrays, table and graphs; computed when first asked for.
     moments_ : TaskMoments
         What the model was fitted to.
+    accumulated_ : TaskMoments
+        All rows that `partial_fit` was given; `moments_`, unless they do not suffice for a fit.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
     n_components_ : int
@@ -189,13 +200,7 @@ class MTLCM(TransformerMixin, BaseEstimator):
             If the data or the parameters are not valid; all faults are listed.
         """
         data = check_task_data(H, Y, tasks, estimator=self, name="H")
-        if data.task_index is None:
-            moments = TaskMoments.from_arrays(data.X, data.targets, task_names=data.task_names)
-        else:
-            labels = np.empty(data.n_tasks, dtype=object)
-            labels[:] = data.task_names
-            moments = TaskMoments.from_long(data.X, data.targets, labels[data.task_index])
-        return self._fit(moments)
+        return self._fit(_moments_of(data))
 
     def fit_moments(self, moments: TaskMoments) -> MTLCM:
         """Fit the model to moments, wherever they come from.
@@ -217,6 +222,47 @@ class MTLCM(TransformerMixin, BaseEstimator):
         """
         self.n_features_in_ = moments.n_features
         return self._fit(moments)
+
+    def partial_fit(self, H: Any, Y: Any, tasks: ArrayLike | None = None) -> MTLCM:
+        """Add a batch of rows and fit the model to all rows so far.
+
+        Only moments are kept, so that batches can be of any size and number. After `fit` the batch is added to its
+        rows.
+
+        Parameters
+        ----------
+        H : array-like, shape (n_samples, n_features)
+            Features.
+        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+            Targets, in the layouts of `fit`.
+        tasks : array-like, optional
+            As for `fit`. New tasks may appear where tasks are named; without names, the columns of `Y` are the tasks
+            so far.
+
+        Returns
+        -------
+        MTLCM
+            Fitted to ``accumulated_``: the model of `fit` on all rows at once. As long as the rows do not suffice
+            for a fit (too few tasks, or a task with fewer than three rows) they are kept in ``accumulated_`` and the
+            model stays as it was; ``fit_moments(accumulated_)`` then says what is missing.
+
+        Raises
+        ------
+        ValueError
+            If the batch or the parameters are not valid; all faults are listed.
+        """
+        before: TaskMoments | None = getattr(self, "accumulated_", None)
+        known = None if before is None or tasks is not None else before.task_names
+        data = check_task_data(
+            H, Y, tasks, estimator=self, reset=before is None, name="H", min_labels=0, known_tasks=known
+        )
+        check_parameters(self, data.X.shape[1])
+        batch = _moments_of(data)
+        self.accumulated_ = batch if before is None else before + batch
+        n_components = data.X.shape[1] if self.n_components is None else int(self.n_components)
+        if moments_faults(self.accumulated_, n_components):
+            return self
+        return self._fit(self.accumulated_)
 
     def _fit(self, moments: TaskMoments) -> MTLCM:
         check_parameters(self, moments.n_features)
@@ -252,8 +298,9 @@ class MTLCM(TransformerMixin, BaseEstimator):
         return 20 if moments.is_shared and self.prior == "factorized" else 5
 
     def _store(self, moments: TaskMoments, fit: LatentFit) -> None:
-        self.__dict__.pop("certificate_", None)
-        self.moments_ = moments
+        for computed_when_asked in ("certificate_", "structure_", "_task_prior"):
+            self.__dict__.pop(computed_when_asked, None)
+        self.moments_ = self.accumulated_ = moments
         self.task_names_: tuple[Hashable, ...] = moments.task_names
         self.fit_ = fit
         self.n_components_ = len(fit.unmixing)
@@ -265,7 +312,12 @@ class MTLCM(TransformerMixin, BaseEstimator):
         self.converged_ = bool(fit.starts.gradient_norm[fit.starts.best] <= self.tol)
         self.start_criteria_ = fit.starts.criterion
         latents = moments.map_features(fit.components)
-        self.posterior_: CausalPosterior = causal_posterior(correlations(joint_covariances(latents)), latents.n_samples)
+        # Tasks on the same rows have the same variances, which then say nothing of roles.
+        own_rows = int(latents.n_samples.sum()) <= latents.n_rows
+        variances = np.einsum("gii->gi", latents.cov_h)[latents.group] if own_rows else None
+        self.posterior_: CausalPosterior = causal_posterior(
+            correlations(joint_covariances(latents)), latents.n_samples, variances
+        )
         causal = self.posterior_.best
         self.causal_probability_ = self.posterior_.probability
         self.causal_coef_ = causal_regression(latents.cov_h[latents.group], latents.cov_hy, causal)
@@ -278,6 +330,52 @@ class MTLCM(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "fit_")
         rng = np.random.default_rng(self.certificate_seed_)
         return certify(self.fit_, self.moments_, self.posterior_.best, rng)
+
+    @cached_property
+    def structure_(self) -> CausalStructure:
+        """Roles of the latents in each task, and effect sizes with standard errors."""
+        check_is_fitted(self, "fit_")
+        joint = joint_covariances(self.moments_.map_features(self.components_))
+        scale = np.sqrt(np.einsum("tii->ti", joint))
+        return causal_structure(self.posterior_, correlations(joint), scale, self.moments_.n_samples, self.task_names_)
+
+    def bootstrap(
+        self,
+        over: Literal["tasks", "samples"] = "tasks",
+        *,
+        n_refits: int = 20,
+        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+    ) -> BootstrapResult:
+        """Refit the model on resampled tasks or samples and compare the axes.
+
+        Parameters
+        ----------
+        over : {"tasks", "samples"}, default "tasks"
+            "tasks" gives each task a random exponential weight (Bayesian bootstrap): what other tasks would do.
+            "samples" draws the moments of each task anew from their law for Gaussian rows (parametric bootstrap): what
+            other rows would do. Both work on moments alone.
+        n_refits : int, default 20
+            Number of refits.
+        random_state : int, Generator, RandomState or None, default None
+            Source of the draws.
+
+        Returns
+        -------
+        BootstrapResult
+            Agreement for each refit and latent.
+
+        Raises
+        ------
+        ValueError
+            If `over` is unknown or `n_refits` less than one.
+        """
+        check_is_fitted(self, "fit_")
+        if over not in ("tasks", "samples"):
+            raise ValueError(f"over is unknown: got {over!r}, expected 'tasks' or 'samples'. Choose one of the two.")
+        if not isinstance(n_refits, (int, np.integer)) or n_refits < 1:
+            raise ValueError(f"n_refits is not valid: got {n_refits!r}, expected an int >= 1. Pass for example 20.")
+        rng = as_generator(random_state)
+        return bootstrap_fit(self.fit_, self.moments_, self.posterior_.best, over, int(n_refits), rng)
 
     # -- use ---------------------------------------------------------------------------------------------------------
 
@@ -296,6 +394,81 @@ class MTLCM(TransformerMixin, BaseEstimator):
         """
         H = check_features(self, H, name="H")
         return np.asarray((H - self.mean_) @ self.components_.T, dtype=np.float64)
+
+    def predict(self, H: Any, *, use: Use = "all") -> Array:
+        """Predict the targets of the fitted tasks from the latents.
+
+        Parameters
+        ----------
+        H : array-like, shape (n_samples, n_features)
+            Features.
+        use : {"all", "causal"}, default "all"
+            "all" regresses each target on all latents, its effects included. "causal" regresses it on its most
+            probable causes alone, which stays valid where the effects change. That rests on the roles: with shared
+            inputs they are associations, and nothing is promised.
+
+        Returns
+        -------
+        array, shape (n_samples, n_tasks)
+            Predicted targets.
+
+        Raises
+        ------
+        ValueError
+            If `use` is neither, or `H` does not have the features of the fit.
+        """
+        check_use(use)
+        Z = self.transform(H)
+        latents = self._latents()
+        coef = self.causal_coef_
+        if use == "all":
+            everything = np.ones(latents.cov_hy.shape, dtype=bool)
+            coef = causal_regression(latents.cov_h[latents.group], latents.cov_hy, everything)
+        intercept = latents.mean_y - np.einsum("ti,ti->t", coef, latents.mean_h[latents.group])
+        return np.asarray(Z @ coef.T + intercept)
+
+    def adapt(self, H: Any, y: Any) -> AdaptedTask:
+        """Learn a new task from few labelled rows, the latents held as they are.
+
+        The roles of the latents, the coefficients and their uncertainty are a posterior in closed form; the prior is
+        what the tasks of the fit have in common. About 20 rows do for ten latents, and fewer rows than latents are no
+        obstacle: the answer is then closer to the prior.
+
+        Parameters
+        ----------
+        H : array-like, shape (n_samples, n_features)
+            Features.
+        y : array-like, shape (n_samples,)
+            Target of the new task, in any unit; rows with NaN are left out. At least two labels that differ.
+
+        Returns
+        -------
+        AdaptedTask
+            Roles, coefficients, predictions and intervals. This model is not changed.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not valid; all faults are listed.
+        """
+        check_is_fitted(self)
+        rows, target = check_new_task(self, H, y, name="H")
+        moments = TaskMoments.from_arrays(self.transform(rows), target[:, None])
+        return adapt_task(moments, self._latent_noise(), self._task_prior, self.transform)
+
+    @cached_property
+    def _task_prior(self) -> TaskPrior:
+        """What the tasks of the fit say of a new one."""
+        roles = self.posterior_
+        return learn_prior(self._latents(), self._latent_noise(), roles.probability, roles.best, roles.prior.share)
+
+    def _latent_noise(self) -> Array:
+        """Covariance of the observation noise in the latents."""
+        return self.noise_std_**2 * self.components_ @ self.components_.T
+
+    def _latents(self) -> TaskMoments:
+        """Moments of the latents and the targets of the fit."""
+        return self.moments_.map_features(self.components_, -self.components_ @ self.mean_)
 
     def inverse_transform(self, Z: Any) -> Array:
         """Return the expected features of latents.
@@ -397,7 +570,7 @@ class MTLCM(TransformerMixin, BaseEstimator):
                 f"n_samples is not valid: got {n_samples!r}, expected an int >= 1. Pass rows for each task."
             )
         rng = as_generator(random_state)
-        Z = self.moments_.map_features(self.components_, -self.components_ @ self.mean_)
+        Z = self._latents()
         T, D = Z.n_tasks, Z.n_features
         causal = self.posterior_.best
         mean, variance = Z.mean_h[Z.group], np.einsum("gii->gi", Z.cov_h)[Z.group]
@@ -454,9 +627,22 @@ class MTLCM(TransformerMixin, BaseEstimator):
 
     # -- scikit-learn ------------------------------------------------------------------------------------------------
 
+    def __sklearn_is_fitted__(self) -> bool:
+        # Not any attribute will do: accumulated moments alone are no fit.
+        return "fit_" in self.__dict__
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False
         return tags
+
+
+def _moments_of(data: TaskData) -> TaskMoments:
+    """Moments of checked rows, in either layout."""
+    if data.task_index is None:
+        return TaskMoments.from_arrays(data.X, data.targets, task_names=data.task_names)
+    labels = np.empty(data.n_tasks, dtype=object)
+    labels[:] = data.task_names
+    return TaskMoments.from_long(data.X, data.targets, labels[data.task_index])

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from identirep.mtlcm.causal_sets import causal_regression
 from identirep.mtlcm.likelihood import JointMoments
 
-__all__ = ["ExactState", "exact_state", "exact_step"]
+__all__ = ["ExactState", "exact_scores", "exact_state", "exact_step"]
 
 Array = NDArray[np.float64]
 
@@ -54,6 +54,20 @@ def exact_state(z: JointMoments, causal: NDArray[np.bool_]) -> ExactState:
     G -= coupling.T @ left
     H = (np.where(causal, inverse, 0.0) + coupling * w).T @ S_ii + np.where(causal, 0.0, inverse).T @ R_ii
     return ExactState(value, G - np.eye(len(G)), H)
+
+
+def exact_scores(z: JointMoments, causal: NDArray[np.bool_]) -> Array:
+    """What each task adds to the relative gradient of `exact_state`, shape (n_tasks, D, D), up to the identity."""
+    S_ii = np.einsum("tii->ti", z.S)
+    R_ii = np.maximum(S_ii - z.s**2 / z.v[:, None], _TINY * S_ii)
+    w = causal_regression(z.S, z.s, causal)
+    residual = np.maximum(z.v - np.einsum("ti,ti->t", w, z.s), _TINY * z.v)
+    p = z.weights[:, None]
+    inverse = p / np.where(causal, S_ii, R_ii)
+    left = z.s - np.einsum("ti,tij->tj", w, z.S)
+    by_target = np.where(causal, 0.0, inverse) * z.s / z.v[:, None]
+    coupling = p * w / residual[:, None]
+    return inverse[:, :, None] * z.S - by_target[:, :, None] * z.s[:, None] - coupling[:, :, None] * left[:, None]
 
 
 def exact_step(z: JointMoments, causal: NDArray[np.bool_], state: ExactState) -> tuple[Array, JointMoments, ExactState]:

@@ -24,8 +24,8 @@ from identirep.mtlcm.causal_sets import (
 )
 from identirep.mtlcm.exact import exact_state, exact_step
 from identirep.mtlcm.likelihood import JointMoments
+from identirep.mtlcm.role_posterior import causal_posterior
 from identirep.mtlcm.solver import DenseCovariances, joint_diagonalise
-from identirep.mtlcm.structure import causal_posterior
 
 __all__ = ["ExactFit", "climb", "exact_starts", "marginal_evidence", "maximise_exact"]
 

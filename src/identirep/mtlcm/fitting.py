@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.canonical import canonical_rows, latent_agreement, posterior_mean_map
 from identirep.mtlcm.exact_fit import exact_starts, maximise_exact
-from identirep.mtlcm.likelihood import JointMoments
+from identirep.mtlcm.likelihood import JointMoments, explained_directions
 from identirep.mtlcm.noise import PRIOR_BELOW, denoised_covariances, find_noise, regular_covariances
 from identirep.mtlcm.refinement import maximise_noisy_likelihood
 from identirep.mtlcm.roles import refine_with_spurious_scale
@@ -35,6 +35,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
+# Criteria closer than this are one optimum reached twice.
+_ROUNDING = 1e-9
 # Numbers held at once when many starts are iterated together (float64, 160 MB).
 _MAX_NUMBERS = 2e7
 
@@ -62,8 +64,8 @@ class Starts:
 
     @property
     def best(self) -> int:
-        """Position of the best start."""
-        return int(np.argmin(self.criterion))
+        """Position of the best start; the first of those that are equal up to rounding."""
+        return _first_best(self.criterion)
 
 
 @dataclass(frozen=True)
@@ -191,9 +193,14 @@ def denoised_joint_moments(moments: TaskMoments, noise_variance: float) -> Joint
     return JointMoments(S, moments.cov_hy, moments.var_y, moments.weights)
 
 
+def _first_best(criterion: Array) -> int:
+    """Position of the least criterion; equals share the first, so that rounding does not choose among them."""
+    return int(np.argmax(criterion <= criterion.min() + _ROUNDING))
+
+
 def _report(unmixing: Array, criterion: Array, norm: Array, n_iter: NDArray[np.int64], moments: TaskMoments) -> Starts:
     S = moments.pooled_covariance()
-    best = unmixing[int(np.argmin(criterion))]
+    best = unmixing[_first_best(criterion)]
     agreement = np.stack([latent_agreement(best, B, S).per_latent for B in unmixing])
     return Starts(criterion, norm, n_iter, agreement)
 
@@ -203,7 +210,7 @@ def whitened_covariances(moments: TaskMoments, noise_variance: float) -> tuple[C
     weights = moments.weights[None]
     if moments.is_shared and noise_variance == 0.0 and moments.n_rows >= PRIOR_BELOW * moments.n_features:
         whitener = _inverse_root(moments.cov_h[0])
-        vectors = (moments.cov_hy / np.sqrt(moments.var_y)[:, None]) @ whitener.T
+        vectors = explained_directions(moments) @ whitener.T
         return SharedCovariances(np.eye(moments.n_features)[None], vectors[None], weights), whitener
     R = denoised_covariances(moments, noise_variance)
     whitener = _inverse_root(np.tensordot(moments.weights, R, axes=1))
@@ -247,5 +254,5 @@ def _inverse_root(S: Array) -> Array:
 
 def _explained(moments: TaskMoments) -> Array:
     """s_t s_t' / v_t, what the target explains of the features' covariance."""
-    u = moments.cov_hy / np.sqrt(moments.var_y)[:, None]
+    u = explained_directions(moments)
     return u[:, :, None] * u[:, None, :]

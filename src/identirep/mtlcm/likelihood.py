@@ -20,6 +20,7 @@ from identirep.mtlcm.causal_sets import causal_regression
 __all__ = [
     "JointMoments",
     "conditional_covariances",
+    "explained_directions",
     "gaussian_log_likelihood",
     "joint_covariances",
     "joint_model_covariances",
@@ -28,6 +29,9 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+# Share of the target's variance that features never explain.
+_LEAST_UNEXPLAINED = 1e-8
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,17 @@ class JointMoments:
         return JointMoments(self.S[tasks], self.s[tasks], self.v[tasks], self.weights[tasks])
 
 
+def explained_directions(moments: TaskMoments) -> Array:
+    """Return u_t = s_t / sqrt(v_t), shape (n_tasks, K): the target explains u_t u_t' of the features' covariance.
+
+    A hundred-millionth is left unexplained: a target that the features determine would leave a singular matrix.
+    """
+    return np.asarray(moments.cov_hy * np.sqrt((1.0 - _LEAST_UNEXPLAINED) / moments.var_y)[:, None])
+
+
 def conditional_covariances(moments: TaskMoments) -> Array:
     """Return R_t, the covariance of the features given the target, shape (n_tasks, K, K)."""
-    explained = moments.cov_hy / np.sqrt(moments.var_y)[:, None]
+    explained = explained_directions(moments)
     return moments.cov_h[moments.group] - explained[:, :, None] * explained[:, None, :]
 
 

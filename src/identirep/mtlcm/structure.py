@@ -1,171 +1,262 @@
-r"""Which latents cause a target and which are caused by it: posterior over causal sets, from moments.
-
-For task t and a set of causes C, with the scales of all latents profiled out, the log evidence is up to a constant
-
-    -n_t/2 [ sum_{i not in C} log(1 - rho_ti^2) + log(1 - R^2_t(y | C)) ],
-
-rho_ti the correlation of latent i with y and R^2 that of regressing y on C. It does not change when latents are
-rescaled task by task. One correlated latent alone explains y equally well as cause and as effect, so the evidence is
-joined by an empirical-Bayes prior on the strength of effects: one Gaussian a role over logit rho_ti^2, learnt by EM
-over all tasks and latents together with the share of causes. Only cells whose role the evidence alone informs about
-teach it, so that where there is nothing but equivalent sets the probabilities stay at one half.
-
-Up to `_MAX_ENUMERATED` latents the sum over sets is exact. Beyond, the sets are averaged over the latents whose role
-is least clear in the task, the others held at the best set found.
-"""
+"""CausalStructure: roles of latents in each task with their probabilities, and effect sizes with standard errors."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
 
-from identirep.mtlcm.causal_sets import (
-    TINY,
-    log_residual_variances,
-    own_terms,
-    search_mode,
-    set_members,
-    swept_on,
-)
+from identirep.mtlcm.causal_sets import swept_on
+from identirep.mtlcm.role_posterior import CausalPosterior
 
-__all__ = ["CausalPosterior", "RolePrior", "causal_posterior"]
+if TYPE_CHECKING:
+    import networkx
+    import pyarrow
+
+__all__ = ["CausalStructure", "causal_structure"]
 
 Array = NDArray[np.float64]
 
-_MAX_ENUMERATED = 12
-_N_AMBIGUOUS = 10
-_EM_ITERATIONS = 100
-_EM_TOL = 1e-4
+ROLES = ("cause", "effect", "unrelated")
+# Residual variances of latents below this share of their variance: collinear with the causes.
+_COLLINEAR = 1e-10
 
 
 @dataclass(frozen=True)
-class RolePrior:
-    """Share of causes and, for each role (spurious, causal), mean and standard deviation of logit rho^2."""
+class CausalStructure:
+    r"""Which latents cause each target, which are caused by it, which have nothing to do with it, and how strongly.
 
-    share: float
-    mean: Array
-    std: Array
-
-    def log_odds(self, x: Array) -> Array:
-        """Prior log odds of cause against effect for effect strengths `x`, any shape."""
-        z = (x[..., None] - self.mean) / self.std
-        density = -0.5 * z**2 - np.log(self.std)
-        odds: Array = float(logit(self.share)) + density[..., 1] - density[..., 0]
-        return odds
-
-
-@dataclass(frozen=True)
-class CausalPosterior:
-    """Posterior of the roles.
+    .. math::
+        y = \sum_{i \in C_t} w_{ti} z_i + b_t + \mathcal N(0, s_t^2), \qquad
+        z_i \mid y \sim \mathcal N(\gamma_{ti} y, q_{ti}) \;\; (i \notin C_t).
 
     Parameters
     ----------
-    probability : array, shape (n_tasks, D)
-        Probability that the latent causes the target.
-    best : array of bool, shape (n_tasks, D)
-        The most probable set of causes found.
+    cause, effect, unrelated : array, shape (n_tasks, D)
+        Posterior probability of each role; the three sum to one.
+    causal_coef : array, shape (n_tasks, D)
+        w: regression of the target on the most probable causes of the task; for a latent that is not among them, the
+        coefficient that it gets when it joins them.
+    causal_std_error : array, shape (n_tasks, D)
+        Standard error of `causal_coef`; NaN where a task has too few rows for the regression.
+    spurious_coef : array, shape (n_tasks, D)
+        gamma: regression of each latent on the target, whatever its role.
+    spurious_std_error : array, shape (n_tasks, D)
+        Standard error of `spurious_coef`.
+    task_names : tuple of hashable, length n_tasks
+        Labels of the tasks.
+    scales : {"free", "shared"}
+        Whether variances of causes, and of effects given the target, were taken as equal in all tasks: the marginal
+        likelihood decides. Shared ones tell roles apart by the variance of a latent.
     exact : bool
-        Whether all sets were enumerated.
-    prior : RolePrior
-        The prior learnt from all tasks.
+        Whether all sets of causes were enumerated (up to 12 latents); if not, the sets were averaged over the ten
+        latents of each task whose role is least clear.
+
+    Notes
+    -----
+    Coefficients are those of latents of unit pooled within-task variance. Standard errors are those of the regressions,
+    given roles and axes: add what `Certificate.leakage` says of the axes.
+
+    A latent that alone correlates with a target explains it equally well as cause and as effect. Probabilities then
+    stay at what all tasks together suggest, near one half if that is nothing. With shared inputs (all tasks observed
+    on the same rows) the causal model cannot hold for all tasks at once: read roles as associations.
+
+    Examples
+    --------
+    >>> from identirep import MTLCM
+    >>> from identirep.datasets import make_linear_tasks
+    >>> data = make_linear_tasks(n_tasks=100, n_latents=5, mixing="orthogonal", random_state=0)
+    >>> structure = MTLCM(random_state=0).fit(data.H, data.y, tasks=data.tasks).structure_
+    >>> structure.cause.shape
+    (100, 5)
+    >>> structure.to_table().column_names
+    ['task', 'latent', 'role', 'probability', 'coefficient', 'std_error']
+    >>> sorted(structure.graph(0).predecessors(0))
+    ['z2', 'z3']
     """
 
-    probability: Array
-    best: NDArray[np.bool_]
+    cause: Array
+    effect: Array
+    unrelated: Array
+    causal_coef: Array
+    causal_std_error: Array
+    spurious_coef: Array
+    spurious_std_error: Array
+    task_names: tuple[Hashable, ...]
+    scales: Literal["free", "shared"]
     exact: bool
-    prior: RolePrior
+
+    @classmethod
+    def empty(cls, task_names: tuple[Hashable, ...]) -> CausalStructure:
+        """Return the structure of a representation without latents: the targets carry no signal.
+
+        Parameters
+        ----------
+        task_names : tuple of hashable, length n_tasks
+            Labels of the tasks.
+
+        Returns
+        -------
+        CausalStructure
+            Arrays of shape (n_tasks, 0), graphs of the task alone.
+        """
+        none = np.zeros((len(task_names), 0))
+        return cls(none, none, none, none, none, none, none, task_names, "free", True)
+
+    @property
+    def role(self) -> NDArray[np.str_]:
+        """Most probable role of each latent, shape (n_tasks, D)."""
+        return np.array(ROLES)[np.argmax([self.cause, self.effect, self.unrelated], axis=0)]
+
+    def to_table(self) -> pyarrow.Table:
+        """Return one row for each task, latent and role.
+
+        Returns
+        -------
+        pyarrow.Table
+            Columns ``task`` (numbers or text as in `task_names`; other labels become text), ``latent`` ("z0", ...),
+            ``role`` ("cause", "effect", "unrelated"), ``probability``, ``coefficient`` (w for a cause, gamma for an
+            effect, null for unrelated) and ``std_error`` (likewise). ``to_table().to_pandas()`` makes a data frame.
+        """
+        import pyarrow as pa
+
+        T, D = self.cause.shape
+        missing = np.full((T, D), np.nan)
+        probability = np.stack([self.cause, self.effect, self.unrelated], axis=2)
+        coefficient = np.stack([self.causal_coef, self.spurious_coef, missing], axis=2)
+        error = np.stack([self.causal_std_error, self.spurious_std_error, missing], axis=2)
+        same = len({type(name) for name in self.task_names}) == 1 and isinstance(self.task_names[0], (str, int, float))
+        names = list(self.task_names) if same else [str(name) for name in self.task_names]
+        return pa.table(
+            {
+                "task": pa.array(names).take(pa.array(np.repeat(np.arange(T), D * len(ROLES)))),
+                "latent": [f"z{i}" for i in range(D) for _ in ROLES] * T,
+                "role": list(ROLES) * (T * D),
+                "probability": probability.ravel(),
+                "coefficient": pa.array(coefficient.ravel(), from_pandas=True),
+                "std_error": pa.array(error.ravel(), from_pandas=True),
+            }
+        )
+
+    def graph(self, task: Hashable, *, threshold: float = 0.5) -> networkx.DiGraph:
+        """Return the causal graph of a task.
+
+        Parameters
+        ----------
+        task : hashable
+            Label of the task, one of `task_names`.
+        threshold : float, default 0.5
+            Smallest probability of a role for its edge to be drawn, in (0, 1].
+
+        Returns
+        -------
+        networkx.DiGraph
+            Nodes are the latents "z0", "z1", ... (attributes ``kind="latent"`` and the probability of each role) and
+            the label of the task (``kind="task"``). Edges lead from causes to the task and from the task to its
+            effects, with attributes ``role``, ``probability``, ``coefficient`` and ``std_error``.
+
+        Raises
+        ------
+        ValueError
+            If the task is unknown, has the name of a latent, or the threshold is out of range.
+        """
+        import networkx as nx
+
+        if task not in self.task_names:
+            raise ValueError(
+                f"task is unknown: got {task!r}, expected one of the {len(self.task_names)} labels in task_names. "
+                "Choose one of these."
+            )
+        if not 0.0 < threshold <= 1.0:
+            raise ValueError(
+                f"threshold is out of range: got {threshold!r}, expected a number above 0 and at most 1. Pass for "
+                "example 0.5."
+            )
+        t = self.task_names.index(task)
+        latents = [f"z{i}" for i in range(self.cause.shape[1])]
+        if task in latents:
+            raise ValueError(
+                f"task has the name of a latent: got {task!r}, expected a label other than those of the latents. "
+                "Rename the task before fitting."
+            )
+        graph = nx.DiGraph()
+        graph.add_node(task, kind="task")
+        for i, latent in enumerate(latents):
+            cause, effect = float(self.cause[t, i]), float(self.effect[t, i])
+            graph.add_node(latent, kind="latent", cause=cause, effect=effect, unrelated=float(self.unrelated[t, i]))
+            if cause >= threshold:
+                w, error = float(self.causal_coef[t, i]), float(self.causal_std_error[t, i])
+                graph.add_edge(latent, task, role="cause", probability=cause, coefficient=w, std_error=error)
+            if effect >= threshold:
+                w, error = float(self.spurious_coef[t, i]), float(self.spurious_std_error[t, i])
+                graph.add_edge(task, latent, role="effect", probability=effect, coefficient=w, std_error=error)
+        return graph
 
 
-def causal_posterior(correlation: Array, n_samples: NDArray[np.int64]) -> CausalPosterior:
-    """Compute the posterior probability that each latent causes each target.
+def causal_structure(
+    posterior: CausalPosterior,
+    correlation: Array,
+    scale: Array,
+    n_samples: NDArray[np.int64],
+    task_names: tuple[Hashable, ...],
+) -> CausalStructure:
+    """Join probabilities and effect sizes.
 
     Parameters
     ----------
+    posterior : CausalPosterior
+        Posterior of the roles.
     correlation : array, shape (n_tasks, D + 1, D + 1)
         Within-task correlations of the latents and, last, the target.
+    scale : array, shape (n_tasks, D + 1)
+        Within-task standard deviations of the same.
     n_samples : array of int, shape (n_tasks,)
         Labelled rows of each task.
+    task_names : tuple of hashable, length n_tasks
+        Labels of the tasks.
 
     Returns
     -------
-    CausalPosterior
-        Probabilities, best sets and the prior learnt.
+    CausalStructure
+        The structure.
     """
-    T, D = len(correlation), correlation.shape[1] - 1
-    rho2 = np.clip(correlation[:, :D, D] ** 2, TINY, 1 - TINY)
-    strength = logit(rho2)
-    own = own_terms(correlation, n_samples)
-    prior = _fit_prior(strength, np.where(rho2 < 0.5, 0.9, 0.1), np.ones((T, D)))
-    exact = D <= _MAX_ENUMERATED
-    if exact:
-        chosen = np.broadcast_to(np.arange(D), (T, D))
-        fixed = np.zeros((T, D), dtype=bool)
-        probability, best, prior = _average(correlation, n_samples, own, strength, chosen, fixed, prior)
-        return CausalPosterior(probability, best, True, prior)
-    best = rho2 < 0.5
-    for _ in range(3):
-        before = best
-        best, odds = search_mode(correlation, n_samples, own + prior.log_odds(strength), best)
-        chosen = np.argsort(np.abs(odds), axis=1, kind="stable")[:, :_N_AMBIGUOUS]
-        probability, best, prior = _average(correlation, n_samples, own, strength, chosen, best, prior, odds)
-        if np.array_equal(before, best):
-            break
-    return CausalPosterior(probability, best, False, prior)
+    D = correlation.shape[1] - 1
+    causal, n = posterior.best, n_samples[:, None]
+    coef, error = _joining_regression(swept_on(correlation, causal), causal, n)
+    to_causal = scale[:, D:] / scale[:, :D]
+    rho = correlation[:, :D, D]
+    gamma_error = np.sqrt(np.maximum(1.0 - rho**2, 0.0) / np.maximum(n - 2, 1))
+    return CausalStructure(
+        cause=posterior.cause,
+        effect=posterior.effect,
+        unrelated=posterior.unrelated,
+        causal_coef=coef * to_causal,
+        causal_std_error=error * to_causal,
+        spurious_coef=rho / to_causal,
+        spurious_std_error=gamma_error / to_causal,
+        task_names=task_names,
+        scales="free" if posterior.scales is None else "shared",
+        exact=posterior.exact,
+    )
 
 
-def _average(
-    correlation: Array,
-    n_samples: NDArray[np.int64],
-    own: Array,
-    strength: Array,
-    chosen: NDArray[np.int64],
-    fixed: NDArray[np.bool_],
-    prior: RolePrior,
-    odds: Array | None = None,
-) -> tuple[Array, NDArray[np.bool_], RolePrior]:
-    """EM for the prior with the posterior summed over all sets of the `chosen` latents of each task."""
-    T = len(strength)
-    k = chosen.shape[1]
-    rows = np.arange(T)[:, None]
-    outside = fixed.copy()
-    outside[rows, chosen] = False
-    evidence = -0.5 * n_samples[:, None] * log_residual_variances(swept_on(correlation, outside), chosen)
-    members = set_members(k)
-    evidence += own[rows, chosen] @ members.T
-    probability = fixed.astype(np.float64)
-    if odds is not None:
-        probability = 1.0 / (1.0 + np.exp(np.clip(-odds, -700, 700)))
-    # What evidence alone says of the roles: only cells that it informs about teach what strength goes with which role.
-    alone = np.exp(evidence - evidence.max(axis=1, keepdims=True))
-    informed = np.abs(2.0 * probability - 1.0)
-    informed[rows, chosen] = np.abs(2.0 * (alone / alone.sum(axis=1, keepdims=True)) @ members - 1.0)
-    posterior = evidence
-    for _ in range(_EM_ITERATIONS):
-        posterior = evidence + prior.log_odds(strength[rows, chosen]) @ members.T
-        posterior -= posterior.max(axis=1, keepdims=True)
-        np.exp(posterior, out=posterior)
-        posterior /= posterior.sum(axis=1, keepdims=True)
-        probability[rows, chosen] = posterior @ members
-        updated = _fit_prior(strength, probability, informed)
-        change = max(abs(updated.share - prior.share), np.abs(updated.mean - prior.mean).max())
-        prior = updated
-        if change < _EM_TOL:
-            break
-    best = fixed.copy()
-    best[rows, chosen] = members[np.argmax(posterior, axis=1)] > 0.5
-    return probability, best, prior
+def _joining_regression(M: Array, causal: NDArray[np.bool_], n: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Standardised coefficients and standard errors of causes, and of each other latent if it joined them.
 
-
-def _fit_prior(strength: Array, probability: Array, informed: Array) -> RolePrior:
-    """Maximise the expected log prior, with the weight of two pseudo-observations against degenerate roles."""
-    mean, std = np.zeros(2), np.zeros(2)
-    centre, spread = float(strength.mean()), float(strength.std()) + TINY
-    for role, weight in enumerate((informed * (1 - probability), informed * probability)):
-        total = weight.sum() + 2.0
-        mean[role] = (np.sum(weight * strength) + 2.0 * centre) / total
-        std[role] = np.sqrt((np.sum(weight * (strength - mean[role]) ** 2) + 2.0 * spread**2) / total)
-    share = ((informed * probability).sum() + 1.0) / (informed.sum() + 2.0)
-    return RolePrior(float(share), mean, std)
+    In the swept matrix `M` a cause has its coefficient in the column of the target and minus the inverse of the
+    normal matrix on the diagonal; any other latent has there what the causes leave of its covariance and variance.
+    """
+    D = causal.shape[1]
+    diagonal = np.einsum("tii->ti", M)[:, :D]
+    column, residual = M[:, :D, D], np.maximum(M[:, D, D], 0.0)[:, None]
+    left = np.where(~causal & (diagonal > _COLLINEAR), diagonal, np.inf)
+    coef = np.where(causal, column, column / left)
+    inverse = np.where(causal, -diagonal, 1.0 / left)
+    rest = np.where(causal, residual, np.maximum(residual - column**2 / left, 0.0))
+    freedom = n - 1 - causal.sum(axis=1)[:, None] - ~causal
+    with np.errstate(invalid="ignore"):
+        error = np.sqrt(rest * np.maximum(inverse, 0.0) / np.where(freedom > 0, freedom, np.nan))
+    return coef, error

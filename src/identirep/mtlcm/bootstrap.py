@@ -1,0 +1,150 @@
+"""Refits on resampled tasks or samples: how far the axes move, whatever the model says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from identirep.moments import TaskMoments
+from identirep.mtlcm.canonical import latent_agreement
+from identirep.mtlcm.diagnostics import latent_moments
+from identirep.mtlcm.exact_fit import climb
+from identirep.mtlcm.fitting import LatentFit, random_rotations, solve_in_blocks, whitened_covariances
+from identirep.mtlcm.likelihood import JointMoments
+from identirep.mtlcm.resampling import resample_rows
+from identirep.mtlcm.solver import CovarianceSet, DenseCovariances, SharedCovariances
+
+__all__ = ["BootstrapResult", "bootstrap_fit"]
+
+Array = NDArray[np.float64]
+
+_STARTS_PER_REFIT = 3
+
+
+@dataclass(frozen=True)
+class BootstrapResult:
+    """Agreement of each axis with its partner in each refit.
+
+    Parameters
+    ----------
+    over : {"tasks", "samples"}
+        What was resampled.
+    agreement : array, shape (n_refits, D)
+        Absolute correlation of each axis of the fit with its partner in the refit, over the features of the fit.
+
+    Examples
+    --------
+    >>> from identirep import MTLCM
+    >>> from identirep.datasets import make_linear_tasks
+    >>> data = make_linear_tasks(n_tasks=100, n_latents=5, mixing="orthogonal", random_state=0)
+    >>> model = MTLCM(random_state=0).fit(data.H, data.y, tasks=data.tasks)
+    >>> result = model.bootstrap(over="samples", n_refits=20, random_state=0)
+    >>> bool((result.quantile(0.05) > 0.99).all())
+    True
+    """
+
+    over: Literal["tasks", "samples"]
+    agreement: Array
+
+    @property
+    def mcc(self) -> Array:
+        """Mean agreement of each axis, shape (D,)."""
+        return np.asarray(self.agreement.mean(axis=0))
+
+    def quantile(self, level: float) -> Array:
+        """Return a quantile of the agreement over the refits.
+
+        Parameters
+        ----------
+        level : float
+            Probability, from 0 to 1.
+
+        Returns
+        -------
+        array, shape (D,)
+            Quantile for each axis.
+        """
+        return np.asarray(np.quantile(self.agreement, level, axis=0))
+
+
+def bootstrap_fit(
+    fit: LatentFit,
+    moments: TaskMoments,
+    causal: NDArray[np.bool_],
+    over: Literal["tasks", "samples"],
+    n_refits: int,
+    rng: np.random.Generator,
+) -> BootstrapResult:
+    """Refit on moments, with the observation noise held at its estimate.
+
+    Over tasks: exponential weights on the tasks (Bayesian bootstrap). Over samples: moments drawn anew, see
+    `resample_rows`. The factorised likelihood is fitted again from the fit and from afar; the exact one from the fit,
+    at its roles, since its starts are compared by themselves.
+
+    Parameters
+    ----------
+    fit : LatentFit
+        The fit.
+    moments : TaskMoments
+        Moments of the features it was fitted to.
+    causal : array of bool, shape (n_tasks, D)
+        The most probable roles.
+    over : {"tasks", "samples"}
+        What to resample.
+    n_refits : int
+        Number of refits.
+    rng : numpy.random.Generator
+        Source of weights, draws and starts.
+
+    Returns
+    -------
+    BootstrapResult
+        Agreement for each refit and axis.
+    """
+    basis = np.linalg.qr(fit.mixing)[0]
+    reduced = moments.map_features(basis.T)
+    square = replace(fit, unmixing=fit.unmixing @ basis, mixing=basis.T @ fit.mixing)
+    if over == "tasks":
+        unmixing = _refits(square, reduced, causal, rng.exponential(size=(n_refits, moments.n_tasks)), rng)
+    else:
+        even = np.ones((1, moments.n_tasks))
+        unmixing = [_refits(square, resample_rows(reduced, rng), causal, even, rng)[0] for _ in range(n_refits)]
+    S = reduced.pooled_covariance()
+    return BootstrapResult(over, np.stack([latent_agreement(square.unmixing, B, S).per_latent for B in unmixing]))
+
+
+def _refits(
+    fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], factors: Array, rng: np.random.Generator
+) -> list[Array]:
+    """Unmixing matrices of refits with these factors on the weights of the tasks, one row for each refit."""
+    weights = moments.weights * factors
+    weights /= weights.sum(axis=1, keepdims=True)
+    if fit.prior == "exact":
+        z = latent_moments(fit, moments)
+        return [_climbed(z, causal, row) @ fit.unmixing for row in weights]
+    covariances, whitener = whitened_covariances(moments, fit.noise_variance)
+    own = fit.unmixing @ np.linalg.inv(whitener)
+    starts = random_rotations(len(weights) * _STARTS_PER_REFIT, len(own), rng)
+    starts[::_STARTS_PER_REFIT] = own
+    found = []
+    for row, block in zip(weights, np.split(starts, len(weights)), strict=True):
+        result = solve_in_blocks(_with_weights(covariances, row, len(block)), block, max_iter=300, tol=1e-5)
+        found.append(result.unmixing[np.argmin(result.criterion)] @ whitener)
+    return found
+
+
+def _climbed(z: JointMoments, causal: NDArray[np.bool_], weights: Array) -> Array:
+    return climb(np.eye(z.s.shape[1]), JointMoments(z.S, z.s, z.v, weights), causal, 50, 1e-5)[0]
+
+
+def _with_weights(covariances: CovarianceSet, weights: Array, n_starts: int) -> CovarianceSet:
+    """Give the covariances other task weights, once for each start."""
+    tiled = np.broadcast_to(weights, (n_starts, len(weights)))
+    if isinstance(covariances, SharedCovariances):
+        shape = (n_starts, 1, 1)
+        return SharedCovariances(np.tile(covariances.common, shape), np.tile(covariances.vectors, shape), tiled)
+    assert isinstance(covariances, DenseCovariances)
+    return DenseCovariances(np.broadcast_to(covariances.matrices, (n_starts, *covariances.matrices.shape[1:])), tiled)
