@@ -71,9 +71,7 @@ def low_noise(seeds: int) -> None:
 
 def ill_conditioned(seeds: int) -> None:
     print("\n## Ill-conditioned mixing, noise 0.01 not given\n")
-    print(
-        "| D, condition number | MCC mean | true posterior mean | true unmixing | mean gap | worst gap | noise found | s |"
-    )
+    print("| D, condition | MCC mean | true posterior mean | true unmixing | mean gap | worst gap | noise | s |")
     print("|---|---|---|---|---|---|---|---|")
     for D, causal, condition in ((20, 4, 100), (50, 8, 1500)):
         rows = []

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -18,22 +16,10 @@ from identirep.moments import TaskMoments
 from identirep.mtlcm.adaptation import adapt_task, check_new_task
 from identirep.mtlcm.adapted_task import AdaptedTask, Use, check_use
 from identirep.mtlcm.bootstrap import BootstrapResult, bootstrap_fit
-from identirep.mtlcm.causal_sets import causal_regression, correlations
-from identirep.mtlcm.certificate import Certificate, certify
+from identirep.mtlcm.causal_sets import causal_regression
 from identirep.mtlcm.checks import check_moments, check_parameters, moments_faults
-from identirep.mtlcm.diagnostics import latent_moments
-from identirep.mtlcm.fitting import LatentFit, Starts, fit_latents
-from identirep.mtlcm.likelihood import (
-    gaussian_log_likelihood,
-    joint_covariances,
-    joint_model_covariances,
-    model_covariances,
-    residual_second_moments,
-)
-from identirep.mtlcm.role_posterior import CausalPosterior, causal_posterior
-from identirep.mtlcm.structure import CausalStructure, causal_structure
-from identirep.mtlcm.task_evidence import TaskPrior
-from identirep.mtlcm.task_prior import learn_prior
+from identirep.mtlcm.findings import FittedLatents
+from identirep.mtlcm.fitting import fit_latents
 from identirep.seeds import as_generator
 from identirep.validation import TaskData, check_features, check_task_data
 
@@ -42,7 +28,7 @@ __all__ = ["MTLCM"]
 Array = NDArray[np.float64]
 
 
-class MTLCM(TransformerMixin, BaseEstimator):
+class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
     r"""Multi-task linear causal model: latents identified up to order, sign and scale.
 
     Features mix latents linearly, and in task t each latent either causes the target or is caused by it:
@@ -134,7 +120,8 @@ class MTLCM(TransformerMixin, BaseEstimator):
 
     Tasks with fewer rows than five times D get one pseudo-row of the pooled covariance, which keeps the optimum finite.
 
-    Cost: O(n_tasks D^3) an iteration, O(n_tasks D^2) with shared inputs.
+    Cost: O(n_tasks D^3) an iteration, O(n_tasks D^2) with shared inputs. Roles, coefficients, likelihood and certificate
+    are computed when first asked for.
 
     References
     ----------
@@ -297,48 +284,6 @@ class MTLCM(TransformerMixin, BaseEstimator):
             return int(self.n_init)
         return 20 if moments.is_shared and self.prior == "factorized" else 5
 
-    def _store(self, moments: TaskMoments, fit: LatentFit) -> None:
-        for computed_when_asked in ("certificate_", "structure_", "_task_prior"):
-            self.__dict__.pop(computed_when_asked, None)
-        self.moments_ = self.accumulated_ = moments
-        self.task_names_: tuple[Hashable, ...] = moments.task_names
-        self.fit_ = fit
-        self.n_components_ = len(fit.unmixing)
-        self.mixing_, self.components_ = fit.mixing, fit.components
-        self.mean_ = moments.pooled_mean()
-        self.noise_std_ = float(np.sqrt(fit.noise_variance))
-        # One latent needs no iteration; scikit-learn expects at least one.
-        self.n_iter_ = max(1, int(fit.starts.n_iter[fit.starts.best]))
-        self.converged_ = bool(fit.starts.gradient_norm[fit.starts.best] <= self.tol)
-        self.start_criteria_ = fit.starts.criterion
-        latents = moments.map_features(fit.components)
-        # Tasks on the same rows have the same variances, which then say nothing of roles.
-        own_rows = int(latents.n_samples.sum()) <= latents.n_rows
-        variances = np.einsum("gii->gi", latents.cov_h)[latents.group] if own_rows else None
-        self.posterior_: CausalPosterior = causal_posterior(
-            correlations(joint_covariances(latents)), latents.n_samples, variances
-        )
-        causal = self.posterior_.best
-        self.causal_probability_ = self.posterior_.probability
-        self.causal_coef_ = causal_regression(latents.cov_h[latents.group], latents.cov_hy, causal)
-        self.spurious_coef_ = np.where(causal, 0.0, latents.cov_hy / latents.var_y[:, None])
-        self.log_likelihood_ = float(moments.weights @ self._task_log_likelihoods(moments, np.arange(moments.n_tasks)))
-
-    @cached_property
-    def certificate_(self) -> Certificate:
-        """Which axes can be trusted, and why."""
-        check_is_fitted(self, "fit_")
-        rng = np.random.default_rng(self.certificate_seed_)
-        return certify(self.fit_, self.moments_, self.posterior_.best, rng)
-
-    @cached_property
-    def structure_(self) -> CausalStructure:
-        """Roles of the latents in each task, and effect sizes with standard errors."""
-        check_is_fitted(self, "fit_")
-        joint = joint_covariances(self.moments_.map_features(self.components_))
-        scale = np.sqrt(np.einsum("tii->ti", joint))
-        return causal_structure(self.posterior_, correlations(joint), scale, self.moments_.n_samples, self.task_names_)
-
     def bootstrap(
         self,
         over: Literal["tasks", "samples"] = "tasks",
@@ -420,8 +365,9 @@ class MTLCM(TransformerMixin, BaseEstimator):
         check_use(use)
         Z = self.transform(H)
         latents = self._latents()
-        coef = self.causal_coef_
-        if use == "all":
+        if use == "causal":
+            coef = self.causal_coef_
+        else:
             everything = np.ones(latents.cov_hy.shape, dtype=bool)
             coef = causal_regression(latents.cov_h[latents.group], latents.cov_hy, everything)
         intercept = latents.mean_y - np.einsum("ti,ti->t", coef, latents.mean_h[latents.group])
@@ -455,20 +401,6 @@ class MTLCM(TransformerMixin, BaseEstimator):
         rows, target = check_new_task(self, H, y, name="H")
         moments = TaskMoments.from_arrays(self.transform(rows), target[:, None])
         return adapt_task(moments, self._latent_noise(), self._task_prior, self.transform)
-
-    @cached_property
-    def _task_prior(self) -> TaskPrior:
-        """What the tasks of the fit say of a new one."""
-        roles = self.posterior_
-        return learn_prior(self._latents(), self._latent_noise(), roles.probability, roles.best, roles.prior.share)
-
-    def _latent_noise(self) -> Array:
-        """Covariance of the observation noise in the latents."""
-        return self.noise_std_**2 * self.components_ @ self.components_.T
-
-    def _latents(self) -> TaskMoments:
-        """Moments of the latents and the targets of the fit."""
-        return self.moments_.map_features(self.components_, -self.components_ @ self.mean_)
 
     def inverse_transform(self, Z: Any) -> Array:
         """Return the expected features of latents.
@@ -527,22 +459,6 @@ class MTLCM(TransformerMixin, BaseEstimator):
         index = np.array(moments.task_names, dtype=np.int64)
         return float(moments.weights @ self._task_log_likelihoods(moments, index))
 
-    def _task_log_likelihoods(self, moments: TaskMoments, index: NDArray[np.int64]) -> Array:
-        """Mean log-likelihood of the rows of `moments`, whose tasks are those at `index` in the fit."""
-        own = self.moments_.select_tasks(index)
-        mean_h = own.mean_h[own.group]
-        if self.fit_.prior == "factorized":
-            second = residual_second_moments(moments, mean_h, own.mean_y, own.cov_hy / own.var_y[:, None])
-            Sigma = model_covariances(self.mixing_, self.fit_.variances[index], self.fit_.noise_variance)
-            return gaussian_log_likelihood(second, Sigma)
-        bias = np.concatenate([moments.mean_h[moments.group] - mean_h, (moments.mean_y - own.mean_y)[:, None]], axis=1)
-        second = joint_covariances(moments) + bias[:, :, None] * bias[:, None, :]
-        latents = latent_moments(self.fit_, self.moments_).select(index)
-        causal = self.posterior_.best[index]
-        return gaussian_log_likelihood(
-            second, joint_model_covariances(self.mixing_, latents, causal, self.fit_.noise_variance)
-        )
-
     def sample(
         self,
         n_samples: int = 100,
@@ -587,49 +503,7 @@ class MTLCM(TransformerMixin, BaseEstimator):
         tasks = np.repeat(labels, n_samples)
         return Bunch(H=H, y=y.reshape(-1), tasks=np.array(tasks.tolist()), Z=latents)
 
-    # -- state -------------------------------------------------------------------------------------------------------
-
-    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return what a fitted model consists of: arrays, and what JSON can hold."""
-        check_is_fitted(self)
-        moments, moments_meta = self.moments_.to_arrays()
-        fit = self.fit_
-        arrays = {f"moments.{name}": value for name, value in moments.items()}
-        for name in ("unmixing", "mixing", "components", "variances"):
-            arrays[f"fit.{name}"] = getattr(fit, name)
-        for name in Starts.__dataclass_fields__:
-            arrays[f"starts.{name}"] = getattr(fit.starts, name)
-        meta = {
-            "moments": moments_meta,
-            "prior": fit.prior,
-            "noise_variance": fit.noise_variance,
-            "certificate_seed": self.certificate_seed_,
-        }
-        return arrays, meta
-
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> MTLCM:
-        """Restore the state of `_to_arrays`; parameters are those of the constructor."""
-
-        def part(prefix: str) -> dict[str, NDArray[Any]]:
-            return {name[len(prefix) + 1 :]: value for name, value in arrays.items() if name.startswith(prefix + ".")}
-
-        moments = TaskMoments.from_parts(part("moments"), meta["moments"])
-        fit = LatentFit(
-            prior=meta["prior"],
-            **part("fit"),
-            noise_variance=float(meta["noise_variance"]),
-            starts=Starts(**part("starts")),
-        )
-        self.n_features_in_ = moments.n_features
-        self.certificate_seed_ = int(meta["certificate_seed"])
-        self._store(moments, fit)
-        return self
-
     # -- scikit-learn ------------------------------------------------------------------------------------------------
-
-    def __sklearn_is_fitted__(self) -> bool:
-        # Not any attribute will do: accumulated moments alone are no fit.
-        return "fit_" in self.__dict__
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
