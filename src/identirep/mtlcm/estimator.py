@@ -120,8 +120,8 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
 
     Tasks with fewer rows than five times D get one pseudo-row of the pooled covariance, which keeps the optimum finite.
 
-    Cost: O(n_tasks D^3) an iteration, O(n_tasks D^2) with shared inputs. Roles, coefficients, likelihood and certificate
-    are computed when first asked for.
+    Cost: O(n_tasks D^3) an iteration, O(n_tasks D^2) with shared inputs. Roles, coefficients, likelihood and the
+    certificate are computed when first asked for.
 
     References
     ----------
