@@ -65,7 +65,7 @@ def superconductivity(trees: bool) -> None:
             start = time.perf_counter()
             if trees:
                 forest = ExtraTreesRegressor(60, min_samples_leaf=2, n_jobs=-1)
-                features = PredictiveFeatures(forest, D, cross_fit=3, random_state=seed)
+                features = PredictiveFeatures(forest, D, random_state=seed)
             else:
                 features = MTRN(D, random_state=seed)
             features.fit(X[train], Y[train], groups=groups[train])

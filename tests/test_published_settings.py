@@ -47,7 +47,7 @@ def test_independent_fits_of_the_superconductors_agree(kind, least):
             stage = MTRN(device="cpu")
         else:
             trees = ExtraTreesRegressor(60, min_samples_leaf=2, n_jobs=2, random_state=seed)
-            stage = PredictiveFeatures(trees, cross_fit=3)
+            stage = PredictiveFeatures(trees)
         model = IdentifiableRegressor(10, regressor=stage, random_state=seed)
         model.fit(data.X[train], data.Y[train], groups=data.groups[train])
         latents.append((model.transform(data.X[train]), model.transform(data.X[test])))
