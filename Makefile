@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format types wheel clean
+.PHONY: help demo test test-slow lint format types wheel results clean
 
 help:
 	@echo "make demo       install, fit the superconductivity data, write runs/demo/report.html"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint       ruff check and format check; 'make format' repairs"
 	@echo "make types      mypy on src"
 	@echo "make wheel      build dist/identirep-*.whl"
+	@echo "make results    take pages, tables and plots of 'identirep bench' from runs/bench to docs/results"
 	@echo "make clean      remove $(VENV), builds and caches"
 
 demo: $(VENV)/.installed
@@ -41,6 +42,11 @@ types: $(VENV)/.installed-dev
 wheel: $(VENV)/.installed-dev
 	rm -rf dist
 	$(BIN)/python -m build --wheel
+
+results:
+	for run in $(filter-out %-quick,$(notdir $(wildcard runs/bench/*))); do \
+		mkdir -p docs/results/$$run && cp runs/bench/$$run/results.* runs/bench/$$run/*.png docs/results/$$run/ || true; \
+	done
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -18,8 +18,9 @@ from qndiag import qndiag  # noqa: E402
 
 from identirep import TaskMoments  # noqa: E402
 from identirep.datasets import make_linear_tasks  # noqa: E402
+from identirep.mtlcm.covariance_sets import DenseCovariances  # noqa: E402
 from identirep.mtlcm.likelihood import conditional_covariances  # noqa: E402
-from identirep.mtlcm.solver import DenseCovariances, joint_diagonalise  # noqa: E402
+from identirep.mtlcm.solver import joint_diagonalise  # noqa: E402
 
 
 def criterion(B: np.ndarray, R: np.ndarray) -> float:
@@ -39,7 +40,7 @@ def main() -> None:
         values, vectors = np.linalg.eigh(pooled)
         W = vectors.T / np.sqrt(values)[:, None]
         R = W @ R @ W.T
-        covariances = DenseCovariances(R[None], np.full((1, len(R)), 1 / len(R)))
+        covariances = DenseCovariances.from_matrices(R, np.full(len(R), 1 / len(R)))
         start = np.eye(D)[None]
         repeats = 5 if D < 100 else 3
         ours = median_seconds(lambda: joint_diagonalise(covariances, start, tol=1e-6), repeats)  # noqa: B023

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from identirep import datasets, metrics
+    from identirep import baselines, datasets, metrics
     from identirep.moments import TaskMoments
     from identirep.mtlcm import MTLCM, Certificate
     from identirep.mtrn import MTRN, PredictiveFeatures
@@ -26,11 +26,12 @@ __all__ = [
     "PredictiveFeatures",
     "TaskMoments",
     "__version__",
+    "baselines",
     "datasets",
     "metrics",
 ]
 
-_SUBMODULES = frozenset({"datasets", "metrics"})
+_SUBMODULES = frozenset({"baselines", "datasets", "metrics"})
 _MODULE_OF = {
     "MTLCM": "identirep.mtlcm",
     "Certificate": "identirep.mtlcm",

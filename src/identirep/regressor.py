@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -51,6 +52,10 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         See `MTLCM`.
     n_init : int or "auto", default "auto"
         See `MTLCM`.
+    n_refinements : int, default 0
+        Rounds in which the network is trained again on what targets and causal model say of the latents of its rows; in
+        the long layout, with `MTRN` only. Each takes about as long as stage one and ends the rounds if held-out targets
+        are not predicted better. Two or three bring latents of nonlinear data considerably closer to the truth.
     verbose : bool, default False
         Whether stage one shows its progress (where it has any to show).
     random_state : int, Generator, RandomState or None, default None
@@ -64,6 +69,8 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         Fitted stage two; None if the targets carry no signal.
     n_components_ : int
         Number of latents; 0 if "auto" found no signal.
+    n_refinements_ : int
+        Rounds of refinement that were kept.
     certificate_ : Certificate
         Which latents can be trusted.
     structure_ : CausalStructure
@@ -109,6 +116,7 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         spurious_std: float | None = None,
         noise_std: float | Literal["estimate"] = "estimate",
         n_init: int | Literal["auto"] = "auto",
+        n_refinements: int = 0,
         verbose: bool = False,
         random_state: int | np.random.Generator | np.random.RandomState | None = None,
     ) -> None:
@@ -118,6 +126,7 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         self.spurious_std = spurious_std
         self.noise_std = noise_std
         self.n_init = n_init
+        self.n_refinements = n_refinements
         self.verbose = verbose
         self.random_state = random_state
 
@@ -150,10 +159,43 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         """
         rng = as_generator(self.random_state)
         seeds = rng.integers(2**31, size=2)
-        self.features_: StageOne = self._stage_one(int(seeds[0]))
-        self.features_.fit(X, Y, tasks, groups=groups)
+        stage = self._stage_one(int(seeds[0]))
+        self._check_refinements(stage, Y, tasks)
+        self.features_: StageOne = stage.fit(X, Y, tasks, groups=groups)
         self._fit_latents(int(seeds[1]))
+        self.n_refinements_ = 0
+        if self.n_refinements > 0 and self.latents_ is not None:
+            self._refine(X, Y, tasks, groups, rng)
         return self
+
+    def _check_refinements(self, stage: StageOne, Y: Any, tasks: ArrayLike | None) -> None:
+        if isinstance(self.n_refinements, bool) or not isinstance(self.n_refinements, Integral):
+            raise TypeError(
+                f"n_refinements has the wrong type: got {self.n_refinements!r}, expected an int. Pass 0 or more."
+            )
+        if self.n_refinements < 0:
+            raise ValueError(f"n_refinements is negative: got {self.n_refinements}, expected at least 0. Pass 0.")
+        if self.n_refinements > 0 and (tasks is None or np.ndim(Y) != 1 or not isinstance(stage, MTRN)):
+            raise ValueError(
+                "n_refinements does not fit the data: got targets in the wide layout or a stage one that is no MTRN, "
+                "expected the long layout and an MTRN. Leave n_refinements at 0: with shared inputs the causal model "
+                "says nothing about single rows."
+            )
+
+    def _refine(self, X: Any, y: Any, tasks: Any, groups: Any, rng: np.random.Generator) -> None:
+        """Train the encoder again on the latents, as often as asked for and as it helps."""
+        from identirep.refining import refine
+
+        for _ in range(self.n_refinements):
+            assert isinstance(self.features_, MTRN)
+            assert self.latents_ is not None
+            seeds = rng.integers(2**31, size=2)
+            refined = refine(self.features_, self.latents_, X, y, tasks, groups, int(seeds[0]))
+            if refined is None:
+                break
+            self.features_ = refined
+            self._fit_latents(int(seeds[1]))
+            self.n_refinements_ += 1
 
     def _stage_one(self, seed: int) -> StageOne:
         regressor = self.regressor

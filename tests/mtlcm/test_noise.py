@@ -25,9 +25,38 @@ def test_noise_is_estimated_and_worth_it_on_ill_conditioned_mixing():
     assert mcc_score(ignored.transform(data.H), data.Z) < ceiling - 0.01
 
 
+def test_noise_that_drowns_a_latent_is_found_and_the_axes_are_not_trusted():
+    # One direction of the features is a tenth of the noise. To a fit without noise that direction is a latent like any
+    # other, and taking a little noise out gains nothing: the maximum with noise is far away.
+    scores, ignored = [], []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        U, V = (np.linalg.qr(rng.normal(size=(6, 6)))[0] for _ in range(2))
+        data = make_linear_tasks(
+            n_tasks=20,
+            n_latents=6,
+            mixing=(U * np.r_[np.geomspace(4, 1, 5), 0.005]) @ V,
+            observation_noise=0.05,
+            spurious_std=0.5,
+            random_state=seed,
+        )
+        model = MTLCM(random_state=0).fit(data.H, data.y, tasks=data.tasks)
+        clean = MTLCM(noise_std=0.0, random_state=0).fit(data.H, data.y, tasks=data.tasks)
+        assert model.noise_std_ == pytest.approx(0.05, rel=0.1)
+        assert (model.log_likelihood_ - clean.log_likelihood_) * len(data.H) > 50
+        scores.append(mcc_score(model.transform(data.H), data.Z))
+        ignored.append(mcc_score(clean.transform(data.H), data.Z))
+        assert model.certificate_.verdict.count("identified") <= 2
+        assert model.certificate_.expected_mcc.mean() < scores[-1] + 0.05
+    assert np.mean(scores) > np.mean(ignored) + 0.03
+
+
 def test_noise_of_orthogonal_mixing_cannot_be_told_from_latents():
     data = make_linear_tasks(mixing="orthogonal", observation_noise=0.01, random_state=0)
-    assert find_noise(TaskMoments.from_long(data.H, data.y, data.tasks)) == 0.0
+    moments = TaskMoments.from_long(data.H, data.y, data.tasks)
+    clean = MTLCM(noise_std=0.0, random_state=0).fit_moments(moments)
+    assert find_noise(moments, clean.fit_.unmixing) is None
+    assert MTLCM(random_state=0).fit_moments(moments).noise_std_ == 0.0
 
 
 def test_no_noise_is_found_without_noise():

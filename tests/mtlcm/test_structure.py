@@ -1,13 +1,19 @@
 """CausalStructure: effect sizes and standard errors, table, graphs."""
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
 
-from identirep import MTLCM
+from identirep import MTLCM, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc
 from identirep.mtlcm import CausalStructure
+from identirep.mtlcm.causal_sets import correlations
+from identirep.mtlcm.likelihood import joint_covariances
+from identirep.mtlcm.role_posterior import causal_posterior
+from identirep.mtlcm.structure import causal_structure
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +54,18 @@ def test_standard_errors_are_the_spread_over_repetitions():
     e = rng.normal(size=(n_tasks, n, 3))
     y = 1.5 * e[..., 0] + rng.normal(size=(n_tasks, n))
     Z = np.stack([e[..., 0], 0.7 * y + 0.5 * e[..., 1], e[..., 2]], axis=2).reshape(-1, 3)
-    structure = (
-        MTLCM(noise_std=0.0, random_state=0).fit(Z, y.ravel(), tasks=np.repeat(np.arange(n_tasks), n)).structure_
-    )
-    # Roles are the same in all tasks, so that the axes are free; what matters are coefficient and error of one axis.
-    for name in ("causal", "spurious"):
+    moments = TaskMoments.from_long(Z, y.ravel(), np.repeat(np.arange(n_tasks), n))
+    joint = joint_covariances(moments)
+    # One cause and one effect are equivalent to the reverse, so that the roles have to be given.
+    best = np.tile([True, False, False], (n_tasks, 1))
+    posterior = replace(causal_posterior(correlations(joint), moments.n_samples), best=best)
+    scale = np.sqrt(np.einsum("tii->ti", joint))
+    structure = causal_structure(posterior, correlations(joint), scale, moments.n_samples, moments.task_names)
+    for name, latents in (("causal", [0, 2]), ("spurious", [1, 2])):
         coef, error = getattr(structure, f"{name}_coef"), getattr(structure, f"{name}_std_error")
-        steady = np.all(structure.role == structure.role[0], axis=0)
-        assert steady.any()
-        np.testing.assert_allclose(coef.std(axis=0)[steady], error.mean(axis=0)[steady], rtol=0.25)
+        np.testing.assert_allclose(coef.std(axis=0)[latents], error.mean(axis=0)[latents], rtol=0.15)
+    np.testing.assert_allclose(structure.causal_coef.mean(axis=0)[[0, 2]], [1.5, 0.0], atol=0.03)
+    np.testing.assert_allclose(structure.spurious_coef.mean(axis=0)[1], 0.7, atol=0.02)
 
 
 def test_a_latent_that_joins_the_causes_gets_the_coefficient_of_that_regression(fitted):

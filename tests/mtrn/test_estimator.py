@@ -108,6 +108,14 @@ def test_same_seed_same_bits_and_global_generators_untouched():
     assert torch.equal(states[1], torch.random.get_rng_state())
 
 
+def test_dropout_acts_in_training_alone_and_repeats():
+    X, Y, _ = _wide()
+    first, second, without = (_model(dropout=p, max_epochs=5).fit(X, Y) for p in (0.3, 0.3, 0.0))
+    np.testing.assert_array_equal(first.transform(X), second.transform(X))
+    np.testing.assert_array_equal(first.transform(X), first.transform(X))
+    assert not np.allclose(first.history_[-1]["train_loss"], without.history_[-1]["train_loss"])
+
+
 def test_missing_labels_in_the_wide_layout():
     X, Y, Z = _wide()
     Y[np.random.default_rng(0).random(Y.shape) < 0.3] = np.nan
@@ -272,6 +280,7 @@ def test_diverged_training_is_an_error():
         ({"validation_fraction": 1.0}, ValueError, "validation_fraction is out of range: got 1.0"),
         ({"learning_rate": 0.0}, ValueError, "learning_rate is out of range: got 0.0, expected a number above 0"),
         ({"weight_decay": "no"}, TypeError, "weight_decay has the wrong type: got 'no'"),
+        ({"dropout": 1.0}, ValueError, "dropout is out of range: got 1.0, expected a number at least 0 and below 1"),
         ({"input_scaling": "none"}, ValueError, "input_scaling is unknown: got 'none'"),
         ({"encoder": "cnn"}, ValueError, "encoder is unknown: got 'cnn'"),
         ({"encoder": 3}, TypeError, "encoder has the wrong type: got int"),

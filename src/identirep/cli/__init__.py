@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from identirep import __version__
+from identirep.cli.bench import bench
 from identirep.cli.console import say
 from identirep.cli.fitting import demo, fit, stability
 from identirep.cli.inspecting import inspect
@@ -35,6 +36,7 @@ _EXAMPLES = (
     (predict, "Example: identirep predict runs/alloys new.csv --out predictions.parquet"),
     (report, "Example: identirep report runs/alloys"),
     (demo, "Example: identirep demo --out runs/demo"),
+    (bench, "Example: identirep bench linear --quick"),
 )
 for _command, _example in _EXAMPLES:
     app.command(epilog=_example, no_args_is_help=_command is not demo)(_command)

@@ -13,9 +13,10 @@ from typing import Any, ParamSpec
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-__all__ = ["OUTPUT", "reports_faults", "say", "working"]
+__all__ = ["OUTPUT", "progress", "reports_faults", "say", "working"]
 
 _USER_INPUT, _OUR_FAILURE = 2, 1
 
@@ -40,6 +41,8 @@ def reports_faults(command: Callable[P, None]) -> Callable[P, None]:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
                 command(*args, **kwargs)
+        except typer.Exit:
+            raise
         except (ValueError, OSError) as error:
             if not _is_about_input(error):
                 _report_our_failure(error)
@@ -59,6 +62,21 @@ def working(what: str) -> Iterator[None]:
     """Show a spinner while something takes its time; nothing where nobody watches."""
     with _MESSAGES.status(f"{what} ..."):
         yield
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[str], None]]:
+    """Show a bar with the time left; yields what to call with a description as each part ends."""
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=_MESSAGES, disable=total == 0) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda text: bar.update(task, advance=1, description=text)
 
 
 def say(text: str = "", style: str | None = None) -> None:

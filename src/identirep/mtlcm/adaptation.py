@@ -1,6 +1,6 @@
 """The posterior of a new task in closed form, from the moments of a few labelled rows.
 
-The model is that of `task_evidence`, the prior what the tasks of the fit say (`task_prior`). Up to `_MAX_ENUMERATED`
+The model is that of `task_evidence`, the prior what the tasks of the fit say (`RolePrior`). Up to `_MAX_ENUMERATED`
 latents all sets of causes are summed over; beyond, a search for the best set is followed by the sum over the latents
 whose role is least clear there.
 """
@@ -17,7 +17,10 @@ from scipy.special import logsumexp
 from identirep.moments import TaskMoments
 from identirep.mtlcm.adapted_task import AdaptedTask, TargetModels
 from identirep.mtlcm.causal_sets import set_members
-from identirep.mtlcm.task_evidence import EffectPosterior, TaskPrior, TaskStatistics, log_posterior
+from identirep.mtlcm.likelihood import joint_covariances
+from identirep.mtlcm.role_noise import noise_given_target
+from identirep.mtlcm.role_prior import RolePrior
+from identirep.mtlcm.task_evidence import EffectPosterior, TaskStatistics, log_posterior
 from identirep.validation import check_task_data
 
 __all__ = ["adapt_task", "check_new_task"]
@@ -29,6 +32,7 @@ _N_AMBIGUOUS = 10
 # Sets kept for predictions: as many as hold this share of the posterior, but no more than so many.
 _KEPT_MASS = 0.999
 _MAX_KEPT = 64
+_TINY = 1e-12
 
 
 def check_new_task(estimator: Any, X: Any, y: Any, *, name: str) -> tuple[Array, Array]:
@@ -76,7 +80,7 @@ def check_new_task(estimator: Any, X: Any, y: Any, *, name: str) -> tuple[Array,
     return data.X[seen], target
 
 
-def adapt_task(latents: TaskMoments, noise: Array, prior: TaskPrior, transform: Callable[[Any], Array]) -> AdaptedTask:
+def adapt_task(latents: TaskMoments, noise: Array, prior: RolePrior, transform: Callable[[Any], Array]) -> AdaptedTask:
     """Compute the posterior of a new task.
 
     Parameters
@@ -85,7 +89,7 @@ def adapt_task(latents: TaskMoments, noise: Array, prior: TaskPrior, transform: 
         Moments of the latents and the target of this one task.
     noise : array, shape (D, D)
         Covariance of the observation noise in the latents.
-    prior : TaskPrior
+    prior : RolePrior
         What the tasks of the fit say.
     transform : callable
         Map from inputs to latents, for predictions.
@@ -96,32 +100,50 @@ def adapt_task(latents: TaskMoments, noise: Array, prior: TaskPrior, transform: 
         The posterior.
     """
     n, mean_z, mean_y = int(latents.n_samples[0]), latents.mean_h[0], float(latents.mean_y[0])
-    std_y = float(np.sqrt(latents.var_y[0]))
-    task = TaskStatistics(n, latents.scatter_h[0], latents.scatter_hy[0] / std_y, prior)
-    effects = EffectPosterior.of(task, noise)
+    std_y, std_z = float(np.sqrt(latents.var_y[0])), np.sqrt(np.diag(latents.cov_h[0]))
+    std_z = np.where(std_z > 0.0, std_z, 1.0)
+    pairs = np.outer(std_z, std_z)
+    task = TaskStatistics(n, latents.scatter_h[0] / pairs, latents.scatter_hy[0] / (std_z * std_y), prior)
+    effects = EffectPosterior.of(task, noise_given_target(noise, joint_covariances(latents))[0])
     sets = _sets_to_sum_over(task, effects)
     log_weight = log_posterior(task, effects, sets)
     weight = np.exp(log_weight - logsumexp(log_weight))
+    probability = weight @ sets
+    trust = _trust(probability, (1.0 - probability) * (1.0 - effects.unrelated))
     models = _target_models(task, effects, sets, weight)
     coef = models.weight @ models.coef
     within = np.einsum("s,s,sii->i", models.weight, models.variance * (n - 1.0) / max(n - 3.0, 1.0), models.inverse)
     between = models.weight @ (models.coef - coef) ** 2
+    unit, slope = std_y / std_z, effects.slope * std_z / std_y
     return AdaptedTask(
-        causal_probability=weight @ sets,
-        causal_coef=coef * std_y,
-        causal_coef_std=np.sqrt(within + between) * std_y,
-        intercept=float(mean_y - mean_z @ coef * std_y),
-        spurious_coef=effects.slope / std_y,
-        spurious_coef_std=np.sqrt(effects.slope_variance) / std_y,
-        spurious_intercept=mean_z - effects.slope / std_y * mean_y,
-        spurious_std=np.sqrt(effects.variance),
+        causal_probability=probability,
+        causal_coef=coef * unit,
+        causal_coef_std=np.sqrt(within + between) * unit,
+        intercept=float(mean_y - mean_z @ (trust * coef * unit)),
+        spurious_coef=slope,
+        spurious_coef_std=np.sqrt(effects.slope_variance) * std_z / std_y,
+        spurious_intercept=mean_z - slope * mean_y,
+        spurious_std=np.sqrt(effects.variance) * std_z,
         n_samples=n,
+        trust=trust,
         mean_z=mean_z,
+        std_z=std_z,
         mean_y=mean_y,
         std_y=std_y,
         models=models,
         transform=transform,
     )
+
+
+def _trust(cause: Array, effect: Array) -> Array:
+    """Share of each coefficient to keep so that predictions stay valid if the effects of the task act the other way.
+
+    A coefficient b of a latent of covariance c with the target, and uncorrelated with others, changes the mean squared
+    error by b^2 - 2 b c, and after the flip by b^2 + 2 b c if the latent is an effect. What is minimised is the
+    expected loss after the flip plus, with the same weight, its rise over the loss before. That takes the share
+    cause - 3 effect of c, where averaging over sets takes the probability of a cause.
+    """
+    return np.asarray(np.clip(1.0 - 3.0 * effect / np.maximum(cause, _TINY), 0.0, 1.0))
 
 
 def _sets_to_sum_over(task: TaskStatistics, effects: EffectPosterior) -> NDArray[np.bool_]:
@@ -131,7 +153,7 @@ def _sets_to_sum_over(task: TaskStatistics, effects: EffectPosterior) -> NDArray
         return set_members(D) > 0.5
     flips, gain = np.eye(D, dtype=bool), np.zeros(D)
     # From the empty set the search stalls: causes may explain the target only together.
-    best = task.scatter_zy**2 < 0.5 * task.n * np.diag(task.scatter_z)
+    best = task.scatter_zy**2 < 0.5 * task.n**2
     for _ in range(4 * D):
         value = log_posterior(task, effects, np.concatenate([best[None], best ^ flips]))
         gain = value[1:] - value[0]

@@ -80,17 +80,19 @@ class AdaptedTask:
     causal_coef, causal_coef_std : array, shape (n_components,)
         Posterior mean and standard deviation of w, averaged over the sets of causes (zero where the latent is none).
     intercept : float
-        Expected target where all latents are zero, causes alone considered.
+        Prediction with ``use="causal"`` where all latents are zero.
     spurious_coef, spurious_coef_std : array, shape (n_components,)
-        Posterior mean and standard deviation of gamma, if the latent is an effect.
+        Posterior mean and standard deviation of gamma, if the latent is no cause (zero if it is unrelated).
     spurious_intercept : array, shape (n_components,)
-        Expected value of the latent where the target is zero, if it is an effect.
+        Expected value of the latent where the target is zero, if it is no cause.
     spurious_std : array, shape (n_components,)
-        Standard deviation of the latent given the target, if it is an effect.
+        Standard deviation of the latent given the target, if it is no cause.
     n_samples : int
         Labelled rows.
-    mean_z : array, shape (n_components,)
-        Mean of the latents on these rows.
+    trust : array, shape (n_components,)
+        Share of each coefficient that predictions with ``use="causal"`` keep, 0 to 1.
+    mean_z, std_z : array, shape (n_components,)
+        Mean and standard deviation of the latents on these rows.
     mean_y, std_y : float
         Mean and standard deviation of the target on these rows.
     models : TargetModels
@@ -102,8 +104,12 @@ class AdaptedTask:
     -----
     ``use="all"`` combines the regression on the causes with what the effects say, each weighted by its precision: the
     best prediction as long as rows come from where the labelled ones did. ``use="causal"`` leaves the effects out, and
-    so stays valid where they change. That rests on the roles: with shared inputs (wide layout) roles are associations,
-    and "causal" promises nothing beyond a sparser regression.
+    so stays valid where they change. Roles are uncertain, and a latent that is an effect after all does the more harm
+    there the more it correlates with the target. So coefficients are multiplied by `trust`, which minimises the
+    expected squared error after all effects have changed their sign plus its rise over the error before: latents are
+    left out whose odds of being a cause rather than an effect are below three, and kept whole where the role is clear.
+    With few rows that costs some accuracy where nothing has changed. All of this rests on the roles: with shared inputs
+    (wide layout) roles are associations, and "causal" promises nothing beyond a sparser regression.
 
     Intervals contain noise, uncertain coefficients and uncertain roles. They hold for new rows of the task; those of
     ``use="all"`` not once the effects' mechanism has changed.
@@ -130,7 +136,9 @@ class AdaptedTask:
     spurious_intercept: Array
     spurious_std: Array
     n_samples: int
+    trust: Array
     mean_z: Array = field(repr=False)
+    std_z: Array = field(repr=False)
     mean_y: float = field(repr=False)
     std_y: float = field(repr=False)
     models: TargetModels = field(repr=False)
@@ -197,12 +205,14 @@ class AdaptedTask:
     def _predictive(self, Z: Array, use: Use) -> tuple[Array, Array]:
         """Location and squared scale for each row and set of causes, target in units of its standard deviation."""
         models, n = self.models, self.n_samples
-        centred = Z - self.mean_z
+        centred = (Z - self.mean_z) / self.std_z
         location = centred @ models.coef.T
         spread = np.einsum("nsi,ni->ns", np.einsum("ni,sij->nsj", centred, models.inverse), centred)
         variance = models.variance * (1.0 + 1.0 / n + spread)
         if use == "causal":
-            return location, variance
+            # What is left out of the regression counts as noise: latents of a set are independent.
+            left_out = ((1.0 - self.trust) * models.coef) ** 2
+            return centred @ (self.trust * models.coef).T, variance + left_out.sum(axis=1)
         combined, precision = location, 1.0 / variance
         square = np.ones((len(Z), 1))
         # The error of gamma weighs in with the target itself: once at its mean square, once at the first answer.

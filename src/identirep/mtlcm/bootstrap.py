@@ -15,13 +15,14 @@ from identirep.mtlcm.exact_fit import climb
 from identirep.mtlcm.fitting import LatentFit, random_rotations, solve_in_blocks, whitened_covariances
 from identirep.mtlcm.likelihood import JointMoments
 from identirep.mtlcm.resampling import resample_rows
-from identirep.mtlcm.solver import CovarianceSet, DenseCovariances, SharedCovariances
 
 __all__ = ["BootstrapResult", "bootstrap_fit"]
 
 Array = NDArray[np.float64]
 
-_STARTS_PER_REFIT = 3
+# Refits start from the fit and, as long as that costs about a second, from as many random rotations.
+_MOST_ROTATIONS = 2
+_WORK = 2e8
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ def bootstrap_fit(
     """Refit on moments, with the observation noise held at its estimate.
 
     Over tasks: exponential weights on the tasks (Bayesian bootstrap). Over samples: moments drawn anew, see
-    `resample_rows`. The factorised likelihood is fitted again from the fit and from afar; the exact one from the fit,
-    at its roles, since its starts are compared by themselves.
+    `resample_rows`. The factorised likelihood is fitted again from the fit and, unless the problem is large, from
+    afar; the exact one from the fit, at its roles, since its starts are compared by themselves.
 
     Parameters
     ----------
@@ -127,24 +128,17 @@ def _refits(
         return [_climbed(z, causal, row) @ fit.unmixing for row in weights]
     covariances, whitener = whitened_covariances(moments, fit.noise_variance)
     own = fit.unmixing @ np.linalg.inv(whitener)
-    starts = random_rotations(len(weights) * _STARTS_PER_REFIT, len(own), rng)
-    starts[::_STARTS_PER_REFIT] = own
-    found = []
-    for row, block in zip(weights, np.split(starts, len(weights)), strict=True):
-        result = solve_in_blocks(_with_weights(covariances, row, len(block)), block, max_iter=300, tol=1e-5)
-        found.append(result.unmixing[np.argmin(result.criterion)] @ whitener)
-    return found
+    # Whether there are other optima is what the starts of the fit told; in large problems refits leave it at that.
+    D = len(own)
+    work = weights.shape[1] * (D**2 if moments.is_shared else D**3)
+    n_starts = 1 + min(_MOST_ROTATIONS, int(_WORK / work))
+    starts = random_rotations(len(weights) * n_starts, D, rng)
+    starts[::n_starts] = own
+    covariances = covariances.reweighted(np.repeat(weights, n_starts, axis=0))
+    result = solve_in_blocks(covariances, starts, max_iter=300, tol=1e-5)
+    best = np.argmin(result.criterion.reshape(len(weights), -1), axis=1)
+    return [B[k] @ whitener for B, k in zip(np.split(result.unmixing, len(weights)), best, strict=True)]
 
 
 def _climbed(z: JointMoments, causal: NDArray[np.bool_], weights: Array) -> Array:
     return climb(np.eye(z.s.shape[1]), JointMoments(z.S, z.s, z.v, weights), causal, 50, 1e-5)[0]
-
-
-def _with_weights(covariances: CovarianceSet, weights: Array, n_starts: int) -> CovarianceSet:
-    """Give the covariances other task weights, once for each start."""
-    tiled = np.broadcast_to(weights, (n_starts, len(weights)))
-    if isinstance(covariances, SharedCovariances):
-        shape = (n_starts, 1, 1)
-        return SharedCovariances(np.tile(covariances.common, shape), np.tile(covariances.vectors, shape), tiled)
-    assert isinstance(covariances, DenseCovariances)
-    return DenseCovariances(np.broadcast_to(covariances.matrices, (n_starts, *covariances.matrices.shape[1:])), tiled)

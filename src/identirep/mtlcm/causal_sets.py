@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "all_sets",
     "causal_regression",
     "correlations",
     "log_residual_variances",
     "own_terms",
-    "sample_sets",
     "search_mode",
     "set_members",
     "swept_on",
@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 TINY = 1e-12
 # Residual variances of latents below this share of their variance: collinear with those already in the set.
 _COLLINEAR = 1e-10
+# Numbers searched at once (float64, 1 MB: what a cache holds).
+_MAX_NUMBERS = 2**17
 
 
 def correlations(joint: Array) -> Array:
@@ -79,20 +81,58 @@ def causal_regression(cov_z: Array, cov_zy: Array, causal: NDArray[np.bool_]) ->
 def log_residual_variances(M: Array, chosen: NDArray[np.int64]) -> Array:
     """Log of 1 - R^2 of y on every set of the `chosen` latents, shape (n_tasks, 2**k); first latent = highest bit.
 
-    Each level of the recursion splits on one latent: left out, its row and column are dropped; taken in, they are
-    swept out. The matrices shrink as fast as their number doubles, so all sets cost about as much as the last few
-    levels.
+    Parameters
+    ----------
+    M : array, shape (n_tasks, D + 1, D + 1)
+        Correlations of latents and target, or what latents already in the set leave of them.
+    chosen : array of int, shape (n_tasks, k)
+        The latents of each task.
+
+    Returns
+    -------
+    array, shape (n_tasks, 2**k)
+        Sets in the order of `set_members`.
     """
     T = len(M)
     index = np.concatenate([chosen, np.full((T, 1), M.shape[1] - 1)], axis=1)
-    nodes = M[np.arange(T)[:, None, None], index[:, :, None], index[:, None, :]][:, None]
-    for _ in range(chosen.shape[1]):
-        rest, column, pivot = nodes[..., 1:, 1:], nodes[..., 1:, 0], nodes[..., 0, 0]
+    return all_sets(M[np.arange(T)[:, None, None], index[:, :, None], index[:, None, :]])[0]
+
+
+def all_sets(M: Array) -> tuple[Array, Array]:
+    """Sweep every set of all latents but the last, the target.
+
+    Each level of the recursion splits on one latent: left out, its row and column are dropped; taken in, they are
+    swept out. The matrices shrink as fast as their number doubles, so all sets cost about as much as the last few
+    levels. Sets and tasks share the last axis, along which NumPy is fast.
+
+    Parameters
+    ----------
+    M : array, shape (n_tasks, k + 1, k + 1)
+        Symmetric matrices.
+
+    Returns
+    -------
+    log_residual : array, shape (n_tasks, 2**k)
+        Log of what is left of the last diagonal entry; sets in the order of `set_members`.
+    log_det : array, shape (n_tasks, 2**k)
+        Log-determinant of the submatrix of the set.
+    """
+    k, T = M.shape[1] - 1, len(M)
+    order = np.concatenate([[k], np.arange(k)])
+    nodes, log_det = M[:, order[:, None], order].transpose(1, 2, 0), np.zeros(T)
+    # The latent split on at last is the highest bit.
+    for size in range(k, 0, -1):
+        rest, column, pivot = nodes[:size, :size], nodes[:size, size], nodes[size, size]
         usable = pivot > _COLLINEAR
         factor = np.where(usable, 1.0 / np.where(usable, pivot, 1.0), 0.0)
-        swept = rest - (factor[..., None] * column)[..., :, None] * column[..., None, :]
-        nodes = np.stack([rest, swept], axis=2).reshape(T, -1, *rest.shape[2:])
-    return np.log(np.maximum(nodes[..., 0, 0], TINY))
+        m = len(pivot)
+        nodes = np.empty((size, size, 2 * m))
+        nodes[..., :m] = rest
+        np.multiply(column[:, None], factor * column, out=nodes[..., m:])
+        np.subtract(rest, nodes[..., m:], out=nodes[..., m:])
+        log_det = np.concatenate([log_det, log_det + np.log(np.maximum(pivot, _COLLINEAR))])
+    log_residual = np.log(np.maximum(nodes[0, 0], TINY))
+    return log_residual.reshape(-1, T).T.copy(), log_det.reshape(-1, T).T.copy()
 
 
 def _sweep(M: Array, tasks: NDArray[np.int64], latent: NDArray[np.int64]) -> None:
@@ -107,37 +147,102 @@ def _sweep(M: Array, tasks: NDArray[np.int64], latent: NDArray[np.int64]) -> Non
 
 
 def swept_on(correlation: Array, causal: NDArray[np.bool_]) -> Array:
-    """Correlation matrices with each latent of the set swept in."""
+    """Correlation matrices with each latent of the set swept in.
+
+    Parameters
+    ----------
+    correlation : array, shape (n_tasks, D + 1, D + 1)
+        Correlations of latents and target.
+    causal : array of bool, shape (n_tasks, D)
+        The sets.
+
+    Returns
+    -------
+    array, shape (n_tasks, D + 1, D + 1)
+        Regressions on the set (minus the inverse of its own block), and what it leaves of the others.
+    """
     M = correlation.copy()
-    for latent in range(causal.shape[1]):
-        tasks = np.flatnonzero(causal[:, latent])
-        if len(tasks):
-            _sweep(M, tasks, np.full(len(tasks), latent))
+    _sweep_sets(M, causal)
     return M
 
 
 def search_mode(
-    correlation: Array, n_samples: NDArray[np.int64], bonus: Array, start: NDArray[np.bool_]
+    correlation: Array,
+    n_samples: NDArray[np.int64],
+    bonus: Array,
+    start: NDArray[np.bool_],
+    log_strength: Array | None = None,
+    pairs: Array | None = None,
 ) -> tuple[NDArray[np.bool_], Array]:
-    """Flip the latent that gains most, in all tasks at once, until none gains; return the set and the log odds there.
+    """Flip the latent that gains most, in all tasks at once, until none gains.
 
     A swept matrix gives the gain of every single flip: taking in latent i lowers the residual variance of y by
     M_iy^2 / M_ii, and since M_ii < 0 for those in the set the same formula gives the rise from leaving it out.
+
+    Parameters
+    ----------
+    correlation : array, shape (n_tasks, D + 1, D + 1)
+        Correlations of latents and target.
+    n_samples : array of int, shape (n_tasks,)
+        Rows of each task.
+    bonus : array, shape (n_tasks, D)
+        Log odds that each latent brings as a cause, apart from the regression.
+    start : array of bool, shape (n_tasks, D)
+        The sets to start from.
+    log_strength : array, shape (n_tasks,), optional
+        Log of g: the regression then has coefficients N(0, g s^2 / n) integrated out. Without, they are profiled out.
+    pairs : array, shape (n_tasks, D, D), optional
+        Log evidence that each pair brings unless both are causes; zero on the diagonal.
+
+    Returns
+    -------
+    causal : array of bool, shape (n_tasks, D)
+        The sets found.
+    odds : array, shape (n_tasks, D)
+        Log odds there of cause against none, the other latents as they are.
     """
     T, D = bonus.shape
-    causal, M = start.copy(), swept_on(correlation, start)
+    causal, odds = start.copy(), np.zeros((T, D))
+    block = max(1, _MAX_NUMBERS // (D + 1) ** 2)
+    for first in range(0, T, block):
+        part = slice(first, first + block)
+        M = correlation[part].copy()
+        if log_strength is not None:
+            M[:, np.arange(D), np.arange(D)] += np.exp(-log_strength[part, None])
+        price = None if log_strength is None else log_strength[part, None]
+        together = None if pairs is None else pairs[part]
+        causal[part], odds[part] = _search(M, n_samples[part], bonus[part], causal[part], price, together)
+    return causal, odds
+
+
+def _search(
+    M: Array,
+    n_samples: NDArray[np.int64],
+    bonus: Array,
+    start: NDArray[np.bool_],
+    price: Array | None,
+    pairs: Array | None,
+) -> tuple[NDArray[np.bool_], Array]:
+    """Search the mode of a few tasks, so that their matrices `M` stay in cache; these are overwritten."""
+    T, D = bonus.shape
+    causal = start.copy()
+    _sweep_sets(M, causal)
     i = np.arange(D)
     odds = np.zeros((T, D))
     running = np.arange(T)
     for _ in range(4 * D):
-        part = M[running]
-        residual = np.maximum(part[:, D, D], TINY)
-        pivot = part[:, i, i]
-        change = part[:, i, D] ** 2 / np.where(np.abs(pivot) > _COLLINEAR, pivot, np.inf)
-        flipped = np.maximum(residual[:, None] - change, TINY)
-        gain = 0.5 * n_samples[running, None] * (np.log(residual)[:, None] - np.log(flipped))
         inside = causal[running]
-        odds[running] = np.where(inside, -gain, gain) + bonus[running]
+        residual = np.maximum(M[running, D, D], TINY)[:, None]
+        pivot = M[running[:, None], i, i]
+        change = M[running, :D, D] ** 2 / np.where(np.abs(pivot) > _COLLINEAR, pivot, np.inf)
+        gain = 0.5 * n_samples[running, None] * np.abs(np.log(np.maximum(residual - change, TINY) / residual))
+        if price is not None:
+            # Half the log-determinant of the latents' matrix: a pivot as one joins, the inverse as it leaves.
+            size = np.log(np.maximum(np.abs(pivot), TINY))
+            gain -= 0.5 * (price[running] + np.where(inside, -size, size))
+        if pairs is not None:
+            gain -= np.einsum("tij,tj->ti", pairs[running], inside.astype(np.float64))
+        odds[running] = gain + bonus[running]
         improvement = np.where(inside, -odds[running], odds[running])
         best = np.argmax(improvement, axis=1)
         better = improvement[np.arange(len(running)), best] > 1e-9
@@ -149,48 +254,8 @@ def search_mode(
     return causal, odds
 
 
-def sample_sets(
-    correlation: Array,
-    n_samples: NDArray[np.int64],
-    causal: NDArray[np.bool_],
-    temperature: float,
-    rng: np.random.Generator,
-) -> NDArray[np.bool_]:
-    """Draw sets of causes by one Gibbs scan over the latents, all tasks at once.
-
-    Parameters
-    ----------
-    correlation : array, shape (n_tasks, D + 1, D + 1)
-        Correlations of latents and target.
-    n_samples : array of int, shape (n_tasks,)
-        Rows of each task.
-    causal : array of bool, shape (n_tasks, D)
-        Where the scan starts.
-    temperature : float
-        Factor on the log evidence; 1 samples the posterior under a flat prior.
-    rng : numpy.random.Generator
-        Source of the draws.
-
-    Returns
-    -------
-    array of bool, shape (n_tasks, D)
-        The sets drawn.
-    """
-    T, D = causal.shape
-    own = own_terms(correlation, n_samples)
-    causal, M = causal.copy(), swept_on(correlation, causal)
-    for i in rng.permutation(D):
-        _sweep_column(M, causal, i)
-        residual, pivot = np.maximum(M[:, D, D], TINY), M[:, i, i]
-        explained = M[:, i, D] ** 2 / np.where(pivot > _COLLINEAR, pivot, np.inf)
-        gain = np.log(residual) - np.log(np.maximum(residual - explained, TINY))
-        odds = temperature * (own[:, i] + 0.5 * n_samples * gain)
-        causal[:, i] = rng.logistic(size=T) < odds
-        _sweep_column(M, causal, i)
-    return causal
-
-
-def _sweep_column(M: Array, causal: NDArray[np.bool_], latent: int) -> None:
-    tasks = np.flatnonzero(causal[:, latent])
-    if len(tasks):
-        _sweep(M, tasks, np.full(len(tasks), latent))
+def _sweep_sets(M: Array, causal: NDArray[np.bool_]) -> None:
+    for latent in range(causal.shape[1]):
+        tasks = np.flatnonzero(causal[:, latent])
+        if len(tasks):
+            _sweep(M, tasks, np.full(len(tasks), latent))

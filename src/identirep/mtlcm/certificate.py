@@ -1,7 +1,8 @@
 r"""Which axes can be trusted: how well the data tell the latents apart, and how far the fit moves without some tasks.
 
 With lambda_ti the variance of latent i given the target, p_t the task weights and
-G_ij = sum_t p_t lambda_tj / lambda_ti, the Fisher information of the relative coordinates of the unmixing matrix gives
+G_ij = sum_t p_t lambda_tj / lambda_ti, the Fisher information of the relative coordinates of the unmixing matrix gives,
+without observation noise (`pair_information` has it with noise),
 
     separation  rho_ij = 1 / (G_ij G_ji)                        1: no task tells i and j apart
     leakage     var(E_ij) = G_ji / (N (G_ij G_ji - 1))          variance of the share of latent j in estimated axis i
@@ -10,8 +11,8 @@ G_ij = sum_t p_t lambda_tj / lambda_ti, the Fisher information of the relative c
 The Fisher formula believes the model. The sandwich form of var(E_ij) does not, nor does a Bayesian bootstrap over
 tasks: errors of the model have a random sign from task to task and show as scores that differ and as movement between
 refits. Starts that fit equally well but disagree tell of flat directions. A latent is called identified only if all of
-them let it. Estimated variances differ between tasks also where the true ones do not: a pair is told apart only if its
-separation is beyond what the fit makes of sampling error.
+them let it; what is expected of it is the best estimate, not the lowest. Estimated variances differ between tasks also
+where the true ones do not: a pair is told apart only if its separation is beyond what the fit makes of sampling error.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from identirep.mtlcm.diagnostics import (
     tied_starts,
 )
 from identirep.mtlcm.fitting import LatentFit
-from identirep.mtlcm.leakage import chance_excess, curvature, information, loss_quantiles, robust_leakage
+from identirep.mtlcm.leakage import chance_excess, fisher_leakage, loss_quantiles, moderated_leakage, robust_leakage
+from identirep.mtlcm.pair_information import information
 
 __all__ = ["Certificate", "certify"]
 
@@ -42,8 +44,8 @@ Array = NDArray[np.float64]
 
 IDENTIFIED, UNCERTAIN, NOT_IDENTIFIED = "identified", "uncertain", "not identified"
 
-# Expected agreement from which an axis counts as identified, and below which as not identified (measured on random
-# settings: no fit with an actual MCC under 0.95 reached the first).
+# Agreement from which an axis counts as identified, and below which as not identified (measured on random settings: 99%
+# of the fits with an actual MCC under 0.95 stay below the first in some latent).
 _TRUSTED, _DOUBTFUL = 0.98, 0.9
 _REJECTED = 0.01
 _N_REFITS = 10
@@ -71,13 +73,15 @@ class Certificate:
         The same without believing the model (sandwich covariance): from how much the tasks pull the axes in different
         directions. NaN off the diagonal with two tasks, which leave no degree of freedom.
     expected_mcc : array, shape (D,)
-        Expected correlation of each axis with the true latent: the lowest of `fisher_mcc`, `robust_mcc`,
-        `bootstrap_mcc` and `tie_mcc`, times `noise_mcc`.
+        Expected correlation of each axis with the true latent: the best estimate, from `leakage` and `robust_leakage`
+        joined (the model is believed as far as the tasks' scores bear it out), lower where refits move more than that
+        or tied starts disagree, times `noise_mcc`.
     expected_mcc_interval : array, shape (D, 2)
         Range in which that correlation lies with 90% probability, given the noise: from the law of
         1/2 sum_j E_ij^2 and the spread of the bootstrap, the wider of the two, around `expected_mcc`.
     verdict : list of str, length D
-        "identified", "uncertain" or "not identified".
+        "identified", "uncertain" or "not identified": by the lowest of `fisher_mcc`, `robust_mcc`, `bootstrap_mcc` and
+        `tie_mcc`, times `noise_mcc`, and whether the targets carry signal along the axis.
     reasons : list of str, length D
         The verdict in words, with the latents that the axis mixes with most.
     goodness_of_fit : GoodnessOfFit
@@ -195,11 +199,11 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng
     Certificate
         The certificate.
     """
-    G = curvature(fit, moments, causal)
-    separation, leakage = information(G, moments.n_rows, chance_excess(fit, moments))
-    robust = robust_leakage(fit, moments, causal, G)
-    either = np.fmax(leakage, robust)
-    fisher = _correlation(leakage)
+    of_a_row = information(fit, moments, causal)
+    separation, modelled = fisher_leakage(of_a_row, moments.n_rows, chance_excess(fit, moments))
+    robust, freedom = robust_leakage(fit, moments, causal)
+    joined = moderated_leakage(modelled, robust, freedom)
+    fisher = _correlation(modelled)
     refits = bootstrap_fit(fit, moments, causal, "tasks", _N_REFITS, rng)
     tied = tied_starts(fit.starts, moments.n_rows)
     ties = fit.starts.agreement[tied].min(axis=0)
@@ -209,18 +213,19 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng
     lonely = fit.prior == "exact" and np.sum(tied) == 1 < len(tied) and not goodness.p_value > _REJECTED
     signal = signal_strength(fit, moments) > noise_edge(len(fit.unmixing), moments)
     singular, rank = heads(fit, moments)
-    model = np.minimum(fisher, _correlation(np.where(np.isnan(robust), leakage, robust)))
-    axis = np.minimum(np.minimum(model, refits.mcc), ties)
-    losses = loss_quantiles(1.0 - axis, either, 1.0 - refits.agreement, _LEVELS)
+    axis = np.minimum(np.minimum(_correlation(joined), _surely_seen(refits.agreement)), ties)
+    losses = loss_quantiles(1.0 - axis, joined, 1.0 - refits.agreement, _LEVELS)
+    lowest = np.fmin.reduce([fisher, _correlation(robust), refits.mcc, ties])
+    either = np.fmax(modelled, robust)
     verdict, reasons = [], []
     for i in range(len(axis)):
-        evidence = _Evidence(axis[i], ties[i], noise[i], bool(lonely))
+        evidence = _Evidence(axis[i], lowest[i], ties[i], noise[i], bool(lonely))
         judged, reason = _judge(evidence, _mixes_with(i, either[i], separation[i]), bool(signal[i]), rank)
         verdict.append(judged)
         reasons.append(reason)
     return Certificate(
         separation=separation,
-        leakage=leakage,
+        leakage=modelled,
         robust_leakage=robust,
         expected_mcc=axis * noise,
         expected_mcc_interval=(1.0 - losses[:, ::-1]) * noise[:, None],
@@ -242,10 +247,18 @@ def _correlation(leakage: Array) -> Array:
     return np.clip(1.0 - 0.5 * leakage.sum(axis=1), 0.0, 1.0)
 
 
+def _surely_seen(agreement: Array) -> Array:
+    """Agreement with refits as far as their number tells: the mean plus two standard errors, shape (D,)."""
+    n_refits = len(agreement)
+    error = agreement.std(axis=0, ddof=1) / np.sqrt(n_refits) if n_refits > 1 else 0.0
+    return np.asarray(np.minimum(agreement.mean(axis=0) + 2.0 * error, 1.0))
+
+
 class _Evidence(NamedTuple):
-    """What speaks for and against one axis: expected correlation with and without ties, and what noise leaves."""
+    """What speaks for and against an axis: expected correlation, lowest of all estimates, ties, what noise leaves."""
 
     axis: float
+    lowest: float
     ties: float
     noise: float
     lonely: bool
@@ -273,18 +286,20 @@ def _judge(evidence: _Evidence, mixes: str, signal: bool, rank: int) -> tuple[st
         return NOT_IDENTIFIED, "no signal: the targets depend on no direction of the features more than by chance"
     if not signal:
         return NOT_IDENTIFIED, "no signal: no target depends on this axis more than by chance"
-    expected = evidence.axis * evidence.noise
-    if evidence.noise < evidence.axis:
+    lowest = evidence.lowest * evidence.noise
+    if evidence.noise < evidence.lowest:
         mixes = f"observation noise blurs it, amplified by the mixing; {mixes}"
-    elif evidence.ties < _TRUSTED and evidence.ties == evidence.axis:
+    elif evidence.ties < _TRUSTED and evidence.ties == evidence.lowest:
         mixes = f"starts that fit equally well disagree; {mixes}"
-    if expected < _DOUBTFUL:
-        return NOT_IDENTIFIED, f"expected correlation with the true latent only {expected:.2f}; {mixes}"
+    # Not a number is no evidence either.
+    if not lowest >= _DOUBTFUL:
+        return NOT_IDENTIFIED, f"the correlation with the true latent may be only {lowest:.2f}; {mixes}"
     if evidence.lonely:
         return (
             UNCERTAIN,
             f"only one start reached this optimum and the model does not fit: a better one may exist; {mixes}",
         )
-    if expected < _TRUSTED:
-        return UNCERTAIN, f"expected correlation with the true latent {expected:.3f}, below {_TRUSTED}; {mixes}"
+    if not lowest >= _TRUSTED:
+        return UNCERTAIN, f"the correlation with the true latent may be {lowest:.3f}, below {_TRUSTED}; {mixes}"
+    expected = evidence.axis * evidence.noise
     return IDENTIFIED, f"expected correlation with the true latent {expected:.4f}; stable when tasks are reweighted"

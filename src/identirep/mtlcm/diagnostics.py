@@ -63,8 +63,8 @@ def noise_reliability(fit: LatentFit, moments: TaskMoments) -> Array:
     """Correlation of `transform` with the latents under the pooled prior, if the mixing matrix is right."""
     if fit.noise_variance == 0.0:
         return np.ones(len(fit.unmixing))
-    z = latent_moments(fit, moments)
-    prior = np.tensordot(z.weights, z.S, axes=1)
+    s, v = moments.cov_hy @ fit.unmixing.T, moments.var_y
+    prior = (s * (moments.weights / v)[:, None]).T @ s + np.diag(moments.weights @ fit.variances)
     mixed = fit.components @ fit.mixing
     total = mixed @ prior @ mixed.T + fit.noise_variance * fit.components @ fit.components.T
     return np.asarray(np.diag(mixed @ prior) / np.sqrt(np.diag(total) * np.diag(prior)))

@@ -107,7 +107,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
     n_iter_ : int
         Iterations of the best start.
     converged_ : bool
-        Whether the best start reached `tol`.
+        Whether the best start reached `tol`, or the rounding error of the criterion left nothing to gain.
     start_criteria_ : array, shape (n_init,)
         Criterion that each start ended with; lower is better.
 
@@ -400,7 +400,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         check_is_fitted(self)
         rows, target = check_new_task(self, H, y, name="H")
         moments = TaskMoments.from_arrays(self.transform(rows), target[:, None])
-        return adapt_task(moments, self._latent_noise(), self._task_prior, self.transform)
+        return adapt_task(moments, self._latent_noise(), self.posterior_.prior, self.transform)
 
     def inverse_transform(self, Z: Any) -> Array:
         """Return the expected features of latents.

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from identirep.mtlcm.causal_sets import causal_regression
 from identirep.mtlcm.likelihood import JointMoments
+from identirep.mtlcm.step_memory import StepMemory
 
 __all__ = ["ExactState", "exact_scores", "exact_state", "exact_step"]
 
@@ -70,12 +71,36 @@ def exact_scores(z: JointMoments, causal: NDArray[np.bool_]) -> Array:
     return inverse[:, :, None] * z.S - by_target[:, :, None] * z.s[:, None] - coupling[:, :, None] * left[:, None]
 
 
-def exact_step(z: JointMoments, causal: NDArray[np.bool_], state: ExactState) -> tuple[Array, JointMoments, ExactState]:
-    """Take one quasi-Newton step with backtracking; return the map of the latents, their moments and the new state."""
-    H, G = state.curvature, state.gradient
-    H = H * np.sqrt(np.maximum((1.0 + _MIN_CURVATURE) / (H * H.T), 1.0))
-    E = -(H.T * G - G.T) / (H * H.T - 1.0)
-    np.fill_diagonal(E, -np.diag(G) / (np.diag(H) + 1.0))
+def exact_step(
+    z: JointMoments, causal: NDArray[np.bool_], state: ExactState, memory: StepMemory | None = None
+) -> tuple[Array, JointMoments, ExactState]:
+    """Take one quasi-Newton step with backtracking, the last ones in memory.
+
+    Parameters
+    ----------
+    z : JointMoments
+        Moments of the latents and the target.
+    causal : array of bool, shape (n_tasks, D)
+        The causes.
+    state : ExactState
+        The criterion there.
+    memory : StepMemory, optional
+        Steps before this one, of one start; none by default.
+
+    Returns
+    -------
+    tuple
+        Map of the latents, their moments, and the new state; the old one if no step lowers the criterion.
+    """
+    H = state.curvature * np.sqrt(np.maximum((1.0 + _MIN_CURVATURE) / (state.curvature * state.curvature.T), 1.0))
+
+    def solve(gradient: Array) -> Array:
+        G = gradient[0]
+        E = -(H.T * G - G.T) / (H * H.T - 1.0)
+        np.fill_diagonal(E, -np.diag(G) / (np.diag(H) + 1.0))
+        return np.asarray(E[None])
+
+    E = (memory or StepMemory()).direction(state.gradient[None], solve)[0]
     D = len(E)
     step = min(1.0, 0.5 / max(float(np.abs(E).max()), _TINY))
     for _ in range(8):

@@ -1,61 +1,57 @@
-"""Fit of the exact likelihood when roles are unknown: stochastic EM over causal sets, from several starts.
+"""Fit of the exact likelihood when roles are unknown: annealed stochastic EM over causal sets, from several starts.
 
 A wrong unmixing matrix makes some wrong sets look certain, and a fit that alternates with the best sets stalls there.
-So sets are drawn from their posterior (one Gibbs scan), at first from a flattened one, and each draw is followed by a
-few quasi-Newton steps: simulated annealing while the draws are loose, stochastic EM once they are not. The start with
-the highest marginal likelihood wins.
+So sets are drawn from their posterior, flattened at first (`set_annealing`), in several generations (`exact_search`).
+At the end the best optima alternate with their best sets until these stay. The highest marginal likelihood wins.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from identirep.mtlcm.causal_sets import (
-    correlations,
-    log_residual_variances,
-    own_terms,
-    sample_sets,
-    search_mode,
-    set_members,
-    swept_on,
-)
+from identirep.mtlcm.covariance_sets import DenseCovariances
 from identirep.mtlcm.exact import exact_state, exact_step
+from identirep.mtlcm.exact_search import best_roles, evidence_of, latent_correlations, random_rotation, search
 from identirep.mtlcm.likelihood import JointMoments
 from identirep.mtlcm.role_posterior import causal_posterior
-from identirep.mtlcm.solver import DenseCovariances, joint_diagonalise
+from identirep.mtlcm.role_prior import RolePrior
+from identirep.mtlcm.solver import joint_diagonalise
+from identirep.mtlcm.step_memory import StepMemory
 
-__all__ = ["ExactFit", "climb", "exact_starts", "marginal_evidence", "maximise_exact"]
+__all__ = ["ExactFit", "climb", "exact_starts", "maximise_exact"]
 
 Array = NDArray[np.float64]
+_SetsOf: TypeAlias = Callable[[JointMoments, NDArray[np.int64]], NDArray[np.bool_]]
 
-_FIRST_TEMPERATURE = 0.1
-# Shares of what the target explains that are taken out of the covariances before they are diagonalised: causes are
-# uncorrelated before the target is seen (0), effects after (1).
-_SHARES = (1.0, 0.5, 0.85, 0.0)
-_STEPS_PER_DRAW = 2
-_MAX_ROUNDS = 300
-_MAX_ENUMERATED = 12
-# Work in units of n_tasks * D^3 for all rounds of a start.
-_WORK = 2e9
+# Shares of what the target explains that are taken out of the covariances before they are diagonalised. Effects are
+# uncorrelated with all of it taken out, causes with none. A little left in is what tells apart latents that vary alike:
+# effects vary with the square of their correlation, and log(variance) favours rotations with some of it small.
+_SHARES = (0.97, 0.9, 0.99, 0.5)
+_MAX_ALTERNATIONS = 10
+# From then on steps have a memory: the Hessian couples more than pairs.
+_PLAIN_STEPS = 20
 
 
 @dataclass(frozen=True)
 class ExactFit:
-    """Unmixing matrices of all starts.
+    """Unmixing matrices of the best optima found, as many as there were starts.
 
     Parameters
     ----------
     unmixing : array, shape (n_starts, D, D)
-        Unmixing matrix of each start.
+        Unmixing matrix of each.
     evidence : array, shape (n_starts,)
         Mean log marginal likelihood of a row, up to a constant, with the roles summed out.
     gradient_norm : array, shape (n_starts,)
         Largest entry of the relative gradient at the most probable roles.
     n_iter : array of int, shape (n_starts,)
-        Draws of sets and steps after them.
+        Draws of sets, and steps after them.
     """
 
     unmixing: Array
@@ -88,8 +84,8 @@ def exact_starts(moments: JointMoments, n_init: int, rng: np.random.Generator) -
         X = moments.S - _SHARES[k % len(_SHARES)] * explained
         values, vectors = np.linalg.eigh(np.tensordot(moments.weights, X, axes=1))
         W = vectors.T / np.sqrt(values)[:, None]
-        initial = np.eye(D) if k < len(_SHARES) else np.linalg.qr(rng.normal(size=(D, D)))[0]
-        covariances = DenseCovariances((W @ X @ W.T)[None], moments.weights[None])
+        initial = np.eye(D) if k < len(_SHARES) else random_rotation(D, rng)
+        covariances = DenseCovariances.from_matrices(W @ X @ W.T, moments.weights)
         starts.append(joint_diagonalise(covariances, initial[None], tol=1e-5).unmixing[0] @ W)
     return np.stack(starts)
 
@@ -103,7 +99,7 @@ def maximise_exact(
     max_iter: int,
     tol: float,
 ) -> ExactFit:
-    """Maximise the exact likelihood from each start.
+    """Maximise the exact likelihood from several starts.
 
     Parameters
     ----------
@@ -123,83 +119,82 @@ def maximise_exact(
     Returns
     -------
     ExactFit
-        All starts.
+        The best optima found, best first.
     """
-    T, D = moments.s.shape
-    n_rounds = int(np.clip(_WORK / (T * D**3), 10, _MAX_ROUNDS))
-    temperatures = np.minimum(1.0, np.geomspace(_FIRST_TEMPERATURE, 1.0 / _FIRST_TEMPERATURE**0.5, n_rounds))
-    unmixing, evidence, norms, n_iter = [], [], [], []
-    for start in starts:
-        B, z = start, moments.mapped(start)
-        causal = rng.random((T, D)) < 0.5
-        for temperature in temperatures:
-            causal = sample_sets(_correlations(z), n_samples, causal, float(temperature), rng)
-            B, z, _, _ = climb(B, z, causal, _STEPS_PER_DRAW, tol)
-        B, z, norm, n_steps = _settle(B, z, n_samples, max_iter, tol)
-        unmixing.append(B)
-        evidence.append(marginal_evidence(z, n_samples) + float(np.linalg.slogdet(B)[1]))
-        norms.append(norm)
-        n_iter.append(n_rounds + n_steps)
-    return ExactFit(np.stack(unmixing), np.array(evidence), np.array(norms), np.array(n_iter, dtype=np.int64))
+    found = search(moments, n_samples, starts, rng)
+    # The role prior is learnt for the winner alone: that takes as long as the search.
+    settled = [_settle(B, moments, n_samples, _most_likely_sets, max_iter, tol) for B in found.unmixing]
+    evidence = np.array([evidence_of(moments, B, n_samples) for B, _, _ in settled])
+    order = np.argsort(-evidence, kind="stable")
+    settled = [settled[k] for k in order]
+    winner = moments.mapped(settled[0][0])
+    prior = causal_posterior(latent_correlations(winner), n_samples).prior
+    settled[0] = _settle(settled[0][0], moments, n_samples, partial(_most_probable_sets, prior), max_iter, tol)
+    evidence = evidence[order]
+    # Under a flat prior the most probable sets may be worth a little less; the winner stays the winner.
+    evidence[0] = max(evidence[0], evidence_of(moments, settled[0][0], n_samples))
+    unmixing, norms, n_steps = (np.array(values) for values in zip(*settled, strict=True))
+    return ExactFit(unmixing, evidence, norms, found.n_rounds[order] + n_steps)
 
 
-def marginal_evidence(z: JointMoments, n_samples: NDArray[np.int64]) -> float:
-    """Mean log marginal likelihood of a row, roles summed out under a flat prior, up to a constant.
+def _most_likely_sets(z: JointMoments, n_samples: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return best_roles(z, n_samples)[1]
 
-    Beyond twelve latents, the value at the best set found stands for the sum.
-    """
-    T, D = z.s.shape
-    correlation = _correlations(z)
-    own = own_terms(correlation, n_samples)
-    if D <= _MAX_ENUMERATED:
-        every = np.broadcast_to(np.arange(D), (T, D))
-        values = -0.5 * n_samples[:, None] * log_residual_variances(correlation, every) + own @ set_members(D).T
-        top = values.max(axis=1)
-        roles = top + np.log(np.exp(values - top[:, None]).mean(axis=1))
-    else:
-        causal, _ = search_mode(correlation, n_samples, own, own > -0.5 * n_samples[:, None] * np.log(2.0))
-        roles = np.where(causal, own, 0.0).sum(axis=1) - D * np.log(2.0)
-        roles -= 0.5 * n_samples * _log_residual(correlation, causal)
-    scales = 0.5 * float(z.weights @ np.log(np.einsum("tii->ti", z.S)).sum(axis=1))
-    return float((roles - own.sum(axis=1)).sum() / n_samples.sum()) - scales
+
+def _most_probable_sets(prior: RolePrior, z: JointMoments, n_samples: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return causal_posterior(latent_correlations(z), n_samples, prior=prior).best
 
 
 def _settle(
-    B: Array, z: JointMoments, n_samples: NDArray[np.int64], max_iter: int, tol: float
-) -> tuple[Array, JointMoments, float, int]:
-    """Alternate with the most probable sets until they stay, then climb to the top."""
-    causal = causal_posterior(_correlations(z), n_samples).best
-    for _ in range(10):
+    B: Array, moments: JointMoments, n_samples: NDArray[np.int64], sets_of: _SetsOf, max_iter: int, tol: float
+) -> tuple[Array, float, int]:
+    """Alternate with the best sets until they stay, then climb to the top; gradient norm and steps of that."""
+    z = moments.mapped(B)
+    causal = sets_of(z, n_samples)
+    for _ in range(_MAX_ALTERNATIONS):
         B, z, _, _ = climb(B, z, causal, 20, tol)
-        best = causal_posterior(_correlations(z), n_samples).best
+        best = sets_of(z, n_samples)
         if np.array_equal(best, causal):
             break
         causal = best
-    return climb(B, z, causal, max_iter, tol)
+    B, _, norm, n_steps = climb(B, z, causal, max_iter, tol)
+    return B, norm, n_steps
 
 
 def climb(
     B: Array, z: JointMoments, causal: NDArray[np.bool_], n_steps: int, tol: float
 ) -> tuple[Array, JointMoments, float, int]:
-    """Take steps at fixed roles; return what was reached, the gradient norm and the number of steps."""
-    state = exact_state(z, causal)
+    """Take steps at fixed roles.
+
+    Parameters
+    ----------
+    B : array, shape (D, D)
+        Unmixing matrix.
+    z : JointMoments
+        Moments of its latents and the target.
+    causal : array of bool, shape (n_tasks, D)
+        The causes.
+    n_steps : int
+        Largest number of steps.
+    tol : float
+        Largest entry of the relative gradient at convergence.
+
+    Returns
+    -------
+    tuple
+        Unmixing matrix and moments reached, gradient norm there, number of steps.
+    """
+    state, memory = exact_state(z, causal), StepMemory()
     step = 0
     while step < n_steps and np.abs(state.gradient).max() > tol:
-        M, z, moved = exact_step(z, causal, state)
+        M, z, moved = exact_step(z, causal, state, memory)
         if moved is state:
+            if memory.forget(np.ones(1, dtype=bool)):
+                continue
             # No step lowers the criterion beyond rounding.
             break
+        if step >= _PLAIN_STEPS:
+            memory.remember((M - np.eye(len(M)))[None], (moved.gradient - state.gradient)[None])
         B, state = M @ B, moved
         step += 1
     return B, z, float(np.abs(state.gradient).max()), step
-
-
-def _correlations(z: JointMoments) -> Array:
-    T, D = z.s.shape
-    joint = np.empty((T, D + 1, D + 1))
-    joint[:, :D, :D], joint[:, :D, D], joint[:, D, :D], joint[:, D, D] = z.S, z.s, z.s, z.v
-    return correlations(joint)
-
-
-def _log_residual(correlation: Array, causal: NDArray[np.bool_]) -> Array:
-    return np.log(np.maximum(swept_on(correlation, causal)[:, -1, -1], 1e-12))

@@ -22,10 +22,9 @@ from identirep.mtlcm.likelihood import (
     model_covariances,
     residual_second_moments,
 )
+from identirep.mtlcm.role_noise import noise_given_target
 from identirep.mtlcm.role_posterior import CausalPosterior, causal_posterior
 from identirep.mtlcm.structure import CausalStructure, causal_structure
-from identirep.mtlcm.task_evidence import TaskPrior
-from identirep.mtlcm.task_prior import learn_prior
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -41,7 +40,6 @@ _COMPUTED_WHEN_ASKED = (
     "log_likelihood_",
     "certificate_",
     "structure_",
-    "_task_prior",
 )
 
 
@@ -62,7 +60,7 @@ class FittedLatents:
         self.noise_std_ = float(np.sqrt(fit.noise_variance))
         # One latent needs no iteration; scikit-learn expects at least one.
         self.n_iter_ = max(1, int(fit.starts.n_iter[fit.starts.best]))
-        self.converged_ = bool(fit.starts.gradient_norm[fit.starts.best] <= self.tol)
+        self.converged_ = bool(fit.starts.converged[fit.starts.best])
         self.start_criteria_ = fit.starts.criterion
 
     @cached_property
@@ -73,7 +71,9 @@ class FittedLatents:
         # Tasks on the same rows have the same variances, which then say nothing of roles.
         own_rows = int(latents.n_samples.sum()) <= latents.n_rows
         variances = np.einsum("gii->gi", latents.cov_h)[latents.group] if own_rows else None
-        return causal_posterior(correlations(joint_covariances(latents)), latents.n_samples, variances)
+        joint = joint_covariances(latents)
+        noise = noise_given_target(self._latent_noise(), joint) if self.noise_std_ > 0.0 else None
+        return causal_posterior(correlations(joint), latents.n_samples, variances, noise=noise)
 
     @property
     def causal_probability_(self) -> Array:
@@ -113,12 +113,6 @@ class FittedLatents:
         joint = joint_covariances(self.moments_.map_features(self.components_))
         scale = np.sqrt(np.einsum("tii->ti", joint))
         return causal_structure(self.posterior_, correlations(joint), scale, self.moments_.n_samples, self.task_names_)
-
-    @cached_property
-    def _task_prior(self) -> TaskPrior:
-        """What the tasks of the fit say of a new one."""
-        roles = self.posterior_
-        return learn_prior(self._latents(), self._latent_noise(), roles.probability, roles.best, roles.prior.share)
 
     def _latent_noise(self) -> Array:
         """Covariance of the observation noise in the latents."""
@@ -170,11 +164,14 @@ class FittedLatents:
             return {name[len(prefix) + 1 :]: value for name, value in arrays.items() if name.startswith(prefix + ".")}
 
         moments = TaskMoments.from_parts(part("moments"), meta["moments"])
+        starts = part("starts")
+        # Not stored by the first release.
+        starts.setdefault("converged", starts["gradient_norm"] <= self.tol)
         fit = LatentFit(
             prior=meta["prior"],
             **part("fit"),
             noise_variance=float(meta["noise_variance"]),
-            starts=Starts(**part("starts")),
+            starts=Starts(**starts),
         )
         self.n_features_in_ = moments.n_features
         self.certificate_seed_ = int(meta["certificate_seed"])

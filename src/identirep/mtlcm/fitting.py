@@ -10,18 +10,14 @@ from numpy.typing import NDArray
 
 from identirep.moments import TaskMoments
 from identirep.mtlcm.canonical import canonical_rows, latent_agreement, posterior_mean_map
+from identirep.mtlcm.covariance_sets import CovarianceSet, DenseCovariances, SharedCovariances
 from identirep.mtlcm.exact_fit import exact_starts, maximise_exact
 from identirep.mtlcm.likelihood import JointMoments, explained_directions
-from identirep.mtlcm.noise import PRIOR_BELOW, denoised_covariances, find_noise, regular_covariances
+from identirep.mtlcm.noise import PRIOR_BELOW, SAME_AXES, denoised_covariances, find_noise, regular_covariances
+from identirep.mtlcm.noisy_model import NoisyFit
 from identirep.mtlcm.refinement import maximise_noisy_likelihood
 from identirep.mtlcm.roles import refine_with_spurious_scale
-from identirep.mtlcm.solver import (
-    CovarianceSet,
-    DenseCovariances,
-    DiagonalisationResult,
-    SharedCovariances,
-    joint_diagonalise,
-)
+from identirep.mtlcm.solver import DiagonalisationResult, joint_diagonalise
 
 __all__ = [
     "LatentFit",
@@ -53,6 +49,8 @@ class Starts:
         Largest entry of the relative gradient at the end.
     n_iter : array of int, shape (n_starts,)
         Iterations.
+    converged : array of bool, shape (n_starts,)
+        Whether the gradient norm is at most the tolerance, or rounding error leaves nothing to gain.
     agreement : array, shape (n_starts, D)
         Correlation of each latent of the best start with its partner in this start.
     """
@@ -60,12 +58,13 @@ class Starts:
     criterion: Array
     gradient_norm: Array
     n_iter: NDArray[np.int64]
+    converged: NDArray[np.bool_]
     agreement: Array
 
     @property
     def best(self) -> int:
-        """Position of the best start; the first of those that are equal up to rounding."""
-        return _first_best(self.criterion)
+        """Position of the best start; of those equal up to rounding the first that converged."""
+        return _first_best(self.criterion, self.converged)
 
 
 @dataclass(frozen=True)
@@ -140,30 +139,27 @@ def fit_latents(
     """
     basis, trailing = _subspace(moments, n_components)
     reduced = moments.map_features(basis.T)
+    initial = np.concatenate([np.eye(n_components)[None], random_rotations(n_init - 1, n_components, rng)])
+    noise, found = 0.0, None
     if noise_std != "estimate":
         noise = float(noise_std) ** 2
     elif trailing is not None:
         # More features than latents: what lies outside their subspace is noise.
         noise = trailing
-    else:
-        # One covariance for all tasks cannot tell noise from latents.
-        noise = 0.0 if moments.is_shared else find_noise(reduced)
-    covariances, whitener = whitened_covariances(reduced, noise)
-    initial = np.concatenate([np.eye(n_components)[None], random_rotations(n_init - 1, n_components, rng)])
-    result = solve_in_blocks(covariances, initial, max_iter=max_iter, tol=tol)
-    unmixing = result.unmixing @ whitener
-    starts = _report(unmixing, result.criterion, result.gradient_norm, result.n_iter, reduced)
-    B = unmixing[starts.best]
+    B, starts = _diagonalise(reduced, noise, initial, max_iter=max_iter, tol=tol)
+    # One covariance for all tasks cannot tell noise from latents.
+    if noise_std == "estimate" and trailing is None and not moments.is_shared:
+        found = find_noise(reduced, B)
+    if found is not None:
+        noise = found.noise_variance
+        B, starts = _diagonalise(reduced, noise, initial, near=found.unmixing, max_iter=max_iter, tol=tol)
     R = denoised_covariances(reduced, noise)
     if spurious_std is not None:
         S = R + _explained(reduced)
         B = refine_with_spurious_scale(B, S, R, reduced.weights, spurious_std, max_iter=max_iter, tol=tol)
     variances = np.einsum("tij,ij->ti", B @ R, B)
     if noise > 0.0 and spurious_std is None:
-        fixed = noise_std != "estimate" or trailing is not None
-        refined = maximise_noisy_likelihood(
-            regular_covariances(reduced), reduced.n_samples, B, variances, noise, fixed_noise=fixed
-        )
+        refined = _with_noise(reduced, B, variances, noise, found)
         B, variances, noise = refined.unmixing, refined.variances, refined.noise_variance
     if prior == "exact":
         R = denoised_covariances(reduced, noise)
@@ -171,7 +167,9 @@ def fit_latents(
         others = exact_starts(joint, n_init - 1, rng) if n_init > 1 else np.zeros((0, *B.shape))
         every = np.concatenate([B[None], others])
         exact = maximise_exact(joint, reduced.n_samples, every, rng, max_iter=max_iter, tol=tol)
-        starts = _report(exact.unmixing, -exact.evidence, exact.gradient_norm, exact.n_iter, reduced)
+        starts = _report(
+            exact.unmixing, -exact.evidence, exact.gradient_norm, exact.n_iter, exact.gradient_norm <= tol, reduced
+        )
         B = exact.unmixing[starts.best]
         variances = np.einsum("tij,ij->ti", B @ R, B)
     order, factor = canonical_rows(B, reduced, noise)
@@ -187,34 +185,65 @@ def fit_latents(
     )
 
 
+def _diagonalise(
+    moments: TaskMoments, noise: float, initial: Array, *, near: Array | None = None, max_iter: int, tol: float
+) -> tuple[Array, Starts]:
+    """Diagonalise the covariances given the target, less noise, from all starts, the first of them `near` a fit."""
+    covariances, whitener = whitened_covariances(moments, noise)
+    if near is not None:
+        initial = np.concatenate([np.linalg.solve(whitener.T, near.T).T[None], initial[1:]])
+    result = solve_in_blocks(covariances, initial, max_iter=max_iter, tol=tol)
+    unmixing = result.unmixing @ whitener
+    starts = _report(unmixing, result.criterion, result.gradient_norm, result.n_iter, result.converged, moments)
+    return unmixing[starts.best], starts
+
+
+def _with_noise(moments: TaskMoments, B: Array, variances: Array, noise: float, found: NoisyFit | None) -> NoisyFit:
+    """Maximise the full likelihood from the best start, unless the search for noise did so already."""
+    S = moments.pooled_covariance()
+    if found is not None and latent_agreement(B, found.unmixing, S).per_latent.min() > SAME_AXES:
+        return found
+    R, n = regular_covariances(moments), moments.n_samples
+    refined = maximise_noisy_likelihood(R, n, B, variances, noise, fixed_noise=found is None)
+    return found if found is not None and found.log_likelihood > refined.log_likelihood else refined
+
+
 def denoised_joint_moments(moments: TaskMoments, noise_variance: float) -> JointMoments:
     """Return the moments of features and target with the noise taken out of the features."""
     S = denoised_covariances(moments, noise_variance) + _explained(moments)
     return JointMoments(S, moments.cov_hy, moments.var_y, moments.weights)
 
 
-def _first_best(criterion: Array) -> int:
-    """Position of the least criterion; equals share the first, so that rounding does not choose among them."""
-    return int(np.argmax(criterion <= criterion.min() + _ROUNDING))
+def _first_best(criterion: Array, converged: NDArray[np.bool_]) -> int:
+    """Position of the least criterion; the first among equals, so that rounding does not choose."""
+    equal = criterion <= criterion.min() + _ROUNDING
+    return int(np.argmax(equal & converged if np.any(equal & converged) else equal))
 
 
-def _report(unmixing: Array, criterion: Array, norm: Array, n_iter: NDArray[np.int64], moments: TaskMoments) -> Starts:
+def _report(
+    unmixing: Array,
+    criterion: Array,
+    norm: Array,
+    n_iter: NDArray[np.int64],
+    converged: NDArray[np.bool_],
+    moments: TaskMoments,
+) -> Starts:
     S = moments.pooled_covariance()
-    best = unmixing[_first_best(criterion)]
+    best = unmixing[_first_best(criterion, converged)]
     agreement = np.stack([latent_agreement(best, B, S).per_latent for B in unmixing])
-    return Starts(criterion, norm, n_iter, agreement)
+    return Starts(criterion, norm, n_iter, converged, agreement)
 
 
 def whitened_covariances(moments: TaskMoments, noise_variance: float) -> tuple[CovarianceSet, Array]:
     """Return the covariances given the target, less noise, in whitened coordinates, and the whitening map."""
-    weights = moments.weights[None]
+    weights = moments.weights
     if moments.is_shared and noise_variance == 0.0 and moments.n_rows >= PRIOR_BELOW * moments.n_features:
         whitener = _inverse_root(moments.cov_h[0])
         vectors = explained_directions(moments) @ whitener.T
-        return SharedCovariances(np.eye(moments.n_features)[None], vectors[None], weights), whitener
+        return SharedCovariances(np.eye(moments.n_features), vectors, weights), whitener
     R = denoised_covariances(moments, noise_variance)
     whitener = _inverse_root(np.tensordot(moments.weights, R, axes=1))
-    return DenseCovariances((whitener @ R @ whitener.T)[None], weights), whitener
+    return DenseCovariances.from_matrices(whitener @ R @ whitener.T, weights), whitener
 
 
 def random_rotations(n: int, D: int, rng: np.random.Generator) -> Array:
@@ -226,10 +255,12 @@ def random_rotations(n: int, D: int, rng: np.random.Generator) -> Array:
 def solve_in_blocks(covariances: CovarianceSet, starts: Array, *, max_iter: int, tol: float) -> DiagonalisationResult:
     """Iterate as many starts at once as fit into a bounded amount of memory."""
     n_starts, D = starts.shape[:2]
-    size = D * (D if isinstance(covariances, DenseCovariances) else 1) * covariances.weights.shape[1]
-    block = max(1, int(_MAX_NUMBERS // size))
+    weights = np.broadcast_to(covariances.weights, (n_starts, covariances.weights.shape[-1]))
+    block = max(1, int(_MAX_NUMBERS // (D * (weights.shape[1] + D**2))))
     parts = [
-        joint_diagonalise(covariances, starts[i : i + block], max_iter=max_iter, tol=tol)
+        joint_diagonalise(
+            covariances.reweighted(weights[i : i + block]), starts[i : i + block], max_iter=max_iter, tol=tol
+        )
         for i in range(0, n_starts, block)
     ]
     if len(parts) == 1:

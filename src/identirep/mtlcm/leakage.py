@@ -1,81 +1,80 @@
-r"""How much of one latent leaks into the axis of another: Fisher information, and the sandwich that doubts it.
+r"""How much of one latent leaks into the axis of another: what the model expects, and the sandwich that doubts it.
 
-In relative coordinates, B <- (I + E) B, the criterion has for each pair of latents the Hessian
-
-    H = [[G_ij, 1], [1, G_ji]],    G_ij = sum_t p_t lambda_tj / lambda_ti,
-
-lambda_ti the variance of latent i given the target and p_t the task weights. Task t adds to the gradient the score
-g_tij = p_t (C_t)_ij / lambda_ti, C_t the covariance of the latents given the target. If the model holds, the scores
-have covariance H/N and (E_ij, E_ji) has H^{-1}/N. If not, latents covary given the target, differently in each task.
-Then (E_ij, E_ji) has H^{-1} V H^{-1}, V the sum over tasks of the squares and products of the scores, and the diagonal
-of H is less by 2 sum_t p_t (C_t)_ij^2 / lambda_ti^2.
+If the model holds, (E_ij, E_ji) has the inverse of the pair's information as covariance (`pair_information`). If not,
+latents covary given the target, differently in each task. Then it has H^{-1} V H^{-1}, V the sum over tasks of the
+squares and products of the scores, and H the information less what scores take from it when every task adapts its
+variances: with r = (P_t C_t P_t - P_t)_ij and d_i = 1 / P_ii, I_ij loses 2 p_t r^2 (lambda_j^2 + (d_j - lambda_j)^2) of
+each task.
 
 References
 ----------
 H. White, "Maximum likelihood estimation of misspecified models", Econometrica 50 (1982) 1-25.
 I. M. Johnstone, "On the distribution of the largest eigenvalue in principal components analysis", Ann. Statist. 29
 (2001) 295-327.
+G. K. Smyth, "Linear models and empirical Bayes methods for assessing differential expression in microarray
+experiments", Stat. Appl. Genet. Mol. Biol. 3 (2004) 3.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import gamma
+from scipy.optimize import brentq
+from scipy.special import digamma, polygamma
+from scipy.stats import chi2, gamma
 
 from identirep.moments import TaskMoments
-from identirep.mtlcm.diagnostics import latent_moments
-from identirep.mtlcm.exact import exact_scores, exact_state
 from identirep.mtlcm.fitting import LatentFit
+from identirep.mtlcm.pair_information import PairInformation, effective_tasks, information, pair_scores
 
-__all__ = ["chance_excess", "curvature", "information", "loss_quantiles", "robust_leakage"]
+__all__ = [
+    "chance_excess",
+    "fisher_leakage",
+    "loss_quantiles",
+    "moderated_leakage",
+    "robust_leakage",
+]
 
 Array = NDArray[np.float64]
 
 _TINY = 1e-12
 # 99% point of the Tracy-Widom law of real matrices.
 _TRACY_WIDOM_99 = 2.02
+# Level at which a pair contradicts the model, whatever the other pairs say.
+_REJECTED = 0.01
 # The ratio of two variances has a mean from three degrees of freedom; smaller tasks lean on the pooled covariance.
 _LEAST_FREEDOM = 4.0
 
 
-def curvature(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_]) -> Array:
-    """Mean curvature of the criterion along E_ij, for each pair of latents."""
-    if fit.prior == "exact":
-        return exact_state(latent_moments(fit, moments), causal).curvature
-    return (moments.weights[:, None] / fit.variances).T @ fit.variances
-
-
-def information(G: Array, n_rows: int, chance: float = 0.0) -> tuple[Array, Array]:
+def fisher_leakage(of: PairInformation, n_rows: int, chance: float = 0.0) -> tuple[Array, Array]:
     """Separation of all pairs, and leakage if the model holds.
 
     Parameters
     ----------
-    G : array, shape (D, D)
-        Curvature.
+    of : PairInformation
+        Information in a row.
     n_rows : int
         Distinct rows: those that many tasks share inform about the latents' covariances once.
     chance : float, default 0.0
-        What G_ij G_ji - 1 must exceed (`chance_excess`). A pair that does not may be rotated at will: leakage 1.
+        What the excess must exceed (`chance_excess`). A pair that does not may be rotated at will: leakage 1.
 
     Returns
     -------
     separation : array, shape (D, D)
-        1 / (G_ij G_ji).
+        J_ij^2 / (I_ij I_ji).
     leakage : array, shape (D, D)
         Variance of E_ij; the diagonal is 0.
     """
-    product = np.maximum(G * G.T, 1.0)
-    separation = 1.0 / product
-    np.fill_diagonal(separation, 1.0)
-    leakage = np.minimum(G.T / (n_rows * np.maximum(product - 1.0, _TINY)), 1.0)
-    leakage[product - 1.0 <= chance] = 1.0
-    np.fill_diagonal(leakage, 0.0)
-    return separation, leakage
+    excess = of.excess
+    determinant = np.maximum(excess, _TINY) * np.maximum(of.cross**2, _TINY**2)
+    found = np.minimum((of.own.T / determinant + of.drift) / n_rows, 1.0)
+    found[excess <= chance] = 1.0
+    np.fill_diagonal(found, 0.0)
+    return 1.0 / (1.0 + excess), found
 
 
 def chance_excess(fit: LatentFit, moments: TaskMoments) -> float:
-    """Largest G_ij G_ji - 1 that sampling produces, at 99%, for two latents with equal variances in all tasks.
+    """Largest excess that sampling produces, at 99%, for two latents with equal variances in all tasks.
 
     The ratio of two sample variances of a task has an F distribution, for which E[F] E[1/F] - 1 is known. The fit turns
     the pair to where the ratios differ most between T tasks, which takes the mean over tasks to the largest eigenvalue
@@ -92,30 +91,83 @@ def chance_excess(fit: LatentFit, moments: TaskMoments) -> float:
     return mean * edge / T
 
 
-def robust_leakage(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], G: Array) -> Array:
-    """Variance of E_ij from how much the scores differ between tasks, shape (D, D); the diagonal is 0.
+def robust_leakage(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Variance of E_ij from how much the scores differ between tasks.
 
-    A pair is fitted to the scores of T tasks with two numbers, which leaves T - 2 degrees of freedom. NaN with two
-    tasks, which leave none.
+    A pair is fitted to the scores of T tasks with two numbers, which leaves T - 2 degrees of freedom if all tasks say
+    as much about it, and fewer if some say more than others.
+
+    Parameters
+    ----------
+    fit : LatentFit
+        The fit.
+    moments : TaskMoments
+        Moments of the features it was fitted to.
+    causal : array of bool, shape (n_tasks, D)
+        The most probable roles; the factorised likelihood does not ask for them.
+
+    Returns
+    -------
+    leakage : array, shape (D, D)
+        Variance; the diagonal is 0. NaN with two tasks, which leave no degree of freedom.
+    freedom : array, shape (D, D)
+        Degrees of freedom of that variance, with expected scores.
     """
-    T, D = moments.n_tasks, len(G)
+    T, D = moments.n_tasks, len(fit.unmixing)
     if T <= 2:
-        return np.where(np.eye(D, dtype=bool), 0.0, np.nan)
-    z = latent_moments(fit, moments)
-    if fit.prior == "exact":
-        scores = exact_scores(z, causal)
-    else:
-        given = z.S - z.s[:, :, None] * z.s[:, None, :] / z.v[:, None, None]
-        scores = z.weights[:, None, None] * given / fit.variances[:, :, None]
+        return np.where(np.eye(D, dtype=bool), 0.0, np.nan), np.zeros((D, D))
+    scores, own, cross = pair_scores(fit, moments, causal)
+    freedom = effective_tasks(fit, moments) * (1.0 - 2.0 / T)
     squares = np.einsum("tij,tij->ij", scores, scores)
     products = np.einsum("tij,tji->ij", scores, scores)
-    if fit.prior == "factorized":
-        G = np.maximum(G - 2.0 * np.einsum("tij,t->ij", scores**2, 1.0 / z.weights), 0.0)
-    determinant = G * G.T - 1.0
-    variance = (G.T**2 * squares - 2.0 * G.T * products + squares.T) / np.maximum(determinant, _TINY) ** 2
-    leakage = np.where(determinant > _TINY, np.minimum(variance * T / (T - 2.0), 1.0), 1.0)
-    np.fill_diagonal(leakage, 0.0)
-    return leakage
+    determinant = own * own.T - cross**2
+    variance = own.T**2 * squares - 2.0 * own.T * cross * products + cross**2 * squares.T
+    variance /= np.maximum(determinant, _TINY) ** 2
+    variance = variance * T / (T - 2.0) + information(fit, moments, causal).drift / moments.n_rows
+    found = np.where(determinant > _TINY, np.minimum(variance, 1.0), 1.0)
+    np.fill_diagonal(found, 0.0)
+    return found, freedom
+
+
+def moderated_leakage(modelled: Array, robust: Array, freedom: Array) -> Array:
+    """Join the leakage that the model expects with the one that believes it in nothing (empirical Bayes).
+
+    The sandwich is right whatever the model, but a variance from few tasks is a poor estimate. Around the model's value
+    the true ones are taken as scaled inverse chi-squared; its degrees of freedom, which say how far the model can be
+    believed, are those that explain the spread of all pairs' log ratios (Smyth 2004).
+
+    Parameters
+    ----------
+    modelled : array, shape (D, D)
+        Leakage if the model holds.
+    robust : array, shape (D, D)
+        Leakage from how much the scores differ between tasks; NaN if unknown.
+    freedom : array, shape (D, D)
+        Degrees of freedom of `robust`.
+
+    Returns
+    -------
+    array, shape (D, D)
+        Between the two; `robust` for pairs where chance does not explain the difference (1%, Bonferroni), and the
+        larger one where either is at its limit.
+    """
+    free = (modelled > 0.0) & (modelled < 1.0) & (robust > 0.0) & (robust < 1.0)
+    joined = np.fmax(modelled, robust)
+    if not free.any():
+        return joined
+    half = 0.5 * freedom[free]
+    ratio = np.log(robust[free] / modelled[free]) - (digamma(half) - np.log(half))
+    sampling = polygamma(1, half)
+    excess = float(np.average(ratio**2 - sampling, weights=1.0 / sampling))
+    share = np.zeros_like(half)
+    if excess > 1e-9:
+        # Half the degrees of freedom have the excess as their trigamma function, which falls from infinity to 0.
+        belief = 2.0 * np.exp(brentq(lambda log_half: float(polygamma(1, np.exp(log_half))) - excess, -30.0, 30.0))
+        share = freedom[free] / (belief + freedom[free])
+    contradicted = robust[free] * freedom[free] > modelled[free] * chi2.isf(_REJECTED / free.sum(), freedom[free])
+    share = np.where(contradicted, 1.0, share)
+    joined[free] = (1.0 - share) * modelled[free] + share * robust[free]
+    return joined
 
 
 def loss_quantiles(loss: Array, leakage: Array, refit_losses: Array, levels: tuple[float, float]) -> Array:

@@ -1,25 +1,21 @@
 r"""Which latents cause a target, which are caused by it and which are unrelated: posterior over roles, from moments.
 
-For task t and a set of causes C, with the scales of all latents profiled out, the log evidence is up to a constant
+For task t and a set of causes C, latents and target in units of their standard deviation in the task,
 
-    (n_t - 1 - 1)/2 sum_{i in C} log(1 - rho_ti^2)  -  (n_t - 1 - |C|)/2 log(1 - R^2_t(y | C)),
+    y = w . z_C + N(0, s^2),  w / s ~ N(0, tau I);    z_i = gamma_i y + N(0, q_i),  gamma_i / sqrt(q_i) ~ N(0, kappa_i)
 
-rho_ti the correlation of latent i with y and R^2 that of regressing y on C. It does not change when latents are
-rescaled task by task; the degrees of freedom are those that integrating over the coefficients leaves. One correlated
-latent alone explains y equally well as cause and as effect, so the evidence is joined by an empirical-Bayes prior on
-the strength of effects: one Gaussian a role over logit rho_ti^2, learnt by EM over all tasks and latents together with
-the share of causes. Only cells whose role the evidence alone informs about teach it, so that where there is nothing but
-equivalent sets the probabilities stay at one half.
-
-An unrelated latent is like an effect of strength zero. What its correlation says about that is weighed by the share of
-unrelated cells and by the spread of the related ones, learnt too (`fit_unrelated_prior`), so that cells of which no
-chance produces the correlation keep the odds of cause against effect.
+with s and q_i integrated out, and gamma_i = 0 for unrelated latents. That is closed-form for each scale tau and
+kappa_i, and does not change when latents are rescaled task by task. One correlated latent alone explains y equally well
+as cause and as effect; what then decides is how strong causes and effects are in other tasks. So the shares of roles
+and the laws of the scales are learnt by EM over all tasks and latents (empirical Bayes, `RolePrior`). It starts from a
+prior that favours no role, so that where there is nothing but equivalent sets the probabilities stay near one half.
 
 Where the variances of causes, and those of effects given the target, are the same in all tasks, the variance of a
 latent tells its role. These *shared scales* are used if the marginal likelihood prefers them (see `scales`).
 
-Up to `_MAX_ENUMERATED` latents the sum over sets is exact. Beyond, the sets are averaged over the latents whose role
-is least clear in the task, the others held at the best set found.
+Up to `_MAX_ENUMERATED` latents the sum over sets is exact. Beyond, sets are averaged over the latents whose role is
+least clear in the task, the others held at the best set found. The prior is learnt from as many tasks as it takes to
+know a few numbers well.
 """
 
 from __future__ import annotations
@@ -29,18 +25,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, logit
+from scipy.special import logsumexp
 
-from identirep.mtlcm.causal_sets import (
-    TINY,
-    log_residual_variances,
-    own_terms,
-    search_mode,
-    set_members,
-    swept_on,
-)
-from identirep.mtlcm.role_prior import RolePrior, UnrelatedPrior, fit_role_prior, fit_unrelated_prior
+from identirep.mtlcm.causal_sets import TINY, search_mode
+from identirep.mtlcm.role_expectation import Cells, Odds, Roles, Sets, expectation
+from identirep.mtlcm.role_prior import STRENGTH_SCALES, RolePrior
 from identirep.mtlcm.scales import SharedScales, scales_may_be_shared
+from identirep.mtlcm.set_evidence import pairs_evidence, regression_evidence
 
 __all__ = ["CausalPosterior", "causal_posterior"]
 
@@ -48,8 +39,13 @@ Array = NDArray[np.float64]
 
 _MAX_ENUMERATED = 12
 _N_AMBIGUOUS = 10
+# Cells (task and latent) that the prior is learnt from, in whole tasks spread over all.
+_MAX_CELLS = 20_000
 _EM_ITERATIONS = 100
-_EM_TOL = 1e-4
+_EM_TOL = 3e-4
+_SEARCHES = 3
+# Tasks summed over at once.
+_MAX_TASKS = 1000
 
 
 @dataclass(frozen=True)
@@ -65,9 +61,7 @@ class CausalPosterior:
     exact : bool
         Whether all sets were enumerated.
     prior : RolePrior
-        The prior of cause against effect learnt from all tasks.
-    unrelated_prior : UnrelatedPrior
-        The prior of unrelated against related.
+        Shares and strengths of the roles, learnt from all tasks.
     scales : SharedScales or None
         The scales that all tasks share; None if every task has its own.
     """
@@ -78,7 +72,6 @@ class CausalPosterior:
     best: NDArray[np.bool_]
     exact: bool
     prior: RolePrior
-    unrelated_prior: UnrelatedPrior
     scales: SharedScales | None
 
     @property
@@ -88,7 +81,12 @@ class CausalPosterior:
 
 
 def causal_posterior(
-    correlation: Array, n_samples: NDArray[np.int64], variances: Array | None = None
+    correlation: Array,
+    n_samples: NDArray[np.int64],
+    variances: Array | None = None,
+    *,
+    noise: Array | None = None,
+    prior: RolePrior | None = None,
 ) -> CausalPosterior:
     """Compute the posterior probability of each role of each latent in each task.
 
@@ -100,155 +98,128 @@ def causal_posterior(
         Labelled rows of each task.
     variances : array, shape (n_tasks, D), optional
         Within-task variances of the latents, for shared scales; by default these are not considered.
+    noise : array, shape (n_tasks, D, D), optional
+        What observation noise adds to the covariance of the latents given the target, in units of their standard
+        deviations in the task (`noise_given_target`). Without it, effects whose noise cancels look like causes.
+    prior : RolePrior, optional
+        Prior to use as it is, scales not shared; by default it is learnt.
 
     Returns
     -------
     CausalPosterior
-        Probabilities, best sets and the priors learnt.
+        Probabilities, best sets and the prior learnt.
     """
-    D = correlation.shape[1] - 1
-    exact = D <= _MAX_ENUMERATED
-    cells = _Cells.of(correlation, n_samples)
-    solve = _enumerate if exact else _average_ambiguous
-    state = solve(cells, _initial(cells))
-    if variances is not None and scales_may_be_shared(variances, cells.rho2, n_samples, 1.0 - state.effect):
-        start = state._replace(scales=SharedScales.fit(variances, cells.rho2, n_samples, 1.0 - state.effect))
-        shared = solve(cells, start, variances)
-        assert shared.scales is not None
-        if shared.log_evidence - shared.scales.cost(n_samples) > state.log_evidence:
-            state = shared
+    cells = Cells.of(correlation, n_samples, noise)
+    scales = None
+    if prior is None:
+        some = _evenly_spaced(len(n_samples), max(1, _MAX_CELLS // cells.rho2.shape[1]))
+        few, own = cells.select(some), None if variances is None else variances[some]
+        prior, scales = _learn(few, own)
+        if scales is not None and variances is not None:
+            scales = scales.applied(variances, cells.rho2, n_samples)
+    roles = _posterior(cells, prior, scales)
     return CausalPosterior(
-        cause=state.cause,
-        effect=state.effect,
-        unrelated=(1.0 - state.cause) * state.unrelated,
-        best=state.best,
-        exact=exact,
-        prior=state.prior,
-        unrelated_prior=state.unrelated_prior,
-        scales=state.scales,
+        cause=roles.cause,
+        effect=roles.effect,
+        unrelated=(1.0 - roles.cause) * roles.unrelated,
+        best=roles.best,
+        exact=cells.rho2.shape[1] <= _MAX_ENUMERATED,
+        prior=prior,
+        scales=scales,
     )
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """What is known of tasks and latents before roles are."""
-
-    correlation: Array
-    n_samples: NDArray[np.int64]
-    rho2: Array
-    strength: Array
-    own: Array
-
-    @classmethod
-    def of(cls, correlation: Array, n_samples: NDArray[np.int64]) -> _Cells:
-        D = correlation.shape[1] - 1
-        rho2 = np.clip(correlation[:, :D, D] ** 2, TINY, 1 - TINY)
-        own = own_terms(correlation, np.maximum(n_samples - 2, 0))
-        return cls(correlation, n_samples, rho2, logit(rho2), own)
+def _learn(cells: Cells, variances: Array | None) -> tuple[RolePrior, SharedScales | None]:
+    """Learn the prior, and the shared scales if these are more likely than scales for each task."""
+    free = _maximise(cells, RolePrior.vague(), None, None)
+    if variances is None or not scales_may_be_shared(variances, cells.rho2, cells.n_samples, 1.0 - free.roles.effect):
+        return free.prior, None
+    start = SharedScales.fit(variances, cells.rho2, cells.n_samples, 1.0 - free.roles.effect)
+    shared = _maximise(cells, free.prior, start, variances)
+    assert shared.scales is not None
+    if shared.roles.log_evidence - shared.scales.cost(cells.n_samples) > free.roles.log_evidence:
+        return shared.prior, shared.scales
+    return free.prior, None
 
 
-class _State(NamedTuple):
-    """Priors and probabilities; `unrelated` is the probability of unrelated given that the latent is no cause."""
-
+class _Learnt(NamedTuple):
     prior: RolePrior
-    unrelated_prior: UnrelatedPrior
     scales: SharedScales | None
-    cause: Array
-    unrelated: Array
-    best: NDArray[np.bool_]
-    log_evidence: float
-
-    @property
-    def effect(self) -> Array:
-        """Probability of an effect."""
-        return (1.0 - self.cause) * (1.0 - self.unrelated)
-
-    def role_odds(self, cells: _Cells) -> tuple[Array, Array]:
-        """Log odds of cause against anything else, and of unrelated against effect, before sets are compared."""
-        odds = self.prior.log_odds(cells.strength)
-        unrelated = self.unrelated_prior.log_odds() - log_expit(-odds)
-        if self.scales is not None:
-            odds, unrelated = odds + self.scales.log_odds, unrelated + self.scales.log_odds
-        # An effect weighs 1; unrelated adds to what a cause has to outweigh.
-        return odds - np.logaddexp(0.0, unrelated), unrelated
+    roles: Roles
 
 
-def _initial(cells: _Cells) -> _State:
-    cause = np.where(cells.rho2 < 0.5, 0.9, 0.1)
-    prior = fit_role_prior(cells.strength, 1.0 - cause, cause)
-    unrelated_prior = fit_unrelated_prior(cells.correlation[:, :-1, -1], cells.n_samples)
-    return _State(prior, unrelated_prior, None, cause, np.zeros_like(cause), cells.rho2 < 0.5, -np.inf)
-
-
-def _enumerate(cells: _Cells, state: _State, variances: Array | None = None) -> _State:
-    T, D = cells.strength.shape
-    chosen = np.broadcast_to(np.arange(D), (T, D))
-    return _average(cells, state._replace(best=np.zeros((T, D), dtype=bool)), chosen, variances)
-
-
-def _average_ambiguous(cells: _Cells, state: _State, variances: Array | None = None) -> _State:
-    for _ in range(3):
-        before = state.best
-        bonus = cells.own + state.role_odds(cells)[0]
-        best, odds = search_mode(cells.correlation, cells.n_samples, bonus, before)
-        chosen = np.argsort(np.abs(odds), axis=1, kind="stable")[:, :_N_AMBIGUOUS]
-        state = _average(cells, state._replace(best=best, cause=expit(odds)), chosen, variances)
-        if np.array_equal(before, state.best):
+def _maximise(cells: Cells, prior: RolePrior, scales: SharedScales | None, variances: Array | None) -> _Learnt:
+    """EM over roles, sets and scales."""
+    enumerated = cells.rho2.shape[1] <= _MAX_ENUMERATED
+    for _ in range(1 if enumerated else _SEARCHES):
+        start = prior
+        odds = Odds.of(cells, prior, scales)
+        sets = _sets(cells, prior, odds)
+        for _ in range(_EM_ITERATIONS):
+            roles = expectation(sets, odds, prior)
+            before, prior = prior, roles.prior(odds)
+            if variances is not None:
+                scales = SharedScales.fit(variances, cells.rho2, cells.n_samples, 1.0 - roles.effect)
+            if prior.distance(before) < _EM_TOL:
+                break
+            odds = Odds.of(cells, prior, scales)
+            sets = sets.pruned(prior).centred(odds)
+        if prior.distance(start) < _EM_TOL:
             break
-    return state
+    return _Learnt(prior, scales, roles)
 
 
-def _average(cells: _Cells, state: _State, chosen: NDArray[np.int64], variances: Array | None) -> _State:
-    """EM for the priors with the posterior summed over all sets of the `chosen` latents of each task.
+def _posterior(cells: Cells, prior: RolePrior, scales: SharedScales | None) -> Roles:
+    """Roles under a prior, a bounded number of tasks at a time."""
+    odds, T = Odds.of(cells, prior, scales), len(cells.rho2)
+    parts = []
+    for first in range(0, T, _MAX_TASKS):
+        tasks = np.arange(first, min(first + _MAX_TASKS, T))
+        few, own = cells.select(tasks), Odds(*(values[tasks] for values in odds))
+        parts.append(expectation(_sets(few, prior, own), own, prior))
+    if len(parts) == 1:
+        return parts[0]
+    cause, unrelated, best = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    return Roles(cause, unrelated, best, parts[0].scales, parts[0].scale_counts, sum(x.log_evidence for x in parts))
 
-    The other latents are causes if in `state.best`, with the probability `state.cause`.
-    """
-    T, k = chosen.shape
-    rows = np.arange(T)[:, None]
-    outside = state.best.copy()
-    outside[rows, chosen] = False
-    members = set_members(k)
-    freedom = cells.n_samples[:, None] - 1.0 - outside.sum(axis=1)[:, None] - members.sum(axis=1)
-    evidence = np.maximum(freedom, 0.0)
-    evidence *= -0.5 * log_residual_variances(swept_on(cells.correlation, outside), chosen)
-    evidence += cells.own[rows, chosen] @ members.T
-    cause = state.cause.copy()
-    # What evidence alone says of the roles: only cells that it informs about teach what strength goes with which role.
-    alone = np.exp(evidence - evidence.max(axis=1, keepdims=True))
-    informed = np.abs(2.0 * cause - 1.0)
-    informed[rows, chosen] = np.abs(2.0 * (alone / alone.sum(axis=1, keepdims=True)) @ members - 1.0)
-    posterior, total = evidence, np.zeros((T, 1))
-    for _ in range(_EM_ITERATIONS):
-        odds, unrelated_odds = state.role_odds(cells)
-        posterior = evidence + odds[rows, chosen] @ members.T
-        total = posterior.max(axis=1, keepdims=True)
-        posterior -= total
-        np.exp(posterior, out=posterior)
-        norm = posterior.sum(axis=1, keepdims=True)
-        posterior /= norm
-        total += np.log(norm)
-        cause[rows, chosen] = posterior @ members
-        unrelated = expit(unrelated_odds)
-        before = state.prior
-        state = state._replace(cause=cause, unrelated=unrelated)
-        state = state._replace(
-            prior=fit_role_prior(cells.strength, informed * state.effect, informed * cause),
-            unrelated_prior=state.unrelated_prior.updated((1.0 - cause) * unrelated),
-        )
-        if variances is not None:
-            state = state._replace(scales=SharedScales.fit(variances, cells.rho2, cells.n_samples, 1.0 - state.effect))
-        if max(abs(state.prior.share - before.share), np.abs(state.prior.mean - before.mean).max()) < _EM_TOL:
+
+def _sets(cells: Cells, prior: RolePrior, odds: Odds) -> Sets:
+    """Choose sets to sum over: all of few latents, and of many those that differ in the least clear ones."""
+    T, D = cells.rho2.shape
+    scales = prior.likely_scales()
+    chosen, outside, flips = np.tile(np.arange(D), (T, 1)), np.zeros((T, D), dtype=bool), np.zeros((T, D))
+    if D > _MAX_ENUMERATED:
+        outside, flips = _search(cells, prior, odds)
+        chosen = np.argsort(np.abs(flips), axis=1, kind="stable")[:, :_N_AMBIGUOUS]
+        outside[np.arange(T)[:, None], chosen] = False
+    parts = [
+        regression_evidence(cells.correlation, cells.n_samples, chosen, outside, float(STRENGTH_SCALES[k]))
+        for k in scales
+    ]
+    evidence, far = np.stack(parts, axis=1), np.full(chosen.shape, np.inf)
+    if cells.pairs is not None:
+        evidence += pairs_evidence(cells.pairs, chosen, outside)[:, None]
+    return Sets(chosen, scales, evidence, outside, flips, far, evidence, evidence[:, 0, 0]).centred(odds)
+
+
+def _search(cells: Cells, prior: RolePrior, odds: Odds) -> tuple[NDArray[np.bool_], Array]:
+    """Best set of each task and the log odds there, in turns with the scale of its causes."""
+    log_scales, log_weights = np.log(STRENGTH_SCALES), prior.log_cause_weights
+    log_scale = np.full(len(cells.rho2), prior.cause_weights @ log_scales)
+    none = np.zeros((len(cells.rho2), 0), dtype=np.int64)
+    # From the empty set the search stalls: causes may explain the target only together.
+    best = cells.rho2 < 0.5
+    for _ in range(_SEARCHES):
+        before = best
+        log_g = log_scale + np.log(cells.n_samples)
+        best, flips = search_mode(cells.correlation, cells.n_samples - 1, odds.cause, before, log_g, cells.pairs)
+        if np.array_equal(best, before):
             break
-    best = outside
-    best[rows, chosen] = members[np.argmax(posterior, axis=1)] > 0.5
-    return state._replace(best=best, log_evidence=_log_evidence(cells, state, total, outside))
+        fits = np.concatenate([cells.regression(none, best, float(x)) for x in STRENGTH_SCALES], axis=1)
+        fits += log_weights
+        log_scale = np.exp(fits - logsumexp(fits, axis=1, keepdims=True)) @ log_scales
+    return best, flips
 
 
-def _log_evidence(cells: _Cells, state: _State, total: Array, outside: NDArray[np.bool_]) -> float:
-    """Log marginal likelihood of all tasks, up to what does not depend on the scales."""
-    odds, unrelated_odds = state.role_odds(cells)
-    related = -np.logaddexp(0.0, state.unrelated_prior.log_odds())
-    no_cause = log_expit(-state.prior.log_odds(cells.strength)) + np.logaddexp(0.0, unrelated_odds) + related
-    if state.scales is not None:
-        no_cause += state.scales.as_effect
-    return float(total.sum() + no_cause.sum() + np.where(outside, odds + cells.own, 0.0).sum())
+def _evenly_spaced(n: int, most: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))

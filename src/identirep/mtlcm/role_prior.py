@@ -1,126 +1,150 @@
-"""What all tasks together teach about roles: how strong causes and effects are, and how many latents are unrelated."""
+r"""What all tasks together teach about roles: their shares, and how strong causes and effects are.
+
+Strengths are free of units: of a cause :math:`w_i \, \mathrm{sd}(z_i) / s`, of an effect
+:math:`\gamma_i \, \mathrm{sd}(y) / \sqrt{q_i}`, of an unrelated latent zero. Each is N(0, scale), with one scale for
+all causes of a task and one for each effect. Scales are log-normal over all tasks, on a grid: the families are narrow
+on purpose, since a latent that hardly correlates with the target could be a weak effect, a weak cause or unrelated, and
+what decides there is how many weak ones the strong ones lead to expect.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit, logsumexp
+from scipy.special import logsumexp
 
-__all__ = ["RolePrior", "UnrelatedPrior", "fit_role_prior", "fit_unrelated_prior"]
+__all__ = ["STRENGTH_SCALES", "RolePrior", "effect_evidence"]
 
 Array = NDArray[np.float64]
 
-TINY = 1e-12
-# Fisher's z beyond this is a correlation of one.
-_MAX_Z = 12.0
-_SLAB_ITERATIONS = 1000
-_SLAB_TOL = 1e-5
+# Variances of strengths.
+STRENGTH_SCALES = 3.0 ** np.arange(-6, 11)
+_LOG_SCALES = np.log(STRENGTH_SCALES)
+# Least variance of log scale: narrower laws would stick to a point of the grid in EM.
+_LEAST_SPREAD = 0.2
+# Pseudo-observations of the spread of scales.
+_PSEUDO_SPREAD = 5.0
+# Probability from which a scale of causes is worth summing over.
+_LEAST_PROBABLE = 1e-3
+_TINY = 1e-300
 
 
 @dataclass(frozen=True)
 class RolePrior:
-    """Share of causes and, for each role (spurious, causal), mean and standard deviation of logit rho^2."""
-
-    share: float
-    mean: Array
-    std: Array
-
-    def log_odds(self, x: Array) -> Array:
-        """Prior log odds of cause against effect for effect strengths `x`, any shape."""
-        z = (x[..., None] - self.mean) / self.std
-        density = -0.5 * z**2 - np.log(self.std)
-        odds: Array = float(logit(self.share)) + density[..., 1] - density[..., 0]
-        return odds
-
-
-def fit_role_prior(strength: Array, spurious: Array, causal: Array) -> RolePrior:
-    """Maximise the expected log prior, with the weight of two pseudo-observations against degenerate roles.
-
-    Parameters
-    ----------
-    strength : array, shape (n_tasks, D)
-        logit rho^2 of each cell.
-    spurious, causal : array, shape (n_tasks, D)
-        How much each cell counts for either role.
-
-    Returns
-    -------
-    RolePrior
-        The prior.
-    """
-    mean, std = np.zeros(2), np.zeros(2)
-    centre, spread = float(strength.mean()), float(strength.std()) + TINY
-    for role, weight in enumerate((spurious, causal)):
-        total = weight.sum() + 2.0
-        mean[role] = (np.sum(weight * strength) + 2.0 * centre) / total
-        std[role] = np.sqrt((np.sum(weight * (strength - mean[role]) ** 2) + 2.0 * spread**2) / total)
-    share = (causal.sum() + 1.0) / (causal.sum() + spurious.sum() + 2.0)
-    return RolePrior(float(share), mean, std)
-
-
-@dataclass(frozen=True)
-class UnrelatedPrior:
-    """Share of unrelated cells, and how much more likely the correlation of each cell is if it is one.
+    """Prior of roles and strengths.
 
     Parameters
     ----------
     share : float
-        Share of unrelated cells.
-    log_ratio : array, shape (n_tasks, D)
-        Log density of Fisher's z if the latent is unrelated, less that if it is related.
+        Share of causes.
+    unrelated : float
+        Share of unrelated latents.
+    cause_weights, effect_weights : array, shape (n_scales,)
+        Probability of each of `STRENGTH_SCALES`.
     """
 
     share: float
-    log_ratio: Array
+    unrelated: float
+    cause_weights: Array
+    effect_weights: Array
 
-    def log_odds(self) -> Array:
-        """Log odds of unrelated against related, from the correlation of each cell alone."""
-        return float(logit(self.share)) + self.log_ratio
+    @classmethod
+    def vague(cls) -> RolePrior:
+        """Return a prior that favours neither role and no strength, to start from."""
+        even = np.full(len(STRENGTH_SCALES), 1.0 / len(STRENGTH_SCALES))
+        return cls(0.5, 0.05, even, even)
 
-    def updated(self, probability: Array) -> UnrelatedPrior:
-        """Take the share from posterior probabilities, with one pseudo-observation each way."""
-        return replace(self, share=float((probability.sum() + 1.0) / (probability.size + 2.0)))
+    @property
+    def log_effect_weights(self) -> Array:
+        """Logarithm of `effect_weights`, finite."""
+        return np.asarray(np.log(np.maximum(self.effect_weights, _TINY)))
+
+    @property
+    def log_cause_weights(self) -> Array:
+        """Logarithm of `cause_weights`, finite."""
+        return np.asarray(np.log(np.maximum(self.cause_weights, _TINY)))
+
+    def likely_scales(self) -> NDArray[np.int64]:
+        """Positions of the scales of causes that are worth summing over."""
+        return np.flatnonzero(self.cause_weights >= min(_LEAST_PROBABLE, float(self.cause_weights.max())))
+
+    @classmethod
+    def fit(cls, cause: Array, unrelated: Array, cause_counts: Array, effect_counts: Array) -> RolePrior:
+        """Maximise the expected log prior, with pseudo-observations that pull towards roles that are alike.
+
+        One of each role counts for the shares, and for the scales one with the mean of both roles together and some
+        with their spread. Where the data say nothing of roles, likelihoods are flat and accidents would separate them.
+
+        Parameters
+        ----------
+        cause, unrelated : array, shape (n_tasks, D)
+            Probability of these roles.
+        cause_counts, effect_counts : array, shape (n_scales,)
+            Expected number of tasks, and of effects, of each scale.
+
+        Returns
+        -------
+        RolePrior
+            The prior.
+        """
+        total = cause.size + 3.0
+        mean_c, spread_c = _log_moments(cause_counts)
+        mean_e, spread_e = _log_moments(effect_counts)
+        n_c, n_e = cause_counts.sum(), effect_counts.sum()
+        mean, spread = np.average([[mean_c, spread_c], [mean_e, spread_e]], axis=0, weights=[n_c + _TINY, n_e + _TINY])
+        return cls(
+            float((cause.sum() + 1.0) / total),
+            float((unrelated.sum() + 1.0) / total),
+            _log_normal(_pulled(mean_c, mean, n_c, 1.0), _pulled(spread_c, spread, n_c, _PSEUDO_SPREAD)),
+            _log_normal(_pulled(mean_e, mean, n_e, 1.0), _pulled(spread_e, spread, n_e, _PSEUDO_SPREAD)),
+        )
+
+    def distance(self, other: RolePrior) -> float:
+        """Largest difference of the shares and of the mean log scales."""
+        weights = (self.cause_weights - other.cause_weights, self.effect_weights - other.effect_weights)
+        shares = (self.share - other.share, self.unrelated - other.unrelated)
+        return float(max(abs(x) for x in (*shares, *(_LOG_SCALES @ w for w in weights))))
 
 
-def fit_unrelated_prior(correlation: Array, n_samples: NDArray[np.int64]) -> UnrelatedPrior:
-    """Split the correlations of all cells into chance and real ones by empirical Bayes.
+def effect_evidence(rho2: Array, n_samples: NDArray[np.int64]) -> Array:
+    r"""Log evidence of an effect of each scale, less that of an unrelated latent, shape (n_tasks, D, n_scales).
 
-    Fisher's z of an unrelated latent is N(0, 1/(n_t - 3)); of a related one N(0, 1/(n_t - 3) + tau^2), tau drawn from
-    a grid whose weights are learnt (adaptive shrinkage). The smallest tau is the sampling deviation itself: relations
-    much weaker than that no data of this size can tell from none.
+    .. math::
+        \frac{n-2}{2} \log(1 + g) - \frac{n-1}{2} \log(1 + g (1 - \rho^2)), \qquad g = n \cdot \mathrm{scale},
+
+    the Bayes factor of Zellner's prior, intercept and variance integrated out. A cause without others has the same.
 
     Parameters
     ----------
-    correlation : array, shape (n_tasks, D)
-        Correlation of each latent with the target.
+    rho2 : array, shape (n_tasks, D)
+        Squared correlation of each latent with the target.
     n_samples : array of int, shape (n_tasks,)
         Labelled rows of each task.
 
     Returns
     -------
-    UnrelatedPrior
-        The share of unrelated cells and the log density ratios.
-
-    References
-    ----------
-    M. Stephens, "False discovery rates: a new deal", Biostatistics 18 (2017) 275-294.
+    array, shape (n_tasks, D, n_scales)
+        The log evidence.
     """
-    z = np.minimum(np.arctanh(np.minimum(np.abs(correlation), 1.0 - TINY)), _MAX_Z)
-    chance = np.broadcast_to(1.0 / np.maximum(n_samples - 3.0, 1.0)[:, None], z.shape)
-    smallest = float(np.median(chance))
-    n_scales = max(1, int(np.ceil(np.log(max(float(z.max()) ** 2, smallest) / smallest) / np.log(4.0)))) + 1
-    tau2 = np.concatenate([[0.0], smallest * 4.0 ** np.arange(n_scales)])
-    variance = chance[..., None] + tau2
-    log_density = -0.5 * (z[..., None] ** 2 / variance + np.log(variance))
-    density = np.exp(log_density - log_density.max(axis=-1, keepdims=True)).reshape(-1, len(tau2))
-    weights = np.full(len(tau2), 1.0 / len(tau2))
-    for _ in range(_SLAB_ITERATIONS):
-        before = weights
-        weights = weights * (density.T @ (1.0 / (density @ weights))) / len(density)
-        if np.abs(weights - before).max() < _SLAB_TOL:
-            break
-    slab = np.maximum(weights[1:], TINY)
-    related = logsumexp(log_density[..., 1:] + np.log(slab / slab.sum()), axis=-1)
-    return UnrelatedPrior(float(np.clip(weights[0], 1e-6, 1 - 1e-6)), log_density[..., 0] - related)
+    n = n_samples[:, None, None].astype(np.float64)
+    g = n * STRENGTH_SCALES
+    return 0.5 * (n - 2.0) * np.log1p(g) - 0.5 * (n - 1.0) * np.log1p(g * (1.0 - rho2[..., None]))
+
+
+def _log_moments(counts: Array) -> tuple[float, float]:
+    """Mean and variance of log scale."""
+    total = max(float(counts.sum()), _TINY)
+    mean = float(counts @ _LOG_SCALES / total)
+    return mean, float(counts @ (_LOG_SCALES - mean) ** 2 / total)
+
+
+def _pulled(value: float, towards: float, n: float, weight: float) -> float:
+    return (n * value + weight * towards) / (n + weight)
+
+
+def _log_normal(mean: float, spread: float) -> Array:
+    """Weights of a log-normal law on the grid."""
+    log_weights = -0.5 * (_LOG_SCALES - mean) ** 2 / max(spread, _LEAST_SPREAD)
+    return np.asarray(np.exp(log_weights - logsumexp(log_weights)))

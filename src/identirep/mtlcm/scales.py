@@ -11,7 +11,7 @@ they are not, as after standardising each task. The Bayesian information criteri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,13 @@ class SharedScales:
         given = variances * (1.0 - rho2)
         cause, effect = _mean(variances, n * outside), _mean(given, n * (1.0 - outside))
         return cls(cause, effect, -0.5 * n * _loss(variances / cause), -0.5 * n * _loss(given / effect))
+
+    def applied(self, variances: Array, rho2: Array, n_samples: NDArray[np.int64]) -> SharedScales:
+        """Return the same scales with what they cost the cells of other tasks."""
+        n = n_samples[:, None]
+        given = variances * (1.0 - rho2)
+        as_cause, as_effect = -0.5 * n * _loss(variances / self.cause), -0.5 * n * _loss(given / self.effect)
+        return replace(self, as_cause=as_cause, as_effect=as_effect)
 
     def cost(self, n_samples: NDArray[np.int64]) -> float:
         """Log-likelihood that 2 D shared scales may lose against D for each task (BIC); negative: they are fewer."""

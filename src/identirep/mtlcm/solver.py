@@ -5,8 +5,9 @@ With B the unmixing matrix, C_t = B R_t B' and task weights p_t that sum to one,
     L(B) = -log|det B| + 1/2 sum_t p_t sum_i log (C_t)_ii
 
 by quasi-Newton steps B <- (I + E) B. At a joint diagonaliser the Hessian couples E_ij with E_ji alone, so that a step
-costs one 2 x 2 system for each pair (Ablin, Cardoso, Gramfort 2019). All starts are iterated at once, along the first
-axis.
+costs one 2 x 2 system for each pair (Ablin, Cardoso, Gramfort 2019). Starts that have not converged after some steps
+get a memory of the last ones (`step_memory`). All starts are iterated at once, along the first
+axis. `covariance_sets` holds what a step asks of the covariances.
 
 References
 ----------
@@ -18,79 +19,28 @@ P. Ablin, J.-F. Cardoso, A. Gramfort, "Beyond Pham's algorithm for joint diagona
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CovarianceSet", "DenseCovariances", "DiagonalisationResult", "SharedCovariances", "joint_diagonalise"]
+from identirep.mtlcm.covariance_sets import CovarianceSet
+from identirep.mtlcm.step_memory import StepMemory
+
+__all__ = ["DiagonalisationResult", "joint_diagonalise"]
 
 Array = NDArray[np.float64]
 
 # Pairs that no task tells apart have a singular 2 x 2 Hessian; its determinant is held above this.
 _MIN_CURVATURE = 1e-3
 _MAX_HALVINGS = 12
-
-
-class CovarianceSet(Protocol):
-    """Covariances C_t of the tasks in the coordinates of each start, as the solver needs them."""
-
-    @property
-    def weights(self) -> Array:
-        """Task weights of each start, shape (n_starts, n_tasks)."""
-        ...
-
-    def diagonals(self) -> Array:
-        """Return the variances (C_t)_ii, shape (n_starts, n_tasks, D)."""
-        ...
-
-    def weighted_sum(self, coefficients: Array) -> Array:
-        """Return sum_t coefficients_ti (C_t)_ij, shape (n_starts, D, D)."""
-        ...
-
-    def transformed(self, M: Array, starts: NDArray[np.int64]) -> CovarianceSet:
-        """Return M C_t M' for the starts named, with one M for each."""
-        ...
-
-
-@dataclass(frozen=True)
-class DenseCovariances:
-    """One covariance matrix for each task and start, shape (n_starts, n_tasks, D, D)."""
-
-    matrices: Array
-    weights: Array
-
-    def diagonals(self) -> Array:
-        return np.einsum("stii->sti", self.matrices).copy()
-
-    def weighted_sum(self, coefficients: Array) -> Array:
-        return np.einsum("sti,stij->sij", coefficients, self.matrices)
-
-    def transformed(self, M: Array, starts: NDArray[np.int64]) -> DenseCovariances:
-        M = M[:, None]
-        return DenseCovariances(M @ self.matrices[starts] @ M.swapaxes(-1, -2), self.weights[starts])
-
-
-@dataclass(frozen=True)
-class SharedCovariances:
-    """Covariances G - m_t m_t' of shared inputs: one G (n_starts, D, D), a vector m_t (n_starts, n_tasks, D) a task."""
-
-    common: Array
-    vectors: Array
-    weights: Array
-
-    def diagonals(self) -> Array:
-        own = np.einsum("sii->si", self.common)[:, None]
-        # A target that the features predict perfectly leaves rounding noise, never a negative variance.
-        return np.maximum(own - self.vectors**2, 1e-12 * own)
-
-    def weighted_sum(self, coefficients: Array) -> Array:
-        total = coefficients.sum(axis=1)[:, :, None] * self.common
-        return total - (coefficients * self.vectors).swapaxes(1, 2) @ self.vectors
-
-    def transformed(self, M: Array, starts: NDArray[np.int64]) -> SharedCovariances:
-        Mt = M.swapaxes(-1, -2)
-        return SharedCovariances(M @ self.common[starts] @ Mt, self.vectors[starts] @ Mt, self.weights[starts])
+# Where even that promises a decrease lost in rounding, a start has arrived.
+_LEAST_DETERMINANT = 1e-9
+# From then on steps have a memory: the Hessian couples more than pairs.
+_PLAIN_ITERATIONS = 30
+# Rounding is looked at where a step promises less than this.
+_NEAR = 1e-6
+_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -108,7 +58,8 @@ class DiagonalisationResult:
     n_iter : array of int, shape (n_starts,)
         Iterations used.
     converged : array of bool, shape (n_starts,)
-        Whether the gradient norm is at most the tolerance.
+        Whether the gradient norm is at most the tolerance, or what a Newton step would still gain is below the rounding
+        error of L.
     """
 
     unmixing: Array
@@ -126,8 +77,7 @@ def joint_diagonalise(
     Parameters
     ----------
     covariances : CovarianceSet
-        Covariances in the coordinates that `initial` acts on, with a leading axis of length 1 (the same for all starts)
-        or n_starts (weights of their own).
+        Covariances in the coordinates that `initial` acts on.
     initial : array, shape (n_starts, D, D)
         Unmixing matrix of each start.
     max_iter : int, default 500
@@ -141,47 +91,53 @@ def joint_diagonalise(
         One entry for each start.
     """
     S, D = initial.shape[:2]
-    B = initial.copy()
-    criterion, norm = np.full(S, np.inf), np.full(S, np.inf)
-    n_iter = np.zeros(S, dtype=np.int64)
+    weights = np.broadcast_to(covariances.weights, (S, covariances.weights.shape[-1]))
+    unmixing = initial.copy()
+    norm, n_iter = np.full(S, np.inf), np.zeros(S, dtype=np.int64)
+    converged = np.zeros(S, dtype=bool)
     active = np.arange(S)
-    own = len(covariances.weights) == S
-    state = covariances.transformed(B, np.arange(S) if own else np.zeros(S, dtype=np.int64))
-    lam = state.diagonals()
-    criterion = _criterion(B, lam, state.weights)
-    for _ in range(max_iter + 1):
+    B, w = unmixing, weights
+    lam = covariances.variances(B)
+    criterion = value = _criterion(B, lam, w)
+    memory, step, last = StepMemory(), np.zeros_like(B), np.zeros_like(B)
+    for iteration in range(max_iter + 1):
         # The criterion leaves the scale of rows open: rows of unit mean variance make gradients scale-free.
-        scale = 1.0 / np.sqrt(np.einsum("st,sti->si", state.weights, lam))
-        relative = scale[:, None, :] / scale[:, :, None]
-        ratio = state.weights[:, :, None] / lam
-        G = state.weighted_sum(ratio) * relative - np.eye(D)
-        norm[active] = np.abs(G).max(axis=(1, 2), initial=0.0)
-        unfinished = (norm[active] > tol) & (n_iter[active] < max_iter)
-        if not unfinished.any():
+        scale = 1.0 / np.sqrt(np.einsum("st,sti->si", w, lam))
+        B, lam = B * scale[:, :, None], lam * scale[:, None, :] ** 2
+        ratio = w[:, :, None] / lam
+        G = covariances.weighted_rows(ratio, B) @ B.swapaxes(1, 2) - np.eye(D)
+        h = ratio.swapaxes(1, 2) @ lam
+        before, norm[active] = norm[active], np.abs(G).max(axis=(1, 2), initial=0.0)
+        gain, rounding = _newton_gain(G, h), np.zeros(len(active))
+        if np.any(gain < _NEAR):
+            rounding = _rounding_error(B, lam, covariances.magnitudes(B), w)
+        lost = gain <= rounding
+        # Rounding error stops a start only where it keeps the gradient from falling.
+        converged[active] = (norm[active] <= tol) | (lost & (norm[active] >= before))
+        unmixing[active], criterion[active] = B, value
+        if iteration > _PLAIN_ITERATIONS:
+            memory.remember(step, G - last)
+        going = ~converged[active] & (n_iter[active] < max_iter)
+        if not going.any():
             break
-        E = _direction(G, (ratio.swapaxes(1, 2) @ lam) * relative**2)
-        trial, stalled = _line_search(state, B[active], criterion[active], E, scale, np.flatnonzero(unfinished))
-        kept = active[unfinished]
-        B[kept], criterion[kept] = trial.unmixing, trial.criterion
-        n_iter[kept] += 1
-        state, lam = trial.state, trial.lam
-        active = kept
-        if stalled.any():
-            moving = np.flatnonzero(~stalled)
-            active = active[moving]
-            if not len(active):
-                break
-            state = state.transformed(np.broadcast_to(np.eye(D), (len(moving), D, D)), moving)
-            lam = lam[moving]
-    return DiagonalisationResult(B, criterion, norm, n_iter, norm <= tol)
-
-
-@dataclass
-class _Trial:
-    unmixing: Array
-    criterion: Array
-    state: CovarianceSet
-    lam: Array
+        active, B, lam, w, value, G = active[going], B[going], lam[going], w[going], value[going], G[going]
+        memory.select(going)
+        solve, before_step = partial(_direction, h=h[going]), B
+        search = partial(_line_search, covariances, weights=w, rounding=rounding[going])
+        B, lam, value, stalled = search(B, lam, value, memory.direction(G, solve), np.ones(len(B), dtype=bool))
+        if memory.forget(stalled):
+            # What the memory suggested leads nowhere.
+            B, lam, value, stalled = search(B, lam, value, solve(G), stalled)
+        n_iter[active[~stalled]] += 1
+        converged[active[stalled]] = lost[going][stalled]
+        moved = ~stalled
+        active, B, lam, w, value = active[moved], B[moved], lam[moved], w[moved], value[moved]
+        if not len(active):
+            break
+        if iteration >= _PLAIN_ITERATIONS:
+            memory.select(moved)
+            last, step = G[moved], B @ np.linalg.inv(before_step[moved]) - np.eye(D)
+    return DiagonalisationResult(unmixing, criterion, norm, n_iter, converged)
 
 
 def _criterion(B: Array, lam: Array, weights: Array) -> Array:
@@ -200,26 +156,45 @@ def _direction(G: Array, h: Array) -> Array:
     return E
 
 
+def _newton_gain(G: Array, h: Array) -> Array:
+    """Decrease of the criterion that a Newton step promises."""
+    ht = h.swapaxes(1, 2)
+    determinant = np.maximum(h * ht - 1.0, _LEAST_DETERMINANT)
+    return np.asarray(0.5 * np.sum((ht * G - G.swapaxes(1, 2)) * G / determinant, axis=(1, 2)))
+
+
+def _rounding_error(B: Array, lam: Array, magnitudes: Array, weights: Array) -> Array:
+    """Bound on the rounding error of the criterion: of its terms, and of the variances that they are logarithms of."""
+    terms = np.einsum("st,sti->s", weights, np.abs(np.log(lam)) + magnitudes / lam)
+    return np.asarray(_EPS * (np.abs(np.linalg.slogdet(B)[1]) + 0.5 * terms))
+
+
 def _line_search(
-    state: CovarianceSet, B: Array, criterion: Array, E: Array, scale: Array, rows: NDArray[np.int64]
-) -> tuple[_Trial, NDArray[np.bool_]]:
-    """Halve the step of each start until its criterion falls; a start that cannot fall any more has stalled."""
-    D = B.shape[1]
-    step = np.ones(len(rows))
-    eye = np.eye(D)
+    covariances: CovarianceSet,
+    B: Array,
+    lam: Array,
+    criterion: Array,
+    E: Array,
+    starts: NDArray[np.bool_],
+    *,
+    weights: Array,
+    rounding: Array,
+) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+    """Halve the step of the starts named until the criterion falls; one that cannot fall any more has stalled."""
+    B, lam, criterion = B.copy(), lam.copy(), criterion.copy()
+    pending, step = np.flatnonzero(starts), 1.0
     for _ in range(_MAX_HALVINGS):
-        M = (eye + step[:, None, None] * E[rows]) * scale[rows, None, :]
-        moved = M @ B[rows]
-        new = state.transformed(M, rows)
-        lam = new.diagonals()
-        value = _criterion(moved, lam, new.weights)
+        moved = B[pending] + step * E[pending] @ B[pending]
+        variances = covariances.variances(moved)
+        value = _criterion(moved, variances, weights[pending])
         # Rounding in the criterion is no reason to refuse a step.
-        failed = ~(value <= criterion[rows] + 1e-13 * np.abs(criterion[rows]) + 1e-15)
-        if not failed.any():
-            return _Trial(moved, value, new, lam), failed
-        step[failed] *= 0.5
-    step[failed] = 0.0
-    M = (eye + step[:, None, None] * E[rows]) * scale[rows, None, :]
-    moved, new = M @ B[rows], state.transformed(M, rows)
-    lam = new.diagonals()
-    return _Trial(moved, _criterion(moved, lam, new.weights), new, lam), failed
+        fell = value <= criterion[pending] + rounding[pending]
+        done = pending[fell]
+        B[done], lam[done], criterion[done] = moved[fell], variances[fell], value[fell]
+        pending = pending[~fell]
+        if not len(pending):
+            break
+        step *= 0.5
+    stalled = np.zeros(len(B), dtype=bool)
+    stalled[pending] = True
+    return B, lam, criterion, stalled

@@ -26,11 +26,16 @@ class ReplicatedMLP(nn.Module):
         Number of independent perceptrons R.
     generator : torch.Generator
         Source of the initial weights.
+    dropout : float, default 0.0
+        Share of the hidden units that are left out at random in training.
     """
 
-    def __init__(self, sizes: Sequence[int], n_replicates: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, sizes: Sequence[int], n_replicates: int, generator: torch.Generator, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.sizes = tuple(sizes)
+        self.dropout = dropout
         self.n_replicates = n_replicates
         self.mean: Tensor
         self.scale: Tensor
@@ -58,7 +63,7 @@ class ReplicatedMLP(nn.Module):
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             h = torch.baddbmm(bias, h, weight)
             if i < len(self.weights) - 1:
-                h = torch.relu(h)
+                h = nn.functional.dropout(torch.relu(h), self.dropout, self.training)
         return h
 
 
@@ -117,6 +122,7 @@ def make_encoder(
     sizes: Sequence[int],
     n_replicates: int,
     generator: torch.Generator,
+    dropout: float = 0.0,
 ) -> ReplicatedMLP | ModuleEncoder:
     """Build all replicates of an encoder.
 
@@ -131,6 +137,8 @@ def make_encoder(
         Number of replicates.
     generator : torch.Generator
         Source of the initial weights.
+    dropout : float, default 0.0
+        Of the built-in perceptron.
 
     Returns
     -------
@@ -143,7 +151,7 @@ def make_encoder(
         If a factory returns something else than a module.
     """
     if isinstance(encoder, str):
-        return ReplicatedMLP(sizes, n_replicates, generator)
+        return ReplicatedMLP(sizes, n_replicates, generator, dropout)
     modules = []
     for _ in range(n_replicates):
         seed = int(torch.randint(2**31, (), generator=generator))

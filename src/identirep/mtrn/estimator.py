@@ -16,6 +16,9 @@ from identirep.seeds import as_generator
 if TYPE_CHECKING:
     from torch import nn
 
+    from identirep.mtrn.fitting import FittedNetwork
+    from identirep.validation import TaskData
+
 __all__ = ["MTRN"]
 
 
@@ -47,6 +50,9 @@ class MTRN(StageOne):
         the larger of 40 and 2 D, but no more than a quarter of the rows of a task in the long layout.
     n_replicates : int, default 4
         Number of encoders.
+    dropout : float, default 0.0
+        Share of the perceptron's hidden units that are left out at random in training. In the long layout, where a row
+        has one label, 0.1 often keeps the network from learning its rows by heart.
     input_scaling : {"whiten", "standard"}, default "whiten"
         Inputs of the perceptron: principal components, small ones raised at most threefold, or columns with unit
         variance.
@@ -135,6 +141,7 @@ class MTRN(StageOne):
         hidden_sizes: Sequence[int] = (256,),
         n_features: int | None = None,
         n_replicates: int = 4,
+        dropout: float = 0.0,
         input_scaling: str = "whiten",
         max_epochs: int | str = "auto",
         batch_size: int | str = "auto",
@@ -152,6 +159,7 @@ class MTRN(StageOne):
         self.hidden_sizes = hidden_sizes
         self.n_features = n_features
         self.n_replicates = n_replicates
+        self.dropout = dropout
         self.input_scaling = input_scaling
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -199,9 +207,8 @@ class MTRN(StageOne):
         faults = self._parameter_faults()
         rng = as_generator(self.random_state)
         data, group_index = check_fit_data(self, X, Y, tasks, groups, faults)
-        self.task_names_, self._flat_target = data.task_names, data.is_flat
         network = fit_network(self, data, group_index, rng)
-        self.module_, self.history_ = network.encoder, network.history
+        self._set_network(network, data)
         F = self._base_features(data.X)
 
         def rows(chosen: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64] | None]:
@@ -217,6 +224,11 @@ class MTRN(StageOne):
         held_out = HeldOut(*rows(network.held_out), None if group_index is None else group_index[network.held_out])
         self._fit_reduction(trained, heads, trained + untouched, held_out, rng)
         return self
+
+    def _set_network(self, network: FittedNetwork, data: TaskData) -> None:
+        """Take over trained encoders, and what is known of the data."""
+        self.task_names_, self._flat_target = data.task_names, data.is_flat
+        self.module_, self.history_, self._held_out = network.encoder, network.history, network.held_out
 
     def to_torch(self) -> nn.Module:
         """Return the features as one module, scaling and reduction included.
@@ -269,13 +281,16 @@ class MTRN(StageOne):
         for name, low, high in (
             ("learning_rate", 0.0, np.inf),
             ("weight_decay", -np.finfo(float).tiny, np.inf),
+            ("dropout", -np.finfo(float).tiny, 1.0),
             ("validation_fraction", 0.0, 1.0),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, Real):
                 raise TypeError(f"{name} has the wrong type: got {value!r}, expected a number. Pass a float.")
             if not low < float(value) < high:
-                interval = "at least 0" if low < 0 else "above 0" if high == np.inf else "between 0 and 1"
+                interval = "above 0" if high == np.inf else "between 0 and 1"
+                if low < 0:
+                    interval = "at least 0" if high == np.inf else "at least 0 and below 1"
                 faults.append(f"{name} is out of range: got {value}, expected a number {interval}. Change {name}.")
         if self.input_scaling not in ("whiten", "standard"):
             faults.append(

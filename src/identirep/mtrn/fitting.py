@@ -54,7 +54,12 @@ class FittedNetwork:
 
 
 def fit_network(
-    estimator: MTRN, data: TaskData, groups: NDArray[np.int64] | None, rng: np.random.Generator
+    estimator: MTRN,
+    data: TaskData,
+    groups: NDArray[np.int64] | None,
+    rng: np.random.Generator,
+    *,
+    held_out: NDArray[np.bool_] | None = None,
 ) -> FittedNetwork:
     """Train the replicates of an estimator.
 
@@ -68,6 +73,8 @@ def fit_network(
         Groups that validation keeps whole.
     rng : numpy.random.Generator
         Source of all randomness.
+    held_out : array of bool, shape (n_samples,), optional
+        Rows that are not trained on; drawn if not given.
 
     Returns
     -------
@@ -81,19 +88,26 @@ def fit_network(
     """
     seed = int(rng.integers(2**62))
     generator = torch.Generator().manual_seed(seed)
-    held_out = split_rows(
-        len(data.X), estimator.validation_fraction, task_index=data.task_index, groups=groups, rng=rng
-    )
+    if held_out is None:
+        held_out = split_rows(
+            len(data.X), estimator.validation_fraction, task_index=data.task_index, groups=groups, rng=rng
+        )
     _check_split(estimator, data, held_out)
     fabric = make_fabric(estimator.device, estimator.precision)
-    # Dropout and the like in a user's module draw from the global generators, which are put back afterwards.
+    # Dropout and the like draw from the global generators, which are put back afterwards.
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         own = not isinstance(estimator.encoder, str)
         scaling = None if own else _input_scaling(data.X[~held_out], estimator.input_scaling)
         x = torch.from_numpy(np.ascontiguousarray(scaling(data.X) if scaling else data.X, dtype=np.float32))
         sizes = (x.shape[1], *estimator.hidden_sizes, _n_features(estimator, data, held_out))
-        encoder = make_encoder(estimator.encoder, sizes=sizes, n_replicates=estimator.n_replicates, generator=generator)
+        encoder = make_encoder(
+            estimator.encoder,
+            sizes=sizes,
+            n_replicates=estimator.n_replicates,
+            generator=generator,
+            dropout=estimator.dropout,
+        )
         n_features = _probe(encoder, x[:2])
         y = torch.from_numpy(_standardised(data, held_out).astype(np.float32))
         objective: LongObjective | WideObjective

@@ -1,0 +1,128 @@
+"""The likelihood of single rows that `PerRowMTLCM` maximises, and its training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["PerRowModel", "train_per_row"]
+
+
+class PerRowModel(nn.Module):
+    r"""Marginal likelihood p(h | y, t) of the factorised prior with fixed scales.
+
+    A row is Gaussian with mean :math:`A ((1 - c_t) \gamma_t y)` and covariance
+    :math:`A \,\mathrm{diag}(v c_t + q^2 (1 - c_t))\, A^\top + o^2 I`, with soft indicators c of the causes.
+
+    Parameters
+    ----------
+    n_tasks, n_features, n_latents : int
+        Sizes.
+    spurious_std, noise_std : float
+        The scales q and o; causes have variance v = 1.
+    generator : torch.Generator
+        Source of the initial values.
+    """
+
+    def __init__(
+        self,
+        n_tasks: int,
+        n_features: int,
+        n_latents: int,
+        *,
+        spurious_std: float,
+        noise_std: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.mixing = nn.Parameter(torch.randn(n_features, n_latents, generator=generator))
+        self.indicator = nn.Parameter(torch.zeros(n_tasks, n_latents))
+        self.gamma = nn.Parameter(torch.randn(n_tasks, n_latents, generator=generator))
+        self.spurious_variance = spurious_std**2
+        self.noise: Tensor
+        self.register_buffer("noise", noise_std**2 * torch.eye(n_features))
+
+    def forward(self, h: Tensor, y: Tensor, t: Tensor) -> Tensor:
+        """Return the mean log likelihood of rows `h` (n_rows, n_features) with targets `y` and tasks `t` (n_rows,)."""
+        c = torch.sigmoid(self.indicator[t])
+        mean = ((1 - c) * self.gamma[t] * y[:, None]) @ self.mixing.T
+        scaled = self.mixing * (c + self.spurious_variance * (1 - c))[:, None]
+        covariance = scaled @ self.mixing.T + self.noise
+        return torch.distributions.MultivariateNormal(mean, covariance, validate_args=False).log_prob(h).mean()
+
+
+def train_per_row(
+    model: PerRowModel,
+    H: Tensor,
+    labels: tuple[Tensor, Tensor, Tensor],
+    *,
+    max_epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    generator: torch.Generator,
+    on_epoch: Callable[[int], object],
+) -> list[dict[str, float]]:
+    """Maximise the mean log likelihood of labelled rows by Adam.
+
+    Parameters
+    ----------
+    model : PerRowModel
+        Trained in place.
+    H : Tensor, shape (n_samples, n_features)
+        Features.
+    labels : tuple of three Tensors, each of shape (n_labels,)
+        Row of `H`, target and task of each label; a row with several labels counts once for each.
+    max_epochs, batch_size, learning_rate : int, int, float
+        Settings.
+    generator : torch.Generator
+        Order of the labels.
+    on_epoch : callable
+        Gets the number of epochs done; training stops if it returns True.
+
+    Returns
+    -------
+    list of dict
+        For each epoch "epoch", "loss" (mean negative log likelihood of a label) and "seconds".
+
+    Raises
+    ------
+    RuntimeError
+        If a covariance is no longer positive definite, or the loss not finite.
+    """
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    history: list[dict[str, float]] = []
+    start = time.perf_counter()
+    for epoch in range(max_epochs):
+        total = 0.0
+        for row, y, t in _batches(labels, batch_size, generator):
+            optimizer.zero_grad()
+            try:
+                loss = -model(H[row], y, t)
+            except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+                raise _diverged(epoch, learning_rate) from error
+            loss.backward()
+            optimizer.step()
+            total += float(loss.detach()) * len(row)
+        history.append({"epoch": epoch, "loss": total / len(labels[0]), "seconds": time.perf_counter() - start})
+        if not torch.isfinite(model.mixing).all():
+            raise _diverged(epoch, learning_rate)
+        if on_epoch(epoch + 1) is True:
+            break
+    return history
+
+
+def _batches(
+    labels: tuple[Tensor, Tensor, Tensor], size: int, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    for chosen in torch.randperm(len(labels[0]), generator=generator).split(size):
+        yield labels[0][chosen], labels[1][chosen], labels[2][chosen]
+
+
+def _diverged(epoch: int, learning_rate: float) -> RuntimeError:
+    return RuntimeError(
+        f"training diverged: got a covariance that is not positive definite in epoch {epoch}, expected a positive "
+        f"definite one. Lower learning_rate (now {learning_rate:g}), raise noise_std or use dtype='float64'."
+    )

@@ -1,0 +1,235 @@
+"""Sparse heads: the linear map of the features under which the heads of the tasks are sparsest."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+
+from identirep.baselines.base import check_inputs, components_faults, count_faults, positive_faults, whiten
+from identirep.baselines.linear import LinearBaseline
+from identirep.moments import TaskMoments
+from identirep.mtrn.reduction import linear_heads
+from identirep.seeds import as_generator
+
+__all__ = ["SparseHeads"]
+
+Array = NDArray[np.float64]
+
+# Widths of the smoothed absolute value, in units of the mean head coefficient: from nearly quadratic to nearly sharp.
+_WIDTHS = (1.0, 0.3, 0.1, 0.03)
+
+
+class SparseHeads(LinearBaseline):
+    r"""Features turned so that each task needs few of them: identifiability by sparse heads.
+
+    With :math:`w_t` the least-squares head of task t on whitened features h, the latents are :math:`z = B h` with
+
+    .. math::
+        \min_B \sum_t p_t \lVert B^{-\top} w_t / \sigma_t \rVert_1, \qquad \lVert b_i \rVert = 1
+
+    so that each latent has unit variance: the penalised heads of the bi-level problem in the limit of a small penalty,
+    where predictions are those of least squares and the penalty chooses the axes.
+
+    Parameters
+    ----------
+    n_components : int, optional
+        Number of latents D; default the rank of the features. With fewer, the leading principal components are used.
+    n_init : int, default 5
+        Number of starts; the lowest objective wins.
+    max_iter : int, default 500
+        Largest number of L-BFGS iterations for each width of the smoothed absolute value.
+    tol : float, default 1e-6
+        Largest entry of the gradient at convergence, for each coefficient.
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default None
+        Source of the random starts.
+
+    Attributes
+    ----------
+    components_ : array, shape (n_components_, n_features_in_)
+        Linear map of `transform`.
+    mean_ : array, shape (n_features_in_,)
+        Mean of the features.
+    objective_ : float
+        Objective at the end.
+    n_iter_ : int
+        Iterations from the start that won, over all widths.
+    converged_ : bool
+        Whether the gradient reached `tol`.
+    task_names_ : tuple of hashable, length n_tasks
+        Labels of the tasks.
+    n_components_ : int
+        Number of latents.
+    n_features_in_ : int
+        Number of features.
+
+    Notes
+    -----
+    Identifies latents if each task depends on few of them and these sets vary enough. Where every latent predicts the
+    target, as causes and effects both do, heads are not sparse and nothing is guaranteed.
+
+    References
+    ----------
+    S. Lachapelle, T. Deleu, D. Mahajan, I. Mitliagkas, Y. Bengio, S. Lacoste-Julien, Q. Bertrand, "Synergies between
+    disentanglement and sparsity: generalization and identifiability in multi-task learning", ICML 2023,
+    arXiv:2211.14666.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from identirep.baselines import SparseHeads
+    >>> from identirep.metrics import mcc_score
+    >>> rng = np.random.default_rng(0)
+    >>> Z = rng.normal(size=(500, 3))
+    >>> Y = Z @ (rng.normal(size=(3, 30)) * (rng.random((3, 30)) < 0.4)) + 0.1 * rng.normal(size=(500, 30))
+    >>> H = Z @ rng.normal(size=(3, 3))
+    >>> bool(mcc_score(SparseHeads(random_state=0).fit(H, Y).transform(H), Z) > 0.99)
+    True
+    """
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        n_init: int = 5,
+        max_iter: int = 500,
+        tol: float = 1e-6,
+        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, Y: ArrayLike, tasks: ArrayLike | None = None) -> SparseHeads:
+        """Find the axes.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features_in)
+            Features.
+        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+            Targets; NaN means label missing. One dimension with `tasks` is the long layout.
+        tasks : array-like, optional
+            Wide layout: names of the columns of `Y`. Long layout: the task of each row.
+
+        Returns
+        -------
+        SparseHeads
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If data or parameters are out of range; the message lists all faults.
+        TypeError
+            If a parameter has the wrong type.
+        """
+        data = check_inputs(self, X, Y, tasks, self._faults())
+        whitening = whiten(data.X)
+        D = self._n_latents(len(whitening.components))
+        H = whitening(data.X)[:, :D]
+        if data.task_index is None:
+            moments = TaskMoments.from_arrays(H, data.targets)
+        else:
+            moments = TaskMoments.from_long(H, data.targets, data.task_index)
+        self.task_names_ = data.task_names
+        self._fit_axes(moments, whitening.mean, whitening.components[:D])
+        return self
+
+    def fit_moments(self, moments: TaskMoments) -> SparseHeads:
+        """Find the axes from moments, all that the method needs.
+
+        Parameters
+        ----------
+        moments : TaskMoments
+            Moments of the features.
+
+        Returns
+        -------
+        SparseHeads
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If parameters are out of range.
+        """
+        faults = self._faults() + components_faults(self.n_components, moments.n_features)
+        if faults:
+            raise ValueError("\n".join(faults))
+        D = moments.n_features if self.n_components is None else int(self.n_components)
+        values, vectors = np.linalg.eigh(moments.pooled_covariance())
+        whitener = (vectors[:, ::-1][:, :D] / np.sqrt(values[::-1][:D])).T
+        self.n_features_in_ = moments.n_features
+        self.task_names_ = tuple(moments.task_names)
+        mean = moments.weights @ moments.mean_h[moments.group]
+        self._fit_axes(moments.map_features(whitener), mean, whitener)
+        return self
+
+    def _faults(self) -> list[str]:
+        return [
+            *components_faults(self.n_components),
+            *count_faults({"n_init": self.n_init, "max_iter": self.max_iter}),
+            *positive_faults({"tol": self.tol}),
+        ]
+
+    def _n_latents(self, rank: int) -> int:
+        faults = components_faults(self.n_components, rank)
+        if faults:
+            raise ValueError(faults[0])
+        return rank if self.n_components is None else int(self.n_components)
+
+    def _fit_axes(self, moments: TaskMoments, mean: Array, whitener: Array) -> None:
+        """Minimise the objective for whitened features, and store the map from the features as they came."""
+        heads = linear_heads(moments)
+        # Heads in units of the noise: a target that is known better says more about the axes.
+        scaled = heads.coef * (moments.weights / np.sqrt(heads.noise))[:, None]
+        scaled /= np.abs(scaled).mean()
+        rng = as_generator(self.random_state)
+        D = len(whitener)
+        starts = [np.eye(D), *(np.linalg.qr(rng.standard_normal((D, D)))[0] for _ in range(self.n_init - 1))]
+        ends = [_minimise(scaled, start, self.max_iter) for start in starts]
+        B, self.objective_, gradient, self.n_iter_ = min(ends, key=lambda end: end[1])
+        self.converged_ = bool(gradient <= self.tol * len(scaled) * D)
+        self.n_components_ = D
+        self.mean_, self.components_ = mean, B @ whitener
+        if not self.converged_:
+            warnings.warn(
+                f"SparseHeads stopped after {self.max_iter} iterations with gradient norm "
+                f"{gradient / len(scaled) / D:.1e} > tol={self.tol:.1e} for each coefficient. Increase max_iter.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+
+def _minimise(heads: Array, start: Array, max_iter: int) -> tuple[Array, float, float, int]:
+    """Return rows of unit norm, objective, largest entry of its gradient and number of iterations, from one start."""
+    C, n_iter = start, 0
+    for width in _WIDTHS:
+        options = {"maxiter": max_iter, "maxfun": 2 * max_iter, "ftol": 1e-14, "gtol": 0.0}
+        result = minimize(_objective, C.ravel(), (heads, width), jac=True, method="L-BFGS-B", options=options)
+        C, n_iter = result.x.reshape(start.shape), n_iter + int(result.nit)
+    return C / np.linalg.norm(C, axis=1, keepdims=True), float(result.fun), float(np.abs(result.jac).max()), n_iter
+
+
+def _objective(flat: Array, heads: Array, width: float) -> tuple[float, Array]:
+    """Return the smoothed sum of absolute coefficients, and its gradient, for rows that are scaled to unit norm."""
+    D = heads.shape[1]
+    C = flat.reshape(D, D)
+    norm = np.linalg.norm(C, axis=1)
+    B = C / norm[:, None]
+    try:
+        inverse = np.linalg.inv(B)
+    except np.linalg.LinAlgError:
+        return np.inf, np.zeros_like(flat)
+    coef = heads @ inverse
+    smooth = np.sqrt(coef**2 + width**2)
+    # coef = heads B^-1, so that d coef = -coef dB B^-1; the last line leaves what changes the norms out.
+    gradient = -coef.T @ (coef / smooth) @ inverse.T
+    gradient = gradient - (gradient * B).sum(axis=1, keepdims=True) * B
+    return float((smooth - width).sum()), (gradient / norm[:, None]).ravel()

@@ -1,0 +1,146 @@
+"""The command that runs the experiments: ``bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from identirep.cli.console import progress, reports_faults, say
+
+if TYPE_CHECKING:
+    from identirep.experiments.experiment import Cell, Experiment, Measured
+
+__all__ = ["bench"]
+
+# Longer tables are left to the file.
+_LONGEST_TABLE = 60
+
+
+@reports_faults
+def bench(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            show_default=False,
+            help="linear, nonlinear, superconductivity, qm9, ivae, failures, recovery, structure, certificate or "
+            "adaptation.",
+        ),
+    ],
+    quick: Annotated[bool, typer.Option("--quick", help="A small version that takes less than a minute.")] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Seeds of each setting. Default: the experiment's own number."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Only cells with this value, such as D=10 or method=iVAE; repeatable."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, metavar="J", help="Cells run at once, each in a process of its own.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, metavar="T", help="Threads of linear algebra for each cell.")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run everything again instead of resuming.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where results go. Default: runs/bench/NAME, -quick appended.")
+    ] = None,
+) -> None:
+    """Run an experiment of the paper with its baselines: results.parquet, results.md and plots.
+
+    Each finished cell (setting, method, seed) is kept: after a kill the same command goes on where it stopped.
+    """
+    from identirep.experiments import load_experiment
+    from identirep.experiments.running import run_cells
+    from identirep.experiments.store import Store
+
+    experiment = load_experiment(name)
+    directory = out or Path("runs/bench") / (f"{name}-quick" if quick else name)
+    every = experiment.cells(quick, seeds)
+    chosen = _chosen(every, only or [])
+    store = Store(directory)
+    if fresh:
+        for cell in chosen:
+            store.discard(cell)
+    left = [cell for cell in chosen if not store.has(cell)]
+    say(f"{experiment.title}: {len(chosen)} cells, {len(chosen) - len(left)} finished before.")
+    with progress(len(left)) as advance:
+        failed = run_cells(
+            name, left, directory, n_jobs=jobs, n_threads=threads, report=lambda cell, _: advance(_words(cell))
+        )
+    for cell, error in failed:
+        say(f"Failed: {_words(cell)}: {type(error).__name__}: {error}", style="bold red")
+    finished = [(cell, store.load(cell)) for cell in every if store.has(cell)]
+    if finished:
+        rows = _write(
+            experiment, store, finished, len(every) - len(finished), _command(name, quick, seeds, jobs, threads)
+        )
+        _print(experiment, rows)
+        say(f"Next: open {directory / 'results.md'}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _chosen(cells: list[Cell], only: list[str]) -> list[Cell]:
+    """Return the cells with the given values."""
+    for condition in only:
+        key, equals, value = condition.partition("=")
+        known = sorted({str(cell[key]) for cell in cells if key in cell})
+        if not equals or not known:
+            keys = ", ".join(dict.fromkeys(key for cell in cells for key in cell))
+            raise ValueError(
+                f"--only is not valid: got {condition!r}, expected KEY=VALUE with KEY one of {keys}. Change it."
+            )
+        matching = [cell for cell in cells if str(cell.get(key)) == value]
+        if not matching:
+            raise ValueError(
+                f"--only selects nothing: got {condition!r}, expected one of {', '.join(known)}. Choose one."
+            )
+        cells = matching
+    return cells
+
+
+def _write(
+    experiment: Experiment, store: Any, finished: list[tuple[Cell, Measured]], n_missing: int, command: str
+) -> list[dict[str, Any]]:
+    """Write the table, the page and the plots; return all rows."""
+    from identirep.experiments.machine import describe_machine
+    from identirep.experiments.summary import markdown_page
+
+    rows = [row for _, measured in finished for row in measured.rows]
+    if experiment.combine is not None:
+        rows += experiment.combine(finished)
+    store.write_table(rows)
+    page = markdown_page(experiment, rows, command=command, machine=describe_machine(), missing=n_missing)
+    (store.directory / "results.md").write_text(page, encoding="utf-8")
+    for figure_name, draw in experiment.figures.items():
+        draw(rows).savefig(store.directory / f"{figure_name}.png", dpi=150)
+    return rows
+
+
+def _print(experiment: Experiment, rows: list[dict[str, Any]]) -> None:
+    from identirep.experiments.summary import markdown_table
+
+    for table in experiment.tables:
+        text = markdown_table(table, rows)
+        if text:
+            n_lines = text.count("\n") - 1
+            say()
+            say(table.title, style="bold")
+            say(text if n_lines <= _LONGEST_TABLE else f"{n_lines} lines, in results.md.")
+
+
+def _words(cell: Cell) -> str:
+    return ", ".join(f"{key} {value}" for key, value in cell.items())
+
+
+def _command(name: str, quick: bool, seeds: int | None, jobs: int, threads: int) -> str:
+    parts = ["identirep bench", name]
+    if quick:
+        parts.append("--quick")
+    if seeds is not None:
+        parts.append(f"--seeds {seeds}")
+    if jobs != 1:
+        parts.append(f"--jobs {jobs}")
+    if threads != 1:
+        parts.append(f"--threads {threads}")
+    return " ".join(parts)

@@ -1,0 +1,67 @@
+"""Figures of experiments: one dot for each run, so that nothing hides behind a mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from identirep.experiments.experiment import Row
+from identirep.report.style import INK, MARK, MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["dots"]
+
+
+def dots(rows: Sequence[Row], *, value: str, label: str, by: str, panel: str, best: float = 1.0) -> Figure:
+    """Draw one dot for each row that has the value: a line for each method, a panel for each size.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Results.
+    value : str
+        What is drawn; at most `best`.
+    label : str
+        Name of the axis.
+    by, panel : str
+        Names of the values that make lines and panels.
+    best : float, default 1.0
+        Perfect value: distance to it is drawn on a logarithmic scale, so that 0.99 and 0.999 differ.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure; it belongs to no window.
+    """
+    from matplotlib.figure import Figure
+
+    rows = [row for row in rows if row.get(value) is not None and by in row and panel in row]
+    lines = list(dict.fromkeys(row[by] for row in rows))
+    panels = list(dict.fromkeys(row[panel] for row in rows))
+    figure = Figure(figsize=(2.2 + 2.4 * max(len(panels), 1), 1.3 + 0.28 * max(len(lines), 1)), layout="constrained")
+    axes = figure.subplots(1, max(len(panels), 1), sharex=True, sharey=True, squeeze=False)[0]
+    floor = 1e-5
+    for ax, name in zip(axes, panels, strict=False):
+        for position, line in enumerate(lines):
+            loss = np.array([best - row[value] for row in rows if row[panel] == name and row[by] == line])
+            if len(loss):
+                loss = np.maximum(loss, floor)
+                ax.plot(loss, np.full(len(loss), position), "o", color=MARK, alpha=0.35, markersize=4, mew=0)
+                ax.plot([loss.mean()], [position], "|", color=INK, markersize=12, mew=1.6)
+        ax.set_title(f"{panel} = {name}", fontsize=9, color=INK, loc="left")
+    for ax in axes:
+        ax.set_xscale("log")
+        ax.set_yticks(range(len(lines)), [str(line) for line in lines], fontsize=8)
+        ax.tick_params(axis="x", labelsize=8, colors=MUTED)
+        ax.grid(axis="x", color="#e8edf1")
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+    # Axes are shared: turning one turns all.
+    axes[0].invert_xaxis()
+    axes[0].invert_yaxis()
+    figure.supxlabel(f"{best:g} - {label} (further right is better; bar: mean)", fontsize=9, color=MUTED)
+    return figure

@@ -1,0 +1,65 @@
+"""How recovery is scored in all experiments: one assignment, learnt on the rows of the fit, judged on others."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from identirep.experiments.experiment import Row
+from identirep.metrics import mcc, mcc_score, weak_mcc_score
+
+__all__ = ["agreement", "recovery"]
+
+Array = NDArray[np.float64]
+Pair = tuple[Array, Array]
+
+
+def recovery(
+    latents: Array, truth: Array, latents_test: Array, truth_test: Array, tasks_test: NDArray[np.int64] | None = None
+) -> Row:
+    """Score latents against the truth.
+
+    Parameters
+    ----------
+    latents, truth : array, shape (n_samples, D)
+        On the rows of the fit; these choose the assignment.
+    latents_test, truth_test : array, shape (n_test, D)
+        On other rows; these give the scores.
+    tasks_test : array of int, shape (n_test,), optional
+        Tasks of the other rows, for the published variant with an assignment for each task.
+
+    Returns
+    -------
+    dict
+        ``mcc`` (pooled, Pearson), ``worst_latent``, ``spearman``, ``weak_mcc``, and with tasks ``mcc_per_task``.
+    """
+    held_out: Pair = (latents_test, truth_test)
+    strong = mcc(latents, truth, held_out=held_out)
+    row: Row = {
+        "mcc": strong.score,
+        "worst_latent": float(strong.per_latent.min()),
+        "spearman": mcc_score(latents, truth, correlation="spearman", held_out=held_out),
+        "weak_mcc": weak_mcc_score(latents, truth, held_out=held_out),
+    }
+    if tasks_test is not None:
+        rows = [np.flatnonzero(tasks_test == task) for task in np.unique(tasks_test)]
+        row["mcc_per_task"] = float(
+            np.mean([mcc_score(latents_test[r], truth_test[r], correlation="spearman") for r in rows])
+        )
+    return row
+
+
+def agreement(first: Pair, second: Pair) -> Row:
+    """Score the agreement of two fits.
+
+    Parameters
+    ----------
+    first, second : pair of arrays
+        Latents of each fit on rows that choose assignment and canonical directions, and on rows that are scored.
+
+    Returns
+    -------
+    dict
+        ``mcc``, ``worst_latent``, ``spearman`` and ``weak_mcc``.
+    """
+    return recovery(first[0], second[0], first[1], second[1])

@@ -1,0 +1,86 @@
+"""Outcomes of cells on disk: one pair of files each, moved into place when complete, so that a kill loses one cell."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+import numpy as np
+
+from identirep.experiments.experiment import Cell, Measured, Row, cell_key
+
+__all__ = ["Store"]
+
+
+class Store:
+    """The finished cells of an experiment in a directory.
+
+    Parameters
+    ----------
+    directory : Path
+        Directory of the experiment's results; cells are kept in its folder ``cells``.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._cells = directory / "cells"
+
+    def has(self, cell: Cell) -> bool:
+        """Tell whether a cell is finished."""
+        return self._path(cell).is_file()
+
+    def save(self, cell: Cell, measured: Measured) -> None:
+        """Write the outcome of a cell; other processes may write other cells, or the same one."""
+        self._cells.mkdir(parents=True, exist_ok=True)
+        path = self._path(cell)
+        arrays = path.with_suffix(".npz")
+        # The rows come last: what has rows is complete.
+        if measured.arrays:
+            staging = self._staging(arrays)
+            with staging.open("wb") as file:
+                np.savez(file, **measured.arrays)  # type: ignore[arg-type]
+            os.replace(staging, arrays)
+        staging = self._staging(path)
+        staging.write_text(json.dumps({"cell": cell, "rows": measured.rows}, default=_plain), encoding="utf-8")
+        os.replace(staging, path)
+
+    def load(self, cell: Cell) -> Measured:
+        """Read the outcome of a finished cell."""
+        path = self._path(cell)
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        arrays = path.with_suffix(".npz")
+        if not arrays.is_file():
+            return Measured(rows)
+        with np.load(arrays, allow_pickle=False) as file:
+            return Measured(rows, dict(file))
+
+    def discard(self, cell: Cell) -> None:
+        """Forget a cell, so that it is run again."""
+        self._path(cell).unlink(missing_ok=True)
+
+    def write_table(self, rows: list[Row]) -> None:
+        """Write all rows to ``results.parquet``."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        table = pa.table({name: [row.get(name) for row in rows] for name in names})
+        staging = self._staging(self.directory / "results.parquet")
+        parquet.write_table(table, staging)
+        os.replace(staging, self.directory / "results.parquet")
+
+    def _path(self, cell: Cell) -> Path:
+        return self._cells / f"{cell_key(cell)}.json"
+
+    @staticmethod
+    def _staging(path: Path) -> Path:
+        return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+
+
+def _plain(value: object) -> object:
+    """Return NumPy's numbers as Python's, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be stored: expected numbers, strings and booleans.")

@@ -1,0 +1,102 @@
+"""Results for people: markdown tables, and the page that says what was run, where and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from identirep.experiments.experiment import Experiment, Row, Table
+
+__all__ = ["markdown_page", "markdown_table"]
+
+
+def markdown_page(
+    experiment: Experiment, rows: list[Row], *, command: str, machine: Mapping[str, Any], missing: int
+) -> str:
+    """Return the page of an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What was run.
+    rows : list of dict
+        All rows there are.
+    command : str
+        The command that repeats it.
+    machine : mapping
+        Where it ran: names and values.
+    missing : int
+        Cells that are not finished.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    parts = [f"# {experiment.title}", experiment.description, f"```\n{command}\n```"]
+    parts.append(", ".join(f"{name}: {value}" for name, value in machine.items()) + ".")
+    if missing:
+        parts.append(f"**Not complete: {missing} cells are not finished.** The command above resumes.")
+    parts.append("Entries: mean ± standard deviation (worst) over seeds, or over pairs of fits.")
+    for table in experiment.tables:
+        text = markdown_table(table, rows)
+        if text:
+            parts.append(f"## {table.title}\n\n{text}")
+    parts.extend(f"![{name}]({name}.png)" for name in experiment.figures)
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(table: Table, rows: Sequence[Row]) -> str:
+    """Return a table in markdown, lines in the order of the rows; empty if no row qualifies.
+
+    Parameters
+    ----------
+    table : Table
+        What to show.
+    rows : sequence of dict
+        All rows.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    chosen = [row for row in rows if _qualifies(row, table)]
+    if not chosen:
+        return ""
+    lines: dict[tuple[Any, ...], list[Row]] = {}
+    for row in chosen:
+        lines.setdefault(tuple(row.get(key) for key in table.keys), []).append(row)
+    if table.across is None:
+        headings = [column.label for column in table.columns]
+        entries = [
+            [column.text([row.get(column.name) for row in group]) for column in table.columns]
+            for group in lines.values()
+        ]
+    else:
+        column = table.columns[0]
+        spread = list(dict.fromkeys(row[table.across] for row in chosen))
+        headings = [str(value) for value in spread]
+        entries = [
+            [column.text([row.get(column.name) for row in group if row[table.across] == value]) for value in spread]
+            for group in lines.values()
+        ]
+    counts = ["" if table.across else str(len(group)) for group in lines.values()]
+    head = [*table.keys, *headings] + ([] if table.across else ["runs"])
+    text = [_line(head), _line(["---"] * len(head))]
+    for names, values, count in zip(lines, entries, counts, strict=True):
+        text.append(_line([*(str(name) for name in names), *values] + ([] if table.across else [count])))
+    return "\n".join(text)
+
+
+def _qualifies(row: Row, table: Table) -> bool:
+    if any(key not in row for key in table.keys) or not any(row.get(c.name) is not None for c in table.columns):
+        return False
+    return all(
+        row.get(name) in value if isinstance(value, tuple) else row.get(name) == value
+        for name, value in table.where.items()
+    )
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,32 @@
+"""Figures: every run is a dot, and better is further right."""
+
+from identirep.experiments.figures import dots
+
+_ROWS = [
+    {"method": method, "D": D, "mcc": score, "seed": seed}
+    for method, score in (("ours", 0.999), ("PCA", 0.5))
+    for D in (5, 10)
+    for seed in (0, 1)
+]
+
+
+def test_one_panel_a_size_one_dot_a_run():
+    figure = dots([*_ROWS, {"method": "ours"}], value="mcc", label="MCC", by="method", panel="D")
+    first, second = figure.axes
+    assert [ax.get_title(loc="left") for ax in (first, second)] == ["D = 5", "D = 10"]
+    assert [len(line.get_xdata()) for line in first.lines if line.get_marker() == "o"] == [2, 2]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["ours", "PCA"]
+
+
+def test_better_is_further_right_and_methods_read_downwards():
+    for n_panels in (1, 2):
+        rows = [row for row in _ROWS if row["D"] <= 5 * n_panels]
+        ax = dots(rows, value="mcc", label="MCC", by="method", panel="D").axes[0]
+        left, right = ax.get_xlim()
+        assert left > right
+        bottom, top = ax.get_ylim()
+        assert bottom > top
+
+
+def test_nothing_to_draw_is_an_empty_figure():
+    assert dots([], value="mcc", label="MCC", by="method", panel="D").axes

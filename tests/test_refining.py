@@ -1,0 +1,84 @@
+"""Refinement: the causal model teaches the encoder, and is not believed where it does not help."""
+
+import numpy as np
+import pytest
+
+from identirep import MTRN, IdentifiableRegressor
+from identirep.datasets import make_nonlinear_tasks
+from identirep.metrics import mcc_score
+from identirep.mtlcm.latent_posterior import latents_given_targets
+
+_NETWORK = {"hidden_sizes": (64,), "n_replicates": 2, "max_epochs": 40, "device": "cpu"}
+
+
+def _fit(data, n_refinements, **settings):
+    model = IdentifiableRegressor(
+        3, regressor=MTRN(**_NETWORK), n_refinements=n_refinements, random_state=0, **settings
+    )
+    return model.fit(data.X, data.y, data.tasks)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_nonlinear_tasks(60, 60, 3, 15, 1, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def refined(data):
+    return _fit(data, 2)
+
+
+def test_latents_come_closer_to_the_truth(data, refined):
+    assert refined.n_refinements_ > 0
+    before, after = (1 - mcc_score(model.transform(data.X), data.Z) for model in (_fit(data, 0), refined))
+    assert after < 0.8 * before
+
+
+def test_a_refined_model_is_whole(data, refined, tmp_path):
+    assert refined.features_.n_features_in_ == 15
+    Z = refined.transform(data.X)
+    np.testing.assert_allclose(Z.std(axis=0), 1.0, rtol=0.2)
+    assert refined.score(data.X, data.y, data.tasks) > 0.9
+    assert refined.features_.moments_.task_names == refined.task_names_
+    refined.save(tmp_path / "run")
+    np.testing.assert_array_equal(IdentifiableRegressor.load(tmp_path / "run").transform(data.X), Z)
+    np.testing.assert_array_equal(_fit(data, 2).transform(data.X), Z)
+
+
+def test_rounds_end_where_the_model_says_nothing(data):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3600, 8))
+    tasks = np.repeat(np.arange(60), 60)
+    # Inputs of one law for all tasks, many of them causes: a target determines no latent.
+    y = np.einsum("nd,nd->n", np.tanh(X[:, :3]), rng.normal(size=(60, 3))[tasks]) + rng.normal(size=3600)
+    model = IdentifiableRegressor(3, regressor=MTRN(**_NETWORK), n_refinements=3, random_state=0).fit(X, y, tasks)
+    plain = IdentifiableRegressor(3, regressor=MTRN(**_NETWORK), random_state=0).fit(X, y, tasks)
+    assert model.score(X, y, tasks) > plain.score(X, y, tasks) - 0.02
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [(-1, ValueError, "n_refinements is negative: got -1"), (1.5, TypeError, "n_refinements has the wrong type")],
+)
+def test_bad_numbers_of_refinements(data, value, error, message):
+    with pytest.raises(error, match=message):
+        _fit(data, value)
+
+
+def test_shared_inputs_cannot_be_refined(data):
+    with pytest.raises(ValueError, match="n_refinements does not fit the data"):
+        IdentifiableRegressor(n_refinements=1).fit(data.X, np.stack([data.y, data.y], axis=1))
+
+
+def test_posterior_takes_from_the_target_what_it_knows():
+    rng = np.random.default_rng(0)
+    tasks = np.repeat(np.arange(40), 50)[rng.permutation(2000)]
+    y = rng.normal(size=2000) + tasks
+    effect = rng.choice([-1.0, 1.0], size=(40, 2)) * np.array([1.0, 0.0])
+    Z = effect[tasks] * y[:, None] + np.array([0.05, 1.0]) * rng.normal(size=(2000, 2))
+    seen = Z + 0.3 * rng.normal(size=(2000, 2))
+    found = latents_given_targets(seen, y, tasks)
+    error_before, error_after = ((value - Z).var(axis=0) for value in (seen, found))
+    # The first latent follows from the target, the second has nothing to do with it.
+    assert error_after[0] < 0.3 * error_before[0]
+    assert error_after[1] < 1.2 * error_before[1]
