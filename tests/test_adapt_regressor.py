@@ -34,7 +34,7 @@ def test_a_new_task_is_predicted_from_inputs(problem):
         lower, upper = task.predict_interval(X[1020:], level=0.9, use=use)
         assert np.mean((lower <= y[1020:]) & (y[1020:] <= upper)) == pytest.approx(0.9, abs=0.07)
     # Roles and coefficients are about the latents of this model.
-    expected = model.transform(X[1020:]) @ task.causal_coef + task.intercept
+    expected = model.transform(X[1020:]) @ (task.trust * task.causal_coef) + task.intercept
     np.testing.assert_allclose(task.predict(X[1020:], use="causal"), expected, rtol=1e-9)
     assert np.sum(task.causal_probability > 0.5) == 2
 

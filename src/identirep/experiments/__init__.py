@@ -39,6 +39,12 @@ def load_experiment(name: str) -> Experiment:
     ------
     ValueError
         If there is none of that name.
+
+    Examples
+    --------
+    >>> from identirep.experiments import load_experiment
+    >>> load_experiment("failures").title
+    'Failure signatures'
     """
     if name not in NAMES:
         raise ValueError(f"NAME is unknown: got {name!r}, expected one of {', '.join(NAMES)}. Choose one.")

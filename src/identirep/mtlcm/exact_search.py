@@ -146,6 +146,7 @@ def marginal_evidence(z: JointMoments, n_samples: NDArray[np.int64]) -> float:
 
 
 def evidence_of(moments: JointMoments, B: Array, n_samples: NDArray[np.int64]) -> float:
+    """Return the mean log evidence of a row under an unmixing, roles summed out, comparable between unmixings."""
     return marginal_evidence(moments.mapped(B), n_samples) + float(np.linalg.slogdet(B)[1])
 
 
