@@ -42,7 +42,16 @@ def _features(cell: Cell) -> MTRN:
         return MTRN(max(_SIZES), max_epochs=cell["epochs"], random_state=cell["seed"])
     from identirep.mtrn.egnn import EGNN
 
-    return MTRN(max(_SIZES), encoder=partial(EGNN), random_state=cell["seed"])
+    return MTRN(
+        max(_SIZES),
+        encoder=partial(EGNN, hidden_size=64),
+        n_replicates=3,
+        max_epochs=40,
+        batch_size=32,
+        learning_rate=3e-3,
+        patience=None,
+        random_state=cell["seed"],
+    )
 
 
 @lru_cache(maxsize=1)
