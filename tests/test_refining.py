@@ -6,7 +6,7 @@ import pytest
 from identirep import MTRN, IdentifiableRegressor
 from identirep.datasets import make_nonlinear_tasks
 from identirep.metrics import mcc_score
-from identirep.mtlcm.latent_posterior import latents_given_targets
+from identirep.mtlcm.latent_posterior import information_of_targets, latents_given_targets
 
 _NETWORK = {"hidden_sizes": (64,), "n_replicates": 2, "max_epochs": 40, "device": "cpu"}
 
@@ -82,3 +82,15 @@ def test_posterior_takes_from_the_target_what_it_knows():
     # The first latent follows from the target, the second has nothing to do with it.
     assert error_after[0] < 0.3 * error_before[0]
     assert error_after[1] < 1.2 * error_before[1]
+
+
+def test_errors_of_an_encoder_lower_the_information():
+    rng = np.random.default_rng(0)
+    tasks, y = np.repeat(np.arange(40), 50), rng.normal(size=2000)
+    Z = rng.choice([-1.0, 1.0], size=(40, 2))[tasks] * y[:, None] + 0.1 * rng.normal(size=(2000, 2))
+    noise = rng.normal(size=(2000, 2))
+    found = [information_of_targets(Z + error * noise, y, tasks) for error in (0.0, 0.1, 0.5)]
+    assert found[0] > found[1] > found[2]
+    # One nat for each factor e between the standard deviations with and without the target.
+    assert found[0] == pytest.approx(0.5 * np.log(1.01 / 0.01), abs=0.1)
+    assert information_of_targets(Z[::50], y[::50], tasks[::50]) == 0.0

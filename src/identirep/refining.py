@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from identirep.mtlcm import MTLCM
-from identirep.mtlcm.latent_posterior import latents_given_targets
+from identirep.mtlcm.latent_posterior import information_of_targets, latents_given_targets
 from identirep.mtrn import MTRN
 from identirep.mtrn.base import check_fit_data
 
@@ -37,17 +37,21 @@ def refine(
     Returns
     -------
     MTRN or None
-        The new stage one; None if it predicts held-out targets no better than `stage`, where the model does not hold.
+        The new stage one; None if on held-out rows targets say no more of its latents than of those of `stage`.
     """
-    from identirep.mtrn.guided import fit_to_latents, held_out_loss
+    from identirep.mtrn.guided import fit_to_latents
 
     data, group_index = check_fit_data(stage, X, y, tasks, groups, [])
     assert data.task_index is not None
     held_out = stage._held_out
-    H = stage.transform(data.X)
-    targets = latents_given_targets(model.transform(H), data.targets, data.task_index)
-    rng = np.random.default_rng(seed)
-    refined = fit_to_latents(stage, data, targets, group_index, held_out, rng)
-    if held_out_loss(refined.transform(data.X), data, held_out) >= held_out_loss(H, data, held_out):
-        return None
-    return refined
+    latents = model.transform(stage.transform(data.X))
+    targets = latents_given_targets(latents, data.targets, data.task_index)
+    refined = fit_to_latents(stage, data, targets, group_index, held_out, np.random.default_rng(seed))
+    H = refined.transform(data.X)
+    design = np.column_stack([H, np.ones(len(H))])
+    to_latents = np.linalg.lstsq(design[~held_out], targets[~held_out], rcond=None)[0]
+    before, after = (
+        information_of_targets(Z[held_out], data.targets[held_out], data.task_index[held_out])
+        for Z in (latents, design @ to_latents)
+    )
+    return refined if after > before else None

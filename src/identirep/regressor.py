@@ -54,8 +54,9 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         See `MTLCM`.
     n_refinements : int, default 0
         Rounds in which the network is trained again on what targets and causal model say of the latents of its rows; in
-        the long layout, with `MTRN` only. Each takes about as long as stage one and ends the rounds if held-out targets
-        are not predicted better. Two or three bring latents of nonlinear data considerably closer to the truth.
+        the long layout, with `MTRN` only. Each takes about as long as stage one, and is the last if on held-out rows
+        targets say no more of the latents than before. Two or three bring latents of nonlinear data considerably
+        closer to the truth.
     verbose : bool, default False
         Whether stage one shows its progress (where it has any to show).
     random_state : int, Generator, RandomState or None, default None

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from identirep.moments import TaskMoments
 
-__all__ = ["latents_given_targets"]
+__all__ = ["information_of_targets", "latents_given_targets"]
 
 Array = NDArray[np.float64]
 
@@ -55,3 +55,37 @@ def latents_given_targets(Z: Array, y: Array, task_index: NDArray[np.int64]) -> 
     variance = np.maximum(given_target - error, _LEAST_VARIANCE * error)
     share = variance / np.maximum(variance + error, np.finfo(np.float64).tiny)
     return np.asarray(mean + share[row] * (Z - mean))
+
+
+def information_of_targets(Z: Array, y: Array, task_index: NDArray[np.int64]) -> float:
+    r"""Return what target and task say of latents, in nats for each latent.
+
+    .. math::
+        \frac1D \sum_i \sum_t p_t \, \tfrac12 \log \frac{\mathrm{var}(z_i)}{\mathrm{var}(z_i \mid y, t)}
+
+    the mutual information of Gaussians. Errors of an encoder, which know nothing of the target, can only lower it, so
+    that on rows it was not trained on it tells a better encoder from a worse one.
+
+    Parameters
+    ----------
+    Z : array, shape (n_samples, n_latents)
+        Latents of each row.
+    y : array, shape (n_samples,)
+        Targets.
+    task_index : array of int, shape (n_samples,)
+        Task of each row; tasks with fewer than four rows are left out.
+
+    Returns
+    -------
+    float
+        Information; 0 if no task has enough rows.
+    """
+    moments = TaskMoments.from_long(Z, y, task_index)
+    known = (moments.n_samples >= 4) & (moments.var_y > 0.0)
+    if not known.any():
+        return 0.0
+    total = np.einsum("gii->gi", moments.cov_h)[moments.group]
+    given = total[known] - moments.cov_hy[known] ** 2 / moments.var_y[known, None]
+    tiny = np.finfo(np.float64).tiny
+    logs = np.log(np.maximum(Z.var(axis=0), tiny)) - np.log(np.maximum(given, tiny))
+    return float(0.5 * np.average(logs.mean(axis=1), weights=moments.n_samples[known]))

@@ -11,13 +11,13 @@ from sklearn.base import clone
 from identirep.moments import TaskMoments
 from identirep.mtrn.base import feature_moments
 from identirep.mtrn.fitting import fit_network
-from identirep.mtrn.reduction import HeldOut, linear_heads, residual_squares
+from identirep.mtrn.reduction import HeldOut, linear_heads
 from identirep.validation import TaskData
 
 if TYPE_CHECKING:
     from identirep.mtrn.estimator import MTRN
 
-__all__ = ["fit_to_latents", "held_out_loss"]
+__all__ = ["fit_to_latents"]
 
 Array = NDArray[np.float64]
 
@@ -84,31 +84,3 @@ def fit_to_latents(
     clone_of_stage.mean_ = mean + offset
     clone_of_stage.components_ = clone_of_stage.components_ @ to_latents
     return clone_of_stage
-
-
-def held_out_loss(H: Array, data: TaskData, held_out: NDArray[np.bool_]) -> float:
-    """Return the mean over tasks of half the log residual variance on held-out rows, heads fitted on the others.
-
-    Parameters
-    ----------
-    H : array, shape (n_samples, n_features)
-        Features.
-    data : TaskData
-        Targets in the long layout.
-    held_out : array of bool, shape (n_samples,)
-        Rows to score on.
-
-    Returns
-    -------
-    float
-        The loss; lower is better.
-    """
-    assert data.task_index is not None
-    fitted, unseen = (
-        feature_moments(H[rows], data.targets[rows], data.task_index[rows], data.n_tasks)
-        for rows in (~held_out, held_out)
-    )
-    heads = linear_heads(fitted)
-    seen = (unseen.n_samples > 0) & (fitted.n_samples > 1)
-    noise = residual_squares(unseen, heads.coef, heads.intercept)[seen] / unseen.n_samples[seen]
-    return float(0.5 * np.mean(np.log(np.maximum(noise, np.finfo(np.float64).tiny))))
