@@ -22,6 +22,8 @@ __all__ = ["EXPERIMENT"]
 
 _SIZES = (5, 10, 15, 20)
 _SPLIT_SEED = 0
+# At its default rate, right for the synthetic data, iVAE diverges here with some seeds.
+_IVAE_RATE = 2e-3
 _SETTING = ("protocol", "stage one", "D")
 
 
@@ -82,7 +84,10 @@ def _measure(cell: Cell) -> Measured:
     X, Y = data.X[train], data.Y[train]
     start = time.perf_counter()
     if cell["stage one"] in FROM_INPUTS:
-        model = FROM_INPUTS[cell["stage one"]](D, seed, "auto").fit(X, Y)
+        model = FROM_INPUTS[cell["stage one"]](D, seed, "auto")
+        if cell["stage one"] == "iVAE":
+            model.set_params(learning_rate=_IVAE_RATE)
+        model.fit(X, Y)
         seconds = time.perf_counter() - start
         Z = model.transform(data.X[test]).astype(np.float32)
         return Measured([{"seconds": seconds}], {f"{D}/alone": Z})
