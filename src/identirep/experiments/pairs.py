@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep import TaskMoments
-from identirep.experiments.experiment import Cell, Measured, Row
+from identirep.experiments.experiment import Cell, Column, Measured, Row, Table
 from identirep.experiments.methods import AFTER_STAGE_ONE
 from identirep.experiments.scores import agreement
 
-__all__ = ["compare_fits", "latents_of_fit"]
+__all__ = ["agreement_tables", "compare_fits", "latents_of_fit", "rows_of_fit"]
 
 FEATURES = "features alone"
 
@@ -97,3 +97,62 @@ def compare_fits(
                 pair = f"{cell['seed']} and {other['seed']}"
                 rows.append({**setting(cell), "D": int(D), "method": method, "pair": pair, **scores})
     return rows
+
+
+def rows_of_fit(
+    seconds: float, names: Sequence[str], Y: NDArray[np.float64], predicted: NDArray[np.float64]
+) -> list[Row]:
+    """Return what there is to say of one fit of a first stage.
+
+    Parameters
+    ----------
+    seconds : float
+        Time it took.
+    names : sequence of str
+        Names of the targets.
+    Y, predicted : array, shape (n_samples, n_targets)
+        Targets on the rows on which fits are compared, and what is predicted.
+
+    Returns
+    -------
+    list of dict
+        One with ``seconds`` and ``mean_r2``, and one with ``r2`` for each ``target``.
+    """
+    from sklearn.metrics import r2_score
+
+    r2 = np.asarray(r2_score(Y, predicted, multioutput="raw_values"))
+    rows: list[Row] = [{"seconds": seconds, "mean_r2": float(r2.mean())}]
+    return rows + [{"target": name, "r2": value} for name, value in zip(names, r2.tolist(), strict=True)]
+
+
+def agreement_tables(setting: tuple[str, ...]) -> tuple[Table, ...]:
+    """Return the tables of agreement, margins and fits.
+
+    Parameters
+    ----------
+    setting : tuple of str
+        Names of the values that make a setting; the last one is D, which fits have in common.
+
+    Returns
+    -------
+    tuple of Table
+        Three tables.
+    """
+    return (
+        Table(
+            "Agreement of independent fits",
+            (*setting, "method"),
+            (
+                Column("mcc", "strong MCC"),
+                Column("weak_mcc", "weak MCC"),
+                Column("worst_latent", "worst latent", 3),
+                Column("spearman", "Spearman", 3),
+            ),
+        ),
+        Table(
+            "Margin over the best other second stage on the same features",
+            (*setting, "best_baseline"),
+            (Column("margin", "margin of strong MCC"),),
+        ),
+        Table("Fits", setting[:-1], (Column("mean_r2", "mean R^2"), Column("seconds", "stage one, s", 0, "max"))),
+    )

@@ -15,7 +15,7 @@ from identirep.experiments.experiment import Cell, Column, Experiment, Measured,
 from identirep.experiments.figures import dots
 from identirep.experiments.margins import margins
 from identirep.experiments.methods import OURS
-from identirep.experiments.pairs import compare_fits, latents_of_fit
+from identirep.experiments.pairs import agreement_tables, compare_fits, latents_of_fit, rows_of_fit
 
 __all__ = ["EXPERIMENT"]
 
@@ -78,16 +78,8 @@ def _measure(cell: Cell) -> Measured:
     some = train[: min(len(train), _N_COMPARED)]
     both = data.X[np.concatenate([compared, some])]
     latents = latents_of_fit(features, both, np.arange(len(compared), len(both)), _SIZES, cell["seed"])
-    r2 = _r2(data.Y[compared], features.predict(data.X[compared]))
-    rows: list[Row] = [{"seconds": seconds, "mean_r2": float(r2.mean())}]
-    rows += [{"target": name, "r2": value} for name, value in zip(data.target_names, r2.tolist(), strict=True)]
+    rows = rows_of_fit(seconds, data.target_names, data.Y[compared], features.predict(data.X[compared]))
     return Measured(rows, {name: Z[: len(compared)] for name, Z in latents.items()})
-
-
-def _r2(Y: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:
-    from sklearn.metrics import r2_score
-
-    return np.asarray(r2_score(Y, predicted, multioutput="raw_values"))
 
 
 def _split(cell: Cell, n_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -120,26 +112,7 @@ EXPERIMENT = Experiment(
     measure=_measure,
     combine=_combine,
     tables=(
-        Table(
-            "Agreement of independent fits",
-            (*_SETTING, "method"),
-            (
-                Column("mcc", "strong MCC"),
-                Column("weak_mcc", "weak MCC"),
-                Column("worst_latent", "worst latent", 3),
-                Column("spearman", "Spearman", 3),
-            ),
-        ),
-        Table(
-            "Margin over the best other second stage on the same features",
-            (*_SETTING, "best_baseline"),
-            (Column("margin", "margin of strong MCC"),),
-        ),
-        Table(
-            "Fits",
-            ("encoder", "molecules"),
-            (Column("mean_r2", "mean R^2"), Column("seconds", "stage one, s", 0, "max")),
-        ),
+        *agreement_tables(_SETTING),
         Table("R^2 of each target", ("encoder", "molecules", "target"), (Column("r2", "R^2", 3),)),
     ),
     figures={"agreement": _draw_agreement},

@@ -13,7 +13,7 @@ from identirep.experiments.experiment import Cell, Column, Experiment, Measured,
 from identirep.experiments.figures import dots
 from identirep.experiments.margins import margins
 from identirep.experiments.methods import FROM_INPUTS, OURS
-from identirep.experiments.pairs import compare_fits, latents_of_fit
+from identirep.experiments.pairs import agreement_tables, compare_fits, latents_of_fit, rows_of_fit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,16 +99,8 @@ def _measure(cell: Cell) -> Measured:
     known = np.arange(len(test), len(both))
     sizes = [size for size in _SIZES if size <= D]
     latents = {name: Z[: len(test)] for name, Z in latents_of_fit(features, both, known, sizes, seed).items()}
-    r2 = _r2(data.Y[test], features.predict(data.X[test]))
-    rows: list[Row] = [{"seconds": seconds, "mean_r2": float(r2.mean())}]
-    rows += [{"target": name, "r2": value} for name, value in zip(data.target_names, r2.tolist(), strict=True)]
+    rows = rows_of_fit(seconds, data.target_names, data.Y[test], features.predict(data.X[test]))
     return Measured(rows, latents)
-
-
-def _r2(Y: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:
-    from sklearn.metrics import r2_score
-
-    return np.asarray(r2_score(Y, predicted, multioutput="raw_values"))
 
 
 def _split(cell: Cell, n_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -154,26 +146,7 @@ EXPERIMENT = Experiment(
     measure=_measure,
     combine=_combine,
     tables=(
-        Table(
-            "Agreement of independent fits",
-            (*_SETTING, "method"),
-            (
-                Column("mcc", "strong MCC"),
-                Column("weak_mcc", "weak MCC"),
-                Column("worst_latent", "worst latent", 3),
-                Column("spearman", "Spearman", 3),
-            ),
-        ),
-        Table(
-            "Margin over the best other second stage on the same features",
-            (*_SETTING, "best_baseline"),
-            (Column("margin", "margin of strong MCC"),),
-        ),
-        Table(
-            "Fits",
-            ("protocol", "stage one"),
-            (Column("mean_r2", "mean R^2"), Column("seconds", "stage one, s", 0, "max")),
-        ),
+        *agreement_tables(_SETTING),
         Table(
             "R^2 of each target",
             ("target",),
