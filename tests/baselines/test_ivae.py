@@ -104,3 +104,13 @@ def test_unknown_task():
     model = IVAE(**_QUICK, random_state=0).fit(data.H, data.y, data.tasks)
     with pytest.raises(ValueError, match="99"):
         model.transform(data.H[:2], data.y[:2], [0, 99])
+
+
+@_ignore_convergence
+def test_the_start_with_the_lowest_loss_wins():
+    data = make_linear_tasks(n_tasks=10, n_samples=40, n_latents=3, n_causal=1, random_state=0)
+    one = IVAE(**_QUICK, random_state=0).fit(data.H, data.y, data.tasks)
+    several = IVAE(**_QUICK, n_init=4, random_state=0).fit(data.H, data.y, data.tasks)
+    assert several.history_[-1]["loss"] < one.history_[-1]["loss"]
+    with pytest.raises(ValueError, match="n_init"):
+        IVAE(n_init=0).fit(data.H, data.y, data.tasks)

@@ -11,7 +11,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from identirep.baselines.auxiliary import learn_scaling
-from identirep.baselines.base import check_inputs, choice_faults
+from identirep.baselines.base import check_inputs, choice_faults, count_faults
 from identirep.baselines.latent_model import VariationalBaseline
 from identirep.seeds import as_generator
 from identirep.validation import check_features, check_task_data
@@ -67,6 +67,8 @@ class IVAE(VariationalBaseline):
         Peak of the learning rate of Adam, which follows one cycle.
     beta_warm_up : float, default 0.0
         Share of the steps over which the weight of the divergence from the prior rises from 0 to 1.
+    n_init : int, default 1
+        Number of starts; the lowest loss wins. The bound has local optima where latents stay mixed.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default None
         Seed of weights, order of rows and noise. Equal seeds give equal bits on one machine.
 
@@ -122,6 +124,7 @@ class IVAE(VariationalBaseline):
         batch_size: int = 1024,
         learning_rate: float = 1e-2,
         beta_warm_up: float = 0.0,
+        n_init: int = 1,
         random_state: int | np.random.Generator | np.random.RandomState | None = None,
     ) -> None:
         self.n_components = n_components
@@ -136,6 +139,7 @@ class IVAE(VariationalBaseline):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.beta_warm_up = beta_warm_up
+        self.n_init = n_init
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, Y: ArrayLike | None, tasks: ArrayLike | None = None) -> IVAE:
@@ -172,6 +176,7 @@ class IVAE(VariationalBaseline):
                 "inference": (self.inference, ("product", "joint")),
             }
         )
+        faults += count_faults({"n_init": self.n_init})
         uses_targets = self.auxiliary == "task and target"
         rng = as_generator(self.random_state)
         data = check_inputs(self, X, Y, tasks, faults, needs_labels=uses_targets)
@@ -182,7 +187,7 @@ class IVAE(VariationalBaseline):
             )
         scaling = learn_scaling(data, uses_targets=uses_targets)
         self._scaling = scaling
-        self._train(data, scaling, rng)
+        self._train(data, scaling, rng, self.n_init)
         return self
 
     def transform(

@@ -67,23 +67,37 @@ class VariationalBaseline(Baseline):
         """Return what joint inference makes of the auxiliary variable; None if it is not joint."""
         return None
 
-    def _train(self, data: TaskData, scaling: AuxiliaryScaling, rng: np.random.Generator) -> None:
-        """Build the model and train it."""
+    def _train(self, data: TaskData, scaling: AuxiliaryScaling, rng: np.random.Generator, n_init: int = 1) -> None:
+        """Build the model and train it, from several starts if asked to; the lowest loss wins."""
         import torch
 
-        from identirep.baselines.training import TrainingOptions, late_change, make_batch, train
+        from identirep.baselines.training import TrainingOptions, late_change, late_loss, make_batch, train
 
         whitening = whiten(data.X)
-        n_inputs = len(whitening.components)
-        faults = components_faults(self.n_components, n_inputs)
+        faults = components_faults(self.n_components, len(whitening.components))
         if faults:
             raise ValueError(faults[0])
         self._whitening, self._scaling = whitening, scaling
         self.task_names_ = data.task_names
-        self.n_components_ = n_inputs if self.n_components is None else int(self.n_components)
+        self.n_components_ = len(whitening.components) if self.n_components is None else int(self.n_components)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        rows = make_batch(whitening(data.X), scaling(data))
+        options = TrainingOptions(self.max_epochs, self.batch_size, self.learning_rate, self.beta_warm_up)
+        lowest = np.inf
+        for _ in range(n_init):
+            model = self._untrained(len(whitening.components), generator)
+            history = train(model, rows, options, generator)
+            loss = late_loss(history)
+            if loss < lowest:
+                lowest, self.module_, self.history_ = loss, model, history
+        change = late_change(self.history_) / self.n_components_
+        self.converged_ = change < _TOLERANCE
+        if not self.converged_:
+            warn_not_converged(type(self).__name__, change, _TOLERANCE)
+
+    def _untrained(self, n_inputs: int, generator: torch.Generator) -> VariationalModel:
         decoder_sizes = self.hidden_sizes if self.decoder_hidden_sizes is None else self.decoder_hidden_sizes
-        model = self._build(
+        return self._build(
             n_inputs,
             self.n_components_,
             encoder_sizes=tuple(self.hidden_sizes),
@@ -94,14 +108,6 @@ class VariationalBaseline(Baseline):
             min_noise_std=self.min_noise_std,
             generator=generator,
         )
-        rows = make_batch(whitening(data.X), scaling(data))
-        options = TrainingOptions(self.max_epochs, self.batch_size, self.learning_rate, self.beta_warm_up)
-        self.history_ = train(model, rows, options, generator)
-        self.module_ = model
-        change = late_change(self.history_) / self.n_components_
-        self.converged_ = change < _TOLERANCE
-        if not self.converged_:
-            warn_not_converged(type(self).__name__, change, _TOLERANCE)
 
     def _latents(self, X: NDArray[Any], auxiliary: Auxiliary | None = None) -> Array:
         from identirep.baselines.training import encode_rows

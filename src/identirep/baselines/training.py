@@ -15,7 +15,7 @@ from identirep.baselines.auxiliary import Auxiliary
 from identirep.baselines.networks import Batch
 from identirep.baselines.variational import VariationalModel
 
-__all__ = ["TrainingOptions", "encode_rows", "late_change", "make_batch", "train"]
+__all__ = ["TrainingOptions", "encode_rows", "late_change", "late_loss", "make_batch", "train"]
 
 # Share of the steps in which the learning rate rises.
 _WARM_UP = 0.1
@@ -133,13 +133,18 @@ def n_epochs(max_epochs: int | str, n_batches: int) -> int:
     return min(max(-(-_AUTO_STEPS // n_batches), _MIN_EPOCHS), _MAX_EPOCHS)
 
 
+def late_loss(history: list[dict[str, float]]) -> float:
+    """Return the mean loss of the last tenth of the epochs."""
+    losses = [entry["loss"] for entry in history]
+    return float(np.mean(losses[-max(len(losses) // 10, 1) :]))
+
+
 def late_change(history: list[dict[str, float]]) -> float:
     """Return by how much the loss fell from the last but one tenth of the epochs to the last."""
-    losses = np.array([entry["loss"] for entry in history])
-    width = max(len(losses) // 10, 1)
-    if len(losses) < 2 * width:
+    width = max(len(history) // 10, 1)
+    if len(history) < 2 * width:
         return float("inf")
-    return float(losses[-2 * width : -width].mean() - losses[-width:].mean())
+    return late_loss(history[: len(history) - width]) - late_loss(history)
 
 
 @torch.no_grad()

@@ -9,13 +9,16 @@ import numpy as np
 from identirep import MTLCM
 from identirep.datasets import make_linear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
+from identirep.experiments.hard_settings import draw_hard, hard_settings
 from identirep.metrics import mcc
 
 __all__ = ["EXPERIMENT"]
 
 
 def _cells(quick: bool, n_seeds: int | None) -> list[Cell]:
-    return [{"seed": seed} for seed in range(n_seeds or (10 if quick else 200))]
+    seeds = range(n_seeds or (10 if quick else 200))
+    hard = [{**setting, "seed": seed} for setting in hard_settings(quick) for seed in seeds[: 1 if quick else 5]]
+    return [{"seed": seed} for seed in seeds] + hard
 
 
 def _random_setting(rng: np.random.Generator) -> dict[str, Any]:
@@ -35,9 +38,13 @@ def _random_setting(rng: np.random.Generator) -> dict[str, Any]:
 
 def _measure(cell: Cell) -> Measured:
     rng = np.random.default_rng(cell["seed"])
-    setting = _random_setting(rng)
-    data = make_linear_tasks(**setting, random_state=rng)
-    model = MTLCM(random_state=cell["seed"]).fit(data.H, data.y, tasks=data.tasks)
+    if "part" in cell:
+        setting: Row = {}
+        data, prior = draw_hard(cell, rng), cell["prior"]
+    else:
+        setting = _random_setting(rng)
+        data, prior = make_linear_tasks(**setting, random_state=rng), "factorized"
+    model = MTLCM(prior=prior, random_state=cell["seed"]).fit(data.H, data.y, tasks=data.tasks)
     latents, certificate = model.transform(data.H), model.certificate_
     # Noise that the fit cannot tell from latents counts as part of them.
     seen = data.Z if model.noise_std_ > 0 else data.H @ np.linalg.inv(data.mixing).T
@@ -55,7 +62,19 @@ def _measure(cell: Cell) -> Measured:
 
 
 def _combine(finished: list[tuple[Cell, Measured]]) -> list[Row]:
+    hard = np.array(["part" in cell for cell, _ in finished])
     rows = [row for _, measured in finished for row in measured.rows]
+    return [
+        {"settings": name, **summary}
+        for name, chosen in (("random and those of recovery", hard | True), ("random", ~hard), ("of recovery", hard))
+        for summary in _statements([row for row, use in zip(rows, chosen, strict=True) if use])
+    ]
+
+
+def _statements(rows: list[Row]) -> list[Row]:
+    """Return how often each statement holds."""
+    if not rows:
+        return []
     identified, predicted, loss, axes, inside = (
         np.array([row[name] for row in rows])
         for name in ("identified", "predicted_loss", "loss", "loss_of_axes", "inside_interval")
@@ -86,11 +105,13 @@ EXPERIMENT = Experiment(
     name="certificate",
     title="Can the certificate be trusted?",
     description=(
-        "Each cell is a random setting: 3 to 150 tasks, 20 to 300 rows, 4 to 10 latents, spurious standard "
-        "deviation 0.1 to 1, random or orthogonal mixing, no observation noise or up to 0.1, standardised or "
-        "not. A fit is identified if all its latents are, flagged if not. Where the mixing is orthogonal no "
-        "likelihood can tell noise from the latents' own variation: losses are given with such noise counted "
-        "as part of the latents, and as error."
+        "200 random settings (3 to 150 tasks, 20 to 300 rows, 4 to 10 latents, spurious standard deviation 0.1 to "
+        "1, random or orthogonal mixing, no observation noise or up to 0.1, standardised or not) and five seeds of "
+        "each setting of the experiment `recovery` but its largest. A fit is identified if all its latents are, "
+        "flagged if not. Where the mixing is orthogonal no likelihood can tell noise from the latents' own "
+        "variation: losses are given with such noise counted as part of the latents, and as error. With 4 or 5 "
+        "latents few pairs can mix, and the actual loss varies by chance so much that no prediction is within a "
+        "factor 2 in much more than 90 % of fits."
     ),
     cells=_cells,
     measure=_measure,
@@ -98,7 +119,7 @@ EXPERIMENT = Experiment(
     tables=(
         Table(
             "Predicted against actual",
-            ("statement", "of fits with"),
+            ("settings", "statement", "of fits with"),
             (Column("share", "share", 3, None), Column("fits", "fits", 0, None)),
         ),
     ),

@@ -11,7 +11,7 @@ from scipy.special import expit, logsumexp
 
 from identirep.mtlcm.causal_sets import TINY, set_members
 from identirep.mtlcm.role_noise import noise_evidence
-from identirep.mtlcm.role_prior import STRENGTH_SCALES, RolePrior, effect_evidence
+from identirep.mtlcm.role_prior import STRENGTH_SCALES, RolePrior, effect_evidence, effect_scales
 from identirep.mtlcm.scales import SharedScales
 from identirep.mtlcm.set_evidence import regression_evidence
 
@@ -36,8 +36,10 @@ class Cells:
     @classmethod
     def of(cls, correlation: Array, n_samples: NDArray[np.int64], noise: Array | None) -> Cells:
         rho2 = np.clip(correlation[:, :-1, -1] ** 2, 0.0, 1.0 - TINY)
-        pairs = None if noise is None else noise_evidence(correlation, n_samples, noise)
-        return cls(correlation, n_samples, rho2, effect_evidence(rho2, n_samples), pairs)
+        if noise is None:
+            return cls(correlation, n_samples, rho2, effect_evidence(rho2, n_samples), None)
+        effects = effect_evidence(rho2, n_samples, effect_scales(np.einsum("tii->ti", noise)))
+        return cls(correlation, n_samples, rho2, effects, noise_evidence(correlation, n_samples, noise))
 
     def regression(self, chosen: NDArray[np.int64], outside: NDArray[np.bool_], scale: float) -> Array:
         return regression_evidence(self.correlation, self.n_samples, chosen, outside, scale)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-__all__ = ["STRENGTH_SCALES", "RolePrior", "effect_evidence"]
+__all__ = ["STRENGTH_SCALES", "RolePrior", "effect_evidence", "effect_scales"]
 
 Array = NDArray[np.float64]
 
@@ -28,6 +28,8 @@ _LEAST_SPREAD = 0.2
 _PSEUDO_SPREAD = 5.0
 # Probability from which a scale of causes is worth summing over.
 _LEAST_PROBABLE = 1e-3
+# Shares of noise are no larger.
+_MOST_NOISE = 0.99
 _TINY = 1e-300
 
 
@@ -108,7 +110,28 @@ class RolePrior:
         return float(max(abs(x) for x in (*shares, *(_LOG_SCALES @ w for w in weights))))
 
 
-def effect_evidence(rho2: Array, n_samples: NDArray[np.int64]) -> Array:
+def effect_scales(noise: Array) -> Array:
+    r"""Scales of the strength of effects as observation noise leaves them, shape (..., n_scales).
+
+    Of an effect of unit variance with the share e of noise, :math:`1 - e` is the target's part and its own in the
+    proportion g : 1, which makes its strength :math:`(1 - e) g / (1 + e g)`. So the noisiest latents, whose strengths
+    are all alike small, do not pass for causes, nor teach that effects are weak.
+
+    Parameters
+    ----------
+    noise : array, shape (...)
+        Share of observation noise in the variance of each latent, 0 to 1.
+
+    Returns
+    -------
+    array
+        The scales.
+    """
+    share = np.clip(noise, 0.0, _MOST_NOISE)[..., None]
+    return np.asarray((1.0 - share) * STRENGTH_SCALES / (1.0 + share * STRENGTH_SCALES))
+
+
+def effect_evidence(rho2: Array, n_samples: NDArray[np.int64], scales: Array | None = None) -> Array:
     r"""Log evidence of an effect of each scale, less that of an unrelated latent, shape (n_tasks, D, n_scales).
 
     .. math::
@@ -122,6 +145,8 @@ def effect_evidence(rho2: Array, n_samples: NDArray[np.int64]) -> Array:
         Squared correlation of each latent with the target.
     n_samples : array of int, shape (n_tasks,)
         Labelled rows of each task.
+    scales : array, shape (n_scales,) or (n_tasks, D, n_scales), optional
+        Variances of strengths; default `STRENGTH_SCALES`.
 
     Returns
     -------
@@ -129,7 +154,7 @@ def effect_evidence(rho2: Array, n_samples: NDArray[np.int64]) -> Array:
         The log evidence.
     """
     n = n_samples[:, None, None].astype(np.float64)
-    g = n * STRENGTH_SCALES
+    g = n * (STRENGTH_SCALES if scales is None else scales)
     return 0.5 * (n - 2.0) * np.log1p(g) - 0.5 * (n - 1.0) * np.log1p(g * (1.0 - rho2[..., None]))
 
 

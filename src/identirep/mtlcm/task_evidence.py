@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from identirep.mtlcm.role_prior import STRENGTH_SCALES, RolePrior, effect_evidence
+from identirep.mtlcm.role_prior import STRENGTH_SCALES, RolePrior, effect_evidence, effect_scales
 
 __all__ = ["EffectPosterior", "TaskStatistics", "cause_terms", "log_posterior"]
 
@@ -31,6 +31,10 @@ Array = NDArray[np.float64]
 
 # Smallest variance of an effect given the target, apart from the noise and in units of it.
 _OWN_SHARE = 0.01
+# Shares of the correlation of their noise that effects may have.
+_NOISE_SHARES = (0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
+# Least eigenvalue of the correlations given the target.
+_LEAST_ROOT = 1e-2
 _TINY = 1e-12
 
 
@@ -129,7 +133,8 @@ class EffectPosterior:
         """Compute the posterior; `noise` as from `noise_given_target`, shape (D, D)."""
         n, prior, z_zy = task.n, task.prior, task.scatter_zy[:, None]
         rho2 = np.minimum((task.scatter_zy / n) ** 2, 1.0 - _TINY)
-        evidence = effect_evidence(rho2[None], np.array([n]))[0] + prior.log_effect_weights
+        scales = effect_scales(np.diag(noise))
+        evidence = effect_evidence(rho2[None], np.array([n]), scales[None])[0] + prior.log_effect_weights
         # The first scale is zero: unrelated.
         log_share = np.concatenate(
             [np.full((len(rho2), 1), np.log(prior.unrelated)), evidence + np.log1p(-prior.share - prior.unrelated)],
@@ -138,8 +143,7 @@ class EffectPosterior:
         none = logsumexp(log_share, axis=1)
         share = np.exp(log_share - none[:, None])
         # Variances of slopes in units of q.
-        spread = 1.0 / (n + 1.0 / STRENGTH_SCALES)
-        spread = np.concatenate([[0.0], spread])
+        spread = np.concatenate([np.zeros((len(rho2), 1)), 1.0 / (n + 1.0 / scales)], axis=1)
         slopes = z_zy * spread
         each = (np.diag(task.scatter_z)[:, None] - z_zy * slopes) / (n - 1.0)
         slope = np.sum(share * slopes, axis=1)
@@ -155,15 +159,23 @@ class EffectPosterior:
     def log_dependence(self, n: int, outside: NDArray[np.bool_]) -> Array:
         """Log-likelihood that the latents outside each set of causes gain by the correlation of their noise.
 
-        Only effects gain: what the noise of a cause has in common with that of an effect leaks away.
+        Only effects gain: what the noise of a cause has in common with that of an effect leaks away. How much of what
+        is left of the effects is that noise is known from few rows only, and a correlation near 1 that is not quite
+        there costs more than any role; so all correlations may be smaller by a common share, which is averaged over.
         """
         scale = np.sqrt(self.variance)
         both = outside[:, :, None] & outside[:, None, :]
-        correlation = np.where(both, self.covariance / np.outer(scale, scale), np.eye(len(scale)))
+        correlation = np.where(both, self.covariance / np.outer(scale, scale), 0.0)
         found = np.where(both, self.scatter / np.outer(scale, scale), 0.0)
-        excess = np.linalg.inv(correlation) - np.eye(len(scale))
-        log_det = np.linalg.slogdet(correlation)[1]
-        return -0.5 * ((n - 1.0) * log_det + np.einsum("sij,sij->s", excess, found))
+        i = np.arange(len(scale))
+        correlation[:, i, i] = 0.0
+        values, vectors = np.linalg.eigh(correlation)
+        along = np.einsum("sij,sij->sj", vectors, found @ vectors)
+        likelihoods = []
+        for share in _NOISE_SHARES:
+            root = np.maximum(1.0 + share * values, _LEAST_ROOT)
+            likelihoods.append(-0.5 * ((n - 1.0) * np.log(root) + (1.0 / root - 1.0) * along).sum(axis=1))
+        return np.asarray(logsumexp(likelihoods, axis=0) - np.log(len(_NOISE_SHARES)))
 
     def gains(self, outside: NDArray[np.bool_]) -> Array:
         """Covariance^{-1} gamma of the latents outside each set of causes, zero for the causes."""
