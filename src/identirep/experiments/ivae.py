@@ -19,7 +19,7 @@ _SLOPE = 0.2
 
 def _cells(quick: bool, n_seeds: int | None) -> list[Cell]:
     seeds = range(n_seeds or (1 if quick else 5))
-    segments, length, epochs = (20, 200, 50) if quick else (40, 1000, "auto")
+    segments, length, epochs, starts = (20, 200, 50, 2) if quick else (40, 1000, "auto", 3)
     return [
         {
             "D": D,
@@ -27,6 +27,7 @@ def _cells(quick: bool, n_seeds: int | None) -> list[Cell]:
             "segments": segments,
             "length": length,
             "epochs": epochs,
+            "starts": starts,
             "method": method,
             "seed": seed,
         }
@@ -73,7 +74,14 @@ def _measure(cell: Cell) -> Measured:
     data = piecewise_stationary(cell["segments"], cell["length"], cell["D"], cell["layers"], rng)
     start = time.perf_counter()
     if cell["method"] == "iVAE":
-        model = IVAE(cell["D"], auxiliary="task", prior="network", max_epochs=cell["epochs"], random_state=cell["seed"])
+        model = IVAE(
+            cell["D"],
+            auxiliary="task",
+            prior="network",
+            max_epochs=cell["epochs"],
+            n_init=cell["starts"],
+            random_state=cell["seed"],
+        )
         Z = model.fit(data.X, None, data.segments).transform(data.X, tasks=data.segments)
     else:
         ica = IndependentComponents(cell["D"], random_state=cell["seed"])
@@ -88,7 +96,7 @@ EXPERIMENT = Experiment(
     description=(
         "Piecewise-stationary Gaussian sources mixed by a leaky network with square layers, the segment as "
         "auxiliary variable: the setting of the paper of iVAE. It must reach MCC 0.9 here, otherwise the "
-        "baseline is wrong. FastICA cannot."
+        "baseline is wrong. FastICA cannot. The bound has local optima; the best of three starts is taken, by the bound."
     ),
     cells=_cells,
     measure=_measure,
