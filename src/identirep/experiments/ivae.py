@@ -96,7 +96,8 @@ EXPERIMENT = Experiment(
     description=(
         "Piecewise-stationary Gaussian sources mixed by a leaky network with square layers, the segment as "
         "auxiliary variable: the setting of the paper of iVAE. It must reach MCC 0.9 here, otherwise the "
-        "baseline is wrong. FastICA cannot. The bound has local optima; the best of three starts is taken, by the bound."
+        "baseline is wrong. FastICA cannot. The bound has local optima: of three starts the one with the highest "
+        "bound is taken."
     ),
     cells=_cells,
     measure=_measure,
