@@ -7,12 +7,13 @@ import pytest
 from scipy.special import logsumexp
 from sklearn.metrics import f1_score, roc_auc_score
 
-from identirep import TaskMoments
+from identirep import MTLCM, TaskMoments
 from identirep.datasets import make_linear_tasks
+from identirep.metrics import mcc
 from identirep.mtlcm import role_posterior
 from identirep.mtlcm.causal_sets import correlations
 from identirep.mtlcm.likelihood import joint_covariances
-from identirep.mtlcm.role_noise import noise_evidence, noise_given_target
+from identirep.mtlcm.role_noise import noise_dependence, noise_given_target, pair_evidence
 from identirep.mtlcm.role_posterior import causal_posterior
 from identirep.mtlcm.role_prior import STRENGTH_SCALES, effect_evidence
 from identirep.mtlcm.scales import SharedScales
@@ -224,12 +225,12 @@ def test_noise_common_to_latents_does_not_turn_effects_into_causes(n_latents):
     assert right[0] > right[1] + 0.01
 
 
-def test_evidence_of_noise_is_that_of_the_likelihood_of_a_pair():
+def test_evidence_of_a_pair_is_that_of_its_likelihood():
     rng = np.random.default_rng(0)
     joint = np.cov(rng.normal(size=(3, 50)) + rng.normal(size=50))[None]
     C, n = correlations(joint), np.array([50])
     noise = np.array([[[0.2, 0.1], [0.1, 0.3]]])
-    found = noise_evidence(C, n, noise)[0]
+    found = pair_evidence(noise_dependence(C, noise), n)[0]
     left = C[0, :2, :2] - np.outer(C[0, :2, 2], C[0, :2, 2])
     assumed = np.diag(np.diag(left)) + 0.1 * (1 - np.eye(2))
     log_p = [
@@ -237,3 +238,18 @@ def test_evidence_of_noise_is_that_of_the_likelihood_of_a_pair():
         for S in (assumed, np.diag(np.diag(left)))
     ]
     np.testing.assert_allclose(found, (log_p[0] - log_p[1]) * (1 - np.eye(2)), atol=1e-9)
+
+
+def test_roles_of_latents_close_to_the_noise_are_found_and_calibrated():
+    # In one direction of the latents there is as much noise as signal, so that they correlate with the truth by 0.965
+    # on average, and what noise they have is common to all.
+    rng = np.random.default_rng(0)
+    U, V = (np.linalg.qr(rng.normal(size=(10, 10)))[0] for _ in range(2))
+    mixing = (U * np.array([5.0] * 9 + [0.007])) @ V
+    data = make_linear_tasks(n_tasks=200, n_latents=10, n_causal=4, mixing=mixing, random_state=0)
+    model = MTLCM(random_state=0).fit(data.H, data.y, tasks=data.tasks)
+    match = mcc(model.transform(data.H), data.Z)
+    truth = data.causal[:, match.assignment]
+    assert match.score < 0.98
+    assert roc_auc_score(truth.ravel(), model.causal_probability_.ravel()) > 0.98
+    assert _calibration_error(model.causal_probability_, truth) < 0.06

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 
 from identirep.mtlcm.causal_sets import TINY, set_members
-from identirep.mtlcm.role_noise import noise_evidence
+from identirep.mtlcm.role_noise import noise_dependence, pair_evidence
 from identirep.mtlcm.role_prior import STRENGTH_SCALES, RolePrior, effect_evidence, effect_scales
 from identirep.mtlcm.scales import SharedScales
+from identirep.mtlcm.set_dependence import Dependence
 from identirep.mtlcm.set_evidence import regression_evidence
 
 __all__ = ["Cells", "Odds", "Roles", "Sets", "expectation"]
@@ -25,13 +26,13 @@ _NEIGHBOURHOOD = 300.0
 
 @dataclass(frozen=True)
 class Cells:
-    """What is known of tasks and latents before roles are; `pairs` as in `noise_evidence`."""
+    """What is known of tasks and latents before roles are; `dependence` as in `noise_dependence`."""
 
     correlation: Array
     n_samples: NDArray[np.int64]
     rho2: Array
     effects: Array
-    pairs: Array | None
+    dependence: Dependence | None
 
     @classmethod
     def of(cls, correlation: Array, n_samples: NDArray[np.int64], noise: Array | None) -> Cells:
@@ -39,14 +40,19 @@ class Cells:
         if noise is None:
             return cls(correlation, n_samples, rho2, effect_evidence(rho2, n_samples), None)
         effects = effect_evidence(rho2, n_samples, effect_scales(np.einsum("tii->ti", noise)))
-        return cls(correlation, n_samples, rho2, effects, noise_evidence(correlation, n_samples, noise))
+        return cls(correlation, n_samples, rho2, effects, noise_dependence(correlation, noise))
+
+    @property
+    def pairs(self) -> Array | None:
+        """Gain of each pair of effects by the noise that they have in common."""
+        return None if self.dependence is None else pair_evidence(self.dependence, self.n_samples)
 
     def regression(self, chosen: NDArray[np.int64], outside: NDArray[np.bool_], scale: float) -> Array:
         return regression_evidence(self.correlation, self.n_samples, chosen, outside, scale)
 
     def select(self, tasks: NDArray[np.int64]) -> Cells:
-        pairs = None if self.pairs is None else self.pairs[tasks]
-        return Cells(self.correlation[tasks], self.n_samples[tasks], self.rho2[tasks], self.effects[tasks], pairs)
+        dependence = None if self.dependence is None else self.dependence.select(tasks)
+        return Cells(self.correlation[tasks], self.n_samples[tasks], self.rho2[tasks], self.effects[tasks], dependence)
 
 
 class Odds(NamedTuple):

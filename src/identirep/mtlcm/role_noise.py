@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep.mtlcm.causal_sets import TINY
+from identirep.mtlcm.set_dependence import Dependence
 
-__all__ = ["noise_evidence", "noise_given_target"]
+__all__ = ["noise_dependence", "noise_given_target", "pair_evidence"]
 
 Array = NDArray[np.float64]
 
@@ -48,33 +49,39 @@ def noise_given_target(noise: Array, joint: Array) -> Array:
     return np.asarray(noise * left / (scale[:, :, None] * scale[:, None, :]))
 
 
-def noise_evidence(correlation: Array, n_samples: NDArray[np.int64], noise: Array) -> Array:
-    """Log-likelihood that pairs of latents gain by what their noise has in common, given the target.
-
-    Two causes do not gain it: they depend on each other given the target anyway. Pairs are taken one by one, which is
-    exact to second order in the correlations.
+def noise_dependence(correlation: Array, noise: Array) -> Dependence:
+    """Correlations of the latents given the target: of their noise, and those that the data show.
 
     Parameters
     ----------
     correlation : array, shape (n_tasks, D + 1, D + 1)
         Within-task correlations of the latents and, last, the target.
-    n_samples : array of int, shape (n_tasks,)
-        Labelled rows of each task.
     noise : array, shape (n_tasks, D, D)
         As from `noise_given_target`.
 
     Returns
     -------
-    array, shape (n_tasks, D, D)
-        Gain of each pair; zero on the diagonal.
+    Dependence
+        The correlations.
     """
     rho, own = correlation[:, :-1, -1], np.einsum("tii->ti", noise)
     left = np.sqrt(np.maximum(1.0 - rho**2, _LEAST_OWN * own))
     scale = np.maximum(left[:, :, None] * left[:, None, :], TINY)
     found = (correlation[:, :-1, :-1] - rho[:, :, None] * rho[:, None, :]) / scale
-    r = np.clip(noise / scale, -_MOST_CORRELATED, _MOST_CORRELATED)
+    model = np.clip(noise / scale, -_MOST_CORRELATED, _MOST_CORRELATED)
     i = np.arange(rho.shape[1])
-    found[:, i, i] = r[:, i, i] = 0.0
+    model[:, i, i] = 1.0
+    return Dependence(model, found)
+
+
+def pair_evidence(dependence: Dependence, n_samples: NDArray[np.int64]) -> Array:
+    """Log-likelihood that each pair of effects gains by what their noise has in common, shape (n_tasks, D, D).
+
+    The sum over pairs is exact to second order in the correlations: good enough to search for sets, not to judge them
+    (`dependence_evidence`). Zero on the diagonal.
+    """
+    r, found = dependence
+    r = np.where(np.eye(r.shape[1], dtype=bool), 0.0, r)
     rest = 1.0 - r**2
     gain = np.log(rest) + 2.0 * r * (r - found) / rest
     return np.asarray(-0.5 * (n_samples - 1.0)[:, None, None] * gain)

@@ -31,7 +31,8 @@ from identirep.mtlcm.causal_sets import TINY, search_mode
 from identirep.mtlcm.role_expectation import Cells, Odds, Roles, Sets, expectation
 from identirep.mtlcm.role_prior import STRENGTH_SCALES, RolePrior
 from identirep.mtlcm.scales import SharedScales, scales_may_be_shared
-from identirep.mtlcm.set_evidence import pairs_evidence, regression_evidence
+from identirep.mtlcm.set_dependence import dependence_evidence
+from identirep.mtlcm.set_evidence import regression_evidence
 
 __all__ = ["CausalPosterior", "causal_posterior"]
 
@@ -197,8 +198,8 @@ def _sets(cells: Cells, prior: RolePrior, odds: Odds) -> Sets:
         for k in scales
     ]
     evidence, far = np.stack(parts, axis=1), np.full(chosen.shape, np.inf)
-    if cells.pairs is not None:
-        evidence += pairs_evidence(cells.pairs, chosen, outside)[:, None]
+    if cells.dependence is not None:
+        evidence += dependence_evidence(cells.dependence, cells.n_samples, chosen, outside)[:, None]
     return Sets(chosen, scales, evidence, outside, flips, far, evidence, evidence[:, 0, 0]).centred(odds)
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from identirep.mtlcm.causal_sets import all_sets, set_members
 
-__all__ = ["pairs_evidence", "regression_evidence"]
+__all__ = ["regression_evidence"]
 
 Array = NDArray[np.float64]
 
@@ -73,27 +73,3 @@ def _left_by(
     A[:, i, i] = np.where(real, 1.0 + ridge[:, None], 1.0)
     K = np.where(real[:, :, None], correlation[rows, members[:, :, None], index[:, None, :]], 0.0)
     return M - K.swapaxes(1, 2) @ np.linalg.solve(A, K), np.asarray(np.linalg.slogdet(A)[1])
-
-
-def pairs_evidence(pairs: Array, chosen: NDArray[np.int64], outside: NDArray[np.bool_]) -> Array:
-    """What every set of the chosen latents loses of `noise_evidence`: the pairs of two causes.
-
-    Parameters
-    ----------
-    pairs : array, shape (n_tasks, D, D)
-        Gain of each pair; zero on the diagonal.
-    chosen, outside
-        As for `regression_evidence`.
-
-    Returns
-    -------
-    array, shape (n_tasks, 2**k)
-        The log evidence.
-    """
-    rows = np.arange(len(chosen))[:, None]
-    members, others = set_members(chosen.shape[1]), outside.astype(np.float64)
-    with_others = np.einsum("tij,tj->ti", pairs, others)
-    among = pairs[rows[:, :, None], chosen[:, :, None], chosen[:, None, :]]
-    lost = np.take_along_axis(with_others, chosen, axis=1) @ members.T
-    lost += 0.5 * np.einsum("si,tij,sj->ts", members, among, members, optimize=True)
-    return np.asarray(-lost - 0.5 * np.einsum("ti,ti->t", with_others, others)[:, None])

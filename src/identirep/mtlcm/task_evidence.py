@@ -11,8 +11,7 @@ Student's t, one for the target and one for each other latent. Scales come from 
 tasks of the fit have taught (`RolePrior`).
 
 Observation noise, where there is any, comes to several latents at once. The correlation that it gives effects is known
-and taken into account: otherwise, with many rows, effects whose noise cancels look like causes. Here all effects of a
-set are taken together, and not in pairs as in `role_noise`, since a task may have any number of rows.
+and taken into account (`set_dependence`): otherwise, with many rows, effects whose noise cancels look like causes.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from identirep.mtlcm.role_prior import STRENGTH_SCALES, RolePrior, effect_evidence, effect_scales
+from identirep.mtlcm.set_dependence import NOISE_SHARES
 
 __all__ = ["EffectPosterior", "TaskStatistics", "cause_terms", "log_posterior"]
 
@@ -31,8 +31,6 @@ Array = NDArray[np.float64]
 
 # Smallest variance of an effect given the target, apart from the noise and in units of it.
 _OWN_SHARE = 0.01
-# Shares of the correlation of their noise that effects may have.
-_NOISE_SHARES = (0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
 # Least eigenvalue of the correlations given the target.
 _LEAST_ROOT = 1e-2
 _TINY = 1e-12
@@ -159,9 +157,8 @@ class EffectPosterior:
     def log_dependence(self, n: int, outside: NDArray[np.bool_]) -> Array:
         """Log-likelihood that the latents outside each set of causes gain by the correlation of their noise.
 
-        Only effects gain: what the noise of a cause has in common with that of an effect leaks away. How much of what
-        is left of the effects is that noise is known from few rows only, and a correlation near 1 that is not quite
-        there costs more than any role; so all correlations may be smaller by a common share, which is averaged over.
+        Only effects gain: what the noise of a cause has in common with that of an effect leaks away. As
+        `dependence_evidence`, for any sets.
         """
         scale = np.sqrt(self.variance)
         both = outside[:, :, None] & outside[:, None, :]
@@ -172,10 +169,10 @@ class EffectPosterior:
         values, vectors = np.linalg.eigh(correlation)
         along = np.einsum("sij,sij->sj", vectors, found @ vectors)
         likelihoods = []
-        for share in _NOISE_SHARES:
+        for share in NOISE_SHARES:
             root = np.maximum(1.0 + share * values, _LEAST_ROOT)
             likelihoods.append(-0.5 * ((n - 1.0) * np.log(root) + (1.0 / root - 1.0) * along).sum(axis=1))
-        return np.asarray(logsumexp(likelihoods, axis=0) - np.log(len(_NOISE_SHARES)))
+        return np.asarray(logsumexp(likelihoods, axis=0) - np.log(len(NOISE_SHARES)))
 
     def gains(self, outside: NDArray[np.bool_]) -> Array:
         """Covariance^{-1} gamma of the latents outside each set of causes, zero for the causes."""
