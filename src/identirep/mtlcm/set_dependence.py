@@ -5,7 +5,7 @@ the data show, the effects S of a set gain
 
     -(n - 1)/2 [ log|R_SS| + tr(R_SS^{-1} F_SS) - tr F_SS ].
 
-Pairs taken one by one (`noise_evidence`) would count the same noise many times where it comes from one direction, as
+Pairs taken one by one (`pair_evidence`) would count the same noise many times where it comes from one direction, as
 with ill-conditioned mixings. How much of what is left of the effects is noise is not known well, and a correlation near
 1 that is not quite there costs more than any role; so all correlations may be smaller by a common share, which is
 averaged over.
