@@ -195,7 +195,7 @@ def test_what_is_not_a_number_is_not_trusted(well):
 
 def test_the_verdict_goes_by_the_lowest_estimate(well):
     _, model = well
-    data = make_linear_tasks(n_tasks=6, n_samples=25, n_latents=6, n_causal=2, random_state=2)
+    data = make_linear_tasks(n_tasks=6, n_samples=12, n_latents=6, n_causal=2, random_state=2)
     certificates = [model.certificate_, _fit(data).certificate_]
     for certificate in certificates:
         lowest = np.min(

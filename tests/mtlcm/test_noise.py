@@ -76,8 +76,8 @@ def test_given_noise_is_taken_out_and_eigenvalues_stay_positive():
     assert np.linalg.eigvalsh(denoised_covariances(moments, large)).min() > 0
 
 
-def test_small_tasks_borrow_a_row_from_the_pooled_covariance():
+def test_small_tasks_borrow_from_the_pooled_covariance():
     data = make_linear_tasks(n_tasks=50, n_samples=6, n_latents=8, random_state=0)
     moments = TaskMoments.from_long(data.H, data.y, data.tasks)
-    # Six rows less mean and target span four directions: without the pseudo-row there would be zeros.
+    # Six rows less mean and target span four directions: without what is borrowed there would be zeros.
     assert np.linalg.eigvalsh(denoised_covariances(moments, 0.0)).min() > 0

@@ -118,7 +118,8 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
     the same axes also name them alike, up to ties. Not guaranteed: where spurious and causal latents vary alike given
     the target the criterion is flat; `certificate_` says so.
 
-    Tasks with fewer rows than five times D get one pseudo-row of the pooled covariance, which keeps the optimum finite.
+    Tasks with fewer rows than five times D get a twentieth of a pseudo-row of the pooled covariance, which keeps the
+    optimum finite.
 
     Cost: O(n_tasks D^3) an iteration, O(n_tasks D^2) with shared inputs. Roles, coefficients, likelihood and the
     certificate are computed when first asked for.

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from identirep.moments import TaskMoments
 from identirep.mtlcm.diagnostics import latent_moments
-from identirep.mtlcm.exact import exact_scores, exact_state
+from identirep.mtlcm.exact import exact_information, exact_scores
 from identirep.mtlcm.fitting import LatentFit
 from identirep.mtlcm.noise import regular_covariances
 from identirep.mtlcm.noisy_model import inverse_and_log_det, latent_covariances
@@ -78,7 +78,7 @@ def information(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_])
     D = len(fit.unmixing)
     ones, zeros = np.ones((D, D)), np.zeros((D, D))
     if fit.prior == "exact":
-        return PairInformation(exact_state(latent_moments(fit, moments), causal).curvature, ones, zeros)
+        return PairInformation(exact_information(latent_moments(fit, moments), causal), ones, zeros)
     if fit.noise_variance == 0.0:
         return PairInformation((moments.weights[:, None] / fit.variances).T @ fit.variances, ones, zeros)
     precision, _ = _noisy_precision(fit, moments)
@@ -134,8 +134,8 @@ def pair_scores(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_])
         Hessian along E_ij, and of E_ij with E_ji.
     """
     if fit.prior == "exact":
-        own, cross, _ = information(fit, moments, causal)
-        return exact_scores(latent_moments(fit, moments), causal), own, cross
+        z = latent_moments(fit, moments)
+        return exact_scores(z, causal), exact_information(z, causal, observed=True), np.ones((len(fit.unmixing),) * 2)
     lam, w = fit.variances, moments.weights
     if fit.noise_variance == 0.0:
         z = latent_moments(fit, moments)
