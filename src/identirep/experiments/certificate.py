@@ -122,5 +122,14 @@ EXPERIMENT = Experiment(
             ("settings", "statement", "of fits with"),
             (Column("share", "share", 3, None), Column("fits", "fits", 0, None)),
         ),
+        Table(
+            "1 - MCC, settings of recovery",
+            ("part", "T", "n", "D", "causal", "prior"),
+            (
+                Column("predicted_loss", "predicted", 7, None),
+                Column("loss_of_axes", "actual", 7, None),
+                Column("identified", "fits identified", 2, None),
+            ),
+        ),
     ),
 )
