@@ -80,6 +80,27 @@ def test_exact_is_not_worse_on_the_papers_data(mixing):
     assert _score(exact, data) > _score(factorized, data) - 2e-4
 
 
+def _ill_conditioned(seed):
+    rng = np.random.default_rng(seed)
+    U, V = (np.linalg.qr(rng.normal(size=(6, 6)))[0] for _ in range(2))
+    return (U * np.array([5.0] * 5 + [0.05])) @ V
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_exact_is_not_worse_where_the_mixing_amplifies_noise(seed):
+    data = make_linear_tasks(n_latents=6, n_causal=1, mixing=_ill_conditioned(seed), random_state=seed)
+    exact, factorized = _fit(data, "exact", n_init=2), _fit(data, "factorized")
+    assert exact.noise_std_ > 0
+    assert _score(exact, data) > _score(factorized, data) - 1e-6
+
+
+def test_exact_is_still_better_there_where_latents_vary_alike():
+    data = make_linear_tasks(
+        n_latents=6, n_causal=4, mixing=_ill_conditioned(0), spurious_std=1.0, standardize=False, random_state=0
+    )
+    assert _score(_fit(data, "exact"), data) > _score(_fit(data, "factorized"), data) + 0.05
+
+
 def test_same_seed_same_bits():
     data = make_linear_tasks(n_tasks=30, n_latents=4, random_state=0)
     first, second = _fit(data, "exact", n_init=2), _fit(data, "exact", n_init=2)

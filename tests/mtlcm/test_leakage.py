@@ -6,8 +6,9 @@ import pytest
 from identirep import MTLCM
 from identirep.mtlcm.diagnostics import latent_moments
 from identirep.mtlcm.exact import exact_scores, exact_state
-from identirep.mtlcm.leakage import fisher_leakage, loss_quantiles, moderated_leakage, robust_leakage
+from identirep.mtlcm.leakage import loss_quantiles, moderated_leakage, robust_leakage
 from identirep.mtlcm.pair_information import effective_tasks, information
+from identirep.mtlcm.separation import fisher_leakage
 
 
 def _draw(rng, variances, tilt, n):

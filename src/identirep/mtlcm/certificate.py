@@ -35,8 +35,9 @@ from identirep.mtlcm.diagnostics import (
     tied_starts,
 )
 from identirep.mtlcm.fitting import LatentFit
-from identirep.mtlcm.leakage import chance_excess, fisher_leakage, loss_quantiles, moderated_leakage, robust_leakage
+from identirep.mtlcm.leakage import loss_quantiles, moderated_leakage, robust_leakage
 from identirep.mtlcm.pair_information import information
+from identirep.mtlcm.separation import chance_excess, fisher_leakage
 
 __all__ = ["Certificate", "certify"]
 
@@ -200,7 +201,9 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng
         The certificate.
     """
     of_a_row = information(fit, moments, causal)
-    separation, modelled = fisher_leakage(of_a_row, moments.n_rows, chance_excess(fit, moments))
+    # The exact likelihood has other sources than variances that differ.
+    chance = 0.0 if fit.prior == "exact" else chance_excess(moments)
+    separation, modelled = fisher_leakage(of_a_row, moments.n_rows, chance)
     robust, freedom = robust_leakage(fit, moments, causal)
     joined = moderated_leakage(modelled, robust, freedom)
     fisher = _correlation(modelled)

@@ -52,7 +52,8 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         Likelihood. The factorised one, p(h | y, t), is the paper's: it takes latents as independent given the target.
         The exact one, p(h, y | t), knows that observing the target couples its causes: no bias at low target noise,
         and latents are told apart even where spurious and causal ones vary alike. It takes seconds instead of
-        milliseconds.
+        milliseconds. Only the factorised one has observation noise inside: where there is noise, both find about the
+        same axes and the factorised one tells them apart, its axes are kept.
     spurious_std : float, optional
         Standard deviation of spurious latents given the target, the same in all tasks, in units in which causal latents
         have 1. Default: every latent has a variance of its own in each task, learnt.

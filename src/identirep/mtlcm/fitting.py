@@ -17,6 +17,7 @@ from identirep.mtlcm.noise import PRIOR_BELOW, SAME_AXES, denoised_covariances, 
 from identirep.mtlcm.noisy_model import NoisyFit
 from identirep.mtlcm.refinement import maximise_noisy_likelihood
 from identirep.mtlcm.roles import refine_with_spurious_scale
+from identirep.mtlcm.separation import chance_excess, fisher_leakage, model_information
 from identirep.mtlcm.solver import DiagonalisationResult, joint_diagonalise
 
 __all__ = [
@@ -35,6 +36,10 @@ Array = NDArray[np.float64]
 _ROUNDING = 1e-9
 # Numbers held at once when many starts are iterated together (float64, 160 MB).
 _MAX_NUMBERS = 2e7
+# Correlation of two axes that differ by no more than noise makes them.
+_ABOUT_THE_SAME = 0.9
+# Leakage into an axis, in sum, up to which the certificate calls it identified.
+_MOST_LEAKAGE = 0.04
 
 
 @dataclass(frozen=True)
@@ -170,8 +175,10 @@ def fit_latents(
         starts = _report(
             exact.unmixing, -exact.evidence, exact.gradient_norm, exact.n_iter, exact.gradient_norm <= tol, reduced
         )
-        B = exact.unmixing[starts.best]
-        variances = np.einsum("tij,ij->ti", B @ R, B)
+        found_exactly = exact.unmixing[starts.best]
+        if noise == 0.0 or not _is_better_with_noise(reduced, B, variances, noise, found_exactly):
+            B = found_exactly
+            variances = np.einsum("tij,ij->ti", B @ R, B)
     order, factor = canonical_rows(B, reduced, noise)
     B, variances = (B * factor[:, None])[order], (variances * factor**2)[:, order]
     return LatentFit(
@@ -206,6 +213,19 @@ def _with_noise(moments: TaskMoments, B: Array, variances: Array, noise: float, 
     R, n = regular_covariances(moments), moments.n_samples
     refined = maximise_noisy_likelihood(R, n, B, variances, noise, fixed_noise=found is None)
     return found if found is not None and found.log_likelihood > refined.log_likelihood else refined
+
+
+def _is_better_with_noise(moments: TaskMoments, B: Array, variances: Array, noise: float, exact: Array) -> bool:
+    """Whether the factorised fit is to be kept: only its likelihood has the noise inside.
+
+    That is so if both find about the same axes, and the factorised model expects all of them to be identified.
+    """
+    if latent_agreement(B, exact, moments.pooled_covariance()).per_latent.min() < _ABOUT_THE_SAME:
+        return False
+    _, factor = canonical_rows(B, moments, noise)
+    information = model_information(B * factor[:, None], variances * factor**2, noise, moments.weights)
+    _, leakage = fisher_leakage(information, moments.n_rows, chance_excess(moments))
+    return bool(leakage.sum(axis=1).max() < _MOST_LEAKAGE)
 
 
 def denoised_joint_moments(moments: TaskMoments, noise_variance: float) -> JointMoments:

@@ -9,8 +9,6 @@ each task.
 References
 ----------
 H. White, "Maximum likelihood estimation of misspecified models", Econometrica 50 (1982) 1-25.
-I. M. Johnstone, "On the distribution of the largest eigenvalue in principal components analysis", Ann. Statist. 29
-(2001) 295-327.
 G. K. Smyth, "Linear models and empirical Bayes methods for assessing differential expression in microarray
 experiments", Stat. Appl. Genet. Mol. Biol. 3 (2004) 3.
 """
@@ -25,11 +23,9 @@ from scipy.stats import chi2, gamma
 
 from identirep.moments import TaskMoments
 from identirep.mtlcm.fitting import LatentFit
-from identirep.mtlcm.pair_information import PairInformation, effective_tasks, information, pair_scores
+from identirep.mtlcm.pair_information import effective_tasks, information, pair_scores
 
 __all__ = [
-    "chance_excess",
-    "fisher_leakage",
     "loss_quantiles",
     "moderated_leakage",
     "robust_leakage",
@@ -38,57 +34,8 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _TINY = 1e-12
-# 99% point of the Tracy-Widom law of real matrices.
-_TRACY_WIDOM_99 = 2.02
 # Level at which a pair contradicts the model, whatever the other pairs say.
 _REJECTED = 0.01
-# The ratio of two variances has a mean from three degrees of freedom; smaller tasks lean on the pooled covariance.
-_LEAST_FREEDOM = 4.0
-
-
-def fisher_leakage(of: PairInformation, n_rows: int, chance: float = 0.0) -> tuple[Array, Array]:
-    """Separation of all pairs, and leakage if the model holds.
-
-    Parameters
-    ----------
-    of : PairInformation
-        Information in a row.
-    n_rows : int
-        Distinct rows: those that many tasks share inform about the latents' covariances once.
-    chance : float, default 0.0
-        What the excess must exceed (`chance_excess`). A pair that does not may be rotated at will: leakage 1.
-
-    Returns
-    -------
-    separation : array, shape (D, D)
-        J_ij^2 / (I_ij I_ji).
-    leakage : array, shape (D, D)
-        Variance of E_ij; the diagonal is 0.
-    """
-    excess = of.excess
-    determinant = np.maximum(excess, _TINY) * np.maximum(of.cross**2, _TINY**2)
-    found = np.minimum((of.own.T / determinant + of.drift) / n_rows, 1.0)
-    found[excess <= chance] = 1.0
-    np.fill_diagonal(found, 0.0)
-    return 1.0 / (1.0 + excess), found
-
-
-def chance_excess(fit: LatentFit, moments: TaskMoments) -> float:
-    """Largest excess that sampling produces, at 99%, for two latents with equal variances in all tasks.
-
-    The ratio of two sample variances of a task has an F distribution, for which E[F] E[1/F] - 1 is known. The fit turns
-    the pair to where the ratios differ most between T tasks, which takes the mean over tasks to the largest eigenvalue
-    of a 2 x 2 Wishart matrix with T degrees of freedom (Tracy-Widom law; Johnstone 2001). Zero where this does not
-    apply: tasks on the same rows share the sampling error of the variances, and the exact likelihood has other sources.
-    """
-    T = moments.n_tasks
-    if fit.prior == "exact" or T < 2 or int(moments.n_samples.sum()) > moments.n_rows:
-        return 0.0
-    freedom = np.maximum(moments.n_samples - 2.0, _LEAST_FREEDOM)
-    mean = float(moments.weights @ ((freedom / (freedom - 2.0)) ** 2 - 1.0))
-    roots = np.sqrt(T - 1.0), np.sqrt(2.0)
-    edge = sum(roots) ** 2 + _TRACY_WIDOM_99 * sum(roots) * (1.0 / roots[0] + 1.0 / roots[1]) ** (1.0 / 3.0)
-    return mean * edge / T
 
 
 def robust_leakage(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_]) -> tuple[Array, Array]:

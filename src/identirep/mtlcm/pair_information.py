@@ -1,20 +1,10 @@
-r"""What the tasks say about each pair of latents: Fisher information, and the score of every task.
+"""What the tasks say about each pair of latents of a fit: Fisher information, and the score of every task.
 
-In relative coordinates, A <- A (I + E), each pair of latents has an information matrix of (E_ij, E_ji). With lambda_ti
-the variance of latent i given the target, p_t the task weights and P_t the inverse of the covariance of h given the
-target in the coordinates of the latents, Lambda_t + o^2 N, it is
-
-    [[I_ij, J_ij], [J_ij, I_ji]],   I_ij = sum_t p_t lambda_tj^2 w_tij,   w_tij = P_ii P_jj (1 - r^2)^2 / (1 + r^2),
-                                    J_ij = sum_t p_t lambda_ti lambda_tj w_tij,   r^2 = P_ij^2 / (P_ii P_jj),
-
-what is left when the task's own variances of i and j are unknown; without noise I_ij = sum_t p_t lambda_tj / lambda_ti
-and J_ij = 1. Task t adds to the gradient the score g_tij = p_t lambda_tj (P_t - P_t C_t P_t)_ij, C_t the observed
-covariance. A noise variance that is estimated adds its own error to all E_ij at once.
+Task t adds to the gradient of E_ij (`separation`) the score g_tij = p_t lambda_tj (P_t - P_t C_t P_t)_ij, C_t the
+covariance given the target that the data show.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,39 +13,11 @@ from identirep.moments import TaskMoments
 from identirep.mtlcm.diagnostics import latent_moments
 from identirep.mtlcm.exact import exact_information, exact_scores
 from identirep.mtlcm.fitting import LatentFit
-from identirep.mtlcm.noise import regular_covariances
-from identirep.mtlcm.noisy_model import inverse_and_log_det, latent_covariances
+from identirep.mtlcm.separation import PairInformation, model_information, noisy_precision, pair_weights
 
-__all__ = ["PairInformation", "effective_tasks", "information", "pair_scores"]
+__all__ = ["effective_tasks", "information", "pair_scores"]
 
 Array = NDArray[np.float64]
-
-_TINY = 1e-12
-
-
-class PairInformation(NamedTuple):
-    """Information about (E_ij, E_ji) in a row, for each pair of latents.
-
-    Parameters
-    ----------
-    own : array, shape (D, D)
-        I_ij: of E_ij with itself.
-    cross : array, shape (D, D)
-        J_ij, symmetric: of E_ij with E_ji.
-    drift : array, shape (D, D)
-        Variance of E_ij, times the number of rows, that the error of the noise variance brings.
-    """
-
-    own: Array
-    cross: Array
-    drift: Array
-
-    @property
-    def excess(self) -> Array:
-        """What the determinant has over that of an inseparable pair, I_ij I_ji / J_ij^2 - 1; 0 on the diagonal."""
-        found = self.own * self.own.T / np.maximum(self.cross**2, _TINY**2) - 1.0
-        np.fill_diagonal(found, 0.0)
-        return np.maximum(found, 0.0)
 
 
 def information(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_]) -> PairInformation:
@@ -75,14 +37,11 @@ def information(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_])
     PairInformation
         Information about the relative coordinates E of the mixing matrix.
     """
-    D = len(fit.unmixing)
-    ones, zeros = np.ones((D, D)), np.zeros((D, D))
     if fit.prior == "exact":
-        return PairInformation(exact_information(latent_moments(fit, moments), causal), ones, zeros)
-    if fit.noise_variance == 0.0:
-        return PairInformation((moments.weights[:, None] / fit.variances).T @ fit.variances, ones, zeros)
-    precision, _ = _noisy_precision(fit, moments)
-    return _noisy_information(fit, precision, moments.weights)
+        D = len(fit.unmixing)
+        own = exact_information(latent_moments(fit, moments), causal)
+        return PairInformation(own, np.ones((D, D)), np.zeros((D, D)))
+    return model_information(fit.unmixing, fit.variances, fit.noise_variance, moments.weights)
 
 
 def effective_tasks(fit: LatentFit, moments: TaskMoments) -> Array:
@@ -107,7 +66,7 @@ def effective_tasks(fit: LatentFit, moments: TaskMoments) -> Array:
     if fit.noise_variance == 0.0:
         shares, mixed = w[:, None, None] * lam[:, None, :] / lam[:, :, None], w[:, None, None]
     else:
-        both = _pair_weights(_noisy_precision(fit, moments)[0], w)
+        both = pair_weights(noisy_precision(moments, fit.unmixing, lam, fit.noise_variance)[0], w)
         shares, mixed = both * lam[:, None, :] ** 2, both * lam[:, None, :] * lam[:, :, None]
     own, cross = shares.sum(axis=0), np.broadcast_to(mixed, shares.shape).sum(axis=0)
     expected = own.T**2 * shares - 2.0 * own.T * cross * mixed + cross**2 * shares.swapaxes(1, 2)
@@ -143,39 +102,10 @@ def pair_scores(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_])
         scores *= w[:, None, None] / lam[:, :, None]
         own, cross = (w[:, None] / lam).T @ lam, np.ones((len(fit.unmixing),) * 2)
         return scores, np.maximum(own - 2.0 * np.einsum("tij,t->ij", scores**2, 1.0 / w), 0.0), cross
-    precision, residual = _noisy_precision(fit, moments)
-    own, cross, _ = _noisy_information(fit, precision, w)
+    precision, residual = noisy_precision(moments, fit.unmixing, lam, fit.noise_variance)
+    own, cross, _ = model_information(fit.unmixing, lam, fit.noise_variance, w, precision)
     rest = 1.0 / np.einsum("tii->ti", precision) - lam
     lost = w[:, None, None] * residual**2
     own = np.maximum(own - 2.0 * np.einsum("tij,tj->ij", lost, lam**2 + rest**2), 0.0)
     cross = cross + 2.0 * (np.einsum("tij,ti,tj->ij", lost, rest, lam) + np.einsum("tij,ti,tj->ij", lost, lam, rest))
     return w[:, None, None] * residual * lam[:, None, :], own, cross
-
-
-def _noisy_precision(fit: LatentFit, moments: TaskMoments) -> tuple[Array, Array]:
-    """P_t of all tasks in the coordinates of the latents, and P_t C_t P_t - P_t."""
-    C = regular_covariances(moments.map_features(fit.unmixing))
-    precision, _ = inverse_and_log_det(latent_covariances(fit.unmixing, fit.variances, fit.noise_variance))
-    return precision, precision @ C @ precision - precision
-
-
-def _pair_weights(precision: Array, weights: Array) -> Array:
-    """p_t w_tij."""
-    diagonal = np.einsum("tii->ti", precision)
-    outer = diagonal[:, :, None] * diagonal[:, None, :]
-    common = precision**2 / outer
-    return np.asarray(weights[:, None, None] * outer * (1.0 - common) ** 2 / (1.0 + common))
-
-
-def _noisy_information(fit: LatentFit, precision: Array, weights: Array) -> PairInformation:
-    both, lam = _pair_weights(precision, weights), fit.variances
-    own, cross = np.einsum("tij,tj->ij", both, lam**2), np.einsum("tij,ti,tj->ij", both, lam, lam)
-    # The noise variance moves the off-diagonal by o^2 N; what pairs cannot undo tells how large it is.
-    off = fit.noise_variance * fit.unmixing @ fit.unmixing.T
-    np.fill_diagonal(off, 0.0)
-    coupling = np.einsum("tij,tj->ij", both, lam) * off
-    determinant = np.maximum(own * own.T - cross**2, _TINY * own * own.T)
-    np.fill_diagonal(determinant, 1.0)
-    shift = (own.T * coupling - cross * coupling.T) / determinant
-    left = 0.5 * float(np.sum(both * off**2) - np.sum(coupling * shift))
-    return PairInformation(own, cross, shift**2 / max(left, _TINY))
