@@ -36,8 +36,8 @@ Array = NDArray[np.float64]
 _ROUNDING = 1e-9
 # Numbers held at once when many starts are iterated together (float64, 160 MB).
 _MAX_NUMBERS = 2e7
-# Correlation of two axes that differ by no more than noise makes them.
-_ABOUT_THE_SAME = 0.9
+# Correlation of two axes that differ by no more than noise makes them: mixed evenly with another one it would be 0.71.
+_ABOUT_THE_SAME = 0.8
 # Leakage into an axis, in sum, up to which the certificate calls it identified.
 _MOST_LEAKAGE = 0.04
 
