@@ -122,7 +122,7 @@ def noisy_precision(
 
 
 def pair_weights(precision: Array, weights: Array) -> Array:
-    """p_t w_tij, shape (n_tasks, D, D)."""
+    """Return p_t w_tij, shape (n_tasks, D, D)."""
     diagonal = np.einsum("tii->ti", precision)
     outer = diagonal[:, :, None] * diagonal[:, None, :]
     common = precision**2 / outer
