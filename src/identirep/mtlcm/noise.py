@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 # Tasks with fewer rows than this many times the latents get part of a pseudo-row of the pooled covariance: without it
 # the criterion has no minimum once a task has fewer rows than latents. Larger tasks do not need it. More of it makes
-# tasks depend on each other's errors, and a whole row costs three times the loss of MCC with 6 to 12 rows.
+# tasks depend on each other's errors, and costs accuracy.
 PRIOR_BELOW = 5
 _PRIOR_ROWS = 0.05
 # Eigenvalues that the noise would use up keep this share of the noise variance.

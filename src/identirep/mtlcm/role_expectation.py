@@ -44,7 +44,7 @@ class Cells:
 
     @property
     def pairs(self) -> Array | None:
-        """Gain of each pair of effects by the noise that they have in common."""
+        """Gain of each pair of latents by the noise that they have in common, for the search."""
         return None if self.dependence is None else pair_evidence(self.dependence, self.n_samples)
 
     def regression(self, chosen: NDArray[np.int64], outside: NDArray[np.bool_], scale: float) -> Array:

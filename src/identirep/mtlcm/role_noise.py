@@ -75,10 +75,11 @@ def noise_dependence(correlation: Array, noise: Array) -> Dependence:
 
 
 def pair_evidence(dependence: Dependence, n_samples: NDArray[np.int64]) -> Array:
-    """Log-likelihood that each pair of effects gains by what their noise has in common, shape (n_tasks, D, D).
+    """Log-likelihood that each pair of latents gains by what their noise has in common, shape (n_tasks, D, D).
 
     The sum over pairs is exact to second order in the correlations: good enough to search for sets, not to judge them
-    (`dependence_evidence`). Zero on the diagonal.
+    (`dependence_evidence`). The search counts all pairs but those of two causes; where pairs overstate what effects
+    gain together that ends in better sets than counting effects alone. Zero on the diagonal.
     """
     r, found = dependence
     r = np.where(np.eye(r.shape[1], dtype=bool), 0.0, r)
