@@ -40,6 +40,6 @@ def test_table_without_rows_is_empty():
 def test_margin_is_over_the_best_baseline_of_each_setting():
     found = margins(_ROWS, setting=("D",), ours="ours", not_baselines=())
     assert [row["best_baseline"] for row in found] == ["ICA", "ICA"]
-    assert [row["margin"] for row in found] == pytest.approx([0.2, 0.2])
+    assert [row["mcc_margin"] for row in found] == pytest.approx([0.2, 0.2])
     (best,) = {row["best_baseline"] for row in margins(_ROWS, setting=("D",), ours="ours", not_baselines={"ICA"})}
     assert best == "PCA"

@@ -80,7 +80,7 @@ EXPERIMENT = Experiment(
         Table(
             "Margin of MTLCM over the best baseline, same data",
             (*_SETTING, "best_baseline"),
-            (Column("margin", "margin"),),
+            (Column("mcc_margin", "margin"),),
         ),
         Table(
             "By method and dimension, all settings together",

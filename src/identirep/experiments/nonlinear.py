@@ -159,7 +159,7 @@ EXPERIMENT = Experiment(
         Table(
             "Margin of both stages over the best baseline, same data",
             (*_SETTING, "method", "best_baseline"),
-            (Column("margin", "margin of strong MCC"),),
+            (Column("mcc_margin", "margin of strong MCC"),),
         ),
     ),
     figures={

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from identirep import TaskMoments
 from identirep.experiments.experiment import Cell, Column, Measured, Row, Table
-from identirep.experiments.methods import AFTER_STAGE_ONE
+from identirep.experiments.margins import margins
+from identirep.experiments.methods import AFTER_STAGE_ONE, OURS
 from identirep.experiments.scores import agreement
 
-__all__ = ["agreement_tables", "compare_fits", "latents_of_fit", "rows_of_fit"]
+__all__ = ["agreement_tables", "compare_fits", "latents_of_fit", "margins_of_pairs", "rows_of_fit"]
 
 FEATURES = "features alone"
 
@@ -99,6 +100,29 @@ def compare_fits(
     return rows
 
 
+def margins_of_pairs(pairs: Sequence[Row], setting: Sequence[str]) -> list[Row]:
+    """Compare our second stage with the best other one on the same features, axes as they are and decorrelated.
+
+    Parameters
+    ----------
+    pairs : sequence of dict
+        Rows of `compare_fits`.
+    setting : sequence of str
+        Names of the values that make a setting.
+
+    Returns
+    -------
+    list of dict
+        Rows of `margins` for both scores.
+    """
+    scores = ("mcc", "decorrelated_mcc")
+    return [
+        row
+        for score in scores
+        for row in margins(pairs, setting=setting, ours=OURS, not_baselines=set(), run="pair", score=score)
+    ]
+
+
 def rows_of_fit(
     seconds: float, names: Sequence[str], Y: NDArray[np.float64], predicted: NDArray[np.float64]
 ) -> list[Row]:
@@ -136,7 +160,7 @@ def agreement_tables(setting: tuple[str, ...]) -> tuple[Table, ...]:
     Returns
     -------
     tuple of Table
-        Three tables.
+        Four tables.
     """
     return (
         Table(
@@ -147,12 +171,19 @@ def agreement_tables(setting: tuple[str, ...]) -> tuple[Table, ...]:
                 Column("weak_mcc", "weak MCC"),
                 Column("worst_latent", "worst latent", 3),
                 Column("spearman", "Spearman", 3),
+                Column("mean_correlation", "correlation between latents", 2, None),
+                Column("decorrelated_mcc", "strong MCC, decorrelated"),
             ),
         ),
         Table(
             "Margin over the best other second stage on the same features",
             (*setting, "best_baseline"),
-            (Column("margin", "margin of strong MCC"),),
+            (Column("mcc_margin", "margin of strong MCC"),),
+        ),
+        Table(
+            "The same for decorrelated latents",
+            (*setting, "best_baseline"),
+            (Column("decorrelated_mcc_margin", "margin of strong MCC, decorrelated"),),
         ),
         Table("Fits", setting[:-1], (Column("mean_r2", "mean R^2"), Column("seconds", "stage one, s", 0, "max"))),
     )

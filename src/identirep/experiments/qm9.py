@@ -13,9 +13,7 @@ from identirep import MTRN
 from identirep.datasets import load_qm9
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
-from identirep.experiments.margins import margins
-from identirep.experiments.methods import OURS
-from identirep.experiments.pairs import agreement_tables, compare_fits, latents_of_fit, rows_of_fit
+from identirep.experiments.pairs import agreement_tables, compare_fits, latents_of_fit, margins_of_pairs, rows_of_fit
 
 __all__ = ["EXPERIMENT"]
 
@@ -91,7 +89,7 @@ def _combine(finished: list[tuple[Cell, Measured]]) -> list[Row]:
     pairs = compare_fits(
         finished, setting=lambda cell: {key: cell[key] for key in ("encoder", "molecules")}, split=_split
     )
-    return pairs + margins(pairs, setting=_SETTING, ours=OURS, not_baselines=set(), run="pair")
+    return pairs + margins_of_pairs(pairs, _SETTING)
 
 
 def _draw_agreement(rows: list[Row]) -> Any:

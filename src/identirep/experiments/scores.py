@@ -52,6 +52,10 @@ def recovery(
 def agreement(first: Pair, second: Pair) -> Row:
     """Score the agreement of two fits.
 
+    Axes that correlate with each other agree more easily: each carries what all of them share, which is reproduced
+    best. So the agreement is also taken after each fit's latents are decorrelated, which leaves what each axis has of
+    its own.
+
     Parameters
     ----------
     first, second : pair of arrays
@@ -60,6 +64,27 @@ def agreement(first: Pair, second: Pair) -> Row:
     Returns
     -------
     dict
-        ``mcc``, ``worst_latent``, ``spearman`` and ``weak_mcc``.
+        ``mcc``, ``worst_latent``, ``spearman`` and ``weak_mcc``; ``decorrelated_mcc``, and ``mean_correlation``,
+        the mean absolute correlation between the latents of a fit.
     """
-    return recovery(first[0], second[0], first[1], second[1])
+    one, two = _decorrelate(*first), _decorrelate(*second)
+    return {
+        **recovery(first[0], second[0], first[1], second[1]),
+        "decorrelated_mcc": mcc(one[0], two[0], held_out=(one[1], two[1])).score,
+        "mean_correlation": (_mean_correlation(first[1]) + _mean_correlation(second[1])) / 2,
+    }
+
+
+def _mean_correlation(latents: Array) -> float:
+    correlation = np.abs(np.corrcoef(latents, rowvar=False))
+    return float(correlation[np.triu_indices(len(correlation), 1)].mean())
+
+
+def _decorrelate(choose: Array, score: Array) -> Pair:
+    """Return latents as the nearest uncorrelated axes of unit variance, all learnt on the first rows."""
+    mean, scale = choose.mean(axis=0), choose.std(axis=0)
+    standard = (choose - mean) / scale
+    # The symmetric square root: no other uncorrelated axes are as close to those that came.
+    _, singular, right = np.linalg.svd(standard / np.sqrt(len(choose)), full_matrices=False)
+    decorrelate = (right.T / singular) @ right
+    return standard @ decorrelate, (score - mean) / scale @ decorrelate

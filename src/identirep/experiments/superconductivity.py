@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from identirep.datasets import load_superconductivity
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
-from identirep.experiments.margins import margins
-from identirep.experiments.methods import FROM_INPUTS, OURS
-from identirep.experiments.pairs import agreement_tables, compare_fits, latents_of_fit, rows_of_fit
+from identirep.experiments.methods import FROM_INPUTS
+from identirep.experiments.pairs import agreement_tables, compare_fits, latents_of_fit, margins_of_pairs, rows_of_fit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,7 +119,7 @@ def _combine(finished: list[tuple[Cell, Measured]]) -> list[Row]:
     pairs = compare_fits(
         finished, setting=lambda cell: {key: cell[key] for key in ("protocol", "stage one")}, split=_split
     )
-    return pairs + margins(pairs, setting=_SETTING, ours=OURS, not_baselines=set(), run="pair")
+    return pairs + margins_of_pairs(pairs, _SETTING)
 
 
 def _draw_agreement(rows: list[Row]) -> Figure:
