@@ -1,4 +1,4 @@
-"""From moments to latents: which start counts, blocks of starts, and noise joined with the starts."""
+"""From moments to latents: noise joined with the starts."""
 
 import numpy as np
 import pytest
@@ -6,36 +6,6 @@ import pytest
 from identirep import MTLCM, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc_score
-from identirep.mtlcm import fitting
-from identirep.mtlcm.covariance_sets import DenseCovariances
-from identirep.mtlcm.fitting import Starts, random_rotations, solve_in_blocks
-
-
-def _starts(criterion, converged):
-    n = len(criterion)
-    return Starts(
-        np.array(criterion), np.zeros(n), np.ones(n, dtype=np.int64), np.array(converged, dtype=bool), np.ones((n, 2))
-    )
-
-
-def test_the_best_start_is_the_first_among_equals_that_converged():
-    assert _starts([0.0, -1.0, -1.0 + 1e-12, 2.0], [True] * 4).best == 1
-    assert _starts([0.0, -1.0, -1.0 + 1e-12, 2.0], [True, False, True, True]).best == 2
-    # A lower criterion counts more than convergence.
-    assert _starts([0.0, -1.0], [True, False]).best == 1
-
-
-def test_blocks_of_starts_give_what_all_together_give(monkeypatch):
-    rng = np.random.default_rng(0)
-    A = rng.normal(size=(20, 5, 15))
-    R = A @ A.swapaxes(1, 2) / 15
-    covariances = DenseCovariances.from_matrices(R, rng.dirichlet(np.ones(20), size=7))
-    starts = random_rotations(7, 5, rng)
-    together = solve_in_blocks(covariances, starts, max_iter=500, tol=1e-9)
-    monkeypatch.setattr(fitting, "_MAX_NUMBERS", 2 * 5 * (20 + 25))
-    blocks = solve_in_blocks(covariances, starts, max_iter=500, tol=1e-9)
-    np.testing.assert_allclose(blocks.unmixing, together.unmixing, rtol=1e-6, atol=1e-9)
-    np.testing.assert_array_equal(blocks.converged, together.converged)
 
 
 def test_starts_are_those_of_the_model_with_noise():

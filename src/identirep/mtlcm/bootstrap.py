@@ -12,9 +12,10 @@ from identirep.moments import TaskMoments
 from identirep.mtlcm.canonical import latent_agreement
 from identirep.mtlcm.diagnostics import latent_moments
 from identirep.mtlcm.exact_fit import climb
-from identirep.mtlcm.fitting import LatentFit, random_rotations, solve_in_blocks, whitened_covariances
+from identirep.mtlcm.fitting import LatentFit, whitened_covariances
 from identirep.mtlcm.likelihood import JointMoments
 from identirep.mtlcm.resampling import resample_rows
+from identirep.mtlcm.starts import random_rotations, solve_in_blocks
 
 __all__ = ["BootstrapResult", "bootstrap_fit"]
 

@@ -10,8 +10,9 @@ from scipy.special import digamma, polygamma
 from scipy.stats import chi2, gamma
 
 from identirep.moments import TaskMoments
-from identirep.mtlcm.fitting import LatentFit, Starts, denoised_joint_moments
+from identirep.mtlcm.fitting import LatentFit, denoised_joint_moments
 from identirep.mtlcm.likelihood import JointMoments, joint_covariances, joint_model_covariances
+from identirep.mtlcm.starts import Starts
 
 __all__ = [
     "GoodnessOfFit",

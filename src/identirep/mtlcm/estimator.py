@@ -62,8 +62,8 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         (0 unless a likelihood-ratio test prefers noise, and 0 for shared inputs, where noise cannot be told from
         latents).
     n_init : int or "auto", default "auto"
-        Number of starts of the solver; "auto" takes 20 with shared inputs, where starts are cheap and local optima
-        occur, and 5 otherwise.
+        Number of starts of the solver; "auto" takes 5, and with shared inputs, where starts are cheap and local optima
+        occur, 20 to 100, until five of them end in the best optimum.
     max_iter : int, default 500
         Largest number of iterations of a start.
     tol : float, default 1e-7
@@ -109,7 +109,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         Iterations of the best start.
     converged_ : bool
         Whether the best start reached `tol`, or the rounding error of the criterion left nothing to gain.
-    start_criteria_ : array, shape (n_init,)
+    start_criteria_ : array, shape (n_starts,)
         Criterion that each start ended with; lower is better.
 
     Notes
@@ -264,7 +264,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
             prior=self.prior,
             noise_std=self.noise_std,
             spurious_std=self.spurious_std,
-            n_init=self._n_starts(moments),
+            **self._n_starts(moments),
             max_iter=self.max_iter,
             tol=self.tol,
             rng=rng,
@@ -281,10 +281,12 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
             )
         return self
 
-    def _n_starts(self, moments: TaskMoments) -> int:
+    def _n_starts(self, moments: TaskMoments) -> dict[str, int]:
         if self.n_init != "auto":
-            return int(self.n_init)
-        return 20 if moments.is_shared and self.prior == "factorized" else 5
+            return {"n_init": int(self.n_init)}
+        if moments.is_shared and self.prior == "factorized":
+            return {"n_init": 20, "most_starts": 100}
+        return {"n_init": 5}
 
     def bootstrap(
         self,

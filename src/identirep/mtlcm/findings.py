@@ -14,7 +14,7 @@ from identirep.moments import TaskMoments
 from identirep.mtlcm.causal_sets import causal_regression, correlations
 from identirep.mtlcm.certificate import Certificate, certify
 from identirep.mtlcm.diagnostics import latent_moments
-from identirep.mtlcm.fitting import LatentFit, Starts
+from identirep.mtlcm.fitting import LatentFit
 from identirep.mtlcm.likelihood import (
     gaussian_log_likelihood,
     joint_covariances,
@@ -24,6 +24,7 @@ from identirep.mtlcm.likelihood import (
 )
 from identirep.mtlcm.role_noise import noise_given_target
 from identirep.mtlcm.role_posterior import CausalPosterior, causal_posterior
+from identirep.mtlcm.starts import Starts
 from identirep.mtlcm.structure import CausalStructure, causal_structure
 
 if TYPE_CHECKING:

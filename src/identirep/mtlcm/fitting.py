@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -18,58 +20,22 @@ from identirep.mtlcm.noisy_model import NoisyFit
 from identirep.mtlcm.refinement import maximise_noisy_likelihood
 from identirep.mtlcm.roles import refine_with_spurious_scale
 from identirep.mtlcm.separation import chance_excess, fisher_leakage, model_information
-from identirep.mtlcm.solver import DiagonalisationResult, joint_diagonalise
+from identirep.mtlcm.solver import DiagonalisationResult
+from identirep.mtlcm.starts import Starts, first_best, random_rotations, solve_until_found
 
 __all__ = [
     "LatentFit",
-    "Starts",
     "denoised_joint_moments",
     "fit_latents",
-    "random_rotations",
-    "solve_in_blocks",
     "whitened_covariances",
 ]
 
 Array = NDArray[np.float64]
 
-# Criteria closer than this are one optimum reached twice.
-_ROUNDING = 1e-9
-# Numbers held at once when many starts are iterated together (float64, 160 MB).
-_MAX_NUMBERS = 2e7
 # Correlation of two axes that differ by no more than noise makes them: mixed evenly with another one it would be 0.71.
 _ABOUT_THE_SAME = 0.8
 # Leakage into an axis, in sum, up to which the certificate calls it identified.
 _MOST_LEAKAGE = 0.04
-
-
-@dataclass(frozen=True)
-class Starts:
-    """What became of all starts.
-
-    Parameters
-    ----------
-    criterion : array, shape (n_starts,)
-        Negative mean log-likelihood of a row at the end, up to a constant; lower is better.
-    gradient_norm : array, shape (n_starts,)
-        Largest entry of the relative gradient at the end.
-    n_iter : array of int, shape (n_starts,)
-        Iterations.
-    converged : array of bool, shape (n_starts,)
-        Whether the gradient norm is at most the tolerance, or rounding error leaves nothing to gain.
-    agreement : array, shape (n_starts, D)
-        Correlation of each latent of the best start with its partner in this start.
-    """
-
-    criterion: Array
-    gradient_norm: Array
-    n_iter: NDArray[np.int64]
-    converged: NDArray[np.bool_]
-    agreement: Array
-
-    @property
-    def best(self) -> int:
-        """Position of the best start; of those equal up to rounding the first that converged."""
-        return _first_best(self.criterion, self.converged)
 
 
 @dataclass(frozen=True)
@@ -111,6 +77,7 @@ def fit_latents(
     noise_std: float | Literal["estimate"],
     spurious_std: float | None,
     n_init: int,
+    most_starts: int | None = None,
     max_iter: int,
     tol: float,
     rng: np.random.Generator,
@@ -132,6 +99,8 @@ def fit_latents(
         latent its own variance in each task. Of the factorised likelihood alone.
     n_init : int
         Number of starts.
+    most_starts : int, optional
+        More starts than `n_init` are taken, up to this number, until several end in the best optimum. Default: no more.
     max_iter, tol
         See `joint_diagonalise`.
     rng : numpy.random.Generator
@@ -151,13 +120,14 @@ def fit_latents(
     elif trailing is not None:
         # More features than latents: what lies outside their subspace is noise.
         noise = trailing
-    B, starts = _diagonalise(reduced, noise, initial, max_iter=max_iter, tol=tol)
+    solve = partial(solve_until_found, most_starts=most_starts or n_init, rng=rng, max_iter=max_iter, tol=tol)
+    B, starts = _diagonalise(reduced, noise, initial, solve)
     # One covariance for all tasks cannot tell noise from latents.
     if noise_std == "estimate" and trailing is None and not moments.is_shared:
         found = find_noise(reduced, B)
     if found is not None:
         noise = found.noise_variance
-        B, starts = _diagonalise(reduced, noise, initial, near=found.unmixing, max_iter=max_iter, tol=tol)
+        B, starts = _diagonalise(reduced, noise, initial, solve, near=found.unmixing)
     R = denoised_covariances(reduced, noise)
     if spurious_std is not None:
         S = R + _explained(reduced)
@@ -193,13 +163,18 @@ def fit_latents(
 
 
 def _diagonalise(
-    moments: TaskMoments, noise: float, initial: Array, *, near: Array | None = None, max_iter: int, tol: float
+    moments: TaskMoments,
+    noise: float,
+    initial: Array,
+    solve: Callable[[CovarianceSet, Array], DiagonalisationResult],
+    *,
+    near: Array | None = None,
 ) -> tuple[Array, Starts]:
     """Diagonalise the covariances given the target, less noise, from all starts, the first of them `near` a fit."""
     covariances, whitener = whitened_covariances(moments, noise)
     if near is not None:
         initial = np.concatenate([np.linalg.solve(whitener.T, near.T).T[None], initial[1:]])
-    result = solve_in_blocks(covariances, initial, max_iter=max_iter, tol=tol)
+    result = solve(covariances, initial)
     unmixing = result.unmixing @ whitener
     starts = _report(unmixing, result.criterion, result.gradient_norm, result.n_iter, result.converged, moments)
     return unmixing[starts.best], starts
@@ -234,12 +209,6 @@ def denoised_joint_moments(moments: TaskMoments, noise_variance: float) -> Joint
     return JointMoments(S, moments.cov_hy, moments.var_y, moments.weights)
 
 
-def _first_best(criterion: Array, converged: NDArray[np.bool_]) -> int:
-    """Position of the least criterion; the first among equals, so that rounding does not choose."""
-    equal = criterion <= criterion.min() + _ROUNDING
-    return int(np.argmax(equal & converged if np.any(equal & converged) else equal))
-
-
 def _report(
     unmixing: Array,
     criterion: Array,
@@ -249,7 +218,7 @@ def _report(
     moments: TaskMoments,
 ) -> Starts:
     S = moments.pooled_covariance()
-    best = unmixing[_first_best(criterion, converged)]
+    best = unmixing[first_best(criterion, converged)]
     agreement = np.stack([latent_agreement(best, B, S).per_latent for B in unmixing])
     return Starts(criterion, norm, n_iter, converged, agreement)
 
@@ -264,29 +233,6 @@ def whitened_covariances(moments: TaskMoments, noise_variance: float) -> tuple[C
     R = denoised_covariances(moments, noise_variance)
     whitener = _inverse_root(np.tensordot(moments.weights, R, axes=1))
     return DenseCovariances.from_matrices(whitener @ R @ whitener.T, weights), whitener
-
-
-def random_rotations(n: int, D: int, rng: np.random.Generator) -> Array:
-    """Draw orthogonal matrices uniformly, shape (n, D, D)."""
-    Q, R = np.linalg.qr(rng.normal(size=(n, D, D)))
-    return Q * np.where(np.einsum("sii->si", R) < 0, -1.0, 1.0)[:, None, :]
-
-
-def solve_in_blocks(covariances: CovarianceSet, starts: Array, *, max_iter: int, tol: float) -> DiagonalisationResult:
-    """Iterate as many starts at once as fit into a bounded amount of memory."""
-    n_starts, D = starts.shape[:2]
-    weights = np.broadcast_to(covariances.weights, (n_starts, covariances.weights.shape[-1]))
-    block = max(1, int(_MAX_NUMBERS // (D * (weights.shape[1] + D**2))))
-    parts = [
-        joint_diagonalise(
-            covariances.reweighted(weights[i : i + block]), starts[i : i + block], max_iter=max_iter, tol=tol
-        )
-        for i in range(0, n_starts, block)
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    names = DiagonalisationResult.__dataclass_fields__
-    return DiagonalisationResult(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def _subspace(moments: TaskMoments, n_components: int) -> tuple[Array, float | None]:
