@@ -120,12 +120,22 @@ def test_scores_are_listed(page, evaluation):
     assert f"{evaluation.stability.score:.3f}" in page.text
 
 
-def test_contradicted_verdicts_are_marked(model, evaluation, tmp_path):
+def test_contradicted_verdicts_are_marked(evaluation, tmp_path):
     from dataclasses import replace
 
+    from sklearn.linear_model import LinearRegression
+
+    from identirep import IdentifiableRegressor, PredictiveFeatures
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 5))
+    heads = rng.laplace(size=(3, 40)) * (rng.random((3, 40)) < 0.6)
+    model = IdentifiableRegressor(3, regressor=PredictiveFeatures(LinearRegression()), random_state=0)
+    model.fit(X, X[:, :3] @ heads + 0.1 * rng.normal(size=(300, 40)))
     assert "identified" in model.certificate_.verdict
     unstable = replace(evaluation.stability, per_latent=np.full((2, 3), 0.5))
-    write_report(model, tmp_path / "report.html", evaluation=replace(evaluation, stability=unstable))
+    seen = replace(evaluation, stability=unstable, r2=np.ones(40))
+    write_report(model, tmp_path / "report.html", evaluation=seen)
     assert "The certificate speaks for given features" in _Page(tmp_path / "report.html").text
 
 

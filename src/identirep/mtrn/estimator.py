@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from identirep.mtrn.base import StageOne, check_fit_data, feature_moments
+from identirep.mtrn.cut import warn_of_unclear_cut
 from identirep.mtrn.reduction import Heads, HeldOut, linear_heads, residual_squares
 from identirep.seeds import as_generator
 
@@ -112,7 +113,8 @@ class MTRN(StageOne):
     -----
     If the true heads span all D directions and the network has the capacity, features are identified up to an
     invertible linear map; stage two removes that ambiguity. The guarantee is asymptotic: `spectrum_` shows how far
-    directions stand above chance, and directions with close values may mix from run to run.
+    directions stand above chance, and directions with close values may mix from run to run. Where the replicates rank
+    the directions at the cut after D differently, `fit` warns and names a better D.
 
     Rows with a missing label count for the tasks they have.
 
@@ -223,6 +225,7 @@ class MTRN(StageOne):
         heads = Heads(heads.coef, heads.intercept, squares / np.maximum(n + m, 1))
         held_out = HeldOut(*rows(network.held_out), None if group_index is None else group_index[network.held_out])
         self._fit_reduction(trained, heads, trained + untouched, held_out, rng)
+        warn_of_unclear_cut(trained, heads, self.n_replicates, self.n_components_)
         return self
 
     def _set_network(self, network: FittedNetwork, data: TaskData) -> None:
