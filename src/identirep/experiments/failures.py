@@ -41,7 +41,9 @@ def _dependent_heads(cell: Cell) -> Row:
     """Targets that see fewer directions than there are latents: 40 targets of 10 latents, heads of lower rank."""
     rng = np.random.default_rng(cell["seed"])
     Z = rng.normal(size=(3000, _D))
-    heads = rng.normal(size=(40, cell["rank"])) @ rng.normal(size=(cell["rank"], _D))
+    # Orthonormal directions: all that targets see they see well, so that rank 10 is a control.
+    directions = np.linalg.qr(rng.normal(size=(_D, cell["rank"])))[0]
+    heads = rng.normal(size=(40, cell["rank"])) @ directions.T
     Y = Z @ heads.T
     Y += 0.3 * Y.std(axis=0) * rng.normal(size=Y.shape)
     X = np.tanh(Z @ rng.normal(size=(_D, 40)) / 3)
