@@ -89,7 +89,7 @@ def cut() -> None:
     from identirep.datasets import load_superconductivity
     from identirep.metrics import mcc_score, weak_mcc_score
     from identirep.mtrn.cut import cut_clarity
-    from identirep.mtrn.reduction import linear_heads
+    from identirep.mtrn.reduction import linear_heads, reduce_features
 
     data = load_superconductivity(fractions=True, leaky_inputs=True)
     most, clarity, fits = 24, [], []
@@ -97,7 +97,9 @@ def cut() -> None:
         features = MTRN(most, random_state=seed).fit(data.X, data.Y, groups=data.groups)
         moments = TaskMoments.from_arrays(features._base_features(data.X), data.Y)
         replicates = features.n_replicates
-        clarity.append(cut_clarity(moments, linear_heads(moments, n_blocks=replicates), replicates))
+        heads = linear_heads(moments, n_blocks=replicates)
+        reduction = reduce_features(moments, heads.coef, heads.noise)
+        clarity.append(cut_clarity(moments, heads.coef, reduction, replicates))
         fits.append((features.moments_, features.transform(data.X)))
     print("\n| D | gap in standard errors, first fit | second fit | not shared by both fits | MCC after stage two |")
     print("|---|---|---|---|---|")

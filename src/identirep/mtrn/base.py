@@ -15,7 +15,7 @@ from sklearn.utils import Tags
 
 from identirep.accumulation import factorize
 from identirep.moments import TaskMoments
-from identirep.mtrn.reduction import Heads, HeldOut, linear_heads, predictive_spectrum, reduce_features
+from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, predictive_spectrum, reduce_features
 from identirep.validation import TaskData, check_features, check_task_data
 
 __all__ = ["StageOne", "check_fit_data", "feature_moments"]
@@ -201,7 +201,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
 
     def _fit_reduction(
         self, trained: TaskMoments, heads: Heads, everything: TaskMoments, held_out: HeldOut, rng: np.random.Generator
-    ) -> None:
+    ) -> Reduction:
         """Choose the directions, and fit the heads on them.
 
         Parameters
@@ -216,6 +216,11 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
             Rows that measure the signal.
         rng : numpy.random.Generator
             Source of the permutations.
+
+        Returns
+        -------
+        Reduction
+            All directions, of which the leading ones are kept.
         """
         reduction = reduce_features(trained, heads.coef, heads.noise)
         spectrum = predictive_spectrum(reduction, held_out, rng)
@@ -226,6 +231,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         self.moments_.task_names = self.task_names_
         final = linear_heads(self.moments_)
         self.coef_, self.intercept_, self.noise_std_ = final.coef, final.intercept, np.sqrt(final.noise)
+        return reduction
 
     def _choose_components(self, n_signal: int, n_available: int) -> int:
         """Return the number of directions to keep; warn if there is no signal."""

@@ -8,31 +8,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep.moments import TaskMoments
-from identirep.mtrn.reduction import Heads, reduce_features
+from identirep.mtrn.reduction import Reduction
 
 __all__ = ["cut_clarity", "warn_of_unclear_cut"]
 
 Array = NDArray[np.float64]
 
-# A cut is clear if signals on both sides differ by so many standard errors.
-_CLEAR = 3.0
+# A cut is clear if signals on both sides differ by so many standard errors. Replicates share rows, batches and the rows
+# held out, so that they differ less than fits do, and of sorted signals the gap is never zero: hence the distance.
+_CLEAR = 10.0
 
 
-def cut_clarity(moments: TaskMoments, heads: Heads, n_replicates: int) -> Array:
+def cut_clarity(moments: TaskMoments, coef: Array, reduction: Reduction, n_replicates: int) -> Array:
     r"""Compare the gap of signal at each cut with how much replicates differ there.
 
     In the leading directions of the consensus, replicate r has the signal matrix
     :math:`M^r = \sum_t p_t w_t^r w_t^{r\top} / \sigma_t^2`, whose mean is close to diagonal. The directions at the cut
     after D trade places, or mix, as far as the standard errors of :math:`M_{DD} - M_{D+1,D+1}` and of
-    :math:`2 M_{D,D+1}` compare with the gap. Those standard errors are taken from the spread over replicates, and are
-    about what training alone does to a consensus: other rows, or other tasks, may do more.
+    :math:`2 M_{D,D+1}` compare with the gap. Those standard errors are taken from the spread over replicates, which
+    share rows and batches: another fit may differ several times as much.
 
     Parameters
     ----------
     moments : TaskMoments
         Moments of the features of all replicates, side by side.
-    heads : Heads
+    coef : array, shape (n_tasks, n_features)
         Heads on them, whose predictions are the mean over replicates.
+    reduction : Reduction
+        Directions of the consensus, from these heads.
     n_replicates : int
         Number of replicates, at least 2.
 
@@ -42,14 +45,13 @@ def cut_clarity(moments: TaskMoments, heads: Heads, n_replicates: int) -> Array:
         Gap in standard errors, for D = 1, 2, ...
     """
     K = moments.n_features // n_replicates
-    consensus = reduce_features(moments, heads.coef, heads.noise)
     # Covariance of the features with the directions, which have unit variance.
-    between = moments.pooled_covariance() @ consensus.components.T
-    scale = np.sqrt(moments.weights) / consensus.scale
-    signal = np.empty((n_replicates, len(consensus.components), len(consensus.components)))
+    between = moments.pooled_covariance() @ reduction.components.T
+    scale = np.sqrt(moments.weights) / reduction.scale
+    signal = np.empty((n_replicates, len(reduction.components), len(reduction.components)))
     for r in range(n_replicates):
         own = slice(r * K, (r + 1) * K)
-        w = n_replicates * heads.coef[:, own] @ between[own] * scale[:, None]
+        w = n_replicates * coef[:, own] @ between[own] * scale[:, None]
         signal[r] = w.T @ w
     strength = np.diagonal(signal, axis1=1, axis2=2)
     gaps, mixed = strength[:, :-1] - strength[:, 1:], 2.0 * np.diagonal(signal, 1, axis1=1, axis2=2)
@@ -57,19 +59,21 @@ def cut_clarity(moments: TaskMoments, heads: Heads, n_replicates: int) -> Array:
     return np.asarray(np.maximum(gaps.mean(axis=0), 0.0) / np.maximum(error, np.finfo(np.float64).tiny))
 
 
-def warn_of_unclear_cut(moments: TaskMoments, heads: Heads, n_replicates: int, n_components: int) -> None:
+def warn_of_unclear_cut(
+    moments: TaskMoments, coef: Array, reduction: Reduction, n_replicates: int, n_components: int
+) -> None:
     """Warn if the directions on both sides of the cut carry the same signal, as far as replicates can tell.
 
     Parameters
     ----------
-    moments, heads, n_replicates
+    moments, coef, reduction, n_replicates
         See `cut_clarity`; one replicate has nothing to compare.
     n_components : int
         Number of directions D that are kept.
     """
     if n_replicates < 2 or n_components < 1:
         return
-    clarity = cut_clarity(moments, heads, n_replicates)
+    clarity = cut_clarity(moments, coef, reduction, n_replicates)
     if n_components > len(clarity) or clarity[n_components - 1] >= _CLEAR:
         return
     clear = np.flatnonzero(clarity >= _CLEAR) + 1

@@ -224,8 +224,8 @@ class MTRN(StageOne):
         squares = n * heads.noise + residual_squares(untouched, heads.coef, heads.intercept)
         heads = Heads(heads.coef, heads.intercept, squares / np.maximum(n + m, 1))
         held_out = HeldOut(*rows(network.held_out), None if group_index is None else group_index[network.held_out])
-        self._fit_reduction(trained, heads, trained + untouched, held_out, rng)
-        warn_of_unclear_cut(trained, heads, self.n_replicates, self.n_components_)
+        reduction = self._fit_reduction(trained, heads, trained + untouched, held_out, rng)
+        warn_of_unclear_cut(trained, heads.coef, reduction, self.n_replicates, self.n_components_)
         return self
 
     def _set_network(self, network: FittedNetwork, data: TaskData) -> None:
