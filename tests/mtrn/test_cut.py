@@ -44,6 +44,12 @@ def test_unclear_cut_warns_and_names_clear_ones():
         warn_of_unclear_cut(*_replicates(8), 8, 2)
 
 
+def test_no_cut_is_named_where_none_is_clear(monkeypatch):
+    monkeypatch.setattr(cut, "_CLEAR", 1e9)
+    with pytest.warns(UserWarning, match=r"Train longer, or with more n_replicates\.$"):
+        warn_of_unclear_cut(*_replicates(8), 8, 2)
+
+
 @pytest.mark.parametrize("D", [0, 1, 3, 4, 5])
 def test_clear_cut_says_nothing(D):
     with warnings.catch_warnings():

@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 # A cut is clear if signals on both sides differ by so many standard errors. Replicates share rows, batches and the rows
 # held out, so that they differ less than fits do, and of sorted signals the gap is never zero: hence the distance.
 _CLEAR = 10.0
+# Clear cuts further away than this are no substitute for the one asked for.
+_NEAR = 3
 
 
 def cut_clarity(moments: TaskMoments, coef: Array, reduction: Reduction, n_replicates: int) -> Array:
@@ -77,12 +79,17 @@ def warn_of_unclear_cut(
     if n_components > len(clarity) or clarity[n_components - 1] >= _CLEAR:
         return
     clear = np.flatnonzero(clarity >= _CLEAR) + 1
+    clear = clear[np.abs(clear - n_components) <= _NEAR]
     nearest = [*clear[clear < n_components][-1:], *clear[clear > n_components][:1]]
     warnings.warn(
         f"n_components={n_components} cuts between directions of about the same signal: got a gap of "
         f"{clarity[n_components - 1]:.1f} standard errors between networks of this fit, expected at least {_CLEAR:g}. "
         "Another fit may keep other directions. "
-        + (f"Pass n_components={' or '.join(map(str, nearest))}." if nearest else "Pass more n_replicates."),
+        + (
+            f"Pass n_components={' or '.join(map(str, nearest))}."
+            if nearest
+            else "Train longer, or with more n_replicates."
+        ),
         UserWarning,
         stacklevel=3,
     )
