@@ -48,6 +48,20 @@ def test_likelihood_of_rows():
     np.testing.assert_allclose(found.item(), np.mean(expected), rtol=1e-6)
 
 
+def test_derivatives_of_the_likelihood():
+    generator = torch.Generator().manual_seed(1)
+    model = PerRowModel(4, 3, 2, spurious_std=0.3, noise_std=0.2, generator=generator).double()
+    h, y = (torch.randn(*size, dtype=torch.float64, generator=generator) for size in ((7, 3), (7,)))
+    t = torch.tensor([0, 3, 3, 0, 2, 3, 0])  # one task without a row, groups of different size
+    parameters = (model.mixing, model.indicator, model.gamma)
+
+    def likelihood(*values):
+        names = ("mixing", "indicator", "gamma")
+        return torch.func.functional_call(model, dict(zip(names, values, strict=True)), (h, y, t))
+
+    assert torch.autograd.gradcheck(likelihood, tuple(p.detach().requires_grad_() for p in parameters))
+
+
 def test_stops_when_the_callback_says_so(data):
     seen = []
 
