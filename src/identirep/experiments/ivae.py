@@ -5,22 +5,25 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from identirep.baselines import IVAE, IndependentComponents
-from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Table
+from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
 from identirep.experiments.scores import recovery
+from identirep.experiments.true_start import IVAEFromTruth
 
 __all__ = ["EXPERIMENT"]
 
 _SLOPE = 0.2
+_FROM_TRUTH = "iVAE from the truth"
 
 
 def _cells(quick: bool, n_seeds: int | None) -> list[Cell]:
     seeds = range(n_seeds or (1 if quick else 5))
     segments, length, epochs, starts = (20, 200, 50, 2) if quick else (40, 1000, "auto", 3)
-    return [
+    cells: list[Cell] = [
         {
             "D": D,
             "layers": layers,
@@ -31,10 +34,14 @@ def _cells(quick: bool, n_seeds: int | None) -> list[Cell]:
             "method": method,
             "seed": seed,
         }
-        for method in ("iVAE", "FastICA")
+        for method in ("iVAE", "FastICA", _FROM_TRUTH)
         for D, layers in (((2, 2),) if quick else ((2, 2), (2, 3), (5, 2), (5, 3)))
         for seed in seeds
     ]
+    for cell in cells:
+        if cell["method"] == _FROM_TRUTH:
+            cell |= {"starts": 1, "steps": 500 if quick else 6000}
+    return cells
 
 
 def piecewise_stationary(n_segments: int, length: int, D: int, n_layers: int, rng: np.random.Generator) -> Bunch:
@@ -72,22 +79,37 @@ def piecewise_stationary(n_segments: int, length: int, D: int, n_layers: int, rn
 def _measure(cell: Cell) -> Measured:
     rng = np.random.default_rng(cell["seed"])
     data = piecewise_stationary(cell["segments"], cell["length"], cell["D"], cell["layers"], rng)
+    known: Row = {}
     start = time.perf_counter()
-    if cell["method"] == "iVAE":
-        model = IVAE(
-            cell["D"],
-            auxiliary="task",
-            prior="network",
-            max_epochs=cell["epochs"],
-            n_init=cell["starts"],
-            random_state=cell["seed"],
-        )
-        Z = model.fit(data.X, None, data.segments).transform(data.X, tasks=data.segments)
-    else:
+    if cell["method"] == "FastICA":
         ica = IndependentComponents(cell["D"], random_state=cell["seed"])
         Z = ica.fit(data.X, None, data.segments).transform(data.X)
+    else:
+        Z, known = _fit_ivae(cell, data)
     seconds = time.perf_counter() - start
-    return Measured([{**recovery(Z, data.Z, Z, data.Z), "seconds": seconds}])
+    return Measured([{**recovery(Z, data.Z, Z, data.Z), **known, "seconds": seconds}])
+
+
+def _fit_ivae(cell: Cell, data: Bunch) -> tuple[NDArray[np.float64], Row]:
+    """Return latents, and what else is known of the fit."""
+    from identirep.baselines.training import late_loss
+
+    build = IVAEFromTruth if cell["method"] == _FROM_TRUTH else IVAE
+    model = build(
+        cell["D"],
+        auxiliary="task",
+        prior="network",
+        max_epochs=cell["epochs"],
+        n_init=cell["starts"],
+        random_state=cell["seed"],
+    )
+    if isinstance(model, IVAEFromTruth):
+        model.sources, model.steps = data.Z, cell["steps"]
+    Z = model.fit(data.X, None, data.segments).transform(data.X, tasks=data.segments)
+    known: Row = {"loss": late_loss(model.history_)}
+    if isinstance(model, IVAEFromTruth):
+        known["mcc_at_start"] = recovery(model.start_, data.Z, model.start_, data.Z)["mcc"]
+    return Z, known
 
 
 EXPERIMENT = Experiment(
@@ -97,7 +119,9 @@ EXPERIMENT = Experiment(
         "Piecewise-stationary Gaussian sources mixed by a leaky network with square layers, the segment as "
         "auxiliary variable: the setting of the paper of iVAE. It must reach MCC 0.9 here, otherwise the "
         "baseline is wrong. FastICA cannot. The bound has local optima: of three starts the one with the highest "
-        "bound is taken."
+        "bound is taken. `iVAE from the truth` begins with networks that were fitted to the true sources: where it "
+        "leaves them, the bound is not highest there, for networks of this size and training of this length. The loss "
+        "is the negative bound in nats for a row, constants left out."
     ),
     cells=_cells,
     measure=_measure,
@@ -105,7 +129,13 @@ EXPERIMENT = Experiment(
         Table(
             "Strong MCC",
             ("D", "layers", "method"),
-            (Column("mcc", "MCC", 3), Column("worst_latent", "worst latent", 3), Column("seconds", "fit, s", 1, "max")),
+            (
+                Column("mcc", "MCC", 3),
+                Column("worst_latent", "worst latent", 3),
+                Column("mcc_at_start", "MCC at the start", 3),
+                Column("loss", "loss", 2, "max"),
+                Column("seconds", "fit, s", 1, "max"),
+            ),
         ),
     ),
     figures={"recovery": lambda rows: dots(rows, value="mcc", label="strong MCC", by="method", panel="D")},
