@@ -88,8 +88,9 @@ class PerRowMTLCM(Baseline):
 
     Notes
     -----
-    In the wide layout each row counts once for each of its labels, as if it were copied. An epoch takes
-    O(n_labels K^3). Nothing is centred or scaled: features are expected to have about mean 0 and unit variance.
+    In the wide layout each row counts once for each of its labels, as if it were copied. A batch of B labels of G
+    different tasks takes O(G K^3 + B K^2). Nothing is centred or scaled: features are expected to have about mean 0 and
+    unit variance.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""An iVAE that begins at the true sources, to tell local optima of its bound from a bound that is highest elsewhere."""
+"""An iVAE that begins at the true sources, to tell whether more starts would help."""
 
 from __future__ import annotations
 
