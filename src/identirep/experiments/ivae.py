@@ -120,8 +120,8 @@ EXPERIMENT = Experiment(
         "auxiliary variable: the setting of the paper of iVAE. It must reach MCC 0.9 here, otherwise the "
         "baseline is wrong. FastICA cannot. The bound has local optima: of three starts the one with the highest "
         "bound is taken. `iVAE from the truth` begins with networks that were fitted to the true sources: where it "
-        "leaves them for a loss that the search reaches too, more starts would not help. The loss is the negative bound in "
-        "nats for a row, constants left out."
+        "leaves them for a loss that the search reaches too, more starts would not help. The loss is the negative "
+        "bound in nats for a row, constants left out."
     ),
     cells=_cells,
     measure=_measure,
