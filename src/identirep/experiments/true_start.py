@@ -23,7 +23,7 @@ _STEPS, _BATCH, _LEARNING_RATE = 6000, 256, 5e-3
 
 
 class IVAEFromTruth(IVAE):
-    """An iVAE whose encoder, decoder and prior are first fitted to the true sources, then trained on the bound as usual.
+    """An iVAE whose encoder, decoder and prior are first fitted to the true sources, then trained on the bound.
 
     Attributes
     ----------
