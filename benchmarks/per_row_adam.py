@@ -5,8 +5,8 @@
 Published settings: D = 10, 2 causal, T = 200, n = 100, random mixing, standardised; batches of 1,024 rows, up to 1,000
 epochs, sigmoid indicators, fixed scales (causal 1, spurious 0.1, noise 0.01). That is `PerRowMTLCM`, our own,
 faster implementation: the marginal p(h | y, t) of each row in a batch is a Gaussian with mean A (1 - c_t) gamma_t y
-and covariance A diag(c_t + 0.01 (1 - c_t)) A' + 0.0001 I. The published code takes about four times as long for an
-epoch.
+and covariance A diag(c_t + 0.01 (1 - c_t)) A' + 0.0001 I, which the rows of a task share; the published code
+factorises it for each row.
 """
 
 from __future__ import annotations
