@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IVAEFromTruth"]
 
-_STEPS, _BATCH, _LEARNING_RATE = 6000, 256, 5e-3
+_BATCH, _LEARNING_RATE = 256, 5e-3
 
 
 class IVAEFromTruth(IVAE):
@@ -30,13 +30,13 @@ class IVAEFromTruth(IVAE):
     sources : array, shape (n_samples, n_components)
         The true sources, to be set before `fit`.
     steps : int
-        Steps of the fit to the sources.
+        Steps of the fit to the sources, to be set before `fit`.
     start_ : array, shape (n_samples, n_components)
         Latents where training on the bound begins.
     """
 
     sources: NDArray[np.float64]
-    steps: int = _STEPS
+    steps: int
     start_: NDArray[np.float64]
     _data: TaskData
 
