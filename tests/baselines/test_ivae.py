@@ -6,7 +6,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from identirep.baselines import IVAE, IndependentComponents
 from identirep.datasets import make_linear_tasks
-from identirep.experiments.ivae import piecewise_stationary
+from identirep.experiments.segments import piecewise_stationary
 from identirep.metrics import mcc_score
 
 _QUICK = {"hidden_sizes": (), "max_epochs": 3}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from identirep.experiments.ivae import piecewise_stationary
+from identirep.experiments.segments import piecewise_stationary
 from identirep.experiments.true_start import IVAEFromTruth
 from identirep.metrics import mcc_score
 
