@@ -6,7 +6,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from identirep.baselines import IVAE, IndependentComponents
 from identirep.datasets import make_linear_tasks
-from identirep.experiments.segments import piecewise_stationary
+from identirep.experiments.segments import piecewise_stationary, published_segments
 from identirep.metrics import mcc_score
 
 _QUICK = {"hidden_sizes": (), "max_epochs": 3}
@@ -22,6 +22,25 @@ def test_recovers_sources_of_changing_variance():
     assert found > mcc_score(IndependentComponents(random_state=0).fit(data.X).transform(data.X), data.Z) + 0.03
     # Knowing the segment must not spoil the latents.
     assert mcc_score(model.transform(data.X, tasks=data.segments), data.Z) >= 0.9
+
+
+@_ignore_convergence
+def test_smooth_networks_recover_the_published_data():
+    data = published_segments(20, 200, 2, 2, np.random.default_rng(0), means=False)
+    settings = {"auxiliary": "task", "prior": "network", "hidden_sizes": (32,), "max_epochs": 200, "batch_size": 500}
+    smooth, leaky = (
+        IVAE(activation=name, **settings, random_state=0).fit(data.X, None, data.segments)
+        for name in ("gelu", "leaky_relu")
+    )
+    assert mcc_score(smooth.transform(data.X, tasks=data.segments), data.Z) >= 0.9
+    # A leaky network is made of flat pieces, in which most points and their close neighbours lie.
+    assert _curvature(leaky, data.X) < 0.1 * _curvature(smooth, data.X)
+
+
+def _curvature(model, X):
+    step = 1e-3 * X.std(axis=0)
+    bend = model.transform(X + step) - 2 * model.transform(X) + model.transform(X - step)
+    return np.median(np.abs(bend))
 
 
 @_ignore_convergence
@@ -75,6 +94,7 @@ def test_diverging_training():
         ({"prior": "flow"}, "prior is unknown: got 'flow'"),
         ({"inference": "exact"}, "inference is unknown: got 'exact'"),
         ({"posterior": "diagonal"}, "posterior is unknown: got 'diagonal'"),
+        ({"activation": "tanh"}, "activation is unknown: got 'tanh'"),
         ({"hidden_sizes": (8, 0)}, r"hidden_sizes\[1\] is too small: got 0"),
         ({"min_noise_std": 0.0}, "min_noise_std is out of range: got 0.0"),
         ({"beta_warm_up": 2.0}, "beta_warm_up is out of range: got 2.0"),

@@ -56,6 +56,9 @@ class IVAE(VariationalBaseline):
         Hidden layers of the encoder; ``()`` is linear.
     decoder_hidden_sizes : sequence of int, optional
         Hidden layers of the decoder; default those of the encoder in reverse.
+    activation : {"leaky_relu", "gelu"}, default "leaky_relu"
+        Function between the layers of encoder and decoder: leaky rectifiers of slope 0.1, or the smooth Gaussian error
+        linear unit, which fits smooth mixings more closely.
     min_noise_std : float, default 0.1
         Lower bound of s, in units of the whitened inputs. With less noise the bound is so narrow that gradient steps
         hardly turn the latents.
@@ -119,6 +122,7 @@ class IVAE(VariationalBaseline):
         posterior: Literal["full", "factorized"] = "full",
         hidden_sizes: Sequence[int] = (128, 128),
         decoder_hidden_sizes: Sequence[int] | None = None,
+        activation: Literal["leaky_relu", "gelu"] = "leaky_relu",
         min_noise_std: float = 0.1,
         max_epochs: int | Literal["auto"] = "auto",
         batch_size: int = 1024,
@@ -134,6 +138,7 @@ class IVAE(VariationalBaseline):
         self.posterior = posterior
         self.hidden_sizes = hidden_sizes
         self.decoder_hidden_sizes = decoder_hidden_sizes
+        self.activation = activation
         self.min_noise_std = min_noise_std
         self.max_epochs = max_epochs
         self.batch_size = batch_size

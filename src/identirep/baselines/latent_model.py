@@ -48,6 +48,7 @@ class VariationalBaseline(Baseline):
     beta_warm_up: float
     min_noise_std: float
     posterior: str
+    activation: str = "leaky_relu"
     module_: VariationalModel
     history_: list[dict[str, float]]
     converged_: bool
@@ -106,6 +107,7 @@ class VariationalBaseline(Baseline):
             embedding=self._embedding(generator),
             correlated=self.posterior == "full",
             min_noise_std=self.min_noise_std,
+            activation=self.activation,
             generator=generator,
         )
 
@@ -128,7 +130,12 @@ class VariationalBaseline(Baseline):
             *components_faults(self.n_components),
             *count_faults(counts),
             *positive_faults({"learning_rate": self.learning_rate, "min_noise_std": self.min_noise_std}),
-            *choice_faults({"posterior": (self.posterior, ("full", "factorized"))}),
+            *choice_faults(
+                {
+                    "posterior": (self.posterior, ("full", "factorized")),
+                    "activation": (self.activation, ("leaky_relu", "gelu")),
+                }
+            ),
             *range_faults({"beta_warm_up": (self.beta_warm_up, 0.0, 1.0)}),
         ]
 

@@ -47,7 +47,7 @@ class Batch(NamedTuple):
 
 
 class Perceptron(nn.Module):
-    """Linear layers with leaky rectifiers between them.
+    """Linear layers with leaky rectifiers, or another function, between them.
 
     Parameters
     ----------
@@ -57,10 +57,15 @@ class Perceptron(nn.Module):
         Source of the initial weights.
     gain : float, default 1.0
         Standard deviation of the outputs at the start, for inputs of unit variance.
+    activation : {"leaky_relu", "gelu"}, default "leaky_relu"
+        Function between the layers.
     """
 
-    def __init__(self, sizes: Sequence[int], generator: torch.Generator, *, gain: float = 1.0) -> None:
+    def __init__(
+        self, sizes: Sequence[int], generator: torch.Generator, *, gain: float = 1.0, activation: str = "leaky_relu"
+    ) -> None:
         super().__init__()
+        self.activation = activation
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         last = len(sizes) - 2
         for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
@@ -73,7 +78,7 @@ class Perceptron(nn.Module):
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.addmm(bias, x, weight)
             if i < len(self.weights) - 1:
-                x = nn.functional.leaky_relu(x, _SLOPE)
+                x = nn.functional.gelu(x) if self.activation == "gelu" else nn.functional.leaky_relu(x, _SLOPE)
         return x
 
 

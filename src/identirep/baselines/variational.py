@@ -69,6 +69,8 @@ class VariationalModel(nn.Module):
         Whether latents may be correlated under q.
     min_noise_std : float
         Lower bound of s.
+    activation : {"leaky_relu", "gelu"}
+        Function between the hidden layers.
     generator : torch.Generator
         Source of the initial weights.
     """
@@ -87,6 +89,7 @@ class VariationalModel(nn.Module):
         embedding: AuxiliaryEmbedding | None,
         correlated: bool,
         min_noise_std: float,
+        activation: str,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -102,9 +105,11 @@ class VariationalModel(nn.Module):
         self.encoder = self.decoder = None
         if encoder_sizes:
             n_outputs = D + D * D if correlated else 2 * D
-            self.encoder = Perceptron((n_encoded, *encoder_sizes, n_outputs), generator, gain=_GAIN)
+            self.encoder = Perceptron(
+                (n_encoded, *encoder_sizes, n_outputs), generator, gain=_GAIN, activation=activation
+            )
         if decoder_sizes:
-            self.decoder = Perceptron((D, *decoder_sizes, n_inputs), generator, gain=_GAIN)
+            self.decoder = Perceptron((D, *decoder_sizes, n_inputs), generator, gain=_GAIN, activation=activation)
         # Below the diagonal the entries of C, on it their logarithms.
         self.root = nn.Parameter(_LOG_SPREAD * torch.eye(D))
         self.log_noise = nn.Parameter(torch.full((n_inputs,), _LOG_NOISE))
