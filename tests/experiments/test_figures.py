@@ -1,6 +1,9 @@
 """Figures: every run is a dot, and better is further right."""
 
-from identirep.experiments.figures import dots
+import pytest
+
+from identirep.experiments import NAMES, load_experiment
+from identirep.experiments.figures import dots, predictions
 
 _ROWS = [
     {"method": method, "D": D, "mcc": score, "seed": seed}
@@ -30,3 +33,21 @@ def test_better_is_further_right_and_methods_read_downwards():
 
 def test_nothing_to_draw_is_an_empty_figure():
     assert dots([], value="mcc", label="MCC", by="method", panel="D").axes
+
+
+def test_predictions_tell_trusted_fits_from_others():
+    rows = [
+        {"p": 0.1, "a": 0.2, "ok": True},
+        {"p": 0.3, "a": 0.1, "ok": False},
+        {"p": 0.2, "a": 0.2, "ok": True},
+        {"p": 0.5},
+    ]
+    ax = predictions(rows, predicted="p", actual="a", label="loss", trusted="ok").axes[0]
+    trusted, others = ax.lines[:2]
+    assert [list(trusted.get_xdata()), list(trusted.get_ydata())] == [[0.1, 0.2], [0.2, 0.2]]
+    assert [list(others.get_xdata()), list(others.get_ydata())] == [[0.3], [0.1]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_experiment_has_a_figure(name):
+    assert load_experiment(name).figures

@@ -50,3 +50,10 @@ def test_published_layers_are_among_the_better_conditioned():
     assert max(conditions) < 1.1 * limit
     assert len(set(conditions)) == 50
     assert draw_segments("own", 2, 10, 3, 4, rng).condition <= 3
+
+
+def test_published_layers_are_one_matrix_with_tanh_between():
+    one, two = (draw_segments("published", 2, 50, 3, layers, np.random.default_rng(0)) for layers in (1, 2))
+    matrix = np.linalg.lstsq(one.Z, one.X, rcond=None)[0]
+    np.testing.assert_allclose(np.linalg.norm(matrix, axis=0), 1)
+    np.testing.assert_allclose(two.X, (np.tanh(one.X) + 0.1 * one.X) @ matrix, atol=1e-10)

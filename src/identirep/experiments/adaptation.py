@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,10 @@ from sklearn.utils import Bunch
 from identirep import MTLCM
 from identirep.datasets import make_linear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
+from identirep.experiments.figures import dots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["EXPERIMENT"]
 
@@ -71,6 +75,21 @@ def _combine(finished: list[tuple[Cell, Measured]]) -> list[Row]:
     return rows
 
 
+def _figure(rows: list[Row]) -> Figure:
+    """Draw R^2 on rows where effects have changed sign: with all latents, and with causes alone."""
+    lines = [
+        {
+            **row,
+            "score": row[f"{use}_r2_flipped"],
+            "line": f"{use} latents, {row['mixing']}, {row['target noise']} noise",
+        }
+        for use in ("all", "causal")
+        for row in rows
+        if row.get(f"{use}_r2_flipped") is not None
+    ]
+    return dots(lines, value="score", label="R^2 after the flip", by="line", panel="labelled")
+
+
 EXPERIMENT = Experiment(
     name="adaptation",
     title="New tasks",
@@ -94,4 +113,5 @@ EXPERIMENT = Experiment(
             ),
         ),
     ),
+    figures={"flipped": _figure},
 )

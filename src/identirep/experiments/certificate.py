@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from identirep import MTLCM
 from identirep.datasets import make_linear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
+from identirep.experiments.figures import predictions
 from identirep.experiments.hard_settings import draw_hard, hard_settings
 from identirep.metrics import mcc
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["EXPERIMENT"]
 
@@ -101,6 +105,10 @@ def _share(what: str, holds: np.ndarray, among: np.ndarray, name: str) -> Row:
     return {"statement": what, "of fits with": name, "share": share, "fits": int(among.sum())}
 
 
+def _figure(rows: list[Row]) -> Figure:
+    return predictions(rows, predicted="predicted_loss", actual="loss_of_axes", label="1 - MCC", trusted="identified")
+
+
 EXPERIMENT = Experiment(
     name="certificate",
     title="Can the certificate be trusted?",
@@ -132,4 +140,5 @@ EXPERIMENT = Experiment(
             ),
         ),
     ),
+    figures={"prediction": _figure},
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 from identirep import MTLCM, MTRN
 from identirep.datasets import make_linear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
+from identirep.experiments.figures import dots
 from identirep.metrics import mcc_score
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["EXPERIMENT"]
 
@@ -104,6 +108,20 @@ _TRUST = (
     Column("wrong_and_certified", "certified with MCC under 0.95", 2, None),
 )
 
+
+def _figure(rows: list[Row]) -> Figure:
+    """Draw the MCC of fits that are flagged and of those that are not, which must all be right."""
+    fits = []
+    for row in rows:
+        if row.get("mcc") is not None:
+            few = row["failure"] == "few tasks or rows"
+            line = (
+                f"{row['tasks']} tasks, {row['rows']} rows" if few else f"latents act on each other, {row['edges']:g}"
+            )
+            fits.append({**row, "line": line, "fits": "flagged" if row["flagged"] else "not flagged"})
+    return dots(fits, value="mcc", label="strong MCC", by="line", panel="fits")
+
+
 EXPERIMENT = Experiment(
     name="failures",
     title="Failure signatures",
@@ -134,4 +152,5 @@ EXPERIMENT = Experiment(
         ),
         Table("Few tasks or rows (10 latents)", ("tasks", "rows"), _TRUST, where={"failure": "few tasks or rows"}),
     ),
+    figures={"flags": _figure},
 )

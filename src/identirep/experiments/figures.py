@@ -13,7 +13,7 @@ from identirep.report.style import INK, MARK, MUTED
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["dots"]
+__all__ = ["dots", "predictions"]
 
 
 def dots(rows: Sequence[Row], *, value: str, label: str, by: str, panel: str, best: float = 1.0) -> Figure:
@@ -64,4 +64,44 @@ def dots(rows: Sequence[Row], *, value: str, label: str, by: str, panel: str, be
     axes[0].invert_xaxis()
     axes[0].invert_yaxis()
     figure.supxlabel(f"{best:g} - {label} (further right is better; bar: mean)", fontsize=9, color=MUTED)
+    return figure
+
+
+def predictions(rows: Sequence[Row], *, predicted: str, actual: str, label: str, trusted: str) -> Figure:
+    """Draw a predicted error against the actual one, both on logarithmic scales, with the band of a factor 2.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Results; rows that lack one of the values are left out.
+    predicted, actual : str
+        Names of the two values.
+    label : str
+        What they are errors of.
+    trusted : str
+        Name of a truth value: filled dots where it holds, rings where not.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure; it belongs to no window.
+    """
+    from matplotlib.figure import Figure
+
+    known = [row for row in rows if row.get(predicted) and row.get(actual) and row.get(trusted) is not None]
+    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
+    ax = figure.subplots()
+    for holds, face, name in ((True, MARK, trusted), (False, "none", f"not {trusted}")):
+        x, y = ([row[key] for row in known if bool(row[trusted]) is holds] for key in (predicted, actual))
+        ax.plot(x, y, "o", mfc=face, mec=MARK, alpha=0.5, markersize=4, label=name)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ends = np.array([min((row[predicted] for row in known), default=0.1), 1.0])
+    ax.plot(ends, ends, color=INK, lw=1)
+    ax.fill_between(ends, ends / 2, ends * 2, color=MUTED, alpha=0.15, lw=0, label="within a factor 2")
+    ax.set_xlabel(f"{label}, predicted", fontsize=9, color=MUTED)
+    ax.set_ylabel(f"{label}, actual", fontsize=9, color=MUTED)
+    ax.tick_params(labelsize=8, colors=MUTED)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(fontsize=8, frameon=False)
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,14 @@ from sklearn.utils import Bunch
 from identirep import MTLCM, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
+from identirep.experiments.figures import dots
 from identirep.metrics import mcc
 from identirep.mtlcm.causal_sets import correlations
 from identirep.mtlcm.likelihood import joint_covariances
 from identirep.mtlcm.role_posterior import causal_posterior
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["EXPERIMENT"]
 
@@ -115,6 +119,10 @@ def _measure(cell: Cell) -> Measured:
     return Measured([row])
 
 
+def _figure(rows: list[Row]) -> Figure:
+    return dots(rows, value="auroc", label="AUROC of causes", by="setting", panel="n")
+
+
 EXPERIMENT = Experiment(
     name="structure",
     title="Causes and effects",
@@ -141,4 +149,5 @@ EXPERIMENT = Experiment(
             ),
         ),
     ),
+    figures={"roles": _figure},
 )
