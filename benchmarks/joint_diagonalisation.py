@@ -18,9 +18,9 @@ from qndiag import qndiag  # noqa: E402
 
 from identirep import TaskMoments  # noqa: E402
 from identirep.datasets import make_linear_tasks  # noqa: E402
-from identirep.mtlcm.covariance_sets import DenseCovariances  # noqa: E402
-from identirep.mtlcm.likelihood import conditional_covariances  # noqa: E402
-from identirep.mtlcm.solver import joint_diagonalise  # noqa: E402
+from identirep.mtlcm.axes.covariances import DenseCovariances  # noqa: E402
+from identirep.mtlcm.axes.diagonalise import joint_diagonalise  # noqa: E402
+from identirep.mtlcm.model.likelihood import conditional_covariances  # noqa: E402
 
 
 def criterion(B: np.ndarray, R: np.ndarray) -> float:

@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep.moments import TaskMoments
 from identirep.mtlcm import MTLCM, AdaptedTask, CausalStructure, Certificate
-from identirep.mtlcm.adaptation import check_new_task
-from identirep.mtlcm.adapted_task import Use, check_use
+from identirep.mtlcm.new_tasks.adapt import check_new_task
+from identirep.mtlcm.new_tasks.task import Use, check_use
 from identirep.mtrn import MTRN, PredictiveFeatures
 from identirep.seeds import as_generator
 

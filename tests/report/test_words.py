@@ -9,7 +9,7 @@ from identirep.datasets import make_linear_tasks
 from identirep.evaluation import Evaluation
 from identirep.metrics import StabilityResult
 from identirep.mtlcm import MTLCM
-from identirep.mtlcm.certificate import GoodnessOfFit
+from identirep.mtlcm.trust.certificate import GoodnessOfFit
 from identirep.report.findings import Findings
 from identirep.report.words import causal_statement, headline, reproducibility_statement, what_was_fitted
 

@@ -14,9 +14,9 @@ from identirep.datasets import make_linear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
 from identirep.metrics import mcc
-from identirep.mtlcm.causal_sets import correlations
-from identirep.mtlcm.likelihood import joint_covariances
-from identirep.mtlcm.role_posterior import causal_posterior
+from identirep.mtlcm.model.likelihood import joint_covariances
+from identirep.mtlcm.roles.posterior import causal_posterior
+from identirep.mtlcm.roles.sets import correlations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

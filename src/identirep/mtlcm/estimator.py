@@ -13,13 +13,13 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from identirep.moments import TaskMoments
-from identirep.mtlcm.adaptation import adapt_task, check_new_task
-from identirep.mtlcm.adapted_task import AdaptedTask, Use, check_use
-from identirep.mtlcm.bootstrap import BootstrapResult, bootstrap_fit
-from identirep.mtlcm.causal_sets import causal_regression
+from identirep.mtlcm.axes.fit import fit_latents
 from identirep.mtlcm.checks import check_moments, check_parameters, moments_faults
-from identirep.mtlcm.findings import FittedLatents
-from identirep.mtlcm.fitting import fit_latents
+from identirep.mtlcm.fitted import FittedLatents
+from identirep.mtlcm.new_tasks.adapt import adapt_task, check_new_task
+from identirep.mtlcm.new_tasks.task import AdaptedTask, Use, check_use
+from identirep.mtlcm.roles.sets import causal_regression
+from identirep.mtlcm.trust.refits import BootstrapResult, bootstrap_fit
 from identirep.seeds import as_generator
 from identirep.validation import TaskData, check_features, check_task_data
 

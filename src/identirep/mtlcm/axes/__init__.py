@@ -1,0 +1,1 @@
+"""The mixing matrix A: from moments to latents."""

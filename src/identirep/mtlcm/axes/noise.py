@@ -1,0 +1,124 @@
+"""Observation noise: taken out of the covariances, and looked for by likelihood."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from identirep.moments import TaskMoments
+from identirep.mtlcm.axes.canonical import latent_agreement
+from identirep.mtlcm.axes.covariances import DenseCovariances
+from identirep.mtlcm.axes.diagonalise import joint_diagonalise
+from identirep.mtlcm.axes.noisy_likelihood import approach_optimum, settle_noise
+from identirep.mtlcm.axes.noisy_model import NoisyFit, log_likelihood
+from identirep.mtlcm.model.likelihood import conditional_covariances
+
+__all__ = ["PRIOR_BELOW", "SAME_AXES", "denoised_covariances", "find_noise", "regular_covariances"]
+
+Array = NDArray[np.float64]
+
+# Tasks with fewer rows than this many times the latents get part of a pseudo-row of the pooled covariance: without it
+# the criterion has no minimum once a task has fewer rows than latents. Larger tasks do not need it. More of it makes
+# tasks depend on each other's errors, and costs accuracy.
+PRIOR_BELOW = 5
+_PRIOR_ROWS = 0.05
+# Eigenvalues that the noise would use up keep this share of the noise variance.
+_FLOOR = 1e-3
+# Level of the test for noise.
+_LEVEL = 1e-3
+# Axes that correlate more than this are the same ones.
+SAME_AXES = 0.99
+# Shares of the largest possible noise variance to look at, and from which on it is large.
+_GRID = (1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.4, 0.7, 1.0)
+_LARGE = 0.7
+# Nats a row that noise may seem to cost: about a tenth where a latent is drowned, often more where noise is small.
+_CHEAP = 0.25
+# Nats that noise on the grid must gain for the full likelihood to be climbed from there.
+_WORTH_A_TRY = 1.0
+
+
+def regular_covariances(moments: TaskMoments) -> Array:
+    """Return R_t, the covariances given the target, small tasks with part of a pseudo-row of the pooled R."""
+    R = conditional_covariances(moments)
+    n = moments.n_samples
+    small = n < PRIOR_BELOW * moments.n_features
+    if small.any():
+        pooled = np.tensordot(moments.weights, R, axes=1)
+        rows = n[small, None, None]
+        R[small] = (rows * R[small] + _PRIOR_ROWS * pooled) / (rows + _PRIOR_ROWS)
+    return R
+
+
+def denoised_covariances(moments: TaskMoments, noise_variance: float) -> Array:
+    """Return R_t - o^2 I with eigenvalues held positive, small tasks with part of a pseudo-row of the pooled R."""
+    R = regular_covariances(moments)
+    return R if noise_variance == 0.0 else _rebuild(*np.linalg.eigh(R), noise_variance)
+
+
+def find_noise(moments: TaskMoments, clean: Array) -> NoisyFit | None:
+    """Look for observation noise: starts on a grid of noise variances, the full likelihood from the best of them.
+
+    The likelihood can have a maximum far from the one without noise. A latent whose share of the features is no larger
+    than the noise is not seen at all by a fit that knows of none. Then the noise is about the smallest variance of the
+    features in any direction. Taking that much out seems to cost something, since what is left of the latent is little
+    and badly known, but far less than it does where the noise is small. So the largest noise that costs little is a
+    start too.
+
+    Parameters
+    ----------
+    moments : TaskMoments
+        Moments of the features, as many as latents, with covariances that differ between tasks.
+    clean : array, shape (D, D)
+        Unmixing matrix without noise: a joint diagonaliser of the covariances given the target.
+
+    Returns
+    -------
+    NoisyFit or None
+        The model with noise; None unless a likelihood-ratio test at 0.1% prefers it. Where A'A is diagonal the latents'
+        own variances take noise up and nothing can tell.
+    """
+    R, n, weights = regular_covariances(moments), moments.n_samples, moments.weights
+    values = np.linalg.eigvalsh(np.tensordot(weights, R, axes=1))
+    # Noise cannot exceed the smallest variance that there is.
+    largest = float(values[0])
+    if largest <= 1e-14 * values[-1]:
+        return None
+    n_rows, B = float(n.sum()), clean
+    without = log_likelihood(R, weights, B, np.einsum("tij,ij->ti", B @ R, B), 0.0)
+    spectra, axes = np.linalg.eigh(R)
+    grid = []
+    for share in _GRID:
+        taken_out = _rebuild(spectra, B @ axes, share * largest)
+        covariances = DenseCovariances.from_matrices(taken_out, weights)
+        M = joint_diagonalise(covariances, np.eye(len(B))[None], max_iter=50, tol=1e-4).unmixing[0]
+        variances, B = np.einsum("tij,ij->ti", M @ taken_out, M), M @ B
+        height = log_likelihood(R, weights, B, variances, share * largest)
+        grid.append(NoisyFit(B, variances, share * largest, height))
+        if without - height > _CHEAP:
+            break
+    starts = _starts(grid, without, n_rows, largest)
+    rough = [approach_optimum(R, n, start.unmixing, start.variances, start.noise_variance) for start in starts]
+    if not rough:
+        return None
+    found = settle_noise(R, n, max(rough, key=lambda fit: fit.log_likelihood))
+    same = latent_agreement(clean, found.unmixing, moments.pooled_covariance()).per_latent.min() > SAME_AXES
+    # Next to the fit without noise its variance is one parameter more; elsewhere an axis is free to be another one.
+    freedom = 1 if same else 1 + len(clean)
+    gain = 2.0 * n_rows * (found.log_likelihood - without)
+    return found if gain > chi2.isf(_LEVEL, freedom) else None
+
+
+def _starts(grid: list[NoisyFit], without: float, n_rows: float, largest: float) -> list[NoisyFit]:
+    """The noise that gains most, if anything, and the largest that is cheap."""
+    best = max(grid, key=lambda fit: fit.log_likelihood)
+    starts = [best] if n_rows * (best.log_likelihood - without) > _WORTH_A_TRY else []
+    cheap = [fit for fit in grid if without - fit.log_likelihood <= _CHEAP]
+    if cheap and cheap[-1] is not best and cheap[-1].noise_variance >= _LARGE * largest:
+        starts.append(cheap[-1])
+    return starts
+
+
+def _rebuild(values: Array, vectors: Array, noise_variance: float) -> Array:
+    values = np.maximum(values - noise_variance, _FLOOR * noise_variance)
+    return (vectors * values[:, None, :]) @ vectors.swapaxes(1, 2)

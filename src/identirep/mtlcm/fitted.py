@@ -1,0 +1,184 @@
+"""What follows from a fitted model: roles, coefficients, likelihood, certificate; computed when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from identirep.moments import TaskMoments
+from identirep.mtlcm.axes.fit import LatentFit
+from identirep.mtlcm.axes.starts import Starts
+from identirep.mtlcm.model.likelihood import (
+    gaussian_log_likelihood,
+    joint_covariances,
+    joint_model_covariances,
+    model_covariances,
+    residual_second_moments,
+)
+from identirep.mtlcm.roles.noise import noise_given_target
+from identirep.mtlcm.roles.posterior import CausalPosterior, causal_posterior
+from identirep.mtlcm.roles.sets import causal_regression, correlations
+from identirep.mtlcm.roles.structure import CausalStructure, causal_structure
+from identirep.mtlcm.trust.certificate import Certificate, certify
+from identirep.mtlcm.trust.goodness import latent_moments
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["FittedLatents"]
+
+Array = NDArray[np.float64]
+
+_COMPUTED_WHEN_ASKED = (
+    "posterior_",
+    "causal_coef_",
+    "spurious_coef_",
+    "log_likelihood_",
+    "certificate_",
+    "structure_",
+)
+
+
+class FittedLatents:
+    """Base of `MTLCM`: the state of a fit, and what is derived from it."""
+
+    tol: float
+
+    def _store(self, moments: TaskMoments, fit: LatentFit) -> None:
+        for name in _COMPUTED_WHEN_ASKED:
+            self.__dict__.pop(name, None)
+        self.moments_ = self.accumulated_ = moments
+        self.task_names_: tuple[Hashable, ...] = moments.task_names
+        self.fit_ = fit
+        self.n_components_ = len(fit.unmixing)
+        self.mixing_, self.components_ = fit.mixing, fit.components
+        self.mean_ = moments.pooled_mean()
+        self.noise_std_ = float(np.sqrt(fit.noise_variance))
+        # One latent needs no iteration; scikit-learn expects at least one.
+        self.n_iter_ = max(1, int(fit.starts.n_iter[fit.starts.best]))
+        self.converged_ = bool(fit.starts.converged[fit.starts.best])
+        self.start_criteria_ = fit.starts.criterion
+
+    @cached_property
+    def posterior_(self) -> CausalPosterior:
+        """Posterior of the roles of all latents in all tasks."""
+        check_is_fitted(self, "fit_")
+        latents = self.moments_.map_features(self.components_)
+        # Tasks on the same rows have the same variances, which then say nothing of roles.
+        own_rows = int(latents.n_samples.sum()) <= latents.n_rows
+        variances = np.einsum("gii->gi", latents.cov_h)[latents.group] if own_rows else None
+        joint = joint_covariances(latents)
+        noise = noise_given_target(self._latent_noise(), joint) if self.noise_std_ > 0.0 else None
+        return causal_posterior(correlations(joint), latents.n_samples, variances, noise=noise)
+
+    @property
+    def causal_probability_(self) -> Array:
+        """Probability that the latent causes the target, rather than being caused by it."""
+        return self.posterior_.probability
+
+    @cached_property
+    def causal_coef_(self) -> Array:
+        """Regression of each target on its most probable causes."""
+        latents = self._latents()
+        return causal_regression(latents.cov_h[latents.group], latents.cov_hy, self.posterior_.best)
+
+    @cached_property
+    def spurious_coef_(self) -> Array:
+        """Regression of each effect on the target."""
+        latents = self._latents()
+        return np.where(self.posterior_.best, 0.0, latents.cov_hy / latents.var_y[:, None])
+
+    @cached_property
+    def log_likelihood_(self) -> float:
+        """Mean log marginal likelihood of a labelled row of the fit."""
+        check_is_fitted(self, "fit_")
+        moments = self.moments_
+        return float(moments.weights @ self._task_log_likelihoods(moments, np.arange(moments.n_tasks)))
+
+    @cached_property
+    def certificate_(self) -> Certificate:
+        """Which axes can be trusted, and why."""
+        check_is_fitted(self, "fit_")
+        rng = np.random.default_rng(self.certificate_seed_)
+        return certify(self.fit_, self.moments_, self.posterior_.best, rng)
+
+    @cached_property
+    def structure_(self) -> CausalStructure:
+        """Roles of the latents in each task, and effect sizes with standard errors."""
+        check_is_fitted(self, "fit_")
+        joint = joint_covariances(self.moments_.map_features(self.components_))
+        scale = np.sqrt(np.einsum("tii->ti", joint))
+        return causal_structure(self.posterior_, correlations(joint), scale, self.moments_.n_samples, self.task_names_)
+
+    def _latent_noise(self) -> Array:
+        """Covariance of the observation noise in the latents."""
+        return self.noise_std_**2 * self.components_ @ self.components_.T
+
+    def _latents(self) -> TaskMoments:
+        """Moments of the latents and the targets of the fit."""
+        check_is_fitted(self, "fit_")
+        return self.moments_.map_features(self.components_, -self.components_ @ self.mean_)
+
+    def _task_log_likelihoods(self, moments: TaskMoments, index: NDArray[np.int64]) -> Array:
+        """Mean log-likelihood of the rows of `moments`, whose tasks are those at `index` in the fit."""
+        own = self.moments_.select_tasks(index)
+        mean_h = own.mean_h[own.group]
+        if self.fit_.prior == "factorized":
+            second = residual_second_moments(moments, mean_h, own.mean_y, own.cov_hy / own.var_y[:, None])
+            Sigma = model_covariances(self.mixing_, self.fit_.variances[index], self.fit_.noise_variance)
+            return gaussian_log_likelihood(second, Sigma)
+        bias = np.concatenate([moments.mean_h[moments.group] - mean_h, (moments.mean_y - own.mean_y)[:, None]], axis=1)
+        second = joint_covariances(moments) + bias[:, :, None] * bias[:, None, :]
+        latents = latent_moments(self.fit_, self.moments_).select(index)
+        causal = self.posterior_.best[index]
+        return gaussian_log_likelihood(
+            second, joint_model_covariances(self.mixing_, latents, causal, self.fit_.noise_variance)
+        )
+
+    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return what a fitted model consists of: arrays, and what JSON can hold."""
+        check_is_fitted(self)
+        moments, moments_meta = self.moments_.to_arrays()
+        fit = self.fit_
+        arrays = {f"moments.{name}": value for name, value in moments.items()}
+        for name in ("unmixing", "mixing", "components", "variances"):
+            arrays[f"fit.{name}"] = getattr(fit, name)
+        for name in Starts.__dataclass_fields__:
+            arrays[f"starts.{name}"] = getattr(fit.starts, name)
+        meta = {
+            "moments": moments_meta,
+            "prior": fit.prior,
+            "noise_variance": fit.noise_variance,
+            "certificate_seed": self.certificate_seed_,
+        }
+        return arrays, meta
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
+        """Restore the state of `_to_arrays`; parameters are those of the constructor."""
+
+        def part(prefix: str) -> dict[str, NDArray[Any]]:
+            return {name[len(prefix) + 1 :]: value for name, value in arrays.items() if name.startswith(prefix + ".")}
+
+        moments = TaskMoments.from_parts(part("moments"), meta["moments"])
+        starts = part("starts")
+        # Not stored by the first release.
+        starts.setdefault("converged", starts["gradient_norm"] <= self.tol)
+        fit = LatentFit(
+            prior=meta["prior"],
+            **part("fit"),
+            noise_variance=float(meta["noise_variance"]),
+            starts=Starts(**starts),
+        )
+        self.n_features_in_ = moments.n_features
+        self.certificate_seed_ = int(meta["certificate_seed"])
+        self._store(moments, fit)
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        # Not any attribute will do: accumulated moments alone are no fit.
+        return "fit_" in self.__dict__

@@ -1,0 +1,1 @@
+"""The paper's model on moments: likelihoods, and what they tell about each pair of latents."""

@@ -1,0 +1,1 @@
+"""New tasks from few rows, the latents held."""

@@ -1,0 +1,1 @@
+"""What can be trusted: the certificate, refits, goodness of fit."""

@@ -1,0 +1,75 @@
+"""Starts of the solver: which one counts, blocks of them, and how many are enough."""
+
+import numpy as np
+import pytest
+
+from identirep import MTLCM, TaskMoments
+from identirep.mtlcm.axes import starts as starts_module
+from identirep.mtlcm.axes.covariances import DenseCovariances, SharedCovariances
+from identirep.mtlcm.axes.starts import Starts, random_rotations, solve_in_blocks, solve_until_found
+
+
+def _starts(criterion, converged):
+    n = len(criterion)
+    return Starts(
+        np.array(criterion), np.zeros(n), np.ones(n, dtype=np.int64), np.array(converged, dtype=bool), np.ones((n, 2))
+    )
+
+
+def test_the_best_start_is_the_first_among_equals_that_converged():
+    assert _starts([0.0, -1.0, -1.0 + 1e-12, 2.0], [True] * 4).best == 1
+    assert _starts([0.0, -1.0, -1.0 + 1e-12, 2.0], [True, False, True, True]).best == 2
+    # A lower criterion counts more than convergence.
+    assert _starts([0.0, -1.0], [True, False]).best == 1
+
+
+def test_blocks_of_starts_give_what_all_together_give(monkeypatch):
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(20, 5, 15))
+    R = A @ A.swapaxes(1, 2) / 15
+    covariances = DenseCovariances.from_matrices(R, rng.dirichlet(np.ones(20), size=7))
+    starts = random_rotations(7, 5, rng)
+    together = solve_in_blocks(covariances, starts, max_iter=500, tol=1e-9)
+    monkeypatch.setattr(starts_module, "_MAX_NUMBERS", 2 * 5 * (20 + 25))
+    blocks = solve_in_blocks(covariances, starts, max_iter=500, tol=1e-9)
+    np.testing.assert_allclose(blocks.unmixing, together.unmixing, rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(blocks.converged, together.converged)
+
+
+def _shared(seed, D=12, T=30):
+    """Covariances of latents given each of many targets, on the same rows: known for local optima."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.standard_t(3, size=(T, D)) * (rng.random((T, D)) < 0.5)
+    vectors *= np.sqrt(rng.uniform(0.5, 0.95, size=T))[:, None] / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return SharedCovariances(np.eye(D), vectors, np.full(T, 1 / T))
+
+
+def test_starts_go_on_until_the_best_end_has_been_reached_five_times():
+    n_starts = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        found = solve_until_found(
+            _shared(seed), random_rotations(6, 12, rng), most_starts=40, rng=rng, max_iter=500, tol=1e-8
+        )
+        n_starts.append(len(found.criterion))
+        hits = np.sum(found.criterion < found.criterion.min() + 1e-8)
+        assert hits >= 5 or n_starts[-1] == 40
+        assert len(found.unmixing) == len(found.converged) == n_starts[-1]
+    # Some of these have one optimum that many starts miss.
+    assert max(n_starts) > 6
+    assert all(n % 6 == 0 or n == 40 for n in n_starts)
+
+
+def test_no_more_starts_than_asked_for():
+    rng = np.random.default_rng(0)
+    found = solve_until_found(_shared(0), random_rotations(2, 12, rng), most_starts=2, rng=rng, max_iter=500, tol=1e-8)
+    assert len(found.criterion) == 2
+
+
+@pytest.mark.parametrize("n_init", [1, 3, 25])
+def test_a_given_number_of_starts_is_kept_with_shared_inputs(n_init):
+    rng = np.random.default_rng(1)
+    Z = rng.normal(size=(300, 4))
+    moments = TaskMoments.from_arrays(Z, Z @ rng.normal(size=(4, 9)) + rng.normal(size=(300, 9)))
+    assert moments.is_shared
+    assert len(MTLCM(n_init=n_init, random_state=0).fit_moments(moments).start_criteria_) == n_init

@@ -1,0 +1,225 @@
+"""The certificate: trusted where the fit is right, not where it is wrong, and no signal said plainly."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from identirep import MTLCM
+from identirep.datasets import make_linear_tasks
+from identirep.metrics import mcc
+from identirep.mtlcm import Certificate
+from identirep.mtlcm.axes.fit import Starts
+from identirep.mtlcm.trust.certificate import certify
+
+
+def _fit(data, **options):
+    return MTLCM(random_state=0, **options).fit(data.H, data.y, tasks=data.tasks)
+
+
+@pytest.fixture(scope="module")
+def well():
+    data = make_linear_tasks(mixing="orthogonal", n_causal=4, observation_noise=0.0, random_state=0)
+    return data, _fit(data)
+
+
+def test_well_identified_axes_are_called_so(well):
+    _, model = well
+    certificate = model.certificate_
+    assert certificate.verdict == ["identified"] * 10
+    assert all(reason for reason in certificate.reasons)
+    assert certificate.separation.max(where=~np.eye(10, dtype=bool), initial=0) < 0.9
+    np.testing.assert_array_equal(certificate.separation, certificate.separation.T)
+    assert certificate.head_rank == 10
+
+
+def test_predicted_error_is_the_actual_error():
+    ratios = []
+    for seed in range(5):
+        data = make_linear_tasks(
+            n_tasks=60, n_samples=50, n_latents=6, mixing="orthogonal", observation_noise=0.0, random_state=seed
+        )
+        model = _fit(data)
+        actual = 1 - mcc(model.transform(data.H), data.Z).score
+        ratios.append((1 - model.certificate_.fisher_mcc.mean()) / actual)
+    assert 0.4 < np.median(ratios) < 2.5
+
+
+def test_flat_criterion_is_not_certified():
+    # Spurious noise equal to causal noise: joint diagonalisation is blind there, and must not be trusted.
+    data = make_linear_tasks(
+        mixing="orthogonal", n_causal=4, spurious_std=1.0, standardize=False, observation_noise=0.0, random_state=0
+    )
+    model = _fit(data)
+    assert mcc(model.transform(data.H), data.Z).score < 0.95
+    assert "identified" not in model.certificate_.verdict
+
+
+@pytest.mark.filterwarnings("ignore:MTLCM stopped:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("layout", ["long", "wide"])
+def test_shuffled_targets_carry_no_signal(layout):
+    data = make_linear_tasks(mixing="orthogonal", random_state=0)
+    rng = np.random.default_rng(1)
+    if layout == "long":
+        model = MTLCM(random_state=0).fit(data.H, rng.permutation(data.y), tasks=data.tasks)
+    else:
+        Y = rng.normal(size=(len(data.H), 3)) @ rng.normal(size=(3, 40))
+        model = MTLCM(random_state=0).fit(data.H, Y)
+    certificate = model.certificate_
+    assert certificate.verdict == ["not identified"] * 10
+    assert all("no signal" in reason for reason in certificate.reasons)
+
+
+def test_goodness_of_fit_accepts_the_model_and_rejects_a_wrong_one(well):
+    _, model = well
+    assert model.certificate_.goodness_of_fit.p_value > 0.001
+    # A common cause of all latents that no target sees breaks their independence.
+    data = make_linear_tasks(mixing="identity", n_causal=4, observation_noise=0.0, random_state=0)
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(len(data.H), 1)) * rng.uniform(0, 1, size=(200, 10))[data.tasks]
+    wrong = MTLCM(random_state=0).fit(data.H + 0.3 * common, data.y, tasks=data.tasks)
+    assert wrong.certificate_.goodness_of_fit.p_value < 1e-6
+
+
+def test_p_values_are_not_extreme_under_the_model():
+    p_values = []
+    for seed in range(20):
+        data = make_linear_tasks(
+            n_tasks=40, n_latents=5, n_causal=2, mixing="orthogonal", observation_noise=0.0, random_state=seed
+        )
+        p_values.append(_fit(data).certificate_.goodness_of_fit.p_value)
+    assert 0.25 < np.mean(p_values) < 0.75
+    assert np.sum(np.array(p_values) < 0.05) <= 4
+
+
+def test_tasks_too_small_to_test_give_no_p_value():
+    data = make_linear_tasks(n_tasks=300, n_samples=8, mixing="orthogonal", random_state=0)
+    assert np.isnan(_fit(data).certificate_.goodness_of_fit.p_value)
+
+
+def test_heads_of_deficient_rank_are_reported():
+    rng = np.random.default_rng(0)
+    H = rng.normal(size=(2000, 5))
+    Y = H[:, :3] @ rng.laplace(size=(3, 30)) + rng.normal(size=(2000, 30))
+    certificate = MTLCM(random_state=0).fit(H, Y).certificate_
+    assert certificate.head_rank == 3
+    assert certificate.verdict.count("not identified") >= 2
+
+
+def test_certificate_is_computed_once_and_reproducible(well):
+    data, model = well
+    assert model.certificate_ is model.certificate_
+    again = _fit(data).certificate_
+    np.testing.assert_array_equal(again.bootstrap_mcc, model.certificate_.bootstrap_mcc)
+
+
+def test_empty_certificate_has_no_axes():
+    certificate = Certificate.empty()
+    assert certificate.verdict == []
+    assert certificate.separation.shape == (0, 0)
+    assert certificate.head_rank == 0
+
+
+def test_interval_covers_about_nine_in_ten():
+    inside = []
+    for seed in range(25):
+        data = make_linear_tasks(
+            n_tasks=40, n_samples=50, n_latents=6, mixing="orthogonal", observation_noise=0.0, random_state=seed
+        )
+        model = _fit(data)
+        interval, actual = model.certificate_.expected_mcc_interval, mcc(model.transform(data.H), data.Z).per_latent
+        assert np.all(interval[:, 0] <= model.certificate_.expected_mcc)
+        assert np.all(model.certificate_.expected_mcc <= interval[:, 1])
+        inside.append((interval[:, 0] <= actual) & (actual <= interval[:, 1]))
+    assert 0.8 < np.mean(inside) < 0.98
+
+
+def test_a_wrong_model_is_believed_less_than_it_claims():
+    # Latents that covary given the target, in each task with another sign: the Fisher formula is blind to that.
+    data = make_linear_tasks(n_tasks=60, n_latents=5, mixing="identity", observation_noise=0.0, random_state=0)
+    rng = np.random.default_rng(0)
+    tilt = 0.4 * rng.normal(size=(60, 1))[data.tasks]
+    H = data.H.copy()
+    H[:, [1]] += tilt * H[:, [0]]
+    certificate = MTLCM(random_state=0).fit(H, data.y, tasks=data.tasks).certificate_
+    worst = int(np.argmax(certificate.robust_leakage.sum(axis=1)))
+    assert certificate.robust_leakage[worst].sum() > 5 * certificate.leakage[worst].sum()
+    np.testing.assert_allclose(1 - certificate.robust_mcc, certificate.robust_leakage.sum(axis=1) / 2)
+    lost = 1 - certificate.expected_mcc[worst]
+    assert lost > 0.8 * (1 - certificate.robust_mcc[worst])
+    assert lost > 5 * (1 - certificate.fisher_mcc[worst])
+
+
+@pytest.mark.parametrize(("seed", "n"), [(0, 400), (2, 400), (3, 400)])
+def test_latents_that_vary_alike_are_named_however_well_refits_agree(seed, n):
+    # Latents 0 and 1 have the same variances in all tasks. Only sampling error turns the fit, and all refits, one way.
+    rng = np.random.default_rng(seed)
+    T = 50
+    variances = rng.gamma(1.0, size=(T, 4)) + 0.1
+    variances[:, 1] = variances[:, 0]
+    Z = (np.sqrt(variances)[:, None] * rng.normal(size=(T, n, 4))).reshape(-1, 4)
+    tasks = np.repeat(np.arange(T), n)
+    y = np.sum(Z * (0.1 * rng.normal(size=(T, 4)))[tasks], axis=1) + rng.normal(size=T * n)
+    model = MTLCM(noise_std=0.0, random_state=0).fit(Z, y, tasks=tasks)
+    axis = np.argmax(np.abs(mcc(model.transform(Z), Z).assignment[:, None] == np.arange(4)), axis=0)
+    certificate = model.certificate_
+    assert certificate.separation[axis[0], axis[1]] > 0.95
+    for i, partner in ((axis[0], axis[1]), (axis[1], axis[0])):
+        assert certificate.leakage[i, partner] == 1.0
+        assert certificate.verdict[i] == "not identified"
+        assert f"the tasks tell it no better than chance from latent {partner} (separation" in certificate.reasons[i]
+    for i in axis[2:]:
+        assert certificate.verdict[i] == "identified"
+
+
+def test_reasons_name_the_latents_that_an_axis_mixes_with_most():
+    data = make_linear_tasks(n_tasks=5, n_samples=40, n_latents=6, mixing="orthogonal", random_state=4)
+    certificate = _fit(data).certificate_
+    doubtful = [i for i, verdict in enumerate(certificate.verdict) if verdict != "identified"]
+    assert doubtful
+    for i in doubtful:
+        worst = int(np.argmax(np.fmax(certificate.leakage, certificate.robust_leakage)[i]))
+        assert f" {worst} (separation {certificate.separation[i, worst]:.3f})" in certificate.reasons[i]
+
+
+def test_what_is_not_a_number_is_not_trusted(well):
+    _, model = well
+    variances = model.fit_.variances.copy()
+    variances[:, 3] = np.nan
+    with np.errstate(invalid="ignore"):
+        broken = certify(
+            replace(model.fit_, variances=variances), model.moments_, model.posterior_.best, np.random.default_rng(0)
+        )
+    assert broken.verdict[3] == "not identified"
+
+
+def test_the_verdict_goes_by_the_lowest_estimate(well):
+    _, model = well
+    data = make_linear_tasks(n_tasks=6, n_samples=12, n_latents=6, n_causal=2, random_state=2)
+    certificates = [model.certificate_, _fit(data).certificate_]
+    for certificate in certificates:
+        lowest = np.min(
+            [certificate.fisher_mcc, certificate.robust_mcc, certificate.bootstrap_mcc, certificate.tie_mcc], axis=0
+        )
+        assert np.all(certificate.expected_mcc >= lowest * certificate.noise_mcc - 1e-12)
+        for verdict, least in zip(certificate.verdict, lowest * certificate.noise_mcc, strict=True):
+            assert (verdict == "identified") == (least >= 0.98)
+    assert set(certificates[1].verdict) != {"identified"}
+
+
+def test_ties_are_counted_and_compared(well):
+    _, model = well
+    assert model.certificate_.n_tied_starts == 5
+    assert model.certificate_.tie_disagreement < 1e-6
+    # A second start as good as the best, with other axes, and a third that is worse.
+    agreement = np.ones((3, 10))
+    agreement[1, 4], agreement[2] = 0.7, 0.1
+    starts = Starts(
+        np.array([0.0, 1e-6, 0.1]), np.zeros(3), np.ones(3, dtype=np.int64), np.ones(3, dtype=bool), agreement
+    )
+    fit = replace(model.fit_, starts=starts)
+    tied = certify(fit, model.moments_, model.posterior_.best, np.random.default_rng(0))
+    assert tied.n_tied_starts == 2
+    assert tied.tie_disagreement == pytest.approx(0.3)
+    assert tied.verdict[4] == "not identified"
+    assert "starts that fit equally well disagree" in tied.reasons[4]
