@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_float_matrix", "check_finite", "factorize", "long_moments", "wide_moments"]
+from identirep._typing import Array, BoolArray, IntArray
 
-Array = NDArray[np.float64]
+__all__ = ["as_float_matrix", "check_finite", "factorize", "long_moments", "wide_moments"]
 
 # Rows handled at once: large enough for the matrix product to dominate, small enough to stay in cache.
 _CHUNK_ROWS = 4096
 
 
-def factorize(labels: ArrayLike) -> tuple[tuple[Hashable, ...], NDArray[np.int64]]:
+def factorize(labels: ArrayLike) -> tuple[tuple[Hashable, ...], IntArray]:
     """Return the distinct labels (sorted where they can be) and the position of each row's label among them."""
     values = np.asarray(labels)
     if values.dtype != object:
@@ -42,7 +42,7 @@ def as_float_matrix(values: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
-def check_finite(array: NDArray[Any], name: str, accepts: Callable[[NDArray[Any]], NDArray[np.bool_]]) -> None:
+def check_finite(array: NDArray[Any], name: str, accepts: Callable[[NDArray[Any]], BoolArray]) -> None:
     """Raise an error that names the first entry that `accepts` does not take."""
     bad = ~accepts(array)
     if bad.any():
@@ -81,7 +81,7 @@ def wide_moments(H: NDArray[Any], Y: NDArray[Any]) -> tuple[Any, ...]:
     return n, mean[:K], 0.5 * (scatter_h + scatter_h.T), mean[K:], product[:, K:].T, square
 
 
-def long_moments(H: NDArray[Any], y: Array, index: NDArray[np.int64], n_tasks: int) -> tuple[Any, ...]:
+def long_moments(H: NDArray[Any], y: Array, index: IntArray, n_tasks: int) -> tuple[Any, ...]:
     """Counts, means and scatters of rows sorted into tasks."""
     K = H.shape[1]
     block = np.empty((len(H), K + 1))

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from identirep._typing import Array, IntArray
 from identirep.metrics import StabilityResult
 
 __all__ = ["Evaluation", "score_tasks", "split_rows"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def split_rows(
     *,
     groups: ArrayLike | None = None,
     tasks: ArrayLike | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[IntArray, IntArray]:
     """Choose rows to hold out: whole groups, or the same share of each task.
 
     Parameters

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
+
+from identirep._typing import Array, IntArray
 
 __all__ = [
     "MCCResult",
@@ -21,8 +23,6 @@ __all__ = [
     "stability",
     "weak_mcc_score",
 ]
-
-Array = NDArray[np.float64]
 Correlation = Literal["pearson", "spearman"]
 Pair = tuple[ArrayLike, ArrayLike]
 
@@ -49,7 +49,7 @@ class MCCResult:
 
     score: float
     per_latent: Array
-    assignment: NDArray[np.int64]
+    assignment: IntArray
     signs: Array
 
 

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from identirep._typing import Array, IntArray
 from identirep.accumulation import as_float_matrix, check_finite, factorize, long_moments, wide_moments
 
 __all__ = ["TaskMoments"]
-
-Array = NDArray[np.float64]
 
 _FORMAT = "identirep.TaskMoments/1"
 
@@ -85,8 +84,8 @@ class TaskMoments:
         n_rows: int,
     ) -> None:
         self.task_names: tuple[Hashable, ...] = tuple(task_names)
-        self.group: NDArray[np.int64] = np.asarray(group, dtype=np.int64)
-        self.counts: NDArray[np.int64] = np.asarray(counts, dtype=np.int64)
+        self.group: IntArray = np.asarray(group, dtype=np.int64)
+        self.counts: IntArray = np.asarray(counts, dtype=np.int64)
         self.mean_h: Array = np.asarray(mean_h, dtype=np.float64)
         self.scatter_h: Array = np.asarray(scatter_h, dtype=np.float64)
         self.mean_y: Array = np.asarray(mean_y, dtype=np.float64)
@@ -373,7 +372,7 @@ class TaskMoments:
         return int(self.mean_h.shape[1])
 
     @property
-    def n_samples(self) -> NDArray[np.int64]:
+    def n_samples(self) -> IntArray:
         """Number of labelled rows of each task, shape (n_tasks,)."""
         return self.counts[self.group]
 
@@ -514,17 +513,17 @@ class TaskMoments:
 
     # -- regrouping --------------------------------------------------------------------------------------------------
 
-    def _groups_of(self, names: Sequence[Hashable]) -> NDArray[np.int64]:
+    def _groups_of(self, names: Sequence[Hashable]) -> IntArray:
         """Row group of each of `names`; -1 for tasks this object has not seen."""
         position = {name: int(g) for name, g in zip(self.task_names, self.group, strict=True)}
         return np.array([position.get(name, -1) for name in names], dtype=np.int64)
 
-    def _regroup(self, names: Sequence[Hashable], group: NDArray[np.int64], source: NDArray[np.int64]) -> TaskMoments:
+    def _regroup(self, names: Sequence[Hashable], group: IntArray, source: IntArray) -> TaskMoments:
         """Lay the moments out for the union of tasks, `source` naming the old group of each new one."""
         position = {name: t for t, name in enumerate(self.task_names)}
         task = np.array([position.get(name, -1) for name in names], dtype=np.int64)
 
-        def take(values: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:
+        def take(values: NDArray[Any], index: IntArray) -> NDArray[Any]:
             taken = values[index].copy()
             taken[index < 0] = 0
             return taken

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from identirep._typing import Array, RandomState
 from identirep.moments import TaskMoments
 from identirep.mtlcm import MTLCM, AdaptedTask, CausalStructure, Certificate
 from identirep.mtlcm.new_tasks.adapt import check_new_task
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["IdentifiableRegressor"]
-
-Array = NDArray[np.float64]
 StageOne: TypeAlias = MTRN | PredictiveFeatures
 
 
@@ -119,7 +118,7 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         n_init: int | Literal["auto"] = "auto",
         n_refinements: int = 0,
         verbose: bool = False,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
         self.regressor = regressor

@@ -6,10 +6,12 @@ from numbers import Integral
 
 import numpy as np
 
+from identirep._typing import RandomState
+
 __all__ = ["as_generator"]
 
 
-def as_generator(random_state: int | np.random.Generator | np.random.RandomState | None) -> np.random.Generator:
+def as_generator(random_state: RandomState) -> np.random.Generator:
     """Turn the ``random_state`` argument of an estimator or function into a generator.
 
     The global generator of NumPy is neither read nor moved.

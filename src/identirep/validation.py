@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import factorize
 
 __all__ = ["TaskData", "check_features", "check_task_data"]
@@ -37,8 +38,8 @@ class TaskData:
     """
 
     X: NDArray[Any]
-    targets: NDArray[np.float64]
-    task_index: NDArray[np.int64] | None
+    targets: Array
+    task_index: IntArray | None
     task_names: tuple[Hashable, ...]
     is_flat: bool = False
 
@@ -215,7 +216,7 @@ def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list
     return np.asarray(array)
 
 
-def _as_targets(Y: Any, faults: list[str]) -> tuple[NDArray[np.float64] | None, list[Hashable] | None]:
+def _as_targets(Y: Any, faults: list[str]) -> tuple[Array | None, list[Hashable] | None]:
     """Return the targets in float64 and the names of their columns, if they have any."""
     if Y is None:
         faults.append(
@@ -259,7 +260,7 @@ def _as_labels(tasks: Any) -> NDArray[Any]:
     return array
 
 
-def _known_positions(names: Sequence[Hashable], known: Sequence[Hashable], faults: list[str]) -> NDArray[np.int64]:
+def _known_positions(names: Sequence[Hashable], known: Sequence[Hashable], faults: list[str]) -> IntArray:
     """Return the position of each name among the known tasks; -1 and a fault for the others."""
     position = {name: i for i, name in enumerate(known)}
     found = np.array([position.get(name, -1) for name in names], dtype=np.int64)
@@ -274,7 +275,7 @@ def _known_positions(names: Sequence[Hashable], known: Sequence[Hashable], fault
 
 def _long_tasks(
     labels: NDArray[Any], n_rows: int, known: Sequence[Hashable] | None, faults: list[str]
-) -> tuple[NDArray[np.int64], tuple[Hashable, ...]]:
+) -> tuple[IntArray, tuple[Hashable, ...]]:
     """Return the task of each row and the names, in the long layout."""
     if len(labels) != n_rows:
         faults.append(
@@ -295,11 +296,11 @@ def _long_tasks(
 
 
 def _wide_tasks(
-    targets: NDArray[np.float64],
+    targets: Array,
     labels: Sequence[Hashable] | NDArray[Any] | None,
     known: Sequence[Hashable] | None,
     faults: list[str],
-) -> tuple[NDArray[np.float64], tuple[Hashable, ...]]:
+) -> tuple[Array, tuple[Hashable, ...]]:
     """Return the targets, arranged like the known tasks, and the names, in the wide layout."""
     n_columns = targets.shape[1]
     if labels is None:
@@ -325,8 +326,8 @@ def _wide_tasks(
 
 
 def _check_labels(
-    targets: NDArray[np.float64],
-    index: NDArray[np.int64] | None,
+    targets: Array,
+    index: IntArray | None,
     names: tuple[Hashable, ...],
     min_labels: int,
     faults: list[str],
@@ -358,7 +359,7 @@ def _check_labels(
         )
 
 
-def _pick(names: Sequence[Hashable], chosen: NDArray[np.bool_]) -> str:
+def _pick(names: Sequence[Hashable], chosen: BoolArray) -> str:
     return _named([name for name, take in zip(names, chosen, strict=True) if take])
 
 

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from identirep._typing import Array, IntArray
 from identirep.validation import TaskData
 
 __all__ = ["Auxiliary", "AuxiliaryScaling", "learn_scaling"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Auxiliary:
 
     values: NDArray[np.float32]
     seen: NDArray[np.float32]
-    task: NDArray[np.int64]
+    task: IntArray
 
 
 @dataclass(frozen=True)

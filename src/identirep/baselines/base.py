@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
+from identirep._typing import Array
 from identirep.validation import TaskData, check_features, check_task_data
 
 __all__ = [
@@ -29,8 +30,6 @@ __all__ = [
     "warn_not_converged",
     "whiten",
 ]
-
-Array = NDArray[np.float64]
 
 # Principal components with less than this share of the largest standard deviation are rounding.
 _RANK_TOLERANCE = 1e-6

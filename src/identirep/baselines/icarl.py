@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.baselines.auxiliary import learn_scaling
 from identirep.baselines.base import check_inputs, choice_faults, count_faults, range_faults
 from identirep.baselines.ivae import IVAE
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from identirep.validation import TaskData
 
 __all__ = ["ICaRL"]
-
-Array = NDArray[np.float64]
 
 _TESTS = {"fisherz": fisher_z_p_values, "kci": kernel_p_values}
 _WIDTH = 128
@@ -131,7 +130,7 @@ class ICaRL(IVAE):
     (True, (50, 3))
     """
 
-    causal_: NDArray[np.bool_]
+    causal_: BoolArray
     causal_p_values_: Array
 
     def __init__(
@@ -153,7 +152,7 @@ class ICaRL(IVAE):
         independence_test: Literal["fisherz", "kci"] = "fisherz",
         alpha: float = 0.05,
         max_test_rows: int = 500,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
         self.n_statistics = n_statistics
@@ -253,7 +252,7 @@ class ICaRL(IVAE):
             self.causal_[t], self.causal_p_values_[t] = found
 
 
-def _labelled_rows(data: TaskData) -> Iterator[tuple[NDArray[np.int64], Array]]:
+def _labelled_rows(data: TaskData) -> Iterator[tuple[IntArray, Array]]:
     """Yield the rows of each task, and their targets."""
     for t in range(data.n_tasks):
         if data.task_index is None:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from identirep._typing import Array, RandomState
 from identirep.baselines.auxiliary import learn_scaling
 from identirep.baselines.base import check_inputs, choice_faults, count_faults
 from identirep.baselines.latent_model import VariationalBaseline
@@ -129,7 +130,7 @@ class IVAE(VariationalBaseline):
         learning_rate: float = 1e-2,
         beta_warm_up: float = 0.0,
         n_init: int = 1,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
         self.auxiliary = auxiliary
@@ -195,9 +196,7 @@ class IVAE(VariationalBaseline):
         self._train(data, scaling, rng, self.n_init)
         return self
 
-    def transform(
-        self, X: ArrayLike, Y: ArrayLike | None = None, tasks: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
+    def transform(self, X: ArrayLike, Y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> Array:
         """Compute the latents.
 
         Parameters

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from identirep._typing import Array
 from identirep.baselines.auxiliary import Auxiliary, AuxiliaryScaling
 from identirep.baselines.base import (
     Baseline,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from identirep.validation import TaskData
 
 __all__ = ["VariationalBaseline"]
-
-Array = NDArray[np.float64]
 
 # Training counts as converged if the loss falls by less than this (nats for a row and latent) in its last tenth.
 _TOLERANCE = 0.01

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import FastICA
 from sklearn.exceptions import ConvergenceWarning
 
+from identirep._typing import Array, RandomState
 from identirep.baselines.base import (
     Baseline,
     check_inputs,
@@ -22,8 +23,6 @@ from identirep.baselines.base import (
 from identirep.seeds import as_generator
 
 __all__ = ["IndependentComponents", "PrincipalComponents"]
-
-Array = NDArray[np.float64]
 
 
 class LinearBaseline(Baseline):
@@ -162,7 +161,7 @@ class IndependentComponents(LinearBaseline):
         fun: Literal["logcosh", "exp", "cube"] = "logcosh",
         max_iter: int = 1000,
         tol: float = 1e-4,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
         self.fun = fun

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
-__all__ = ["find_parents", "fisher_z_p_values", "kernel_p_values"]
+from identirep._typing import Array, BoolArray
 
-Array = NDArray[np.float64]
+__all__ = ["find_parents", "fisher_z_p_values", "kernel_p_values"]
 
 # Columns that vary less than this share of the largest standard deviation are constant, and independent of all others.
 _CONSTANT = 1e-8
@@ -21,7 +20,7 @@ _LARGEST_CORRELATION = 1.0 - 1e-12
 _MIN_ROWS = 5
 
 
-def find_parents(pairs: Array, pairs_given_target: Array, alpha: float) -> tuple[NDArray[np.bool_], Array]:
+def find_parents(pairs: Array, pairs_given_target: Array, alpha: float) -> tuple[BoolArray, Array]:
     """Read parents off the independences among latents: causes of one target depend on each other given the target.
 
     Parameters

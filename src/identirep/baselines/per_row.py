@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Tags
 
+from identirep._typing import Array, RandomState
 from identirep.baselines.auxiliary import learn_scaling
 from identirep.baselines.base import (
     Baseline,
@@ -22,8 +23,6 @@ from identirep.baselines.base import (
 from identirep.seeds import as_generator
 
 __all__ = ["PerRowMTLCM"]
-
-Array = NDArray[np.float64]
 
 # Training counts as converged if the loss falls by less than this (nats for a label and latent) in its last tenth.
 _TOLERANCE = 0.01
@@ -119,7 +118,7 @@ class PerRowMTLCM(Baseline):
         learning_rate: float = 1e-2,
         dtype: Literal["float32", "float64"] = "float32",
         on_epoch: Callable[[PerRowMTLCM, int], object] | None = None,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
         self.spurious_std = spurious_std

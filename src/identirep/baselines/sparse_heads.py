@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from identirep._typing import Array, RandomState
 from identirep.baselines.base import check_inputs, components_faults, count_faults, positive_faults, whiten
 from identirep.baselines.linear import LinearBaseline
 from identirep.moments import TaskMoments
@@ -16,8 +17,6 @@ from identirep.mtrn.reduction import linear_heads
 from identirep.seeds import as_generator
 
 __all__ = ["SparseHeads"]
-
-Array = NDArray[np.float64]
 
 # Widths of the smoothed absolute value, in units of the mean head coefficient: from nearly quadratic to nearly sharp.
 _WIDTHS = (1.0, 0.3, 0.1, 0.03)
@@ -97,7 +96,7 @@ class SparseHeads(LinearBaseline):
         n_init: int = 5,
         max_iter: int = 500,
         tol: float = 1e-6,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
         self.n_init = n_init

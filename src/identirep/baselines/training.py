@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from identirep._typing import Array
 from identirep.baselines.auxiliary import Auxiliary
 from identirep.baselines.networks import Batch
 from identirep.baselines.variational import VariationalModel
@@ -48,7 +48,7 @@ class TrainingOptions:
     beta_warm_up: float
 
 
-def make_batch(X: NDArray[np.float64], auxiliary: Auxiliary, dtype: torch.dtype = torch.float32) -> Batch:
+def make_batch(X: Array, auxiliary: Auxiliary, dtype: torch.dtype = torch.float32) -> Batch:
     """Return whitened inputs and their auxiliary variable as tensors."""
     x = torch.from_numpy(np.ascontiguousarray(X)).to(dtype)
     values, seen = (torch.from_numpy(part).to(dtype) for part in (auxiliary.values, auxiliary.seen))
@@ -148,9 +148,7 @@ def late_change(history: list[dict[str, float]]) -> float:
 
 
 @torch.no_grad()
-def encode_rows(
-    model: VariationalModel, X: NDArray[np.float64], auxiliary: Auxiliary, *, labelled: bool
-) -> NDArray[np.float64]:
+def encode_rows(model: VariationalModel, X: Array, auxiliary: Auxiliary, *, labelled: bool) -> Array:
     """Return the latents of rows, computed in float64, shape (n_rows, n_latents).
 
     Parameters

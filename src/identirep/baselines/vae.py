@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from identirep._typing import RandomState
 from identirep.baselines.auxiliary import AuxiliaryScaling
 from identirep.baselines.base import check_inputs
 from identirep.baselines.latent_model import VariationalBaseline
@@ -95,7 +96,7 @@ class VAE(VariationalBaseline):
         batch_size: int = 1024,
         learning_rate: float = 1e-2,
         beta_warm_up: float = 0.0,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
         self.posterior = posterior

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
+from identirep._typing import Array, IntArray
 from identirep.cli.console import OUTPUT, say, working
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
@@ -31,7 +31,7 @@ Components = int | Literal["auto"]
 EVALUATION_FILE, REPORT_FILE = "evaluation.json", "report.html"
 
 
-def split(table: Table, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split(table: Table, share: float, seed: int) -> tuple[IntArray, IntArray]:
     """Choose training and held-out rows of a table."""
     rng = np.random.default_rng(seed)
     tasks = table.tasks if table.is_long else None
@@ -61,9 +61,7 @@ def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_o
     return Evaluation(table.name, len(training.targets), len(held_out.targets), table.grouped_by, r2)
 
 
-def compare(
-    models: list[IdentifiableRegressor], training: Table, held_out: Table
-) -> tuple[StabilityResult, NDArray[np.float64]]:
+def compare(models: list[IdentifiableRegressor], training: Table, held_out: Table) -> tuple[StabilityResult, Array]:
     """Compare fits pair by pair: strong agreement, and the matrix of weak MCC."""
     on_training = [model.transform(training.X) for model in models]
     on_held_out = [model.transform(held_out.X) for model in models]

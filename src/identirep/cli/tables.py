@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, IntArray
 from identirep.datasets import load_table
 from identirep.datasets.readers import open_table
 
@@ -45,13 +45,13 @@ class Table:
 
     name: str
     X: Any
-    targets: NDArray[np.float64]
+    targets: Array
     tasks: Any
     is_long: bool
-    groups: NDArray[np.int64] | None = None
+    groups: IntArray | None = None
     grouped_by: str | None = None
 
-    def rows(self, index: NDArray[np.int64]) -> Table:
+    def rows(self, index: IntArray) -> Table:
         """Return some of the rows."""
         return Table(
             self.name,
@@ -124,7 +124,7 @@ def read_inputs(path: Path, feature_names: Sequence[str]) -> Any:
     return named(load_table(path, features=list(feature_names)).X, feature_names)
 
 
-def named(X: NDArray[np.float64], names: Sequence[str]) -> Any:
+def named(X: Array, names: Sequence[str]) -> Any:
     """Return a matrix as a table with named columns."""
     import pyarrow as pa
 
@@ -157,7 +157,7 @@ def check_output(path: Path, data: Path) -> None:
         raise PermissionError(f"--out is not writable: got '{path}', expected a directory to write to. Choose another.")
 
 
-def write_table(path: Path, values: NDArray[np.float64], names: Sequence[str]) -> None:
+def write_table(path: Path, values: Array, names: Sequence[str]) -> None:
     """Write named columns in the format of the ending, all or nothing."""
     from pyarrow import csv, feather, parquet
 
@@ -176,7 +176,7 @@ def write_table(path: Path, values: NDArray[np.float64], names: Sequence[str]) -
         staging.unlink(missing_ok=True)
 
 
-def _codes(path: Path, column: str) -> NDArray[np.int64]:
+def _codes(path: Path, column: str) -> IntArray:
     """Number the distinct values of a column; rows without a value are groups of their own."""
     number: dict[Any, int] = {}
     codes = []

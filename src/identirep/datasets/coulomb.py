@@ -8,6 +8,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
+from identirep._typing import Array
+
 __all__ = ["coulomb_names", "coulomb_vectors"]
 
 # Distances that the repulsions of each pair of elements are sorted by, in angstrom: evenly spaced in exp(-r / 2), so
@@ -18,9 +20,7 @@ _LONGEST, _SHORTEST, _LENGTH = 8.0, 0.9, 2.0
 _CHUNK = 1024
 
 
-def coulomb_vectors(
-    numbers: NDArray[np.uint8], positions: NDArray[np.float64], elements: Sequence[int]
-) -> NDArray[np.float32]:
+def coulomb_vectors(numbers: NDArray[np.uint8], positions: Array, elements: Sequence[int]) -> NDArray[np.float32]:
     r"""Compute element counts, eigenvalues of Coulomb matrices and Coulomb repulsions by distance.
 
     Parameters
@@ -73,12 +73,12 @@ def coulomb_names(symbols: Sequence[str], n_atoms: int) -> list[str]:
     return [f"n_{symbol}" for symbol in symbols] + [f"eigenvalue_{i}" for i in range(n_atoms)] + bins
 
 
-def _bin_middles() -> NDArray[np.float64]:
+def _bin_middles() -> Array:
     """Return the middles of the bins in exp(-r / length), from short distances to long ones."""
     return np.linspace(np.exp(-_SHORTEST / _LENGTH), np.exp(-_LONGEST / _LENGTH), _N_BINS)
 
 
-def _coulomb_matrices(numbers: NDArray[np.uint8], distances: NDArray[np.float64]) -> NDArray[np.float64]:
+def _coulomb_matrices(numbers: NDArray[np.uint8], distances: Array) -> Array:
     """Compute Coulomb matrices, shape (n_molecules, n_atoms, n_atoms); rows and columns of padding are zero."""
     z = numbers.astype(np.float64)
     charges = z[:, :, None] * z[:, None]
@@ -91,10 +91,10 @@ def _coulomb_matrices(numbers: NDArray[np.uint8], distances: NDArray[np.float64]
 
 def _binned_repulsions(
     numbers: NDArray[np.uint8],
-    distances: NDArray[np.float64],
-    matrices: NDArray[np.float64],
+    distances: Array,
+    matrices: Array,
     elements: Sequence[int],
-) -> NDArray[np.float64]:
+) -> Array:
     """Sum repulsions by pair of elements and distance, shape (n_molecules, n_pairs * n_bins)."""
     pairs = list(combinations_with_replacement(elements, 2))
     code = np.full((max(elements) + 1,) * 2, len(pairs))

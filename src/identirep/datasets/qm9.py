@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from identirep._typing import Array, IntArray, RandomState
 from identirep.datasets.coulomb import coulomb_names, coulomb_vectors
 from identirep.datasets.qm9_table import MAX_ATOMS, N_MOLECULES, TARGETS, read_molecules
 from identirep.seeds import as_generator
@@ -63,7 +64,7 @@ def load_qm9(
     n_molecules: int | None = None,
     energies: str = "atomization",
     cache_dir: str | os.PathLike[str] | None = None,
-    random_state: int | np.random.Generator | np.random.RandomState | None = None,
+    random_state: RandomState = None,
     return_X_y: bool = False,
 ) -> Any:
     """Load QM9: molecules, and 12 properties of each; nothing is downloaded.
@@ -185,27 +186,27 @@ def _check_arguments(representation: str, n_molecules: int | None, energies: str
         raise ValueError("\n".join(faults))
 
 
-def _flat_atoms(table: Any) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.float64]]:
+def _flat_atoms(table: Any) -> tuple[IntArray, NDArray[np.uint8], Array]:
     """Return the molecule of each atom, its atomic number and its coordinates."""
     numbers, positions = table["numbers"].combine_chunks(), table["positions"].combine_chunks()
     molecule = np.repeat(np.arange(len(numbers)), np.diff(numbers.offsets.to_numpy()))
     return molecule, numbers.flatten().to_numpy(), positions.flatten().to_numpy().reshape(-1, 3)
 
 
-def _count_elements(table: Any) -> NDArray[np.int64]:
+def _count_elements(table: Any) -> IntArray:
     """Count the atoms of each element, shape (n_molecules, 5)."""
     molecule, numbers, _ = _flat_atoms(table)
     counts = [np.bincount(molecule[numbers == element], minlength=table.num_rows) for element in _ELEMENTS]
     return np.column_stack(counts)
 
 
-def _reference_energies() -> NDArray[np.float64]:
+def _reference_energies() -> Array:
     """Return what a free atom of each element adds to each target, shape (5, 12)."""
     references = [[_FREE_ATOMS.get(target, {}).get(z, 0.0) for target in TARGETS.values()] for z in _ELEMENTS]
     return np.array(references)
 
 
-def _padded_atoms(table: Any) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def _padded_atoms(table: Any) -> tuple[NDArray[np.uint8], Array]:
     """Return atomic numbers (n_molecules, 29) and coordinates (n_molecules, 29, 3), padded with zeros."""
     molecule, numbers, positions = _flat_atoms(table)
     place = np.arange(len(molecule)) - np.searchsorted(molecule, molecule)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from identirep._typing import Array
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _COLUMNAR = {".parquet": "parquet", ".pq": "parquet", ".feather": "feather", ".arrow": "feather", ".ipc": "feather"}
@@ -26,7 +27,7 @@ READABLE = "CSV or TSV (.csv, .tsv, also .gz), Parquet (.parquet) or Feather (.f
 class Batch:
     """Consecutive rows: numbers with NaN for missing values, and labels."""
 
-    numbers: NDArray[np.float64]
+    numbers: Array
     labels: list[Any] | None
 
 
@@ -209,7 +210,7 @@ def empty_message(path: Path) -> str:
     )
 
 
-def _as_matrix(columns: Sequence[Any], n_rows: int) -> NDArray[np.float64]:
+def _as_matrix(columns: Sequence[Any], n_rows: int) -> Array:
     """Stack Arrow columns into a matrix of float64, missing values as NaN."""
     import pyarrow as pa
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-__all__ = ["load_superconductivity"]
+from identirep._typing import Array, IntArray
 
-Array = NDArray[np.float64]
+__all__ = ["load_superconductivity"]
 
 _STATISTICS = (
     "mean",
@@ -161,7 +161,7 @@ def _descriptors(amounts: Array, properties: Array) -> Array:
     return np.column_stack(columns)
 
 
-def _composition_groups(amounts: Array) -> NDArray[np.int64]:
+def _composition_groups(amounts: Array) -> IntArray:
     """Number the distinct normalised compositions in order of appearance."""
     # Rounding makes formulas meet that are multiples of each other, whose shares differ in the last bits.
     shares = np.round(amounts / amounts.sum(axis=1, keepdims=True), 9)

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
+from identirep._typing import Array, RandomState
 from identirep.datasets.causal_tasks import check_count, check_deviation, draw_tasks
 from identirep.seeds import as_generator
 
 __all__ = ["RandomDecoder", "make_linear_tasks", "make_nonlinear_tasks"]
-
-Array = NDArray[np.float64]
-RandomState = int | np.random.Generator | np.random.RandomState | None
 
 _MIXINGS = ("random", "orthogonal", "identity")
 _SLOPES = {"relu": 0.0, "leaky_relu": 0.2}

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from identirep._typing import Array, IntArray
 from identirep.datasets.readers import ColumnarFile, DelimitedFile, NotNumericError, empty_message, open_table
 
 __all__ = ["load_table"]
-
-Array = NDArray[np.float64]
 Patterns = str | Sequence[str]
 
 # Names shown in a message; a table may have thousands of columns.
@@ -181,7 +180,7 @@ def _shorten(names: Sequence[str]) -> str:
 
 def _read(
     table: DelimitedFile | ColumnarFile, feature_names: Sequence[str], target_names: Sequence[str], tasks: str | None
-) -> tuple[Array, Array, tuple[list[Hashable], NDArray[np.int64]] | None]:
+) -> tuple[Array, Array, tuple[list[Hashable], IntArray] | None]:
     """Read inputs, targets, and labels as distinct values with one index for each row."""
     n_features = len(feature_names)
     X, Y = np.empty((0, n_features)), np.empty((0, len(target_names)))
@@ -239,7 +238,7 @@ def _check_values(path: Path, X: Array, feature_names: Sequence[str], Y: Array, 
         raise ValueError("\n".join(faults[:_MAX_NAMED] + ([f"And {hidden} more columns."] if hidden > 0 else [])))
 
 
-def _as_labels(path: Path, column: str, distinct: list[Hashable], codes: NDArray[np.int64]) -> NDArray[np.generic]:
+def _as_labels(path: Path, column: str, distinct: list[Hashable], codes: IntArray) -> NDArray[np.generic]:
     """Turn codes into labels; texts that are all whole numbers become ints."""
     if None in distinct:
         row = int(np.flatnonzero(codes == distinct.index(None))[0]) + 1

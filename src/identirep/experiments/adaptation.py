@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from identirep import MTLCM
+from identirep._typing import Array
 from identirep.datasets import make_linear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
@@ -59,7 +59,7 @@ def _adapted(model: MTLCM, new: Bunch, task: int, n_labelled: int) -> Row:
     return row
 
 
-def _r2(y: NDArray[np.float64], prediction: NDArray[np.float64]) -> float:
+def _r2(y: Array, prediction: Array) -> float:
     return float(1.0 - np.mean((y - prediction) ** 2) / y.var())
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from identirep import MTLCM, MTRN
+from identirep._typing import Array
 from identirep.datasets import make_linear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
@@ -89,7 +89,7 @@ def _too_few(cell: Cell) -> Row:
     return _trust(model, data.H, data.Z)
 
 
-def _trust(model: MTLCM, H: NDArray[np.float64], Z: NDArray[np.float64]) -> Row:
+def _trust(model: MTLCM, H: Array, Z: Array) -> Row:
     """Return recovery, the share of latents called identified, and whether a wrong fit got through."""
     score = mcc_score(model.transform(H), Z)
     identified = np.array([verdict == "identified" for verdict in model.certificate_.verdict])

@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from identirep._typing import Array
 from identirep.baselines import IVAE, IndependentComponents
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
@@ -68,7 +68,7 @@ def _measure(cell: Cell) -> Measured:
     return Measured([{**recovery(Z, data.Z, Z, data.Z), **truth, **known, "seconds": seconds}])
 
 
-def _fit_ivae(cell: Cell, data: Bunch) -> tuple[NDArray[np.float64], Row]:
+def _fit_ivae(cell: Cell, data: Bunch) -> tuple[Array, Row]:
     """Return latents, and what else is known of the fit."""
     from identirep.baselines.training import late_loss
 

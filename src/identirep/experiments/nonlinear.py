@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from identirep import MTLCM, MTRN
+from identirep._typing import Array, BoolArray
 from identirep.datasets import make_nonlinear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
@@ -42,7 +42,7 @@ def _cells(quick: bool, n_seeds: int | None) -> list[Cell]:
     ]
 
 
-def _draw(cell: Cell) -> tuple[Bunch, NDArray[np.bool_]]:
+def _draw(cell: Cell) -> tuple[Bunch, BoolArray]:
     """Return data, and which rows are for the fit; half as many more of each task are for the score."""
     n = cell["rows"] * 3 // 2
     data = make_nonlinear_tasks(
@@ -60,9 +60,7 @@ def _measure(cell: Cell) -> Measured:
     return Measured(rows)
 
 
-def _latents(
-    cell: Cell, data: Bunch, fitted: NDArray[np.bool_]
-) -> Iterator[tuple[str, float | None, NDArray[np.float64]]]:
+def _latents(cell: Cell, data: Bunch, fitted: BoolArray) -> Iterator[tuple[str, float | None, Array]]:
     """Yield the name of each method of a cell, its seconds, and its latents on all rows."""
     D, seed, method = cell["D"], cell["seed"], cell["method"]
     X, y, tasks = data.X[fitted], data.y[fitted], data.tasks[fitted]
@@ -96,8 +94,8 @@ def _latents(
 
 
 def _refined(
-    network: MTRN, model: MTLCM, data: Bunch, fitted: NDArray[np.bool_], seed: int, seconds: float
-) -> Iterator[tuple[str, float, NDArray[np.float64]]]:
+    network: MTRN, model: MTLCM, data: Bunch, fitted: BoolArray, seed: int, seconds: float
+) -> Iterator[tuple[str, float, Array]]:
     """Yield both stages after rounds of refinement, as ``IdentifiableRegressor(n_refinements=...)`` makes them."""
     start = time.perf_counter()
     for step in range(_N_REFINEMENTS):

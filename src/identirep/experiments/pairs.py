@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep import TaskMoments
+from identirep._typing import Array, IntArray
 from identirep.experiments.experiment import Cell, Column, Measured, Row, Table
 from identirep.experiments.margins import margins
 from identirep.experiments.methods import AFTER_STAGE_ONE, OURS
@@ -23,7 +24,7 @@ _STARTS = {"sparse heads": 20}
 
 
 def latents_of_fit(
-    features: Any, X: NDArray[Any], rows_of_fit: NDArray[np.int64], sizes: Sequence[int], seed: int
+    features: Any, X: NDArray[Any], rows_of_fit: IntArray, sizes: Sequence[int], seed: int
 ) -> dict[str, NDArray[np.float32]]:
     """Return what each second stage makes of the leading features of a first stage, for several dimensions.
 
@@ -67,7 +68,7 @@ def compare_fits(
     finished: Sequence[tuple[Cell, Measured]],
     *,
     setting: Callable[[Cell], Row],
-    split: Callable[[Cell, int], tuple[NDArray[np.int64], NDArray[np.int64]]],
+    split: Callable[[Cell, int], tuple[IntArray, IntArray]],
 ) -> list[Row]:
     """Compare all pairs of fits that share a setting.
 
@@ -127,9 +128,7 @@ def margins_of_pairs(pairs: Sequence[Row], setting: Sequence[str]) -> list[Row]:
     ]
 
 
-def rows_of_fit(
-    seconds: float, names: Sequence[str], Y: NDArray[np.float64], predicted: NDArray[np.float64]
-) -> list[Row]:
+def rows_of_fit(seconds: float, names: Sequence[str], Y: Array, predicted: Array) -> list[Row]:
     """Return what there is to say of one fit of a first stage.
 
     Parameters

@@ -7,9 +7,9 @@ from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from identirep import MTRN
+from identirep._typing import IntArray
 from identirep.datasets import load_qm9
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
@@ -57,7 +57,7 @@ def _data(encoder: str) -> Any:
     return load_qm9(representation="coulomb" if encoder == "coulomb" else "geometry")
 
 
-def _rows(groups: NDArray[np.int64], n_molecules: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _rows(groups: IntArray, n_molecules: int) -> tuple[IntArray, IntArray]:
     """Return the rows of the fit and those on which fits are compared, equal for all seeds."""
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(groups))
     compared = order[:_N_COMPARED]
@@ -80,7 +80,7 @@ def _measure(cell: Cell) -> Measured:
     return Measured(rows, {name: Z[: len(compared)] for name, Z in latents.items()})
 
 
-def _split(cell: Cell, n_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _split(cell: Cell, n_rows: int) -> tuple[IntArray, IntArray]:
     """Return the rows that choose assignment and canonical directions, and those scored."""
     return np.arange(n_rows // 2), np.arange(n_rows // 2, n_rows)
 

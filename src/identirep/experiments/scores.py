@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, IntArray
 from identirep.experiments.experiment import Row
 from identirep.metrics import mcc, mcc_score, weak_mcc_score
 
 __all__ = ["agreement", "recovery"]
-
-Array = NDArray[np.float64]
 Pair = tuple[Array, Array]
 
 
 def recovery(
-    latents: Array, truth: Array, latents_test: Array, truth_test: Array, tasks_test: NDArray[np.int64] | None = None
+    latents: Array, truth: Array, latents_test: Array, truth_test: Array, tasks_test: IntArray | None = None
 ) -> Row:
     """Score latents against the truth.
 

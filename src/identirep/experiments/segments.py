@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-__all__ = ["draw_segments", "piecewise_stationary", "published_segments"]
+from identirep._typing import Array
 
-Array = NDArray[np.float64]
+__all__ = ["draw_segments", "piecewise_stationary", "published_segments"]
 
 # The published generator accepts matrices whose condition number is below this percentile of so many draws.
 _PERCENTILE, _DRAWS = 25, 10_000

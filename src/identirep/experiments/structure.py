@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.utils import Bunch
 
 from identirep import MTLCM, TaskMoments
+from identirep._typing import Array, BoolArray
 from identirep.datasets import make_linear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
@@ -82,7 +82,7 @@ def _with_unrelated(n_tasks: int, n_samples: int, seed: int, standardised: bool,
     return Bunch(Z=Z.reshape(-1, D), y=y.ravel(), tasks=np.repeat(np.arange(n_tasks), n_samples), role=role)
 
 
-def _probabilities(cell: Cell, data: Bunch) -> tuple[NDArray[np.float64], bool]:
+def _probabilities(cell: Cell, data: Bunch) -> tuple[Array, bool]:
     """Return the probability of each role, shape (3, n_tasks, D) in the true order, and whether scales were shared."""
     if cell["setting"] in (_PAPER, _LOW):
         model = MTLCM(random_state=cell["seed"]).fit(data.H, data.y, tasks=data.tasks)
@@ -95,7 +95,7 @@ def _probabilities(cell: Cell, data: Bunch) -> tuple[NDArray[np.float64], bool]:
     return np.stack([getattr(posterior, role) for role in _ROLES]), posterior.scales is not None
 
 
-def _calibration_error(p: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
+def _calibration_error(p: Array, truth: BoolArray) -> float:
     """Expected calibration error over ten bins of equal width."""
     bins = np.minimum((p * 10).astype(int), 9)
     return float(sum(abs(p[bins == b].mean() - truth[bins == b].mean()) * np.mean(bins == b) for b in np.unique(bins)))

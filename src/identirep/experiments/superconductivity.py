@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import IntArray
 from identirep.datasets import load_superconductivity
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
@@ -65,7 +65,7 @@ def _trees(D: int, seed: int, quick: bool) -> Any:
 FIRST_STAGES = {"MTRN": _mtrn, "trees": _trees, "one network": _one_network}
 
 
-def _rows(cell: Cell, groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _rows(cell: Cell, groups: IntArray) -> tuple[IntArray, IntArray]:
     """Return the rows of the fit, and those on which fits are compared."""
     from sklearn.model_selection import GroupShuffleSplit
 
@@ -103,7 +103,7 @@ def _measure(cell: Cell) -> Measured:
     return Measured(rows, latents)
 
 
-def _split(cell: Cell, n_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _split(cell: Cell, n_rows: int) -> tuple[IntArray, IntArray]:
     """Return both halves of the compositions that no fit has seen, or in-sample all rows twice, as published."""
     every = np.arange(n_rows)
     if cell["protocol"] == "in-sample":

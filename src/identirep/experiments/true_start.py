@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array
 from identirep.baselines import IVAE
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ class IVAEFromTruth(IVAE):
         Latents where training on the bound begins.
     """
 
-    sources: NDArray[np.float64]
+    sources: Array
     steps: int
-    start_: NDArray[np.float64]
+    start_: Array
     _data: TaskData
 
     def _train(self, data: TaskData, scaling: AuxiliaryScaling, rng: np.random.Generator, n_init: int = 1) -> None:
@@ -54,9 +54,7 @@ class IVAEFromTruth(IVAE):
         return model
 
 
-def regress(
-    model: VariationalModel, rows: Batch, sources: NDArray[np.float64], steps: int, generator: torch.Generator
-) -> None:
+def regress(model: VariationalModel, rows: Batch, sources: Array, steps: int, generator: torch.Generator) -> None:
     """Fit encoder, decoder and prior to known sources, standardised, by Adam.
 
     Parameters

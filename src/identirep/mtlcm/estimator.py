@@ -6,12 +6,13 @@ import warnings
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from identirep._typing import Array, RandomState
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.fit import fit_latents
 from identirep.mtlcm.checks import check_moments, check_parameters, moments_faults
@@ -24,8 +25,6 @@ from identirep.seeds import as_generator
 from identirep.validation import TaskData, check_features, check_task_data
 
 __all__ = ["MTLCM"]
-
-Array = NDArray[np.float64]
 
 
 class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
@@ -152,7 +151,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         n_init: int | Literal["auto"] = "auto",
         max_iter: int = 500,
         tol: float = 1e-7,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
         self.prior = prior
@@ -293,7 +292,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         over: Literal["tasks", "samples"] = "tasks",
         *,
         n_refits: int = 20,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> BootstrapResult:
         """Refit the model on resampled tasks or samples and compare the axes.
 
@@ -467,7 +466,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         self,
         n_samples: int = 100,
         *,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> Bunch:
         """Draw rows from the fitted causal model, each latent in its most probable role.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from identirep._typing import Array, IntArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.fit import LatentFit
 from identirep.mtlcm.axes.starts import Starts
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["FittedLatents"]
-
-Array = NDArray[np.float64]
 
 _COMPUTED_WHEN_ASKED = (
     "posterior_",
@@ -124,7 +123,7 @@ class FittedLatents:
         check_is_fitted(self, "fit_")
         return self.moments_.map_features(self.components_, -self.components_ @ self.mean_)
 
-    def _task_log_likelihoods(self, moments: TaskMoments, index: NDArray[np.int64]) -> Array:
+    def _task_log_likelihoods(self, moments: TaskMoments, index: IntArray) -> Array:
         """Mean log-likelihood of the rows of `moments`, whose tasks are those at `index` in the fit."""
         own = self.moments_.select_tasks(index)
         mean_h = own.mean_h[own.group]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, IntArray
 from identirep.moments import TaskMoments
 
 __all__ = ["information_of_targets", "latents_given_targets"]
-
-Array = NDArray[np.float64]
 
 # The error of an encoder is read off the tasks in which a target determines a latent best: this quantile over tasks.
 _QUANTILE = 0.05
@@ -19,7 +17,7 @@ _LARGEST_ERROR = 0.1
 _LEAST_VARIANCE = 0.1
 
 
-def latents_given_targets(Z: Array, y: Array, task_index: NDArray[np.int64]) -> Array:
+def latents_given_targets(Z: Array, y: Array, task_index: IntArray) -> Array:
     r"""Return the posterior mean of latents given what an encoder says of them, the target and the task.
 
     The encoder's latents are :math:`\hat z_i = z_i + e_i` with errors of one variance in all tasks, and given the
@@ -57,7 +55,7 @@ def latents_given_targets(Z: Array, y: Array, task_index: NDArray[np.int64]) -> 
     return np.asarray(mean + share[row] * (Z - mean))
 
 
-def information_of_targets(Z: Array, y: Array, task_index: NDArray[np.int64]) -> float:
+def information_of_targets(Z: Array, y: Array, task_index: IntArray) -> float:
     r"""Return what target and task say of latents, in nats for each latent.
 
     .. math::

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils import Tags
 
+from identirep._typing import Array, IntArray
 from identirep.accumulation import factorize
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, predictive_spectrum, reduce_features
@@ -21,9 +22,7 @@ from identirep.validation import TaskData, check_features, check_task_data
 __all__ = ["StageOne", "check_fit_data", "feature_moments"]
 
 
-def feature_moments(
-    F: NDArray[Any], targets: NDArray[np.float64], task_index: NDArray[np.int64] | None, n_tasks: int
-) -> TaskMoments:
+def feature_moments(F: NDArray[Any], targets: Array, task_index: IntArray | None, n_tasks: int) -> TaskMoments:
     """Compute moments in either layout for tasks named 0, 1, ..., of which these rows may lack some.
 
     Parameters
@@ -67,7 +66,7 @@ def check_fit_data(
     tasks: ArrayLike | None,
     groups: ArrayLike | None,
     faults: list[str],
-) -> tuple[TaskData, NDArray[np.int64] | None]:
+) -> tuple[TaskData, IntArray | None]:
     """Validate the arguments of ``fit``, and drop rows of the long layout without a label.
 
     Parameters
@@ -117,21 +116,21 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     n_components_: int
     n_features_in_: int
     task_names_: tuple[Hashable, ...]
-    components_: NDArray[np.float64]
-    mean_: NDArray[np.float64]
-    coef_: NDArray[np.float64]
-    intercept_: NDArray[np.float64]
-    noise_std_: NDArray[np.float64]
-    spectrum_: NDArray[np.float64]
-    spectrum_threshold_: NDArray[np.float64]
+    components_: Array
+    mean_: Array
+    coef_: Array
+    intercept_: Array
+    noise_std_: Array
+    spectrum_: Array
+    spectrum_threshold_: Array
     _flat_target: bool
     moments_: TaskMoments
 
     @abstractmethod
-    def _base_features(self, X: NDArray[Any]) -> NDArray[np.float64]:
+    def _base_features(self, X: NDArray[Any]) -> Array:
         """Return the features before reduction, shape (n_samples, n_base_features), of checked inputs."""
 
-    def transform(self, X: ArrayLike) -> NDArray[np.float64]:
+    def transform(self, X: ArrayLike) -> Array:
         """Compute the features.
 
         Parameters
@@ -146,7 +145,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         """
         return self._reduce(check_features(self, X))
 
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict(self, X: ArrayLike) -> Array:
         """Predict the targets of all tasks from the features.
 
         Parameters
@@ -196,7 +195,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
             return float("nan")
         return float(np.mean(1.0 - np.bincount(task, residual**2, T)[varies] / total[varies]))
 
-    def _reduce(self, X: NDArray[Any]) -> NDArray[np.float64]:
+    def _reduce(self, X: NDArray[Any]) -> Array:
         return (self._base_features(X) - self.mean_) @ self.components_.T
 
     def _fit_reduction(

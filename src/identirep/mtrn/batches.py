@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from identirep._typing import BoolArray, IntArray
+
 __all__ = ["LongBatches", "WideBatches", "split_rows"]
 
 # Rows of a batch in evaluation, where no gradient is stored.
@@ -22,10 +24,10 @@ def split_rows(
     n_rows: int,
     fraction: float,
     *,
-    task_index: NDArray[np.int64] | None,
+    task_index: IntArray | None,
     groups: NDArray[Any] | None,
     rng: np.random.Generator,
-) -> NDArray[np.bool_]:
+) -> BoolArray:
     """Choose the rows that are held out from training.
 
     Parameters
@@ -78,7 +80,7 @@ class WideBatches:
         Rows of a batch.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, held_out: NDArray[np.bool_], batch_size: int) -> None:
+    def __init__(self, x: Tensor, y: Tensor, held_out: BoolArray, batch_size: int) -> None:
         self.x, self.y = x, y
         # Rows without any label teach nothing.
         labelled = ~torch.isnan(y).all(dim=1)
@@ -118,9 +120,7 @@ class LongBatches:
         Rows of a batch, about.
     """
 
-    def __init__(
-        self, x: Tensor, y: Tensor, task_index: NDArray[np.int64], held_out: NDArray[np.bool_], batch_size: int
-    ) -> None:
+    def __init__(self, x: Tensor, y: Tensor, task_index: IntArray, held_out: BoolArray, batch_size: int) -> None:
         self.x, self.y = x, y
         n_tasks = int(task_index.max()) + 1
         trained = np.bincount(task_index[~held_out], minlength=n_tasks)
@@ -150,9 +150,7 @@ class LongBatches:
             yield self.x[rows.flatten()], self.y[rows], weight - held_out, held_out
 
 
-def _padded(
-    task_index: NDArray[np.int64], chosen: NDArray[np.bool_], tasks: NDArray[np.int64]
-) -> tuple[Tensor, Tensor]:
+def _padded(task_index: IntArray, chosen: BoolArray, tasks: IntArray) -> tuple[Tensor, Tensor]:
     """Return the chosen rows of each task, shape (n_tasks, longest), and one where there is a row, zero for padding."""
     rows = np.flatnonzero(chosen)
     rows = rows[np.argsort(task_index[rows], kind="stable")]

@@ -5,14 +5,12 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import Reduction
 
 __all__ = ["cut_clarity", "warn_of_unclear_cut"]
-
-Array = NDArray[np.float64]
 
 # A cut is clear if signals on both sides differ by so many standard errors. Replicates share rows, batches and the rows
 # held out, so that they differ less than fits do, and of sorted signals the gap is never zero: hence the distance.

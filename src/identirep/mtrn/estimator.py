@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.mtrn.base import StageOne, check_fit_data, feature_moments
 from identirep.mtrn.cut import warn_of_unclear_cut
 from identirep.mtrn.reduction import Heads, HeldOut, linear_heads, residual_squares
@@ -154,7 +155,7 @@ class MTRN(StageOne):
         device: str = "auto",
         precision: str = "32-true",
         verbose: bool = False,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
         self.encoder = encoder
@@ -213,7 +214,7 @@ class MTRN(StageOne):
         self._set_network(network, data)
         F = self._base_features(data.X)
 
-        def rows(chosen: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64] | None]:
+        def rows(chosen: BoolArray) -> tuple[NDArray[Any], NDArray[Any], IntArray | None]:
             index = None if data.task_index is None else data.task_index[chosen]
             return F[chosen], data.targets[chosen], index
 
@@ -261,7 +262,7 @@ class MTRN(StageOne):
         restore_state(self, arrays, meta)
         return self
 
-    def _base_features(self, X: NDArray[Any]) -> NDArray[np.float64]:
+    def _base_features(self, X: NDArray[Any]) -> Array:
         from identirep.mtrn.fitting import encode
 
         return encode(self.module_, X, self.device)

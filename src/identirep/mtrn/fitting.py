@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtrn.batches import LongBatches, WideBatches, split_rows
 from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, make_encoder, side_by_side
 from identirep.mtrn.network import LongObjective, WideObjective
@@ -50,16 +51,16 @@ class FittedNetwork:
 
     encoder: ReplicatedMLP | ModuleEncoder
     history: list[dict[str, float]]
-    held_out: NDArray[np.bool_]
+    held_out: BoolArray
 
 
 def fit_network(
     estimator: MTRN,
     data: TaskData,
-    groups: NDArray[np.int64] | None,
+    groups: IntArray | None,
     rng: np.random.Generator,
     *,
-    held_out: NDArray[np.bool_] | None = None,
+    held_out: BoolArray | None = None,
 ) -> FittedNetwork:
     """Train the replicates of an estimator.
 
@@ -134,7 +135,7 @@ def fit_network(
     return FittedNetwork(encoder, history, held_out)
 
 
-def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str) -> NDArray[np.float64]:
+def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str) -> Array:
     """Compute the features of all replicates, side by side.
 
     Parameters
@@ -164,9 +165,7 @@ def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str)
     return np.concatenate(parts)
 
 
-def feature_map(
-    encoder: ReplicatedMLP | ModuleEncoder, components: NDArray[np.float64], mean: NDArray[np.float64]
-) -> FeatureMap:
+def feature_map(encoder: ReplicatedMLP | ModuleEncoder, components: Array, mean: Array) -> FeatureMap:
     """Return inputs to reduced features as one float32 module, which shares nothing with `encoder`.
 
     Parameters
@@ -191,11 +190,11 @@ def feature_map(
 class _InputScaling:
     """``((x - mean) * scale) @ rotation``."""
 
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    rotation: NDArray[np.float64]
+    mean: Array
+    scale: Array
+    rotation: Array
 
-    def __call__(self, X: NDArray[Any]) -> NDArray[np.float64]:
+    def __call__(self, X: NDArray[Any]) -> Array:
         return np.asarray(((X - self.mean) * self.scale) @ self.rotation)
 
 
@@ -212,7 +211,7 @@ def _input_scaling(X: NDArray[Any], kind: str) -> _InputScaling:
     return _InputScaling(mean, scale, vectors / np.sqrt(np.maximum(values, 0.0) + _WHITENING_FLOOR))
 
 
-def _standardised(data: TaskData, held_out: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _standardised(data: TaskData, held_out: BoolArray) -> Array:
     """Return targets with mean 0 and variance 1 in each task's training rows."""
     y, index = data.targets, data.task_index
     train = ~held_out
@@ -228,7 +227,7 @@ def _standardised(data: TaskData, held_out: NDArray[np.bool_]) -> NDArray[np.flo
     return np.asarray((y - mean[index]) / np.where(std > 0, std, 1.0)[index])
 
 
-def _n_features(estimator: MTRN, data: TaskData, held_out: NDArray[np.bool_]) -> int:
+def _n_features(estimator: MTRN, data: TaskData, held_out: BoolArray) -> int:
     """Return the width of the perceptron's features."""
     if estimator.n_features is not None:
         return int(estimator.n_features)
@@ -240,7 +239,7 @@ def _n_features(estimator: MTRN, data: TaskData, held_out: NDArray[np.bool_]) ->
     return max(width, 1)
 
 
-def _check_split(estimator: MTRN, data: TaskData, held_out: NDArray[np.bool_]) -> None:
+def _check_split(estimator: MTRN, data: TaskData, held_out: BoolArray) -> None:
     """Refuse a split that leaves nothing to train or to validate on."""
     seen = ~np.isnan(data.targets)
     for name, rows in (("training", ~held_out), ("validation", held_out)):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.moments import TaskMoments
 from identirep.mtrn.base import feature_moments
 from identirep.mtrn.fitting import fit_network
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_to_latents"]
 
-Array = NDArray[np.float64]
-
 # Rows of a batch: every row carries all latents, so gradients are less noisy than those of single labels.
 _BATCH = 512
 
@@ -29,8 +27,8 @@ def fit_to_latents(
     stage: MTRN,
     data: TaskData,
     latents: Array,
-    groups: NDArray[np.int64] | None,
-    held_out: NDArray[np.bool_],
+    groups: IntArray | None,
+    held_out: BoolArray,
     rng: np.random.Generator,
 ) -> MTRN:
     """Train a clone of a fitted network on latents, with the heads of the original tasks on what it predicts.

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GroupKFold, KFold
 
+from identirep._typing import Array, IntArray, RandomState
 from identirep.moments import TaskMoments
 from identirep.mtrn.base import StageOne, check_fit_data
 from identirep.mtrn.reduction import Heads, HeldOut
@@ -94,7 +95,7 @@ class PredictiveFeatures(StageOne):
         n_components: int | str = "auto",
         *,
         cross_fit: int | str = 5,
-        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        random_state: RandomState = None,
     ) -> None:
         self.regressor = regressor
         self.n_components = n_components
@@ -174,10 +175,10 @@ class PredictiveFeatures(StageOne):
         self._fit_reduction(moments, heads, moments, held_out, rng)
         return self
 
-    def _base_features(self, X: NDArray[Any]) -> NDArray[np.float64]:
+    def _base_features(self, X: NDArray[Any]) -> Array:
         return np.asarray(self.regressor_.predict(X), dtype=np.float64).reshape(len(X), len(self.task_names_))
 
-    def _out_of_bag(self, n_rows: int, n_tasks: int) -> NDArray[np.float64]:
+    def _out_of_bag(self, n_rows: int, n_tasks: int) -> Array:
         """Return out-of-bag predictions; NaN for rows that were in every bag."""
         values = np.array(self.regressor_.oob_prediction_, dtype=np.float64).reshape(n_rows, n_tasks)
         # scikit-learn leaves exact zeros where no tree had the row out of bag.
@@ -220,11 +221,11 @@ def _seeded(regressor: BaseEstimator, rng: np.random.Generator) -> Any:
 def _cross_fitted(
     regressor: Any,
     X: NDArray[Any],
-    Y: NDArray[np.float64],
-    groups: NDArray[np.int64] | None,
+    Y: Array,
+    groups: IntArray | None,
     n_folds: int,
     rng: np.random.Generator,
-) -> NDArray[np.float64]:
+) -> Array:
     """Predict each fold by a regressor fitted on the others, shape (n_samples, n_tasks)."""
     seed = int(rng.integers(2**31 - 1))
     if groups is None:

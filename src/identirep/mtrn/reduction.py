@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import svd
 
+from identirep._typing import Array, IntArray
 from identirep.moments import TaskMoments
 
 __all__ = ["Heads", "HeldOut", "Reduction", "Spectrum", "linear_heads", "predictive_spectrum", "reduce_features"]
-
-Array = NDArray[np.float64]
 
 # Strength of the ridge on a head, in pseudo-observations of a feature of average variance.
 HEAD_PENALTY = 0.1
@@ -93,8 +92,8 @@ class HeldOut:
 
     features: NDArray[Any]
     targets: Array
-    task_index: NDArray[np.int64] | None
-    groups: NDArray[np.int64] | None
+    task_index: IntArray | None
+    groups: IntArray | None
 
 
 @dataclass(frozen=True)
@@ -289,7 +288,7 @@ def _thresholds(values: Array, vectors: Array, null: Array) -> Array:
     return thresholds
 
 
-def _centre(values: Array, index: NDArray[np.int64]) -> Array:
+def _centre(values: Array, index: IntArray) -> Array:
     """Subtract each task's mean from its rows."""
     counts = np.maximum(np.bincount(index), 1)
     means = np.stack([np.bincount(index, column) for column in values.T], axis=1) / counts[:, None]

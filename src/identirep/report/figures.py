@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from identirep._typing import Array
 from identirep.metrics import StabilityResult
 from identirep.report.drawing import (
     colour_scale,
@@ -31,8 +31,6 @@ __all__ = [
     "spectrum_figure",
     "stability_figure",
 ]
-
-Array = NDArray[np.float64]
 
 # With more tasks than this their names would be unreadable; they are shown on hovering.
 _MOST_LABELLED = 160

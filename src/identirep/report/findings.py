@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from identirep._typing import Array, IntArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm import MTLCM, Certificate
 
 __all__ = ["Findings"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Findings:
         """Whether the targets depend on the inputs more than by chance."""
         return self.n_latents > 0 and self.n_signal > 0
 
-    def task_order(self) -> NDArray[np.int64]:
+    def task_order(self) -> IntArray:
         """Order tasks by the latent that matters most to them, and by how much, so that blocks become visible."""
         strength = np.abs(self.correlation)
         if not strength.shape[1]:

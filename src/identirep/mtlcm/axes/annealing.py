@@ -12,14 +12,12 @@ along a long last axis.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.model.likelihood import JointMoments
 
 __all__ = ["anneal"]
-
-Array = NDArray[np.float64]
-Sets = NDArray[np.bool_]
+Sets = BoolArray
 
 _TINY = 1e-12
 _MIN_CURVATURE = 1e-2
@@ -32,7 +30,7 @@ _MIN_TASKS = 64
 
 def anneal(
     moments: JointMoments,
-    n_samples: NDArray[np.int64],
+    n_samples: IntArray,
     unmixing: Array,
     temperatures: Array,
     rng: np.random.Generator,
@@ -94,9 +92,7 @@ def _mapped(J: Array, maps: Array) -> Array:
     return np.asarray(whole[:, None] @ half.reshape(S, *J.shape[1:]))
 
 
-def _draw_sets(
-    M: Array, causal: Sets, half_n: Array, temperature: Array, order: NDArray[np.int64], noise: Array
-) -> None:
+def _draw_sets(M: Array, causal: Sets, half_n: Array, temperature: Array, order: IntArray, noise: Array) -> None:
     """Gibbs scan over the latents in the order given; `causal` becomes the draw, `M` is left swept on it.
 
     A draw is compared with logistic `noise`. Latent i lowers the residual variance of y by M_iy^2 / M_ii as it joins

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, IntArray
 from identirep.metrics import MCCResult, match_latents
 from identirep.moments import TaskMoments
 
 __all__ = ["canonical_rows", "latent_agreement", "posterior_mean_map"]
-
-Array = NDArray[np.float64]
 
 
 def latent_agreement(first: Array, second: Array, S: Array) -> MCCResult:
@@ -28,7 +26,7 @@ def _prior_covariance(B: Array, moments: TaskMoments, noise_variance: float) -> 
     return root @ root.T
 
 
-def canonical_rows(B: Array, moments: TaskMoments, noise_variance: float) -> tuple[NDArray[np.int64], Array]:
+def canonical_rows(B: Array, moments: TaskMoments, noise_variance: float) -> tuple[IntArray, Array]:
     """Fix what the likelihood leaves open, from targets alone so that it does not depend on the features' coordinates.
 
     Returns the order of the rows of B (falling mean squared correlation with the targets) and the factor of each row

@@ -13,11 +13,10 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+
+from identirep._typing import Array, IntArray
 
 __all__ = ["CovarianceSet", "DenseCovariances", "SharedCovariances"]
-
-Array = NDArray[np.float64]
 
 
 class CovarianceSet(Protocol):
@@ -48,10 +47,10 @@ class CovarianceSet(Protocol):
 class _Triangle(NamedTuple):
     """Upper triangle of a D x D matrix as a vector: rows and columns, how often each entry counts, its place."""
 
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
+    rows: IntArray
+    columns: IntArray
     counts: Array
-    place: NDArray[np.int64]
+    place: IntArray
 
     @classmethod
     def of(cls, D: int) -> _Triangle:

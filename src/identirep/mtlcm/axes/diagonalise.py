@@ -22,14 +22,12 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.axes.covariances import CovarianceSet
 from identirep.mtlcm.axes.step_memory import StepMemory
 
 __all__ = ["DiagonalisationResult", "joint_diagonalise"]
-
-Array = NDArray[np.float64]
 
 # Pairs that no task tells apart have a singular 2 x 2 Hessian; its determinant is held above this.
 _MIN_CURVATURE = 1e-3
@@ -65,8 +63,8 @@ class DiagonalisationResult:
     unmixing: Array
     criterion: Array
     gradient_norm: Array
-    n_iter: NDArray[np.int64]
-    converged: NDArray[np.bool_]
+    n_iter: IntArray
+    converged: BoolArray
 
 
 def joint_diagonalise(
@@ -175,11 +173,11 @@ def _line_search(
     lam: Array,
     criterion: Array,
     E: Array,
-    starts: NDArray[np.bool_],
+    starts: BoolArray,
     *,
     weights: Array,
     rounding: Array,
-) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+) -> tuple[Array, Array, Array, BoolArray]:
     """Halve the step of the starts named until the criterion falls; one that cannot fall any more has stalled."""
     B, lam, criterion = B.copy(), lam.copy(), criterion.copy()
     pending, step = np.flatnonzero(starts), 1.0

@@ -14,15 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray
 from identirep.mtlcm.axes.step_memory import StepMemory
 from identirep.mtlcm.model.likelihood import JointMoments
 from identirep.mtlcm.roles.sets import causal_regression
 
 __all__ = ["ExactState", "exact_information", "exact_scores", "exact_state", "exact_step"]
-
-Array = NDArray[np.float64]
 
 _MIN_CURVATURE = 1e-2
 _TINY = 1e-12
@@ -37,7 +35,7 @@ class ExactState:
     curvature: Array
 
 
-def exact_state(z: JointMoments, causal: NDArray[np.bool_]) -> ExactState:
+def exact_state(z: JointMoments, causal: BoolArray) -> ExactState:
     """Evaluate the criterion at latents whose moments are `z`."""
     S_ii = np.einsum("tii->ti", z.S)
     R_ii = np.maximum(S_ii - z.s**2 / z.v[:, None], _TINY * S_ii)
@@ -57,7 +55,7 @@ def exact_state(z: JointMoments, causal: NDArray[np.bool_]) -> ExactState:
     return ExactState(value, G - np.eye(len(G)), H)
 
 
-def exact_information(z: JointMoments, causal: NDArray[np.bool_], *, observed: bool = False) -> Array:
+def exact_information(z: JointMoments, causal: BoolArray, *, observed: bool = False) -> Array:
     r"""Second derivative of the criterion, less log|det B|, along each E_ij, shape (D, D): what a row tells about it.
 
     Adding a share e of latent j to latent i changes log S_ii (log R_ii if i is no cause), and, if i is a cause, what
@@ -108,7 +106,7 @@ def exact_information(z: JointMoments, causal: NDArray[np.bool_], *, observed: b
     return np.asarray(np.maximum(np.tensordot(z.weights, own, axes=1), 0.0))
 
 
-def exact_scores(z: JointMoments, causal: NDArray[np.bool_]) -> Array:
+def exact_scores(z: JointMoments, causal: BoolArray) -> Array:
     """What each task adds to the relative gradient of `exact_state`, shape (n_tasks, D, D), up to the identity."""
     S_ii = np.einsum("tii->ti", z.S)
     R_ii = np.maximum(S_ii - z.s**2 / z.v[:, None], _TINY * S_ii)
@@ -123,7 +121,7 @@ def exact_scores(z: JointMoments, causal: NDArray[np.bool_]) -> Array:
 
 
 def exact_step(
-    z: JointMoments, causal: NDArray[np.bool_], state: ExactState, memory: StepMemory | None = None
+    z: JointMoments, causal: BoolArray, state: ExactState, memory: StepMemory | None = None
 ) -> tuple[Array, JointMoments, ExactState]:
     """Take one quasi-Newton step with backtracking, the last ones in memory.
 

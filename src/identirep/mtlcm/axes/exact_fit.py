@@ -13,8 +13,8 @@ from functools import partial
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.axes.covariances import DenseCovariances
 from identirep.mtlcm.axes.diagonalise import joint_diagonalise
 from identirep.mtlcm.axes.exact import exact_state, exact_step
@@ -25,9 +25,7 @@ from identirep.mtlcm.roles.posterior import causal_posterior
 from identirep.mtlcm.roles.prior import RolePrior
 
 __all__ = ["ExactFit", "climb", "exact_starts", "maximise_exact"]
-
-Array = NDArray[np.float64]
-_SetsOf: TypeAlias = Callable[[JointMoments, NDArray[np.int64]], NDArray[np.bool_]]
+_SetsOf: TypeAlias = Callable[[JointMoments, IntArray], BoolArray]
 
 # Shares of what the target explains that are taken out of the covariances before they are diagonalised. Effects are
 # uncorrelated with all of it taken out, causes with none. A little left in is what tells apart latents that vary alike:
@@ -57,7 +55,7 @@ class ExactFit:
     unmixing: Array
     evidence: Array
     gradient_norm: Array
-    n_iter: NDArray[np.int64]
+    n_iter: IntArray
 
 
 def exact_starts(moments: JointMoments, n_init: int, rng: np.random.Generator) -> Array:
@@ -92,7 +90,7 @@ def exact_starts(moments: JointMoments, n_init: int, rng: np.random.Generator) -
 
 def maximise_exact(
     moments: JointMoments,
-    n_samples: NDArray[np.int64],
+    n_samples: IntArray,
     starts: Array,
     rng: np.random.Generator,
     *,
@@ -137,16 +135,16 @@ def maximise_exact(
     return ExactFit(unmixing, evidence, norms, found.n_rounds[order] + n_steps)
 
 
-def _most_likely_sets(z: JointMoments, n_samples: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _most_likely_sets(z: JointMoments, n_samples: IntArray) -> BoolArray:
     return best_roles(z, n_samples)[1]
 
 
-def _most_probable_sets(prior: RolePrior, z: JointMoments, n_samples: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _most_probable_sets(prior: RolePrior, z: JointMoments, n_samples: IntArray) -> BoolArray:
     return causal_posterior(latent_correlations(z), n_samples, prior=prior).best
 
 
 def _settle(
-    B: Array, moments: JointMoments, n_samples: NDArray[np.int64], sets_of: _SetsOf, max_iter: int, tol: float
+    B: Array, moments: JointMoments, n_samples: IntArray, sets_of: _SetsOf, max_iter: int, tol: float
 ) -> tuple[Array, float, int]:
     """Alternate with the best sets until they stay, then climb to the top; gradient norm and steps of that."""
     z = moments.mapped(B)
@@ -162,7 +160,7 @@ def _settle(
 
 
 def climb(
-    B: Array, z: JointMoments, causal: NDArray[np.bool_], n_steps: int, tol: float
+    B: Array, z: JointMoments, causal: BoolArray, n_steps: int, tol: float
 ) -> tuple[Array, JointMoments, float, int]:
     """Take steps at fixed roles.
 

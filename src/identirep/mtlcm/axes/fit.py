@@ -8,8 +8,8 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.canonical import canonical_rows, latent_agreement, posterior_mean_map
 from identirep.mtlcm.axes.covariances import CovarianceSet, DenseCovariances, SharedCovariances
@@ -29,8 +29,6 @@ __all__ = [
     "fit_latents",
     "whitened_covariances",
 ]
-
-Array = NDArray[np.float64]
 
 # Correlation of two axes that differ by no more than noise makes them: mixed evenly with another one it would be 0.71.
 _ABOUT_THE_SAME = 0.8
@@ -213,8 +211,8 @@ def _report(
     unmixing: Array,
     criterion: Array,
     norm: Array,
-    n_iter: NDArray[np.int64],
-    converged: NDArray[np.bool_],
+    n_iter: IntArray,
+    converged: BoolArray,
     moments: TaskMoments,
 ) -> Starts:
     S = moments.pooled_covariance()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from identirep._typing import Array
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.canonical import latent_agreement
 from identirep.mtlcm.axes.covariances import DenseCovariances
@@ -15,8 +15,6 @@ from identirep.mtlcm.axes.noisy_model import NoisyFit, log_likelihood
 from identirep.mtlcm.model.likelihood import conditional_covariances
 
 __all__ = ["PRIOR_BELOW", "SAME_AXES", "denoised_covariances", "find_noise", "regular_covariances"]
-
-Array = NDArray[np.float64]
 
 # Tasks with fewer rows than this many times the latents get part of a pseudo-row of the pooled covariance: without it
 # the criterion has no minimum once a task has fewer rows than latents. Larger tasks do not need it. More of it makes

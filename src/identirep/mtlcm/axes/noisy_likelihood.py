@@ -20,14 +20,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from identirep._typing import Array, IntArray
 from identirep.mtlcm.axes.noisy_model import NoisyFit, inverse_and_log_det
 
 __all__ = ["approach_optimum", "maximise_noisy_likelihood", "settle_noise"]
-
-Array = NDArray[np.float64]
 
 # Stop when an iteration raises the log-likelihood of all rows together by less than so many nats a parameter: while
 # approaching the maximum, and at the end. Half a nat is a standard error of a parameter.
@@ -43,7 +41,7 @@ _BEND = 0.1
 
 
 def maximise_noisy_likelihood(
-    R: Array, n_samples: NDArray[np.int64], B: Array, variances: Array, noise_variance: float, *, fixed_noise: bool
+    R: Array, n_samples: IntArray, B: Array, variances: Array, noise_variance: float, *, fixed_noise: bool
 ) -> NoisyFit:
     """Maximise the likelihood of covariances given the target over mixing, variances and noise.
 
@@ -72,9 +70,7 @@ def maximise_noisy_likelihood(
     return settle_noise(R, n_samples, approach_optimum(R, n_samples, B, variances, noise_variance))
 
 
-def approach_optimum(
-    R: Array, n_samples: NDArray[np.int64], B: Array, variances: Array, noise_variance: float
-) -> NoisyFit:
+def approach_optimum(R: Array, n_samples: IntArray, B: Array, variances: Array, noise_variance: float) -> NoisyFit:
     """Climb from afar, where the variances may be far off, until an iteration gains little.
 
     Parameters
@@ -98,7 +94,7 @@ def approach_optimum(
     return _climb(_Objective.at(R, n_samples, B, variances, noise_variance, "apart"), _ROUGH)
 
 
-def settle_noise(R: Array, n_samples: NDArray[np.int64], near: NoisyFit) -> NoisyFit:
+def settle_noise(R: Array, n_samples: IntArray, near: NoisyFit) -> NoisyFit:
     """Climb to the top from nearby, the noise no longer held back by the variances.
 
     Parameters
@@ -159,7 +155,7 @@ class _Objective:
 
     @classmethod
     def at(
-        cls, R: Array, n_samples: NDArray[np.int64], B: Array, variances: Array, noise_variance: float, noise: str
+        cls, R: Array, n_samples: IntArray, B: Array, variances: Array, noise_variance: float, noise: str
     ) -> _Objective:
         n_rows = float(n_samples.sum())
         weights = n_samples / n_rows

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotri
 
-__all__ = ["NoisyFit", "inverse_and_log_det", "latent_covariances", "log_likelihood"]
+from identirep._typing import Array
 
-Array = NDArray[np.float64]
+__all__ = ["NoisyFit", "inverse_and_log_det", "latent_covariances", "log_likelihood"]
 
 # From this size on the Cholesky factor gives the inverse in half the time of a general solver.
 _LARGE = 20

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.axes.annealing import anneal
 from identirep.mtlcm.model.likelihood import JointMoments
 from identirep.mtlcm.roles.sets import (
@@ -32,8 +32,6 @@ __all__ = [
     "random_rotation",
     "search",
 ]
-
-Array = NDArray[np.float64]
 
 # Temperature of the first round: of starts; of starts once more, where they do not agree; of latents drawn anew.
 _FROM_FLAT, _FROM_WARM, _FROM_COOL = 0.01, 0.3, 0.03
@@ -56,7 +54,7 @@ class Population:
 
     unmixing: Array
     evidence: Array
-    n_rounds: NDArray[np.int64]
+    n_rounds: IntArray
 
     def best(self, n: int) -> Population:
         """Return the n with the highest evidence, best first."""
@@ -64,7 +62,7 @@ class Population:
         return Population(self.unmixing[order], self.evidence[order], self.n_rounds[order])
 
 
-def search(moments: JointMoments, n_samples: NDArray[np.int64], starts: Array, rng: np.random.Generator) -> Population:
+def search(moments: JointMoments, n_samples: IntArray, starts: Array, rng: np.random.Generator) -> Population:
     """Anneal generations of starts until another start confirms every latent of the best one."""
     T, D = moments.s.shape
     n_rounds = int(np.clip(_WORK / (T * D**3), 10, _MAX_ROUNDS))
@@ -122,7 +120,7 @@ def _joined(a: Population, b: Population) -> Population:
     )
 
 
-def marginal_evidence(z: JointMoments, n_samples: NDArray[np.int64]) -> float:
+def marginal_evidence(z: JointMoments, n_samples: IntArray) -> float:
     """Mean log marginal likelihood of a row, roles summed out under a flat prior, up to a constant.
 
     Beyond twelve latents, the value at the best set found stands for the sum.
@@ -145,12 +143,12 @@ def marginal_evidence(z: JointMoments, n_samples: NDArray[np.int64]) -> float:
     return float((roles - own).sum() / n_samples.sum()) - scales
 
 
-def evidence_of(moments: JointMoments, B: Array, n_samples: NDArray[np.int64]) -> float:
+def evidence_of(moments: JointMoments, B: Array, n_samples: IntArray) -> float:
     """Return the mean log evidence of a row under an unmixing, roles summed out, comparable between unmixings."""
     return marginal_evidence(moments.mapped(B), n_samples) + float(np.linalg.slogdet(B)[1])
 
 
-def best_roles(z: JointMoments, n_samples: NDArray[np.int64]) -> tuple[Array, NDArray[np.bool_]]:
+def best_roles(z: JointMoments, n_samples: IntArray) -> tuple[Array, BoolArray]:
     """Log evidence of each task, sets summed out, and its most likely set."""
     T, D = z.s.shape
     correlation = latent_correlations(z)

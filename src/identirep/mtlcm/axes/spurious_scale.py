@@ -17,11 +17,10 @@ N. Ono, "Stable and fast update rules for independent vector analysis based on a
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from identirep._typing import Array
 
 __all__ = ["refine_with_spurious_scale"]
-
-Array = NDArray[np.float64]
 
 _SCALES = np.exp(np.linspace(-4.0, 4.0, 81))
 

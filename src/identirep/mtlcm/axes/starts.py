@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.axes.covariances import CovarianceSet
 from identirep.mtlcm.axes.diagonalise import DiagonalisationResult, joint_diagonalise
 
 __all__ = ["Starts", "first_best", "random_rotations", "solve_in_blocks", "solve_until_found"]
-
-Array = NDArray[np.float64]
 
 # Criteria closer than this are one optimum reached twice.
 _ROUNDING = 1e-9
@@ -43,8 +41,8 @@ class Starts:
 
     criterion: Array
     gradient_norm: Array
-    n_iter: NDArray[np.int64]
-    converged: NDArray[np.bool_]
+    n_iter: IntArray
+    converged: BoolArray
     agreement: Array
 
     @property
@@ -53,7 +51,7 @@ class Starts:
         return first_best(self.criterion, self.converged)
 
 
-def first_best(criterion: Array, converged: NDArray[np.bool_]) -> int:
+def first_best(criterion: Array, converged: BoolArray) -> int:
     """Position of the least criterion; the first among equals, so that rounding does not choose."""
     equal = _equal_to_best(criterion)
     return int(np.argmax(equal & converged if np.any(equal & converged) else equal))
@@ -123,5 +121,5 @@ def _joined(parts: Sequence[DiagonalisationResult]) -> DiagonalisationResult:
     return DiagonalisationResult(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def _equal_to_best(criterion: Array) -> NDArray[np.bool_]:
+def _equal_to_best(criterion: Array) -> BoolArray:
     return np.asarray(criterion <= criterion.min() + _ROUNDING)

@@ -17,11 +17,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from identirep._typing import Array, BoolArray
 
 __all__ = ["StepMemory"]
-
-Array = NDArray[np.float64]
 
 _SIZE = 5
 # Cosine between step and change of the gradient below which the pair says nothing of a positive curvature.
@@ -49,11 +48,11 @@ class StepMemory:
         self._pairs.append(_Pair(step, change, np.where(positive, 1.0 / np.where(positive, product, 1.0), 0.0)))
         del self._pairs[:-_SIZE]
 
-    def select(self, starts: NDArray[np.bool_]) -> None:
+    def select(self, starts: BoolArray) -> None:
         """Keep some of the starts."""
         self._pairs = [_Pair(*(values[starts] for values in pair)) for pair in self._pairs]
 
-    def forget(self, starts: NDArray[np.bool_]) -> bool:
+    def forget(self, starts: BoolArray) -> bool:
         """Forget the steps of some starts; return whether there was anything to forget."""
         known = any(np.any(pair.inverse[starts] > 0.0) for pair in self._pairs)
         for pair in self._pairs:

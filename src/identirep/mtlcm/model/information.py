@@ -22,8 +22,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.noise import regular_covariances
 from identirep.mtlcm.axes.noisy_model import inverse_and_log_det, latent_covariances
@@ -36,8 +36,6 @@ __all__ = [
     "noisy_precision",
     "pair_weights",
 ]
-
-Array = NDArray[np.float64]
 
 _TINY = 1e-12
 # 99% point of the Tracy-Widom law of real matrices.

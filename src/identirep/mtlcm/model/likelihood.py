@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.roles.sets import causal_regression
 
@@ -27,8 +27,6 @@ __all__ = [
     "model_covariances",
     "residual_second_moments",
 ]
-
-Array = NDArray[np.float64]
 
 # Share of the target's variance that features never explain.
 _LEAST_UNEXPLAINED = 1e-8
@@ -47,7 +45,7 @@ class JointMoments:
         """The moments of M h."""
         return JointMoments(M @ self.S @ M.T, self.s @ M.T, self.v, self.weights)
 
-    def select(self, tasks: NDArray[np.int64]) -> JointMoments:
+    def select(self, tasks: IntArray) -> JointMoments:
         """The moments of some tasks, weights as they are."""
         return JointMoments(self.S[tasks], self.s[tasks], self.v[tasks], self.weights[tasks])
 
@@ -136,7 +134,7 @@ def residual_second_moments(moments: TaskMoments, mean_h: Array, mean_y: Array, 
     return covariance + bias[:, :, None] * bias[:, None, :]
 
 
-def joint_model_covariances(A: Array, z: JointMoments, causal: NDArray[np.bool_], noise_variance: float) -> Array:
+def joint_model_covariances(A: Array, z: JointMoments, causal: BoolArray, noise_variance: float) -> Array:
     """Covariance of (h, y) that the causal model implies, its coefficients fitted to the latents' moments.
 
     With k = cov(z, y), two latents covary as k_i k_j / var(y), except that two causes do not.

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.model.likelihood import joint_covariances
 from identirep.mtlcm.new_tasks.evidence import EffectPosterior, TaskStatistics, log_posterior
@@ -24,8 +24,6 @@ from identirep.mtlcm.roles.sets import set_members
 from identirep.validation import check_task_data
 
 __all__ = ["adapt_task", "check_new_task"]
-
-Array = NDArray[np.float64]
 
 _MAX_ENUMERATED = 12
 _N_AMBIGUOUS = 10
@@ -146,7 +144,7 @@ def _trust(cause: Array, effect: Array) -> Array:
     return np.asarray(np.clip(1.0 - 3.0 * effect / np.maximum(cause, _TINY), 0.0, 1.0))
 
 
-def _sets_to_sum_over(task: TaskStatistics, effects: EffectPosterior) -> NDArray[np.bool_]:
+def _sets_to_sum_over(task: TaskStatistics, effects: EffectPosterior) -> BoolArray:
     """All sets of few latents; of many, the best set found with all choices of the latents least clear in it."""
     D = len(task.scatter_zy)
     if D <= _MAX_ENUMERATED:
@@ -166,9 +164,7 @@ def _sets_to_sum_over(task: TaskStatistics, effects: EffectPosterior) -> NDArray
     return sets
 
 
-def _target_models(
-    task: TaskStatistics, effects: EffectPosterior, sets: NDArray[np.bool_], weight: Array
-) -> TargetModels:
+def _target_models(task: TaskStatistics, effects: EffectPosterior, sets: BoolArray, weight: Array) -> TargetModels:
     """Regressions on the most probable sets, averaged over the prior scale of the coefficients."""
     order = np.argsort(-weight, kind="stable")[:_MAX_KEPT]
     kept = order[: 1 + int(np.searchsorted(np.cumsum(weight[order]), _KEPT_MASS))]

@@ -19,15 +19,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from identirep._typing import Array, BoolArray
 from identirep.mtlcm.roles.dependence import NOISE_SHARES
 from identirep.mtlcm.roles.prior import STRENGTH_SCALES, RolePrior, effect_evidence, effect_scales
 
 __all__ = ["EffectPosterior", "TaskStatistics", "cause_terms", "log_posterior"]
-
-Array = NDArray[np.float64]
 
 # Smallest variance of an effect given the target, apart from the noise and in units of it.
 _OWN_SHARE = 0.01
@@ -37,7 +35,7 @@ _TINY = 1e-12
 
 
 def cause_terms(
-    n: Array | float, scatter_z: Array, scatter_zy: Array, causes: NDArray[np.bool_], scale: float
+    n: Array | float, scatter_z: Array, scatter_zy: Array, causes: BoolArray, scale: float
 ) -> tuple[Array, Array, Array, Array]:
     r"""Evidence and posterior of :math:`y = b + w \cdot z_C + N(0, s^2)` with :math:`w \sim N(0, s^2 \tau^2 I)`.
 
@@ -90,7 +88,7 @@ class TaskStatistics:
     scatter_zy: Array
     prior: RolePrior
 
-    def causes(self, sets: NDArray[np.bool_]) -> tuple[Array, ...]:
+    def causes(self, sets: BoolArray) -> tuple[Array, ...]:
         """Stack `cause_terms` of the sets over the grid of scales, which comes first."""
         n, scales = float(self.n), self.prior.likely_scales()
         parts = [cause_terms(n, self.scatter_z, self.scatter_zy, sets, float(STRENGTH_SCALES[k])) for k in scales]
@@ -154,7 +152,7 @@ class EffectPosterior:
         left = task.scatter_z - np.outer(task.scatter_zy, task.scatter_zy) / n
         return cls(np.log(prior.share) - none, share[:, 0], slope, slope_variance, variance, covariance, left)
 
-    def log_dependence(self, n: int, outside: NDArray[np.bool_]) -> Array:
+    def log_dependence(self, n: int, outside: BoolArray) -> Array:
         """Log-likelihood that the latents outside each set of causes gain by the correlation of their noise.
 
         Only effects gain: what the noise of a cause has in common with that of an effect leaks away. As
@@ -174,14 +172,14 @@ class EffectPosterior:
             likelihoods.append(-0.5 * ((n - 1.0) * np.log(root) + (1.0 / root - 1.0) * along).sum(axis=1))
         return np.asarray(logsumexp(likelihoods, axis=0) - np.log(len(NOISE_SHARES)))
 
-    def gains(self, outside: NDArray[np.bool_]) -> Array:
+    def gains(self, outside: BoolArray) -> Array:
         """Covariance^{-1} gamma of the latents outside each set of causes, zero for the causes."""
         both = outside[:, :, None] & outside[:, None, :]
         covariance = np.where(both, self.covariance, np.diag(self.variance))
         return np.linalg.solve(covariance, np.where(outside, self.slope, 0.0)[..., None])[..., 0]
 
 
-def log_posterior(task: TaskStatistics, effects: EffectPosterior, sets: NDArray[np.bool_]) -> Array:
+def log_posterior(task: TaskStatistics, effects: EffectPosterior, sets: BoolArray) -> Array:
     """Log posterior of sets of causes, up to a constant."""
     evidence = logsumexp(task.causes(sets)[0], axis=0) + sets @ effects.log_odds
     return np.asarray(evidence + effects.log_dependence(task.n, ~sets))

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-__all__ = ["AdaptedTask", "Interval", "TargetModels", "Use", "check_use"]
+from identirep._typing import Array
 
-Array = NDArray[np.float64]
+__all__ = ["AdaptedTask", "Interval", "TargetModels", "Use", "check_use"]
 Use: TypeAlias = Literal["all", "causal"]
 
 _BISECTIONS = 30

@@ -16,14 +16,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.roles.sets import set_members
 
 __all__ = ["NOISE_SHARES", "Dependence", "dependence_evidence"]
-
-Array = NDArray[np.float64]
 
 # Shares of the correlation of their noise that effects may have.
 NOISE_SHARES = (0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
@@ -47,14 +45,12 @@ class Dependence(NamedTuple):
     model: Array
     found: Array
 
-    def select(self, tasks: NDArray[np.int64]) -> Dependence:
+    def select(self, tasks: IntArray) -> Dependence:
         """Keep some of the tasks."""
         return Dependence(self.model[tasks], self.found[tasks])
 
 
-def dependence_evidence(
-    dependence: Dependence, n_samples: NDArray[np.int64], chosen: NDArray[np.int64], outside: NDArray[np.bool_]
-) -> Array:
+def dependence_evidence(dependence: Dependence, n_samples: IntArray, chosen: IntArray, outside: BoolArray) -> Array:
     """Log evidence of every set of causes among the chosen latents by what the noise of all others has in common.
 
     Parameters
@@ -83,9 +79,7 @@ def dependence_evidence(
     return np.concatenate(parts)
 
 
-def _evidence(
-    dependence: Dependence, n_samples: NDArray[np.int64], chosen: NDArray[np.int64], outside: NDArray[np.bool_]
-) -> Array:
+def _evidence(dependence: Dependence, n_samples: IntArray, chosen: IntArray, outside: BoolArray) -> Array:
     T, D = outside.shape
     shares = np.array(NOISE_SHARES)
     R = np.where(np.eye(D, dtype=bool), 0.0, dependence.model)
@@ -104,7 +98,7 @@ def _evidence(
     return np.asarray(logsumexp(value, axis=0) - np.log(len(shares)))
 
 
-def _given(R: Array, F: Array, chosen: NDArray[np.int64], apart: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+def _given(R: Array, F: Array, chosen: IntArray, apart: BoolArray) -> tuple[Array, Array, Array]:
     """Correlations of the chosen latents given effects apart from them, and twice the negative gain of these."""
     rows = np.arange(len(R))[:, None, None]
     R_own, F_own = (M[rows, chosen[:, :, None], chosen[:, None, :]] for M in (R, F))

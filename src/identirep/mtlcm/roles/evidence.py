@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.roles.sets import all_sets, set_members
 
 __all__ = ["regression_evidence"]
 
-Array = NDArray[np.float64]
-
 
 def regression_evidence(
     correlation: Array,
-    n_samples: NDArray[np.int64],
-    chosen: NDArray[np.int64],
-    outside: NDArray[np.bool_],
+    n_samples: IntArray,
+    chosen: IntArray,
+    outside: BoolArray,
     scale: float,
 ) -> Array:
     """Log evidence of the target given its causes, coefficients N(0, scale s^2) and s integrated out.
@@ -48,9 +46,7 @@ def regression_evidence(
     return np.asarray(-0.5 * own - 0.5 * (n - 1.0)[:, None] * log_residual)
 
 
-def _left_by(
-    correlation: Array, inside: NDArray[np.bool_], chosen: NDArray[np.int64], ridge: Array
-) -> tuple[Array, Array]:
+def _left_by(correlation: Array, inside: BoolArray, chosen: IntArray, ridge: Array) -> tuple[Array, Array]:
     """What a ridge regression on the latents inside leaves of those chosen and the target; its log-determinant.
 
     Sets are padded to the largest one, since a batch of small systems is solved faster than one matrix is swept.

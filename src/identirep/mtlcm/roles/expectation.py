@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.roles.dependence import Dependence
 from identirep.mtlcm.roles.evidence import regression_evidence
 from identirep.mtlcm.roles.noise import noise_dependence, pair_evidence
@@ -17,8 +17,6 @@ from identirep.mtlcm.roles.scales import SharedScales
 from identirep.mtlcm.roles.sets import TINY, set_members
 
 __all__ = ["Cells", "Odds", "Roles", "Sets", "expectation"]
-
-Array = NDArray[np.float64]
 
 # Log odds of a task that may change, in sum, before exponentials are taken anew.
 _NEIGHBOURHOOD = 300.0
@@ -29,13 +27,13 @@ class Cells:
     """What is known of tasks and latents before roles are; `dependence` as in `noise_dependence`."""
 
     correlation: Array
-    n_samples: NDArray[np.int64]
+    n_samples: IntArray
     rho2: Array
     effects: Array
     dependence: Dependence | None
 
     @classmethod
-    def of(cls, correlation: Array, n_samples: NDArray[np.int64], noise: Array | None) -> Cells:
+    def of(cls, correlation: Array, n_samples: IntArray, noise: Array | None) -> Cells:
         rho2 = np.clip(correlation[:, :-1, -1] ** 2, 0.0, 1.0 - TINY)
         if noise is None:
             return cls(correlation, n_samples, rho2, effect_evidence(rho2, n_samples), None)
@@ -47,10 +45,10 @@ class Cells:
         """Gain of each pair of latents by the noise that they have in common, for the search."""
         return None if self.dependence is None else pair_evidence(self.dependence, self.n_samples)
 
-    def regression(self, chosen: NDArray[np.int64], outside: NDArray[np.bool_], scale: float) -> Array:
+    def regression(self, chosen: IntArray, outside: BoolArray, scale: float) -> Array:
         return regression_evidence(self.correlation, self.n_samples, chosen, outside, scale)
 
-    def select(self, tasks: NDArray[np.int64]) -> Cells:
+    def select(self, tasks: IntArray) -> Cells:
         dependence = None if self.dependence is None else self.dependence.select(tasks)
         return Cells(self.correlation[tasks], self.n_samples[tasks], self.rho2[tasks], self.effects[tasks], dependence)
 
@@ -112,8 +110,8 @@ class Roles(NamedTuple):
 
     cause: Array
     unrelated: Array
-    best: NDArray[np.bool_]
-    scales: NDArray[np.int64]
+    best: BoolArray
+    scales: IntArray
     scale_counts: Array
     log_evidence: float
 
@@ -153,10 +151,10 @@ class Sets(NamedTuple):
         Log of the factor on `relative`.
     """
 
-    chosen: NDArray[np.int64]
-    scales: NDArray[np.int64]
+    chosen: IntArray
+    scales: IntArray
     evidence: Array
-    outside: NDArray[np.bool_]
+    outside: BoolArray
     flips: Array
     centre: Array
     relative: Array

@@ -7,14 +7,12 @@ look like causes.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, IntArray
 from identirep.mtlcm.roles.dependence import Dependence
 from identirep.mtlcm.roles.sets import TINY
 
 __all__ = ["noise_dependence", "noise_given_target", "pair_evidence"]
-
-Array = NDArray[np.float64]
 
 # Variance of a latent given the target, at least, in units of its noise.
 _LEAST_OWN = 1.05
@@ -74,7 +72,7 @@ def noise_dependence(correlation: Array, noise: Array) -> Dependence:
     return Dependence(model, found)
 
 
-def pair_evidence(dependence: Dependence, n_samples: NDArray[np.int64]) -> Array:
+def pair_evidence(dependence: Dependence, n_samples: IntArray) -> Array:
     """Log-likelihood that each pair of latents gains by what their noise has in common, shape (n_tasks, D, D).
 
     The sum over pairs is exact to second order in the correlations: good enough to search for sets, not to judge them

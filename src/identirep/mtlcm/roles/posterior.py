@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.roles.dependence import dependence_evidence
 from identirep.mtlcm.roles.evidence import regression_evidence
 from identirep.mtlcm.roles.expectation import Cells, Odds, Roles, Sets, expectation
@@ -35,8 +35,6 @@ from identirep.mtlcm.roles.scales import SharedScales, scales_may_be_shared
 from identirep.mtlcm.roles.sets import TINY, search_mode
 
 __all__ = ["CausalPosterior", "causal_posterior"]
-
-Array = NDArray[np.float64]
 
 _MAX_ENUMERATED = 12
 _N_AMBIGUOUS = 10
@@ -70,7 +68,7 @@ class CausalPosterior:
     cause: Array
     effect: Array
     unrelated: Array
-    best: NDArray[np.bool_]
+    best: BoolArray
     exact: bool
     prior: RolePrior
     scales: SharedScales | None
@@ -83,7 +81,7 @@ class CausalPosterior:
 
 def causal_posterior(
     correlation: Array,
-    n_samples: NDArray[np.int64],
+    n_samples: IntArray,
     variances: Array | None = None,
     *,
     noise: Array | None = None,
@@ -203,7 +201,7 @@ def _sets(cells: Cells, prior: RolePrior, odds: Odds) -> Sets:
     return Sets(chosen, scales, evidence, outside, flips, far, evidence, evidence[:, 0, 0]).centred(odds)
 
 
-def _search(cells: Cells, prior: RolePrior, odds: Odds) -> tuple[NDArray[np.bool_], Array]:
+def _search(cells: Cells, prior: RolePrior, odds: Odds) -> tuple[BoolArray, Array]:
     """Best set of each task and the log odds there, in turns with the scale of its causes."""
     log_scales, log_weights = np.log(STRENGTH_SCALES), prior.log_cause_weights
     log_scale = np.full(len(cells.rho2), prior.cause_weights @ log_scales)
@@ -222,5 +220,5 @@ def _search(cells: Cells, prior: RolePrior, odds: Odds) -> tuple[NDArray[np.bool
     return best, flips
 
 
-def _evenly_spaced(n: int, most: int) -> NDArray[np.int64]:
+def _evenly_spaced(n: int, most: int) -> IntArray:
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))

@@ -12,12 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-__all__ = ["STRENGTH_SCALES", "RolePrior", "effect_evidence", "effect_scales"]
+from identirep._typing import Array, IntArray
 
-Array = NDArray[np.float64]
+__all__ = ["STRENGTH_SCALES", "RolePrior", "effect_evidence", "effect_scales"]
 
 # Variances of strengths.
 STRENGTH_SCALES = 3.0 ** np.arange(-6, 11)
@@ -68,7 +67,7 @@ class RolePrior:
         """Logarithm of `cause_weights`, finite."""
         return np.asarray(np.log(np.maximum(self.cause_weights, _TINY)))
 
-    def likely_scales(self) -> NDArray[np.int64]:
+    def likely_scales(self) -> IntArray:
         """Positions of the scales of causes that are worth summing over."""
         return np.flatnonzero(self.cause_weights >= min(_LEAST_PROBABLE, float(self.cause_weights.max())))
 
@@ -131,7 +130,7 @@ def effect_scales(noise: Array) -> Array:
     return np.asarray((1.0 - share) * STRENGTH_SCALES / (1.0 + share * STRENGTH_SCALES))
 
 
-def effect_evidence(rho2: Array, n_samples: NDArray[np.int64], scales: Array | None = None) -> Array:
+def effect_evidence(rho2: Array, n_samples: IntArray, scales: Array | None = None) -> Array:
     r"""Log evidence of an effect of each scale, less that of an unrelated latent, shape (n_tasks, D, n_scales).
 
     .. math::

@@ -14,11 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+
+from identirep._typing import Array, IntArray
 
 __all__ = ["SharedScales", "scales_may_be_shared"]
-
-Array = NDArray[np.float64]
 
 # Passes of the cheap search for scales that could be shared, sets of causes left aside.
 _PASSES = 10
@@ -51,27 +50,27 @@ class SharedScales:
         return self.as_cause - self.as_effect
 
     @classmethod
-    def fit(cls, variances: Array, rho2: Array, n_samples: NDArray[np.int64], outside: Array) -> SharedScales:
+    def fit(cls, variances: Array, rho2: Array, n_samples: IntArray, outside: Array) -> SharedScales:
         """Estimate the scales given the probability that each latent comes from outside (is no effect)."""
         n = n_samples[:, None]
         given = variances * (1.0 - rho2)
         cause, effect = _mean(variances, n * outside), _mean(given, n * (1.0 - outside))
         return cls(cause, effect, -0.5 * n * _loss(variances / cause), -0.5 * n * _loss(given / effect))
 
-    def applied(self, variances: Array, rho2: Array, n_samples: NDArray[np.int64]) -> SharedScales:
+    def applied(self, variances: Array, rho2: Array, n_samples: IntArray) -> SharedScales:
         """Return the same scales with what they cost the cells of other tasks."""
         n = n_samples[:, None]
         given = variances * (1.0 - rho2)
         as_cause, as_effect = -0.5 * n * _loss(variances / self.cause), -0.5 * n * _loss(given / self.effect)
         return replace(self, as_cause=as_cause, as_effect=as_effect)
 
-    def cost(self, n_samples: NDArray[np.int64]) -> float:
+    def cost(self, n_samples: IntArray) -> float:
         """Log-likelihood that 2 D shared scales may lose against D for each task (BIC); negative: they are fewer."""
         D = len(self.cause)
         return float(D * np.log(n_samples.sum()) - 0.5 * D * np.log(n_samples).sum())
 
 
-def scales_may_be_shared(variances: Array, rho2: Array, n_samples: NDArray[np.int64], outside: Array) -> bool:
+def scales_may_be_shared(variances: Array, rho2: Array, n_samples: IntArray, outside: Array) -> bool:
     """Whether shared scales are worth a closer look: every cell in the role that fits its variance better.
 
     Parameters

@@ -10,7 +10,8 @@ rho_i the correlation of latent i with y. Sets are moved through by sweeping mat
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from identirep._typing import Array, BoolArray, IntArray
 
 __all__ = [
     "all_sets",
@@ -22,8 +23,6 @@ __all__ = [
     "set_members",
     "swept_on",
 ]
-
-Array = NDArray[np.float64]
 
 TINY = 1e-12
 # Residual variances of latents below this share of their variance: collinear with those already in the set.
@@ -38,7 +37,7 @@ def correlations(joint: Array) -> Array:
     return np.asarray(joint / (scale[:, :, None] * scale[:, None, :]), dtype=np.float64)
 
 
-def own_terms(correlation: Array, n_samples: NDArray[np.int64]) -> Array:
+def own_terms(correlation: Array, n_samples: IntArray) -> Array:
     """Evidence n/2 log(1 - rho^2) that each latent brings as a cause, apart from R^2, shape (n_tasks, D)."""
     rho2 = np.clip(correlation[:, :-1, -1] ** 2, TINY, 1.0 - TINY)
     return np.asarray(0.5 * n_samples[:, None] * np.log1p(-rho2), dtype=np.float64)
@@ -49,7 +48,7 @@ def set_members(k: int) -> Array:
     return (np.arange(2**k)[:, None] >> np.arange(k)[::-1] & 1).astype(np.float64)
 
 
-def causal_regression(cov_z: Array, cov_zy: Array, causal: NDArray[np.bool_]) -> Array:
+def causal_regression(cov_z: Array, cov_zy: Array, causal: BoolArray) -> Array:
     """Regress each target on its causes.
 
     Parameters
@@ -78,7 +77,7 @@ def causal_regression(cov_z: Array, cov_zy: Array, causal: NDArray[np.bool_]) ->
     return np.linalg.solve(normal, right[..., None])[..., 0] / scale
 
 
-def log_residual_variances(M: Array, chosen: NDArray[np.int64]) -> Array:
+def log_residual_variances(M: Array, chosen: IntArray) -> Array:
     """Log of 1 - R^2 of y on every set of the `chosen` latents, shape (n_tasks, 2**k); first latent = highest bit.
 
     Parameters
@@ -135,7 +134,7 @@ def all_sets(M: Array) -> tuple[Array, Array]:
     return log_residual.reshape(-1, T).T.copy(), log_det.reshape(-1, T).T.copy()
 
 
-def _sweep(M: Array, tasks: NDArray[np.int64], latent: NDArray[np.int64]) -> None:
+def _sweep(M: Array, tasks: IntArray, latent: IntArray) -> None:
     """Sweep one latent of each task named, in place; sweeping it again undoes that (Goodnight 1979)."""
     rows = M[tasks, latent].copy()
     pivot = rows[np.arange(len(tasks)), latent]
@@ -146,7 +145,7 @@ def _sweep(M: Array, tasks: NDArray[np.int64], latent: NDArray[np.int64]) -> Non
     M[tasks, latent, latent] = -1.0 / pivot
 
 
-def swept_on(correlation: Array, causal: NDArray[np.bool_]) -> Array:
+def swept_on(correlation: Array, causal: BoolArray) -> Array:
     """Correlation matrices with each latent of the set swept in.
 
     Parameters
@@ -168,12 +167,12 @@ def swept_on(correlation: Array, causal: NDArray[np.bool_]) -> Array:
 
 def search_mode(
     correlation: Array,
-    n_samples: NDArray[np.int64],
+    n_samples: IntArray,
     bonus: Array,
-    start: NDArray[np.bool_],
+    start: BoolArray,
     log_strength: Array | None = None,
     pairs: Array | None = None,
-) -> tuple[NDArray[np.bool_], Array]:
+) -> tuple[BoolArray, Array]:
     """Flip the latent that gains most, in all tasks at once, until none gains.
 
     A swept matrix gives the gain of every single flip: taking in latent i lowers the residual variance of y by
@@ -217,12 +216,12 @@ def search_mode(
 
 def _search(
     M: Array,
-    n_samples: NDArray[np.int64],
+    n_samples: IntArray,
     bonus: Array,
-    start: NDArray[np.bool_],
+    start: BoolArray,
     price: Array | None,
     pairs: Array | None,
-) -> tuple[NDArray[np.bool_], Array]:
+) -> tuple[BoolArray, Array]:
     """Search the mode of a few tasks, so that their matrices `M` stay in cache; these are overwritten."""
     T, D = bonus.shape
     causal = start.copy()
@@ -254,7 +253,7 @@ def _search(
     return causal, odds
 
 
-def _sweep_sets(M: Array, causal: NDArray[np.bool_]) -> None:
+def _sweep_sets(M: Array, causal: BoolArray) -> None:
     for latent in range(causal.shape[1]):
         tasks = np.flatnonzero(causal[:, latent])
         if len(tasks):

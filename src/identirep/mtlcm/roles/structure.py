@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.roles.posterior import CausalPosterior
 from identirep.mtlcm.roles.sets import swept_on
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 __all__ = ["CausalStructure", "causal_structure"]
-
-Array = NDArray[np.float64]
 
 ROLES = ("cause", "effect", "unrelated")
 # Residual variances of latents below this share of their variance: collinear with the causes.
@@ -200,7 +199,7 @@ def causal_structure(
     posterior: CausalPosterior,
     correlation: Array,
     scale: Array,
-    n_samples: NDArray[np.int64],
+    n_samples: IntArray,
     task_names: tuple[Hashable, ...],
 ) -> CausalStructure:
     """Join probabilities and effect sizes.
@@ -243,7 +242,7 @@ def causal_structure(
     )
 
 
-def _joining_regression(M: Array, causal: NDArray[np.bool_], n: NDArray[np.int64]) -> tuple[Array, Array]:
+def _joining_regression(M: Array, causal: BoolArray, n: IntArray) -> tuple[Array, Array]:
     """Standardised coefficients and standard errors of causes, and of each other latent if it joined them.
 
     In the swept matrix `M` a cause has its coefficient in the column of the target and minus the inverse of the

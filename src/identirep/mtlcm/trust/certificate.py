@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.fit import LatentFit
 from identirep.mtlcm.model.information import chance_excess, fisher_leakage
@@ -40,8 +40,6 @@ from identirep.mtlcm.trust.pair_information import information
 from identirep.mtlcm.trust.refits import bootstrap_fit
 
 __all__ = ["Certificate", "certify"]
-
-Array = NDArray[np.float64]
 
 IDENTIFIED, UNCERTAIN, NOT_IDENTIFIED = "identified", "uncertain", "not identified"
 
@@ -181,7 +179,7 @@ class Certificate:
         return replace(self, verdict=[NOT_IDENTIFIED] * D, reasons=[reason] * D, head_rank=0)
 
 
-def certify(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], rng: np.random.Generator) -> Certificate:
+def certify(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.random.Generator) -> Certificate:
     """Compute the certificate of a fit.
 
     Parameters

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 from scipy.stats import chi2, gamma
 
+from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.fit import LatentFit, denoised_joint_moments
 from identirep.mtlcm.axes.starts import Starts
@@ -24,8 +24,6 @@ __all__ = [
     "signal_strength",
     "tied_starts",
 ]
-
-Array = NDArray[np.float64]
 
 
 class GoodnessOfFit(NamedTuple):
@@ -71,7 +69,7 @@ def noise_reliability(fit: LatentFit, moments: TaskMoments) -> Array:
     return np.asarray(np.diag(mixed @ prior) / np.sqrt(np.diag(total) * np.diag(prior)))
 
 
-def tied_starts(starts: Starts, n_rows: int) -> NDArray[np.bool_]:
+def tied_starts(starts: Starts, n_rows: int) -> BoolArray:
     """Starts as likely as the best within sampling noise (95% point of chi-squared, one degree for each E_ij)."""
     D = starts.agreement.shape[1]
     loss = 2.0 * n_rows * (starts.criterion - starts.criterion.min())
@@ -121,7 +119,7 @@ def heads(fit: LatentFit, moments: TaskMoments) -> tuple[Array, int]:
     return singular, int(np.sum(singular**2 > noise_edge(D, part)))
 
 
-def goodness_of_fit(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_]) -> GoodnessOfFit:
+def goodness_of_fit(fit: LatentFit, moments: TaskMoments, causal: BoolArray) -> GoodnessOfFit:
     """Likelihood ratio of the model with its roles against a free covariance given the target in each task.
 
     Given the target, effects are independent of everything; causes are independent before the target is seen, which

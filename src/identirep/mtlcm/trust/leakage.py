@@ -16,11 +16,11 @@ experiments", Stat. Appl. Genet. Mol. Biol. 3 (2004) 3.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
 from scipy.stats import chi2, gamma
 
+from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.fit import LatentFit
 from identirep.mtlcm.trust.pair_information import effective_tasks, information, pair_scores
@@ -31,14 +31,12 @@ __all__ = [
     "robust_leakage",
 ]
 
-Array = NDArray[np.float64]
-
 _TINY = 1e-12
 # Level at which a pair contradicts the model, whatever the other pairs say.
 _REJECTED = 0.01
 
 
-def robust_leakage(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_]) -> tuple[Array, Array]:
+def robust_leakage(fit: LatentFit, moments: TaskMoments, causal: BoolArray) -> tuple[Array, Array]:
     """Variance of E_ij from how much the scores differ between tasks.
 
     A pair is fitted to the scores of T tasks with two numbers, which leaves T - 2 degrees of freedom if all tasks say

@@ -7,8 +7,8 @@ covariance given the target that the data show.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.exact import exact_information, exact_scores
 from identirep.mtlcm.axes.fit import LatentFit
@@ -17,10 +17,8 @@ from identirep.mtlcm.trust.goodness import latent_moments
 
 __all__ = ["effective_tasks", "information", "pair_scores"]
 
-Array = NDArray[np.float64]
 
-
-def information(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_]) -> PairInformation:
+def information(fit: LatentFit, moments: TaskMoments, causal: BoolArray) -> PairInformation:
     """Information that a row holds about each pair of latents if the model holds.
 
     Parameters
@@ -73,7 +71,7 @@ def effective_tasks(fit: LatentFit, moments: TaskMoments) -> Array:
     return np.asarray(expected.sum(axis=0) ** 2 / np.maximum(np.sum(expected**2, axis=0), 1e-300)).clip(min=1.0)
 
 
-def pair_scores(fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+def pair_scores(fit: LatentFit, moments: TaskMoments, causal: BoolArray) -> tuple[Array, Array, Array]:
     """Scores of all tasks, up to their sign, and the Hessian that goes with them where the model may be wrong.
 
     Parameters

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.canonical import latent_agreement
 from identirep.mtlcm.axes.exact_fit import climb
@@ -18,8 +18,6 @@ from identirep.mtlcm.trust.goodness import latent_moments
 from identirep.mtlcm.trust.resampling import resample_rows
 
 __all__ = ["BootstrapResult", "bootstrap_fit"]
-
-Array = NDArray[np.float64]
 
 # Refits start from the fit and, as long as that costs about a second, from as many random rotations.
 _MOST_ROTATIONS = 2
@@ -75,7 +73,7 @@ class BootstrapResult:
 def bootstrap_fit(
     fit: LatentFit,
     moments: TaskMoments,
-    causal: NDArray[np.bool_],
+    causal: BoolArray,
     over: Literal["tasks", "samples"],
     n_refits: int,
     rng: np.random.Generator,
@@ -119,7 +117,7 @@ def bootstrap_fit(
 
 
 def _refits(
-    fit: LatentFit, moments: TaskMoments, causal: NDArray[np.bool_], factors: Array, rng: np.random.Generator
+    fit: LatentFit, moments: TaskMoments, causal: BoolArray, factors: Array, rng: np.random.Generator
 ) -> list[Array]:
     """Unmixing matrices of refits with these factors on the weights of the tasks, one row for each refit."""
     weights = moments.weights * factors
@@ -141,5 +139,5 @@ def _refits(
     return [B[k] @ whitener for B, k in zip(np.split(result.unmixing, len(weights)), best, strict=True)]
 
 
-def _climbed(z: JointMoments, causal: NDArray[np.bool_], weights: Array) -> Array:
+def _climbed(z: JointMoments, causal: BoolArray, weights: Array) -> Array:
     return climb(np.eye(z.s.shape[1]), JointMoments(z.S, z.s, z.v, weights), causal, 50, 1e-5)[0]

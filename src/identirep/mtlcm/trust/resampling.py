@@ -9,13 +9,11 @@ how the residuals of such tasks go together: they are drawn independently.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from identirep._typing import Array
 from identirep.moments import TaskMoments
 
 __all__ = ["resample_rows"]
-
-Array = NDArray[np.float64]
 
 
 def resample_rows(moments: TaskMoments, rng: np.random.Generator) -> TaskMoments:

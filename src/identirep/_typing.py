@@ -1,0 +1,16 @@
+"""Types that many files name."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Array", "BoolArray", "IntArray", "RandomState"]
+
+Array: TypeAlias = NDArray[np.float64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+IntArray: TypeAlias = NDArray[np.int64]
+# What every `random_state` may be; `seeds.as_generator` makes a generator of it.
+RandomState: TypeAlias = int | np.random.Generator | np.random.RandomState | None
