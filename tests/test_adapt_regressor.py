@@ -75,7 +75,7 @@ def test_bad_calls_are_named(problem):
         model.predict(X, use="spurious")
     with pytest.raises(ValueError, match="y has too few labels: got 1, expected at least 2"):
         model.adapt(X[:1], Y[:1, 40])
-    with pytest.raises(ValueError, match="Y does not match X: got 19 rows for 20 in X"):
+    with pytest.raises(ValueError, match="y does not match X: got 19 rows for 20 in X"):
         model.adapt(X[:20], Y[:19, 40])
     with pytest.raises(ValueError, match="X contains 1 non-finite values"):
         model.adapt(np.where(X[:20] == X[0, 0], np.nan, X[:20]), Y[:20, 40])

@@ -95,7 +95,7 @@ def test_long_layout_with_numbered_tasks(tmp_path):
     assert loaded.score(X, y, tasks) == fitted.score(X, y, tasks)
 
 
-@pytest.mark.filterwarnings("ignore:Y has no predictive signal")
+@pytest.mark.filterwarnings("ignore:y has no predictive signal")
 def test_model_without_latents(tmp_path):
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(200, 3)), rng.normal(size=(200, 5))

@@ -138,11 +138,6 @@ def test_not_fitted_yet():
             use(IdentifiableRegressor())
 
 
-@parametrize_with_checks(
-    [IdentifiableRegressor(1, regressor=LinearRegression(), random_state=0)],
-    expected_failed_checks=lambda _: {
-        "check_n_features_in_after_fitting": "the check passes targets to score by the name y; here they are Y",
-    },
-)
+@parametrize_with_checks([IdentifiableRegressor(1, regressor=LinearRegression(), random_state=0)])
 def test_scikit_learn_contract(estimator, check):
     check(estimator)

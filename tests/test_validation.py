@@ -93,7 +93,7 @@ def test_all_faults_are_raised_at_once():
     Y[:, 1] = 3.0
     with pytest.raises(ValueError) as error:
         check_task_data(_with(_X, 4, 1, np.nan), Y, found=["n_components is too small."])
-    for part in ("4 faults", "n_components", "X contains 1 non-finite", "Y contains 1 infinite", "1 constant"):
+    for part in ("4 faults", "n_components", "X contains 1 non-finite", "y contains 1 infinite", "1 constant"):
         assert part in str(error.value)
 
 
@@ -103,12 +103,12 @@ def test_all_faults_are_raised_at_once():
         ((_with(_X, 4, 1, np.nan), _Y), r"X contains 1 non-finite .* got nan first at row 4, column 1,"),
         ((pa.table({"p": [1.0, np.inf], "q": [1.0, 2.0]}), _Y[:2]), r"first at row 1, column 0 \('p'\)"),
         ((_X[:, 0], _Y), "Expected 2D array"),
-        ((_X, _Y[:5]), "Y does not match X: got 5 rows for 6"),
-        ((_X, None), "Y is missing: got None"),
-        ((_X, ["a"] * 6), "Y is not numeric"),
+        ((_X, _Y[:5]), "y does not match X: got 5 rows for 6"),
+        ((_X, None), "y is missing: got None"),
+        ((_X, ["a"] * 6), "y is not numeric"),
         ((_X, _Y.astype(complex)), "Complex data not supported"),
-        ((_X, np.zeros((6, 2, 2))), r"Y has the wrong shape: got \(6, 2, 2\)"),
-        ((_X, _with(_Y, 2, 0, -np.inf)), "Y contains 1 infinite values: .* row 2"),
+        ((_X, np.zeros((6, 2, 2))), r"y has the wrong shape: got \(6, 2, 2\)"),
+        ((_X, _with(_Y, 2, 0, -np.inf)), "y contains 1 infinite values: .* row 2"),
         ((_X, _Y, ["a"]), r"got 1 names \(1 distinct\) for 2 columns"),
         ((_X, _Y, ["a", "a"]), r"got 2 names \(1 distinct\) for 2 columns"),
         ((_X, _Y[:, 0], _TASKS[:5]), "got 5 labels for 6 rows"),

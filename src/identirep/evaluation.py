@@ -135,7 +135,7 @@ def split_rows(
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def score_tasks(model: Any, X: Any, Y: ArrayLike, tasks: ArrayLike | None = None) -> Array:
+def score_tasks(model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None = None) -> Array:
     """Return R^2 of each task.
 
     Parameters
@@ -144,7 +144,7 @@ def score_tasks(model: Any, X: Any, Y: ArrayLike, tasks: ArrayLike | None = None
         Fitted.
     X : array-like, shape (n_samples, n_features)
         Inputs.
-    Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+    y : array-like, shape (n_samples, n_tasks) or (n_samples,)
         Targets; NaN for a missing label.
     tasks : array-like, shape (n_samples,), optional
         Task of each row in the long layout.
@@ -156,7 +156,7 @@ def score_tasks(model: Any, X: Any, Y: ArrayLike, tasks: ArrayLike | None = None
     """
     n_tasks = len(model.task_names_)
     predicted = np.asarray(model.predict(X), dtype=np.float64).reshape(-1, n_tasks)
-    targets = np.asarray(Y, dtype=np.float64)
+    targets = np.asarray(y, dtype=np.float64)
     if tasks is not None:
         position = {name: t for t, name in enumerate(model.task_names_)}
         wide = np.full(predicted.shape, np.nan)

@@ -101,8 +101,8 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
     >>> from identirep import IdentifiableRegressor
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(500, 6))
-    >>> Y = X[:, :3] @ rng.laplace(size=(3, 20)) + 0.1 * rng.normal(size=(500, 20))
-    >>> model = IdentifiableRegressor(regressor=LinearRegression(), random_state=0).fit(X, Y)
+    >>> y = X[:, :3] @ rng.laplace(size=(3, 20)) + 0.1 * rng.normal(size=(500, 20))
+    >>> model = IdentifiableRegressor(regressor=LinearRegression(), random_state=0).fit(X, y)
     >>> model.transform(X).shape
     (500, 3)
     """
@@ -131,7 +131,7 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(
-        self, X: Any, Y: Any, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None
+        self, X: Any, y: Any, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None
     ) -> IdentifiableRegressor:
         """Fit both stages.
 
@@ -139,10 +139,10 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         ----------
         X : array-like, shape (n_samples, n_features)
             Inputs.
-        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets; NaN means that the label is missing. One dimension together with `tasks` is the long layout.
         tasks : array-like, optional
-            Long layout: label of each row's task. Wide layout: names of the columns of `Y`.
+            Long layout: label of each row's task. Wide layout: names of the columns of `y`.
         groups : array-like, shape (n_samples,), optional
             Rows of one group (repeated compositions, the same molecule) are never split between training and held-out
             rows.
@@ -160,22 +160,22 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         rng = as_generator(self.random_state)
         seeds = rng.integers(2**31, size=2)
         stage = self._stage_one(int(seeds[0]))
-        self._check_refinements(stage, Y, tasks)
-        self.features_: StageOne = stage.fit(X, Y, tasks, groups=groups)
+        self._check_refinements(stage, y, tasks)
+        self.features_: StageOne = stage.fit(X, y, tasks, groups=groups)
         self._fit_latents(int(seeds[1]))
         self.n_refinements_ = 0
         if self.n_refinements > 0 and self.latents_ is not None:
-            self._refine(X, Y, tasks, groups, rng)
+            self._refine(X, y, tasks, groups, rng)
         return self
 
-    def _check_refinements(self, stage: StageOne, Y: Any, tasks: ArrayLike | None) -> None:
+    def _check_refinements(self, stage: StageOne, y: Any, tasks: ArrayLike | None) -> None:
         if isinstance(self.n_refinements, bool) or not isinstance(self.n_refinements, Integral):
             raise TypeError(
                 f"n_refinements has the wrong type: got {self.n_refinements!r}, expected an int. Pass 0 or more."
             )
         if self.n_refinements < 0:
             raise ValueError(f"n_refinements is negative: got {self.n_refinements}, expected at least 0. Pass 0.")
-        if self.n_refinements > 0 and (tasks is None or np.ndim(Y) != 1 or not isinstance(stage, MTRN)):
+        if self.n_refinements > 0 and (tasks is None or np.ndim(y) != 1 or not isinstance(stage, MTRN)):
             raise ValueError(
                 "n_refinements does not fit the data: got targets in the wide layout or a stage one that is no MTRN, "
                 "expected the long layout and an MTRN. Leave n_refinements at 0: with shared inputs the causal model "
@@ -392,14 +392,14 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
         check_new_task(self.features_, X, y, name="X")
         return replace(self.latents_.adapt(self.features_.transform(X), y), transform=self.transform)
 
-    def score(self, X: Any, Y: Any, tasks: ArrayLike | None = None) -> float:
+    def score(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> float:
         """Return the mean over tasks of the coefficient of determination R^2.
 
         Parameters
         ----------
         X : array-like, shape (n_samples, n_features)
             Inputs.
-        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets, in either layout; missing labels are left out.
         tasks : array-like, optional
             As for `fit`.
@@ -410,7 +410,7 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
             Mean R^2.
         """
         check_is_fitted(self)
-        return float(self.features_.score(X, Y, tasks))
+        return float(self.features_.score(X, y, tasks))
 
     def to_torch(self) -> torch.nn.Module:
         """Return one module that maps inputs to latents.

@@ -56,7 +56,7 @@ class TaskData:
 
 def check_task_data(
     X: Any,
-    Y: Any,
+    y: Any,
     tasks: ArrayLike | None = None,
     *,
     estimator: Any = None,
@@ -72,11 +72,11 @@ def check_task_data(
     ----------
     X : array-like or data frame, shape (n_samples, n_features)
         Inputs.
-    Y : array-like or data frame, shape (n_samples, n_tasks) or (n_samples,)
+    y : array-like or data frame, shape (n_samples, n_tasks) or (n_samples,)
         Targets; NaN means that the label is missing. One dimension with `tasks` is the long layout, one dimension
         without is the wide layout with a single task.
     tasks : array-like of hashable, optional
-        Wide layout: names of the columns of `Y`; default the column names of a data frame, else 0, 1, ...
+        Wide layout: names of the columns of `y`; default the column names of a data frame, else 0, 1, ...
         Long layout: the task label of each row.
     estimator : estimator, optional
         Gets ``n_features_in_`` and ``feature_names_in_`` if `reset`, is compared with them if not.
@@ -106,20 +106,20 @@ def check_task_data(
     faults = list(found)
     inputs = _collect_inputs(X, estimator, reset, name, faults)
     n_rows = None if inputs is None else len(inputs)
-    targets, columns = _as_targets(Y, faults)
+    targets, columns = _as_targets(y, faults)
     if targets is None:
         _raise(faults)
     assert targets is not None
     if n_rows is not None and len(targets) != n_rows:
         faults.append(
-            f"Y does not match {name}: got {len(targets)} rows for {n_rows} in {name}, expected equal lengths. "
+            f"y does not match {name}: got {len(targets)} rows for {n_rows} in {name}, expected equal lengths. "
             "Align the rows."
         )
     infinite = np.isinf(targets)
     if infinite.any():
         row = int(np.argwhere(infinite)[0][0])
         faults.append(
-            f"Y contains {int(infinite.sum())} infinite values: got inf first at row {row}, expected finite numbers or "
+            f"y contains {int(infinite.sum())} infinite values: got inf first at row {row}, expected finite numbers or "
             "NaN for a missing label. Drop those labels."
         )
     labels = None if tasks is None else _as_labels(tasks)
@@ -216,31 +216,31 @@ def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list
     return np.asarray(array)
 
 
-def _as_targets(Y: Any, faults: list[str]) -> tuple[Array | None, list[Hashable] | None]:
+def _as_targets(y: Any, faults: list[str]) -> tuple[Array | None, list[Hashable] | None]:
     """Return the targets in float64 and the names of their columns, if they have any."""
-    if Y is None:
+    if y is None:
         faults.append(
-            "Y is missing: got None, expected targets; the estimator requires y to be passed, but the target y is "
+            "y is missing: got None, expected targets; the estimator requires y to be passed, but the target y is "
             "None. Pass one column of targets for each task."
         )
         return None, None
-    if hasattr(Y, "toarray"):
-        raise TypeError("Y is a sparse matrix: got sparse data, expected a dense array. Call Y.toarray().")
-    names = column_names(Y)
-    series = getattr(Y, "name", None) if names is None else None
-    values = Y.filled(np.nan) if isinstance(Y, np.ma.MaskedArray) and Y.dtype.kind == "f" else np.asarray(Y)
+    if hasattr(y, "toarray"):
+        raise TypeError("y is a sparse matrix: got sparse data, expected a dense array. Call y.toarray().")
+    names = column_names(y)
+    series = getattr(y, "name", None) if names is None else None
+    values = y.filled(np.nan) if isinstance(y, np.ma.MaskedArray) and y.dtype.kind == "f" else np.asarray(y)
     if np.iscomplexobj(values):
-        faults.append("Y is complex: got complex numbers, expected real ones. Complex data not supported.")
+        faults.append("y is complex: got complex numbers, expected real ones. Complex data not supported.")
         return None, None
     try:
         targets = values.astype(np.float64)
     except (TypeError, ValueError) as error:
-        faults.append(f"Y is not numeric: got {error}, expected numbers or NaN. Encode the targets as numbers.")
+        faults.append(f"y is not numeric: got {error}, expected numbers or NaN. Encode the targets as numbers.")
         return None, None
     if targets.ndim not in (1, 2) or targets.size == 0:
         faults.append(
-            f"Y has the wrong shape: got {targets.shape}, expected (n_samples, n_tasks), or (n_samples,) for one task "
-            "or the long layout. Reshape Y."
+            f"y has the wrong shape: got {targets.shape}, expected (n_samples, n_tasks), or (n_samples,) for one task "
+            "or the long layout. Reshape y."
         )
         return None, None
     if names is None and series is not None:
@@ -279,8 +279,8 @@ def _long_tasks(
     """Return the task of each row and the names, in the long layout."""
     if len(labels) != n_rows:
         faults.append(
-            f"tasks does not match Y: got {len(labels)} labels for {n_rows} rows, expected one label for each row. "
-            "Pass the task of each row, or Y with a column for each task."
+            f"tasks does not match y: got {len(labels)} labels for {n_rows} rows, expected one label for each row. "
+            "Pass the task of each row, or y with a column for each task."
         )
     missing = np.array([label is None or label != label for label in labels.tolist()], dtype=bool)
     if missing.any():
@@ -306,14 +306,14 @@ def _wide_tasks(
     if labels is None:
         if known is not None and len(known) != n_columns:
             faults.append(
-                f"Y has the wrong number of columns: got {n_columns}, expected {len(known)}, the tasks of the model. "
+                f"y has the wrong number of columns: got {n_columns}, expected {len(known)}, the tasks of the model. "
                 "Pass all tasks, or name the columns with tasks."
             )
         return targets, tuple(range(n_columns)) if known is None else tuple(known)
     names: tuple[Hashable, ...] = tuple(labels.tolist() if isinstance(labels, np.ndarray) else labels)
     if len(names) != n_columns or len(set(names)) != n_columns:
         faults.append(
-            f"tasks does not label the columns of Y: got {len(names)} names ({len(set(names))} distinct) for "
+            f"tasks does not label the columns of y: got {len(names)} names ({len(set(names))} distinct) for "
             f"{n_columns} columns, expected one distinct name each. Pass a name for each column."
         )
         return targets, tuple(range(n_columns))
@@ -348,13 +348,13 @@ def _check_labels(
     if few.any():
         worst = int(counts[few].min())
         faults.append(
-            f"Y has {int(few.sum())} tasks with too few labels: got {worst} at least in {_pick(names, few)}, expected "
+            f"y has {int(few.sum())} tasks with too few labels: got {worst} at least in {_pick(names, few)}, expected "
             f"at least {min_labels} for each task. Leave those tasks out."
         )
     constant = (lowest == highest) & ~few
     if constant.any() and min_labels >= 2:
         faults.append(
-            f"Y has {int(constant.sum())} constant targets: got a single value in {_pick(names, constant)}, expected "
+            f"y has {int(constant.sum())} constant targets: got a single value in {_pick(names, constant)}, expected "
             "targets that vary. Leave those tasks out."
         )
 

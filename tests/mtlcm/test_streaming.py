@@ -91,9 +91,9 @@ def test_bad_batches_are_named_and_leave_the_model_as_it_was(data):
     before = model.transform(data.H)
     with pytest.raises(ValueError, match="5 features"):
         model.partial_fit(data.H[:, :5], data.y, data.tasks)
-    with pytest.raises(ValueError, match="H contains 6 non-finite values"):
+    with pytest.raises(ValueError, match="X contains 6 non-finite values"):
         model.partial_fit(np.where(np.arange(len(data.H))[:, None] == 2, np.nan, data.H), data.y, data.tasks)
-    with pytest.raises(ValueError, match="Y has the wrong number of columns: got 1, expected 60"):
+    with pytest.raises(ValueError, match="y has the wrong number of columns: got 1, expected 60"):
         model.partial_fit(data.H, data.y)
     with pytest.raises(ValueError, match="tol is not valid"):
         MTLCM(tol=-1.0).partial_fit(data.H, data.y, data.tasks)

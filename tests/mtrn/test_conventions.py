@@ -9,15 +9,9 @@ from identirep import MTRN, PredictiveFeatures
 _MTRN = MTRN(hidden_sizes=(16,), n_replicates=2, n_features=8, max_epochs=20, device="cpu")
 
 
-_EXPECTED_FAILURES = {
-    "check_n_features_in_after_fitting": "passes y to score by name; ours is Y, as a matrix of targets should be",
-}
-
-
-@pytest.mark.filterwarnings("ignore:Y has no predictive signal")
+@pytest.mark.filterwarnings("ignore:y has no predictive signal")
 @parametrize_with_checks(
     [_MTRN, PredictiveFeatures(LinearRegression(), cross_fit=3)],
-    expected_failed_checks=lambda estimator: _EXPECTED_FAILURES,
 )
 def test_scikit_learn(estimator, check):
     check(estimator)

@@ -59,7 +59,7 @@ def test_long_layout_recovers_features_and_their_number():
     assert model.predict(H).shape == (3600, 60)
 
 
-@pytest.mark.filterwarnings("ignore:Y has no predictive signal")
+@pytest.mark.filterwarnings("ignore:y has no predictive signal")
 @pytest.mark.parametrize("seed", range(3))
 def test_shuffled_targets_carry_no_signal(seed):
     X, Y, _ = _wide(seed=seed)
@@ -74,7 +74,7 @@ def test_shuffled_targets_carry_no_signal(seed):
 def test_without_signal_fit_says_so_and_predicts_means():
     X, Y, _ = _wide()
     Y = Y[np.random.default_rng(0).permutation(len(Y))]
-    with pytest.warns(UserWarning, match="Y has no predictive signal on held-out rows"):
+    with pytest.warns(UserWarning, match="y has no predictive signal on held-out rows"):
         model = _model(max_epochs=5).fit(X, Y)
     assert model.transform(X).shape == (500, 0)
     np.testing.assert_allclose(model.predict(X[:2]), np.tile(Y.mean(axis=0), (2, 1)))
@@ -133,7 +133,7 @@ def test_missing_label_in_the_long_layout_is_a_row_left_out():
     assert _equal(first, _model(max_epochs=3).fit(H[seen], y[seen], tasks[seen]), H)
 
 
-@pytest.mark.filterwarnings("ignore:Y has no predictive signal")
+@pytest.mark.filterwarnings("ignore:y has no predictive signal")
 def test_groups_are_held_out_whole():
     # Each row is there twice, so with rows held out one by one the validation rows would be known.
     X, Y, _ = _wide()
@@ -297,7 +297,7 @@ def test_faults_of_parameters_and_data_are_raised_at_once():
     X[3, 1] = np.nan
     with pytest.raises(ValueError) as error:
         _model(n_replicates=0).fit(X, Y[:-1], groups=[1, 2])
-    for part in ("n_replicates", "X contains", "Y does not match X", "groups does not match X"):
+    for part in ("n_replicates", "X contains", "y does not match X", "groups does not match X"):
         assert part in str(error.value)
 
 

@@ -44,7 +44,7 @@ def test_other_regressors(regressor):
     np.testing.assert_array_equal(first.transform(X), second.transform(X))
 
 
-@pytest.mark.filterwarnings("ignore:Y has no predictive signal")
+@pytest.mark.filterwarnings("ignore:y has no predictive signal")
 @pytest.mark.parametrize("seed", range(3))
 def test_shuffled_targets_carry_no_signal_although_trees_memorise(seed):
     X, Y, _ = _problem(seed=seed)
@@ -101,7 +101,7 @@ def test_one_target():
         ({"regressor": DummyRegressor(), "n_components": 6}, ValueError, "n_components exceeds the rank"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:Y has no predictive signal")
+@pytest.mark.filterwarnings("ignore:y has no predictive signal")
 def test_bad_parameters(settings, error, message):
     X, Y, _ = _problem()
     with pytest.raises(error, match=message):

@@ -147,7 +147,7 @@ def test_sections_without_data_are_left_out(tmp_path):
     assert "associations, not causes" not in page.text
 
 
-@pytest.mark.filterwarnings("ignore:Y has no predictive signal")
+@pytest.mark.filterwarnings("ignore:y has no predictive signal")
 @pytest.mark.parametrize("n_components", ["auto", 2])
 def test_no_signal_shows_no_latents(tmp_path, n_components):
     from identirep import MTRN, IdentifiableRegressor

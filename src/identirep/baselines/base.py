@@ -118,7 +118,7 @@ def whiten(X: NDArray[Any]) -> Whitening:
 def check_inputs(
     estimator: BaseEstimator,
     X: Any,
-    Y: Any,
+    y: Any,
     tasks: ArrayLike | None,
     faults: list[str],
     *,
@@ -130,7 +130,7 @@ def check_inputs(
     ----------
     estimator : estimator
         Gets ``n_features_in_`` and ``feature_names_in_``.
-    X, Y, tasks : array-like
+    X, y, tasks : array-like
         Arguments of ``fit``.
     faults : list of str
         Faults in the parameters, raised with those in the data.
@@ -147,14 +147,14 @@ def check_inputs(
     ValueError
         If anything is wrong; the message lists all faults.
     """
-    if Y is None and not needs_labels:
+    if y is None and not needs_labels:
         if tasks is None:
             if faults:
                 raise ValueError("\n".join(faults))
             inputs = validate_data(estimator, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
             return TaskData(inputs, np.zeros((len(inputs), 0)), None, ())
-        Y = np.full(len(np.asarray(tasks)), np.nan)
-    data = check_task_data(X, Y, tasks, estimator=estimator, found=faults, min_labels=2 if needs_labels else 0)
+        y = np.full(len(np.asarray(tasks)), np.nan)
+    data = check_task_data(X, y, tasks, estimator=estimator, found=faults, min_labels=2 if needs_labels else 0)
     if needs_labels and data.task_index is not None and np.isnan(data.targets).any():
         seen = ~np.isnan(data.targets)
         data = TaskData(data.X[seen], data.targets[seen], data.task_index[seen], data.task_names)

@@ -173,7 +173,7 @@ class ICaRL(IVAE):
         self.random_state = random_state
 
     def fit(  # type: ignore[override]  # the prior needs targets, which iVAE can do without
-        self, X: ArrayLike, Y: ArrayLike, tasks: ArrayLike | None = None
+        self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None
     ) -> ICaRL:
         """Train encoder, decoder and prior, and test which latents are parents of the targets.
 
@@ -181,10 +181,10 @@ class ICaRL(IVAE):
         ----------
         X : array-like, shape (n_samples, n_features_in)
             Inputs.
-        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets; NaN means label missing. One dimension with `tasks` is the long layout.
         tasks : array-like, optional
-            Wide layout: names of the columns of `Y`. Long layout: the task of each row.
+            Wide layout: names of the columns of `y`. Long layout: the task of each row.
 
         Returns
         -------
@@ -214,7 +214,7 @@ class ICaRL(IVAE):
         if self.n_statistics is not None:
             faults += count_faults({"n_statistics": self.n_statistics}, low=0)
         rng = as_generator(self.random_state)
-        data = check_inputs(self, X, Y, tasks, faults)
+        data = check_inputs(self, X, y, tasks, faults)
         if self.independence_test == "kci":
             # Before training, which would be in vain.
             independence_test_class()
@@ -246,9 +246,9 @@ class ICaRL(IVAE):
         shape = (data.n_tasks, self.n_components_)
         self.causal_, self.causal_p_values_ = np.zeros(shape, dtype=bool), np.ones(shape)
         Z = self._latents(data.X)
-        for t, (rows, y) in enumerate(_labelled_rows(data)):
+        for t, (rows, targets) in enumerate(_labelled_rows(data)):
             chosen = rng.permutation(len(rows))[: self.max_test_rows]
-            found = find_parents(*test(Z[rows[chosen]], y[chosen]), self.alpha)
+            found = find_parents(*test(Z[rows[chosen]], targets[chosen]), self.alpha)
             self.causal_[t], self.causal_p_values_[t] = found
 
 

@@ -148,18 +148,18 @@ class IVAE(VariationalBaseline):
         self.n_init = n_init
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, Y: ArrayLike | None, tasks: ArrayLike | None = None) -> IVAE:
+    def fit(self, X: ArrayLike, y: ArrayLike | None, tasks: ArrayLike | None = None) -> IVAE:
         """Train encoder, decoder and prior.
 
         Parameters
         ----------
         X : array-like, shape (n_samples, n_features_in)
             Inputs.
-        Y : array-like, shape (n_samples, n_tasks) or (n_samples,), or None
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,), or None
             Targets; NaN means label missing. One dimension with `tasks` is the long layout. Not used, and may be None,
             with ``auxiliary="task"``.
         tasks : array-like, optional
-            Wide layout: names of the columns of `Y`. Long layout: the task of each row.
+            Wide layout: names of the columns of `y`. Long layout: the task of each row.
 
         Returns
         -------
@@ -185,10 +185,10 @@ class IVAE(VariationalBaseline):
         faults += count_faults({"n_init": self.n_init})
         uses_targets = self.auxiliary == "task and target"
         rng = as_generator(self.random_state)
-        data = check_inputs(self, X, Y, tasks, faults, needs_labels=uses_targets)
+        data = check_inputs(self, X, y, tasks, faults, needs_labels=uses_targets)
         if not uses_targets and not data.is_long:
             raise ValueError(
-                "auxiliary does not fit the layout: got 'task' with Y in the wide layout, where every row has all "
+                "auxiliary does not fit the layout: got 'task' with y in the wide layout, where every row has all "
                 "tasks, expected the task of each row. Pass tasks, or auxiliary='task and target'."
             )
         scaling = learn_scaling(data, uses_targets=uses_targets)
@@ -196,14 +196,14 @@ class IVAE(VariationalBaseline):
         self._train(data, scaling, rng, self.n_init)
         return self
 
-    def transform(self, X: ArrayLike, Y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> Array:
+    def transform(self, X: ArrayLike, y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> Array:
         """Compute the latents.
 
         Parameters
         ----------
         X : array-like, shape (n_samples, n_features_in)
             Inputs.
-        Y : array-like, optional
+        y : array-like, optional
             Targets, in the layout of `fit`; NaN means label missing.
         tasks : array-like, optional
             As for `fit`.
@@ -213,12 +213,12 @@ class IVAE(VariationalBaseline):
         array, shape (n_samples, n_components_)
             With targets or tasks the mean of q(z | x, u); without, what the encoder says of x alone.
         """
-        if Y is None and tasks is None:
+        if y is None and tasks is None:
             return self._latents(check_features(self, X))
         check_is_fitted(self)
-        if Y is None:
-            Y = np.full(len(np.asarray(tasks)), np.nan)
-        data = check_task_data(X, Y, tasks, estimator=self, reset=False, min_labels=0, known_tasks=self.task_names_)
+        if y is None:
+            y = np.full(len(np.asarray(tasks)), np.nan)
+        data = check_task_data(X, y, tasks, estimator=self, reset=False, min_labels=0, known_tasks=self.task_names_)
         return self._latents(data.X, self._scaling(data))
 
     def _prior(self, n_latents: int, generator: torch.Generator) -> nn.Module:

@@ -70,14 +70,14 @@ class PrincipalComponents(LinearBaseline):
     def __init__(self, n_components: int | None = None) -> None:
         self.n_components = n_components
 
-    def fit(self, X: ArrayLike, Y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> PrincipalComponents:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> PrincipalComponents:
         """Compute the components.
 
         Parameters
         ----------
         X : array-like, shape (n_samples, n_features_in)
             Inputs.
-        Y : array-like, optional
+        y : array-like, optional
             Not used.
         tasks : array-like, optional
             Not used.
@@ -92,7 +92,7 @@ class PrincipalComponents(LinearBaseline):
         ValueError
             If data or parameters are out of range.
         """
-        data = check_inputs(self, X, Y, tasks, components_faults(self.n_components), needs_labels=False)
+        data = check_inputs(self, X, y, tasks, components_faults(self.n_components), needs_labels=False)
         whitening = whiten(data.X)
         self.n_components_ = _available(self.n_components, len(whitening.components))
         self.mean_, self.components_ = whitening.mean, whitening.components[: self.n_components_]
@@ -169,14 +169,14 @@ class IndependentComponents(LinearBaseline):
         self.tol = tol
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, Y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> IndependentComponents:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> IndependentComponents:
         """Compute the components.
 
         Parameters
         ----------
         X : array-like, shape (n_samples, n_features_in)
             Inputs.
-        Y : array-like, optional
+        y : array-like, optional
             Not used.
         tasks : array-like, optional
             Not used.
@@ -195,7 +195,7 @@ class IndependentComponents(LinearBaseline):
         faults += count_faults({"max_iter": self.max_iter}) + positive_faults({"tol": self.tol})
         faults += choice_faults({"fun": (self.fun, ("logcosh", "exp", "cube"))})
         rng = as_generator(self.random_state)
-        data = check_inputs(self, X, Y, tasks, faults, needs_labels=False)
+        data = check_inputs(self, X, y, tasks, faults, needs_labels=False)
         whitening = whiten(data.X)
         self.n_components_ = D = _available(self.n_components, len(whitening.components))
         ica = FastICA(

@@ -131,17 +131,17 @@ class PerRowMTLCM(Baseline):
         self.on_epoch = on_epoch
         self.random_state = random_state
 
-    def fit(self, H: ArrayLike, Y: ArrayLike, tasks: ArrayLike | None = None) -> PerRowMTLCM:
+    def fit(self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None) -> PerRowMTLCM:
         """Train the model.
 
         Parameters
         ----------
-        H : array-like, shape (n_samples, n_features)
+        X : array-like, shape (n_samples, n_features)
             Features.
-        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets; NaN means label missing. One dimension with `tasks` is the long layout.
         tasks : array-like, optional
-            Wide layout: names of the columns of `Y`. Long layout: the task of each row.
+            Wide layout: names of the columns of `y`. Long layout: the task of each row.
 
         Returns
         -------
@@ -162,7 +162,7 @@ class PerRowMTLCM(Baseline):
 
         faults = self._parameter_faults()
         rng = as_generator(self.random_state)
-        data = check_inputs(self, H, Y, tasks, faults)
+        data = check_inputs(self, X, y, tasks, faults)
         faults = components_faults(self.n_components, data.X.shape[1])
         if faults:
             raise ValueError(faults[0])

@@ -83,9 +83,9 @@ class SparseHeads(LinearBaseline):
     >>> from identirep.metrics import mcc_score
     >>> rng = np.random.default_rng(0)
     >>> Z = rng.normal(size=(500, 3))
-    >>> Y = Z @ (rng.normal(size=(3, 30)) * (rng.random((3, 30)) < 0.4)) + 0.1 * rng.normal(size=(500, 30))
+    >>> y = Z @ (rng.normal(size=(3, 30)) * (rng.random((3, 30)) < 0.4)) + 0.1 * rng.normal(size=(500, 30))
     >>> H = Z @ rng.normal(size=(3, 3))
-    >>> bool(mcc_score(SparseHeads(random_state=0).fit(H, Y).transform(H), Z) > 0.99)
+    >>> bool(mcc_score(SparseHeads(random_state=0).fit(H, y).transform(H), Z) > 0.99)
     True
     """
 
@@ -104,17 +104,17 @@ class SparseHeads(LinearBaseline):
         self.tol = tol
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, Y: ArrayLike, tasks: ArrayLike | None = None) -> SparseHeads:
+    def fit(self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None) -> SparseHeads:
         """Find the axes.
 
         Parameters
         ----------
         X : array-like, shape (n_samples, n_features_in)
             Features.
-        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets; NaN means label missing. One dimension with `tasks` is the long layout.
         tasks : array-like, optional
-            Wide layout: names of the columns of `Y`. Long layout: the task of each row.
+            Wide layout: names of the columns of `y`. Long layout: the task of each row.
 
         Returns
         -------
@@ -128,7 +128,7 @@ class SparseHeads(LinearBaseline):
         TypeError
             If a parameter has the wrong type.
         """
-        data = check_inputs(self, X, Y, tasks, self._faults())
+        data = check_inputs(self, X, y, tasks, self._faults())
         whitening = whiten(data.X)
         D = self._n_latents(len(whitening.components))
         H = whitening(data.X)[:, :D]

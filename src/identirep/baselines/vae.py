@@ -109,14 +109,14 @@ class VAE(VariationalBaseline):
         self.beta_warm_up = beta_warm_up
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, Y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> VAE:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> VAE:
         """Train encoder and decoder.
 
         Parameters
         ----------
         X : array-like, shape (n_samples, n_features_in)
             Inputs.
-        Y : array-like, optional
+        y : array-like, optional
             Not used.
         tasks : array-like, optional
             Not used.
@@ -134,7 +134,7 @@ class VAE(VariationalBaseline):
             If training diverges.
         """
         rng = as_generator(self.random_state)
-        data = check_inputs(self, X, Y, tasks, self._network_faults(), needs_labels=False)
+        data = check_inputs(self, X, y, tasks, self._network_faults(), needs_labels=False)
         nothing = np.zeros(0)
         scaling = AuxiliaryScaling(nothing, nothing, uses_targets=False, is_long=False)
         self._train(data, scaling, rng)

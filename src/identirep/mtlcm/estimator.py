@@ -164,18 +164,18 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
 
     # -- fitting -----------------------------------------------------------------------------------------------------
 
-    def fit(self, H: Any, Y: Any, tasks: ArrayLike | None = None) -> MTLCM:
+    def fit(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> MTLCM:
         """Fit the model to features and targets.
 
         Parameters
         ----------
-        H : array-like, shape (n_samples, n_features)
+        X : array-like, shape (n_samples, n_features)
             Features.
-        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets. Wide layout: one column for each task, NaN where the label is missing. Long layout: one target for
             each row, with `tasks`.
         tasks : array-like, optional
-            Long layout: label of each row's task. Wide layout: names of the columns of `Y`.
+            Long layout: label of each row's task. Wide layout: names of the columns of `y`.
 
         Returns
         -------
@@ -187,7 +187,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         ValueError
             If the data or the parameters are not valid; all faults are listed.
         """
-        data = check_task_data(H, Y, tasks, estimator=self, name="H")
+        data = check_task_data(X, y, tasks, estimator=self, name="X")
         return self._fit(_moments_of(data))
 
     def fit_moments(self, moments: TaskMoments) -> MTLCM:
@@ -211,7 +211,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         self.n_features_in_ = moments.n_features
         return self._fit(moments)
 
-    def partial_fit(self, H: Any, Y: Any, tasks: ArrayLike | None = None) -> MTLCM:
+    def partial_fit(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> MTLCM:
         """Add a batch of rows and fit the model to all rows so far.
 
         Only moments are kept, so that batches can be of any size and number. After `fit` the batch is added to its
@@ -219,12 +219,12 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
 
         Parameters
         ----------
-        H : array-like, shape (n_samples, n_features)
+        X : array-like, shape (n_samples, n_features)
             Features.
-        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets, in the layouts of `fit`.
         tasks : array-like, optional
-            As for `fit`. New tasks may appear where tasks are named; without names, the columns of `Y` are the tasks
+            As for `fit`. New tasks may appear where tasks are named; without names, the columns of `y` are the tasks
             so far.
 
         Returns
@@ -242,7 +242,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         before: TaskMoments | None = getattr(self, "accumulated_", None)
         known = None if before is None or tasks is not None else before.task_names
         data = check_task_data(
-            H, Y, tasks, estimator=self, reset=before is None, name="H", min_labels=0, known_tasks=known
+            X, y, tasks, estimator=self, reset=before is None, name="X", min_labels=0, known_tasks=known
         )
         check_parameters(self, data.X.shape[1])
         batch = _moments_of(data)
@@ -274,7 +274,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
             norm = float(fit.starts.gradient_norm[fit.starts.best])
             warnings.warn(
                 f"MTLCM stopped after {self.n_iter_} iterations with gradient norm {norm:.1e} > tol={self.tol:.1e}. "
-                "Increase max_iter or standardise H.",
+                "Increase max_iter or standardise X.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -327,28 +327,28 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
 
     # -- use ---------------------------------------------------------------------------------------------------------
 
-    def transform(self, H: Any) -> Array:
+    def transform(self, X: Any) -> Array:
         """Return the latents of features: the posterior mean of z given h.
 
         Parameters
         ----------
-        H : array-like, shape (n_samples, n_features)
+        X : array-like, shape (n_samples, n_features)
             Features.
 
         Returns
         -------
         array, shape (n_samples, n_components)
-            ``(H - mean_) @ components_.T``.
+            ``(X - mean_) @ components_.T``.
         """
-        H = check_features(self, H, name="H")
-        return np.asarray((H - self.mean_) @ self.components_.T, dtype=np.float64)
+        X = check_features(self, X, name="X")
+        return np.asarray((X - self.mean_) @ self.components_.T, dtype=np.float64)
 
-    def predict(self, H: Any, *, use: Use = "all") -> Array:
+    def predict(self, X: Any, *, use: Use = "all") -> Array:
         """Predict the targets of the fitted tasks from the latents.
 
         Parameters
         ----------
-        H : array-like, shape (n_samples, n_features)
+        X : array-like, shape (n_samples, n_features)
             Features.
         use : {"all", "causal"}, default "all"
             "all" regresses each target on all latents, its effects included. "causal" regresses it on its most
@@ -363,10 +363,10 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         Raises
         ------
         ValueError
-            If `use` is neither, or `H` does not have the features of the fit.
+            If `use` is neither, or `X` does not have the features of the fit.
         """
         check_use(use)
-        Z = self.transform(H)
+        Z = self.transform(X)
         latents = self._latents()
         if use == "causal":
             coef = self.causal_coef_
@@ -376,7 +376,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         intercept = latents.mean_y - np.einsum("ti,ti->t", coef, latents.mean_h[latents.group])
         return np.asarray(Z @ coef.T + intercept)
 
-    def adapt(self, H: Any, y: Any) -> AdaptedTask:
+    def adapt(self, X: Any, y: Any) -> AdaptedTask:
         """Learn a new task from few labelled rows, the latents held as they are.
 
         The roles of the latents, the coefficients and their uncertainty are a posterior in closed form; the prior is
@@ -385,7 +385,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
 
         Parameters
         ----------
-        H : array-like, shape (n_samples, n_features)
+        X : array-like, shape (n_samples, n_features)
             Features.
         y : array-like, shape (n_samples,)
             Target of the new task, in any unit; rows with NaN are left out. At least two labels that differ.
@@ -401,7 +401,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
             If the rows are not valid; all faults are listed.
         """
         check_is_fitted(self)
-        rows, target = check_new_task(self, H, y, name="H")
+        rows, target = check_new_task(self, X, y, name="X")
         moments = TaskMoments.from_arrays(self.transform(rows), target[:, None])
         return adapt_task(moments, self._latent_noise(), self.posterior_.prior, self.transform)
 
@@ -427,14 +427,14 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
             )
         return np.asarray(Z @ self.mixing_.T + self.mean_)
 
-    def score(self, H: Any, Y: Any, tasks: ArrayLike | None = None) -> float:
+    def score(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> float:
         """Return the mean log marginal likelihood log p(h | y, t) of labelled rows.
 
         Parameters
         ----------
-        H : array-like, shape (n_samples, n_features)
+        X : array-like, shape (n_samples, n_features)
             Features.
-        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets of tasks of the fit, in either layout.
         tasks : array-like, optional
             As for `fit`.
@@ -451,7 +451,7 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         """
         check_is_fitted(self)
         data = check_task_data(
-            H, Y, tasks, estimator=self, reset=False, name="H", min_labels=0, known_tasks=self.task_names_
+            X, y, tasks, estimator=self, reset=False, name="X", min_labels=0, known_tasks=self.task_names_
         )
         if data.task_index is None:
             moments = TaskMoments.from_arrays(data.X, data.targets)

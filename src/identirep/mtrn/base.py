@@ -62,7 +62,7 @@ def feature_moments(F: NDArray[Any], targets: Array, task_index: IntArray | None
 def check_fit_data(
     estimator: BaseEstimator,
     X: Any,
-    Y: Any,
+    y: Any,
     tasks: ArrayLike | None,
     groups: ArrayLike | None,
     faults: list[str],
@@ -73,7 +73,7 @@ def check_fit_data(
     ----------
     estimator : estimator
         Gets ``n_features_in_`` and ``feature_names_in_``.
-    X, Y, tasks, groups : array-like
+    X, y, tasks, groups : array-like
         Arguments of ``fit``.
     faults : list of str
         Faults in the parameters, raised with those in the data.
@@ -101,7 +101,7 @@ def check_fit_data(
             )
         if len(labels) < 2:
             faults.append("groups has a single group: got 1, expected at least 2. Leave groups out.")
-    data = check_task_data(X, Y, tasks, estimator=estimator, found=faults)
+    data = check_task_data(X, y, tasks, estimator=estimator, found=faults)
     if data.task_index is not None and np.isnan(data.targets).any():
         seen = ~np.isnan(data.targets)
         data = TaskData(data.X[seen], data.targets[seen], data.task_index[seen], data.task_names)
@@ -162,24 +162,24 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         prediction = H @ self.coef_.T + self.intercept_
         return prediction[:, 0] if self._flat_target else prediction
 
-    def score(self, X: ArrayLike, Y: ArrayLike, tasks: ArrayLike | None = None) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None) -> float:
         """Return the coefficient of determination, averaged over tasks.
 
         Parameters
         ----------
         X : array-like, shape (n_samples, n_features_in)
             Inputs.
-        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets, in a layout that `fit` takes; NaN means label missing.
         tasks : array-like, optional
-            Names of the columns of `Y`, or the task of each row.
+            Names of the columns of `y`, or the task of each row.
 
         Returns
         -------
         float
             Mean of R^2 over the tasks whose targets vary in these data; NaN if there is none.
         """
-        data = check_task_data(X, Y, tasks, estimator=self, reset=False, min_labels=0, known_tasks=self.task_names_)
+        data = check_task_data(X, y, tasks, estimator=self, reset=False, min_labels=0, known_tasks=self.task_names_)
         prediction = self._reduce(data.X) @ self.coef_.T + self.intercept_
         T = data.n_tasks
         if data.task_index is None:
@@ -236,9 +236,9 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         """Return the number of directions to keep; warn if there is no signal."""
         if n_signal == 0:
             warnings.warn(
-                "Y has no predictive signal on held-out rows: got no direction above the permutation threshold "
+                "y has no predictive signal on held-out rows: got no direction above the permutation threshold "
                 f"{self.spectrum_threshold_.max(initial=0.0):.3g}, expected at least one. Check that X says something "
-                "about Y.",
+                "about y.",
                 UserWarning,
                 stacklevel=4,
             )

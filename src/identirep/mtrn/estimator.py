@@ -130,8 +130,8 @@ class MTRN(StageOne):
     >>> from identirep import MTRN
     >>> rng = np.random.default_rng(0)
     >>> Z = rng.normal(size=(400, 2))
-    >>> Y = Z @ rng.normal(size=(2, 10)) + 0.1 * rng.normal(size=(400, 10))
-    >>> model = MTRN(hidden_sizes=(16,), n_replicates=2, max_epochs=40, random_state=0).fit(Z, Y)
+    >>> y = Z @ rng.normal(size=(2, 10)) + 0.1 * rng.normal(size=(400, 10))
+    >>> model = MTRN(hidden_sizes=(16,), n_replicates=2, max_epochs=40, random_state=0).fit(Z, y)
     >>> model.n_components_, model.transform(Z).shape
     (2, (400, 2))
     """
@@ -176,7 +176,7 @@ class MTRN(StageOne):
         self.random_state = random_state
 
     def fit(
-        self, X: ArrayLike, Y: ArrayLike, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None
+        self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None
     ) -> MTRN:
         """Train the network, choose the directions and fit the heads on them.
 
@@ -184,10 +184,10 @@ class MTRN(StageOne):
         ----------
         X : array-like, shape (n_samples, n_features_in)
             Inputs.
-        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets; NaN means label missing. One dimension with `tasks` is the long layout.
         tasks : array-like, optional
-            Wide layout: names of the columns of `Y`. Long layout: the task of each row.
+            Wide layout: names of the columns of `y`. Long layout: the task of each row.
         groups : array-like, shape (n_samples,), optional
             Rows of one group (the same molecule, patient, composition) are dependent: they are held out together.
 
@@ -209,7 +209,7 @@ class MTRN(StageOne):
 
         faults = self._parameter_faults()
         rng = as_generator(self.random_state)
-        data, group_index = check_fit_data(self, X, Y, tasks, groups, faults)
+        data, group_index = check_fit_data(self, X, y, tasks, groups, faults)
         network = fit_network(self, data, group_index, rng)
         self._set_network(network, data)
         F = self._base_features(data.X)

@@ -30,7 +30,7 @@ class PredictiveFeatures(StageOne):
     Parameters
     ----------
     regressor : estimator
-        A scikit-learn regressor that takes `Y` with a column for each task; wrap others in
+        A scikit-learn regressor that takes `y` with a column for each task; wrap others in
         :class:`sklearn.multioutput.MultiOutputRegressor`.
     n_components : int or "auto", default "auto"
         Number of features D. "auto" keeps the directions whose signal exceeds what permuted targets give.
@@ -83,8 +83,8 @@ class PredictiveFeatures(StageOne):
     >>> from identirep import PredictiveFeatures
     >>> rng = np.random.default_rng(0)
     >>> Z = rng.normal(size=(400, 2))
-    >>> Y = Z @ rng.normal(size=(2, 10)) + 0.1 * rng.normal(size=(400, 10))
-    >>> model = PredictiveFeatures(LinearRegression(), random_state=0).fit(Z, Y)
+    >>> y = Z @ rng.normal(size=(2, 10)) + 0.1 * rng.normal(size=(400, 10))
+    >>> model = PredictiveFeatures(LinearRegression(), random_state=0).fit(Z, y)
     >>> model.n_components_, model.transform(Z).shape
     (2, (400, 2))
     """
@@ -103,7 +103,7 @@ class PredictiveFeatures(StageOne):
         self.random_state = random_state
 
     def fit(
-        self, X: ArrayLike, Y: ArrayLike, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None
+        self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None
     ) -> PredictiveFeatures:
         """Fit the regressors, choose the directions and fit the heads on them.
 
@@ -111,10 +111,10 @@ class PredictiveFeatures(StageOne):
         ----------
         X : array-like, shape (n_samples, n_features_in)
             Inputs.
-        Y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets without missing labels.
         tasks : array-like, optional
-            Names of the columns of `Y`.
+            Names of the columns of `y`.
         groups : array-like, shape (n_samples,), optional
             Rows of one group are dependent: they stay in one fold. Not for ``cross_fit="oob"``.
 
@@ -137,17 +137,17 @@ class PredictiveFeatures(StageOne):
                 "groups cannot be kept together out of bag: got groups with cross_fit='oob', expected a number of "
                 "folds. Set cross_fit=5."
             )
-        data, group_index = check_fit_data(self, X, Y, tasks, groups, faults)
+        data, group_index = check_fit_data(self, X, y, tasks, groups, faults)
         if data.is_long:
             raise ValueError(
-                "tasks is one label for each row: got the long layout, expected Y with a column for each task, which "
+                "tasks is one label for each row: got the long layout, expected y with a column for each task, which "
                 "the regressor needs. Use MTRN for the long layout."
             )
         missing = np.isnan(data.targets)
         if missing.any():
             row, task = (int(i) for i in np.argwhere(missing)[0])
             raise ValueError(
-                f"Y contains {int(missing.sum())} missing labels: got NaN first at row {row}, task "
+                f"y contains {int(missing.sum())} missing labels: got NaN first at row {row}, task "
                 f"{data.task_names[task]!r}, expected complete targets, which the regressor needs. Use MTRN, or drop "
                 "rows or tasks."
             )
@@ -221,7 +221,7 @@ def _seeded(regressor: BaseEstimator, rng: np.random.Generator) -> Any:
 def _cross_fitted(
     regressor: Any,
     X: NDArray[Any],
-    Y: Array,
+    y: Array,
     groups: IntArray | None,
     n_folds: int,
     rng: np.random.Generator,
@@ -232,7 +232,7 @@ def _cross_fitted(
         folds = KFold(n_folds, shuffle=True, random_state=seed).split(X)
     else:
         folds = GroupKFold(n_folds, shuffle=True, random_state=seed).split(X, groups=groups)
-    predictions = np.empty((len(X), Y.size // len(X)))
+    predictions = np.empty((len(X), y.size // len(X)))
     for rest, fold in folds:
-        predictions[fold] = clone(regressor).fit(X[rest], Y[rest]).predict(X[fold]).reshape(len(fold), -1)
+        predictions[fold] = clone(regressor).fit(X[rest], y[rest]).predict(X[fold]).reshape(len(fold), -1)
     return predictions

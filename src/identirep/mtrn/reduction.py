@@ -233,9 +233,9 @@ def predictive_spectrum(reduction: Reduction, held_out: HeldOut, rng: np.random.
         return Spectrum(np.zeros(H.shape[1]), np.zeros(H.shape[1]))
     groups = held_out.groups
     if held_out.task_index is None:
-        Y = held_out.targets / reduction.scale
-        Y = np.where(seen, Y - np.nansum(Y, axis=0) / np.maximum(seen.sum(axis=0), 1), 0.0)
-        observed, H = Y @ reduction.heads, H - H.mean(axis=0)
+        y = held_out.targets / reduction.scale
+        y = np.where(seen, y - np.nansum(y, axis=0) / np.maximum(seen.sum(axis=0), 1), 0.0)
+        observed, H = y @ reduction.heads, H - H.mean(axis=0)
 
         def signal(labels: Array) -> Array:
             return _symmetric(H.T @ labels / n)

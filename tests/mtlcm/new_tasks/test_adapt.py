@@ -293,14 +293,14 @@ def test_causal_prediction_is_linear_in_the_coefficients_reported(quiet):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda H, y: (H, y[:10]), "Y does not match H: got 10 rows for 20"),
+        (lambda H, y: (H, y[:10]), "y does not match X: got 10 rows for 20"),
         (lambda H, y: (H, np.full(20, np.nan)), "y has too few labels: got 0, expected at least 2"),
         (lambda H, y: (H[:1], y[:1]), "y has too few labels: got 1, expected at least 2. Label more rows"),
         (lambda H, y: (H, np.full(20, 3.5)), "y is constant: got 3.5 in all 20 rows"),
         (lambda H, y: (H, np.c_[y, y]), "y has the wrong shape: got 2 columns"),
         (lambda H, y: (H, np.where(y > 0, np.inf, y)), "infinite values"),
         (lambda H, y: (H[:, :3], y), "3 features"),
-        (lambda H, y: (np.where(H > 1, np.nan, H), y), "H contains .* non-finite values"),
+        (lambda H, y: (np.where(H > 1, np.nan, H), y), "X contains .* non-finite values"),
     ],
 )
 def test_bad_rows_are_named(quiet, change, message):
