@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import factorize
+from identirep.parameters import Fault, raise_faults
 
 __all__ = ["TaskData", "check_features", "check_task_data"]
 
@@ -64,7 +65,7 @@ def check_task_data(
     name: str = "X",
     min_labels: int = 2,
     known_tasks: Sequence[Hashable] | None = None,
-    found: Sequence[str] = (),
+    found: Sequence[Fault | str] = (),
 ) -> TaskData:
     """Validate samples and targets, and report every fault in one error.
 
@@ -88,7 +89,7 @@ def check_task_data(
         Labels that each task must have. From 2 on, targets must not be constant either.
     known_tasks : sequence of hashable, optional
         Tasks of a fitted model. Targets are arranged in this order, and other tasks are faults.
-    found : sequence of str, optional
+    found : sequence of Fault or str, optional
         Faults that the caller has found, to be raised with the others.
 
     Returns
@@ -103,12 +104,12 @@ def check_task_data(
     TypeError
         If `X` is sparse, or the data cannot be read as numbers.
     """
-    faults = list(found)
+    faults: list[Fault | str] = list(found)
     inputs = _collect_inputs(X, estimator, reset, name, faults)
     n_rows = None if inputs is None else len(inputs)
     targets, columns = _as_targets(y, faults)
     if targets is None:
-        _raise(faults)
+        raise_faults(faults)
     assert targets is not None
     if n_rows is not None and len(targets) != n_rows:
         faults.append(
@@ -134,7 +135,7 @@ def check_task_data(
         targets, names = _wide_tasks(targets, columns if labels is None else labels, known_tasks, faults)
     if index is None or len(index) == len(targets):
         _check_labels(targets, index, names, min_labels, faults)
-    _raise(faults)
+    raise_faults(faults)
     assert inputs is not None
     return TaskData(inputs, targets, index, names, is_flat)
 
@@ -164,9 +165,9 @@ def check_features(estimator: Any, X: Any, *, name: str = "X") -> NDArray[Any]:
         If the inputs are not finite, or are not the features of ``fit``.
     """
     check_is_fitted(estimator)
-    faults: list[str] = []
+    faults: list[Fault | str] = []
     inputs = _collect_inputs(X, estimator, False, name, faults)
-    _raise(faults)
+    raise_faults(faults)
     assert inputs is not None
     return inputs
 
@@ -179,15 +180,7 @@ def column_names(frame: Any) -> tuple[Hashable, ...] | None:
     return None if names is None else tuple(names)
 
 
-def _raise(faults: list[str]) -> None:
-    if len(faults) == 1:
-        raise ValueError(faults[0])
-    if faults:
-        listed = "\n".join(f"  {i}. {fault}" for i, fault in enumerate(faults, 1))
-        raise ValueError(f"The data have {len(faults)} faults:\n{listed}")
-
-
-def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list[str]) -> NDArray[Any] | None:
+def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list[Fault | str]) -> NDArray[Any] | None:
     """Return `X` as a matrix; None and an entry in `faults` if it is not one."""
     options: dict[str, Any] = {
         "dtype": [np.float64, np.float32],
@@ -216,7 +209,7 @@ def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list
     return np.asarray(array)
 
 
-def _as_targets(y: Any, faults: list[str]) -> tuple[Array | None, list[Hashable] | None]:
+def _as_targets(y: Any, faults: list[Fault | str]) -> tuple[Array | None, list[Hashable] | None]:
     """Return the targets in float64 and the names of their columns, if they have any."""
     if y is None:
         faults.append(
@@ -260,7 +253,7 @@ def _as_labels(tasks: Any) -> NDArray[Any]:
     return array
 
 
-def _known_positions(names: Sequence[Hashable], known: Sequence[Hashable], faults: list[str]) -> IntArray:
+def _known_positions(names: Sequence[Hashable], known: Sequence[Hashable], faults: list[Fault | str]) -> IntArray:
     """Return the position of each name among the known tasks; -1 and a fault for the others."""
     position = {name: i for i, name in enumerate(known)}
     found = np.array([position.get(name, -1) for name in names], dtype=np.int64)
@@ -274,7 +267,7 @@ def _known_positions(names: Sequence[Hashable], known: Sequence[Hashable], fault
 
 
 def _long_tasks(
-    labels: NDArray[Any], n_rows: int, known: Sequence[Hashable] | None, faults: list[str]
+    labels: NDArray[Any], n_rows: int, known: Sequence[Hashable] | None, faults: list[Fault | str]
 ) -> tuple[IntArray, tuple[Hashable, ...]]:
     """Return the task of each row and the names, in the long layout."""
     if len(labels) != n_rows:
@@ -299,7 +292,7 @@ def _wide_tasks(
     targets: Array,
     labels: Sequence[Hashable] | NDArray[Any] | None,
     known: Sequence[Hashable] | None,
-    faults: list[str],
+    faults: list[Fault | str],
 ) -> tuple[Array, tuple[Hashable, ...]]:
     """Return the targets, arranged like the known tasks, and the names, in the wide layout."""
     n_columns = targets.shape[1]
@@ -330,7 +323,7 @@ def _check_labels(
     index: IntArray | None,
     names: tuple[Hashable, ...],
     min_labels: int,
-    faults: list[str],
+    faults: list[Fault | str],
 ) -> None:
     """Append a fault if tasks have too few labels, and another if their targets do not vary."""
     if min_labels <= 0:

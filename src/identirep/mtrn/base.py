@@ -17,6 +17,7 @@ from identirep._typing import Array, IntArray
 from identirep.accumulation import factorize
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, predictive_spectrum, reduce_features
+from identirep.parameters import Fault
 from identirep.validation import TaskData, check_features, check_task_data
 
 __all__ = ["StageOne", "check_fit_data", "feature_moments"]
@@ -65,7 +66,7 @@ def check_fit_data(
     y: Any,
     tasks: ArrayLike | None,
     groups: ArrayLike | None,
-    faults: list[str],
+    faults: list[Fault | str],
 ) -> tuple[TaskData, IntArray | None]:
     """Validate the arguments of ``fit``, and drop rows of the long layout without a label.
 
