@@ -1,0 +1,102 @@
+"""What every training loop shares: steps under a one-cycle schedule, epochs with a history, the error of divergence.
+
+Importing this module imports torch.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Training"]
+
+
+class Training:
+    """Steps of an optimiser, in at most `max_epochs` epochs of `n_batches`; each epoch ends with a call of `record`.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        Its learning rate is the peak of the schedule.
+    max_epochs, n_batches : int
+        Length of the schedule.
+    warm_up : float or None
+        Share of the steps in which the learning rate rises to its peak, after which it falls; None keeps it constant.
+    advice : str
+        What may help against divergence, beside a lower learning rate.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        max_epochs: int,
+        n_batches: int = 1,
+        *,
+        warm_up: float | None = None,
+        advice: str = " or check the scale of X",
+    ) -> None:
+        self.optimizer, self.max_epochs, self.advice = optimizer, max_epochs, advice
+        self.learning_rate = float(optimizer.defaults["lr"])
+        self.history: list[dict[str, float]] = []
+        self.epoch, self._start = 0, time.perf_counter()
+        self._advance: Callable[[tuple[dict[str, float], ...]], object] = lambda entries: None
+        self.schedule = None
+        if warm_up is not None:
+            # A warm-up of a single step would divide by zero, so tiny runs use the start of a longer schedule.
+            total_steps = max(max_epochs * n_batches, round(2.0 / warm_up))
+            self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+                optimizer, self.learning_rate, total_steps=total_steps, pct_start=warm_up
+            )
+
+    def epochs(self) -> Iterator[int]:
+        """Yield the numbers of the epochs."""
+        for epoch in range(self.max_epochs):
+            self.epoch = epoch
+            yield epoch
+
+    def step(
+        self, loss: Tensor, *, backward: Callable[[Tensor], object] = Tensor.backward, clip: float | None = None
+    ) -> None:
+        """Take one step down the gradient of a loss, whose norm is held below `clip`."""
+        self.optimizer.zero_grad()
+        backward(loss)
+        if clip is not None:
+            nn.utils.clip_grad_norm_([p for group in self.optimizer.param_groups for p in group["params"]], clip)
+        self.optimizer.step()
+        if self.schedule is not None:
+            self.schedule.step()
+
+    def record(self, *entries: dict[str, float]) -> None:
+        """Add the losses of the epoch to the history, one entry for each network; RuntimeError if one is not finite."""
+        if not all(math.isfinite(value) for entry in entries for value in entry.values()):
+            raise self.diverged()
+        known = {"learning_rate": float(self.optimizer.param_groups[0]["lr"])}
+        known["seconds"] = time.perf_counter() - self._start
+        self.history += [{"epoch": self.epoch, **entry, **known} for entry in entries]
+        self._advance(entries)
+
+    def diverged(self) -> RuntimeError:
+        """Return the error of a loss that is not finite."""
+        return RuntimeError(
+            f"training diverged: got a loss that is not finite in epoch {self.epoch}, expected a finite one. Lower "
+            f"learning_rate (now {self.learning_rate:g}){self.advice}."
+        )
+
+    @contextmanager
+    def progress(self, loss: str) -> Iterator[None]:
+        """Show a progress bar with the loss of this name, the mean over networks."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        text = TextColumn(loss.replace("_", " ") + " {task.fields[loss]:.4f}")
+        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), text, TimeRemainingColumn())
+        with Progress(*columns) as bars:
+            bar = bars.add_task("training", total=self.max_epochs, loss=math.nan)
+            self._advance = lambda entries: bars.update(
+                bar, advance=1, loss=sum(entry[loss] for entry in entries) / len(entries)
+            )
+            yield
