@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from identirep.baselines import IVAE, ICaRL
-from identirep.baselines.energy import AffineCoefficients, EnergyPrior
-from identirep.baselines.networks import AffinePrior, Batch
+from identirep.baselines.energy import EnergyPrior
+from identirep.baselines.networks import AffineMap, AffinePrior, Batch
 from identirep.baselines.parents import find_parents, fisher_z_p_values, kernel_p_values
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc_score
@@ -18,7 +18,7 @@ _ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.Con
 
 def _prior(n_latents=3, n_statistics=4):
     generator = torch.Generator().manual_seed(0)
-    factors, coefficients = AffinePrior(1, 0, n_latents), AffineCoefficients(1, 0, n_statistics)
+    factors, coefficients = AffinePrior(1, 0, n_latents), AffineMap(1, 0, n_statistics)
     prior = EnergyPrior(factors, coefficients, n_latents, n_statistics, generator).double()
     with torch.no_grad():
         for parameter in prior.parameters():
@@ -185,11 +185,11 @@ def test_kernel_test_needs_causal_learn(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"independence_test": "hsic"}, "independence_test is unknown: got 'hsic'"),
-        ({"alpha": 1.5}, "alpha is out of range: got 1.5"),
-        ({"warm_up": -0.1}, "warm_up is out of range: got -0.1"),
-        ({"max_test_rows": 0}, "max_test_rows is too small: got 0"),
-        ({"n_statistics": -1}, "n_statistics is too small: got -1"),
+        ({"independence_test": "hsic"}, "independence_test is not valid: got 'hsic'"),
+        ({"alpha": 1.5}, "alpha is not valid: got 1.5"),
+        ({"warm_up": -0.1}, "warm_up is not valid: got -0.1"),
+        ({"max_test_rows": 0}, "max_test_rows is not valid: got 0"),
+        ({"n_statistics": -1}, "n_statistics is not valid: got -1"),
     ],
 )
 def test_bad_parameters(settings, message):

@@ -90,15 +90,15 @@ def test_diverging_training():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"auxiliary": "target"}, "auxiliary is unknown: got 'target'"),
-        ({"prior": "flow"}, "prior is unknown: got 'flow'"),
-        ({"inference": "exact"}, "inference is unknown: got 'exact'"),
-        ({"posterior": "diagonal"}, "posterior is unknown: got 'diagonal'"),
-        ({"activation": "tanh"}, "activation is unknown: got 'tanh'"),
-        ({"hidden_sizes": (8, 0)}, r"hidden_sizes\[1\] is too small: got 0"),
-        ({"min_noise_std": 0.0}, "min_noise_std is out of range: got 0.0"),
-        ({"beta_warm_up": 2.0}, "beta_warm_up is out of range: got 2.0"),
-        ({"max_epochs": 0}, "max_epochs is too small: got 0"),
+        ({"auxiliary": "target"}, "auxiliary is not valid: got 'target'"),
+        ({"prior": "flow"}, "prior is not valid: got 'flow'"),
+        ({"inference": "exact"}, "inference is not valid: got 'exact'"),
+        ({"posterior": "diagonal"}, "posterior is not valid: got 'diagonal'"),
+        ({"activation": "tanh"}, "activation is not valid: got 'tanh'"),
+        ({"hidden_sizes": (8, 0)}, r"hidden_sizes is not valid: got \(8, 0\)"),
+        ({"min_noise_std": 0.0}, "min_noise_std is not valid: got 0.0"),
+        ({"beta_warm_up": 2.0}, "beta_warm_up is not valid: got 2.0"),
+        ({"max_epochs": 0}, "max_epochs is not valid: got 0"),
     ],
 )
 def test_bad_parameters(settings, message):
@@ -109,7 +109,7 @@ def test_bad_parameters(settings, message):
 
 def test_all_faults_are_listed():
     data = make_linear_tasks(n_tasks=5, n_samples=20, n_latents=3, n_causal=1, random_state=0)
-    with pytest.raises(ValueError, match=r"(?s)max_epochs is too small.*prior is unknown"):
+    with pytest.raises(ValueError, match=r"(?s)max_epochs is not valid.*prior is not valid"):
         IVAE(prior="flow", max_epochs=0).fit(data.H, data.y, data.tasks)
 
 

@@ -60,9 +60,9 @@ def test_targets_change_nothing(model, inputs):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"fun": "tanh"}, "fun is unknown: got 'tanh'"),
-        ({"max_iter": 0}, "max_iter is too small: got 0"),
-        ({"tol": 0.0}, "tol is out of range: got 0.0"),
+        ({"fun": "tanh"}, "fun is not valid: got 'tanh'"),
+        ({"max_iter": 0}, "max_iter is not valid: got 0"),
+        ({"tol": 0.0}, "tol is not valid: got 0.0"),
     ],
 )
 def test_bad_parameters(settings, message, inputs):

@@ -110,9 +110,9 @@ def test_singular_covariance(data):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"dtype": "float16"}, ValueError, "dtype is unknown: got 'float16'"),
-        ({"noise_std": 0.0}, ValueError, "noise_std is out of range: got 0.0"),
-        ({"max_epochs": 0}, ValueError, "max_epochs is too small: got 0"),
+        ({"dtype": "float16"}, ValueError, "dtype is not valid: got 'float16'"),
+        ({"noise_std": 0.0}, ValueError, "noise_std is not valid: got 0.0"),
+        ({"max_epochs": 0}, ValueError, "max_epochs is not valid: got 0"),
         ({"on_epoch": 3}, TypeError, "on_epoch has the wrong type: got int"),
     ],
 )

@@ -66,7 +66,7 @@ def test_says_that_it_has_not_converged():
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"n_components": 6}, "n_components is too large: got 6"), ({"n_init": 0}, "n_init is too small: got 0")],
+    [({"n_components": 6}, "n_components is too large: got 6"), ({"n_init": 0}, "n_init is not valid: got 0")],
 )
 def test_bad_parameters(settings, message):
     H, Y, _ = _problem()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +14,11 @@ from identirep.validation import TaskData
 __all__ = ["Auxiliary", "AuxiliaryScaling", "learn_scaling"]
 
 
-@dataclass(frozen=True)
-class Auxiliary:
-    """Auxiliary variable of each row.
+class Auxiliary(NamedTuple):
+    """Auxiliary variable of rows: standardised targets, 0 where unlabelled; 1 where there is a label; task of each row.
 
-    Attributes
-    ----------
-    values : array of float32, shape (n_samples, n_targets)
-        Standardised targets, 0 where the label is missing: all of them in the wide layout, that of the row's task in
-        the long one, none if the auxiliary variable is the task alone.
-    seen : array of float32, shape (n_samples, n_targets)
-        1 where there is a label.
-    task : array of int64, shape (n_samples,)
-        Task of each row; 0 in the wide layout.
+    Targets (n_samples, n_targets) are all of them in the wide layout, where the task is 0, and that of the row's task
+    in the long one; there are none if the auxiliary variable is the task alone.
     """
 
     values: NDArray[np.float32]
@@ -36,17 +28,7 @@ class Auxiliary:
 
 @dataclass(frozen=True)
 class AuxiliaryScaling:
-    """How targets become the auxiliary variable.
-
-    Attributes
-    ----------
-    mean, scale : array, shape (n_tasks,)
-        Mean and standard deviation of the target of each task.
-    uses_targets : bool
-        Whether targets are part of the auxiliary variable.
-    is_long : bool
-        Layout of the data.
-    """
+    """How targets become the auxiliary variable: mean and standard deviation of each task's target, shape (T,)."""
 
     mean: Array
     scale: Array
@@ -65,35 +47,29 @@ class AuxiliaryScaling:
             return 0
         return 1 if self.is_long else len(self.mean)
 
+    def standardized(self, data: TaskData) -> Array:
+        """Return targets with mean 0 and variance 1 in each task, in the layout they came in."""
+        task = slice(None) if data.task_index is None else data.task_index
+        return np.asarray((data.targets - self.mean[task]) / self.scale[task])
+
     def __call__(self, data: TaskData) -> Auxiliary:
         """Return the auxiliary variable of checked data."""
-        task = np.zeros(len(data.X), dtype=np.int64) if data.task_index is None else data.task_index
-        targets: NDArray[Any]
-        if not self.uses_targets:
-            targets = np.zeros((len(data.X), 0))
-        elif data.task_index is None:
-            targets = (data.targets - self.mean) / self.scale
-        else:
-            targets = ((data.targets - self.mean[task]) / self.scale[task])[:, None]
+        unknown = self.unknown(len(data.X))
+        targets: NDArray[Any] = unknown.values
+        if self.uses_targets:
+            targets = self.standardized(data).reshape(len(data.X), -1)
         seen = ~np.isnan(targets)
+        task = unknown.task if data.task_index is None else data.task_index
         return Auxiliary(np.where(seen, targets, 0.0).astype(np.float32), seen.astype(np.float32), task)
+
+    def unknown(self, n_rows: int) -> Auxiliary:
+        """Return the auxiliary variable of rows of which nothing but the inputs is known."""
+        blank = np.zeros((n_rows, self.n_targets), dtype=np.float32)
+        return Auxiliary(blank, blank, np.zeros(n_rows, dtype=np.int64))
 
 
 def learn_scaling(data: TaskData, *, uses_targets: bool) -> AuxiliaryScaling:
-    """Learn mean and standard deviation of each task's target.
-
-    Parameters
-    ----------
-    data : TaskData
-        Checked data.
-    uses_targets : bool
-        Whether targets are part of the auxiliary variable.
-
-    Returns
-    -------
-    AuxiliaryScaling
-        With scale 1 for targets that do not vary.
-    """
+    """Learn mean and standard deviation of each task's target, 1 for targets that do not vary."""
     T = data.n_tasks
     seen = ~np.isnan(data.targets)
     task = np.broadcast_to(np.arange(T), data.targets.shape) if data.task_index is None else data.task_index

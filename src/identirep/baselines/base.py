@@ -1,50 +1,95 @@
-"""What all baselines share: the surface of an estimator, checks of parameters, and whitening of the inputs."""
+"""What all baselines share: `fit` with its checks, the surface of an estimator, and whitening of the inputs."""
 
 from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
 from identirep._typing import Array
+from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
+from identirep.seeds import as_generator
 from identirep.validation import TaskData, check_features, check_task_data
 
-__all__ = [
-    "Baseline",
-    "Whitening",
-    "check_inputs",
-    "choice_faults",
-    "components_faults",
-    "count_faults",
-    "positive_faults",
-    "range_faults",
-    "warn_not_converged",
-    "whiten",
-]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["N_COMPONENTS", "POSITIVE", "Baseline", "LabelFreeBaseline", "TrainedBaseline", "Whitening", "whiten"]
 
 # Principal components with less than this share of the largest standard deviation are rounding.
 _RANK_TOLERANCE = 1e-6
+# Training counts as converged if the loss falls by less than this (nats for a row and latent) in its last tenth.
+_TOLERANCE = 0.01
+
+N_COMPONENTS = Either(Whole(), Choice(None))
+POSITIVE = Number(0.0, open_low=True)
 
 
 class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
-    """Base of the baselines: latents of checked inputs, and names of the outputs."""
+    """Base of the baselines: checks, and names of the outputs; a baseline adds `_fit` and `_latents`."""
 
+    _parameter_rules: ClassVar[Mapping[str, Rule]]
+    n_components: int | None
     n_components_: int
     n_features_in_: int
     task_names_: tuple[Hashable, ...]
 
+    @property
+    def _needs_labels(self) -> bool:
+        """Whether targets are used. If not, they may be None, missing or constant."""
+        return True
+
+    @abstractmethod
+    def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
+        """Fit to checked data; return what has kept the fit from converging, if anything has."""
+
     @abstractmethod
     def _latents(self, X: NDArray[Any]) -> Array:
         """Return the latents, shape (n_samples, n_components_), of checked inputs."""
+
+    def fit(self, X: ArrayLike, y: ArrayLike | None, tasks: ArrayLike | None = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features_in)
+            Inputs.
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,), or None
+            Targets; NaN means label missing. One dimension with `tasks` is the long layout. None where they are not
+            used.
+        tasks : array-like, optional
+            Wide layout: names of the columns of `y`. Long layout: the task of each row.
+
+        Returns
+        -------
+        Baseline
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If data or parameters are out of range; the message lists all faults.
+        TypeError
+            If parameters have the wrong type.
+        ImportError
+            If a parameter asks for a package that is not installed.
+        RuntimeError
+            If training diverges.
+        """
+        rng = as_generator(getattr(self, "random_state", None))
+        data = self._check(X, y, tasks)
+        self.task_names_ = data.task_names
+        self._warn(self._fit(data, rng))
+        return self
 
     def transform(self, X: ArrayLike) -> Array:
         """Compute the latents.
@@ -61,22 +106,85 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
         """
         return self._latents(check_features(self, X))
 
+    def _check(self, X: Any, y: Any, tasks: ArrayLike | None) -> TaskData:
+        """Return checked data; rows of the long layout without a label are dropped if labels are needed."""
+        faults, needs_labels = parameter_faults(self), self._needs_labels
+        if y is None and not needs_labels:
+            if tasks is None:
+                raise_faults(faults)
+                inputs = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+                return TaskData(inputs, np.zeros((len(inputs), 0)), None, ())
+            y = np.full(len(np.asarray(tasks)), np.nan)
+        data = check_task_data(X, y, tasks, estimator=self, found=faults, min_labels=2 if needs_labels else 0)
+        if needs_labels and data.task_index is not None and np.isnan(data.targets).any():
+            seen = ~np.isnan(data.targets)
+            return TaskData(data.X[seen], data.targets[seen], data.task_index[seen], data.task_names)
+        return data
+
+    def _set_n_components(self, available: int) -> int:
+        """Set and return the number of latents, by default as many as there can be; refuse more."""
+        if self.n_components is not None and self.n_components > available:
+            raise ValueError(
+                f"n_components is too large: got {self.n_components}, expected at most {available}, the features of X "
+                "that vary. Lower n_components."
+            )
+        self.n_components_ = available if self.n_components is None else int(self.n_components)
+        return self.n_components_
+
+    def _warn(self, problem: str | None) -> None:
+        """Warn the caller of a public method that the fit has not converged."""
+        if problem is not None:
+            warnings.warn(f"{type(self).__name__} stopped {problem}", ConvergenceWarning, stacklevel=3)
+
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = tags.target_tags.multi_output = self._needs_labels
+        return tags
+
+
+class LabelFreeBaseline(Baseline):
+    """Base of the baselines that know nothing of targets, which are checked and otherwise ignored."""
+
+    _needs_labels = False
+
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> Self:
+        """Fit the model to inputs, as `Baseline.fit` does; `y` and `tasks` are not used."""
+        return super().fit(X, y, tasks)
+
+
+class TrainedBaseline(Baseline):
+    """Base of the baselines that are trained in epochs."""
+
+    history_: list[dict[str, float]]
+    converged_: bool
+
+    def _judge(self) -> str | None:
+        """Set `converged_` by whether the loss was still falling when training ended."""
+        losses = [entry["loss"] for entry in self.history_]
+        width = max(len(losses) // 10, 1)
+        fall = late_loss(losses[:-width]) - late_loss(losses) if len(losses) >= 2 * width else np.inf
+        change = fall / self.n_components_
+        self.converged_ = bool(change < _TOLERANCE)
+        if self.converged_:
+            return None
+        return (
+            f"while its loss fell by {change:.1e} in the last tenth of its epochs > tol={_TOLERANCE:.1e}. Increase "
+            "max_epochs or the learning rate."
+        )
+
+
+def late_loss(losses: list[float]) -> float:
+    """Return the mean loss of the last tenth of the epochs."""
+    return float(np.mean(losses[-max(len(losses) // 10, 1) :]))
+
 
 @dataclass(frozen=True)
 class Whitening:
-    """Principal components with unit variance, ``(X - mean) @ components.T``.
-
-    Attributes
-    ----------
-    mean : array, shape (n_features,)
-        Mean of the inputs.
-    components : array, shape (n_kept, n_features)
-        Scaled principal axes, the one with the largest variance first; directions without variance are left out.
-    """
+    """Principal components with unit variance, the largest first: ``(X - mean) @ components.T``, of full rank."""
 
     mean: Array
     components: Array
@@ -87,23 +195,7 @@ class Whitening:
 
 
 def whiten(X: NDArray[Any]) -> Whitening:
-    """Learn the whitening of inputs.
-
-    Parameters
-    ----------
-    X : array, shape (n_samples, n_features)
-        Inputs.
-
-    Returns
-    -------
-    Whitening
-        Of full rank.
-
-    Raises
-    ------
-    ValueError
-        If the inputs do not vary.
-    """
+    """Learn the whitening of inputs, which leaves out directions without variance; ValueError if all are."""
     mean = X.mean(axis=0, dtype=np.float64)
     centred = X - mean
     values, vectors = np.linalg.eigh(centred.T.astype(np.float64) @ centred / len(X))
@@ -113,116 +205,3 @@ def whiten(X: NDArray[Any]) -> Whitening:
         raise ValueError("X is constant: got equal rows, expected inputs that vary. Pass more rows.")
     kept = scale > _RANK_TOLERANCE * scale[0]
     return Whitening(mean, (vectors[:, kept] / scale[kept]).T)
-
-
-def check_inputs(
-    estimator: BaseEstimator,
-    X: Any,
-    y: Any,
-    tasks: ArrayLike | None,
-    faults: list[str],
-    *,
-    needs_labels: bool = True,
-) -> TaskData:
-    """Validate the arguments of ``fit``; rows of the long layout without a label are dropped if labels are needed.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Gets ``n_features_in_`` and ``feature_names_in_``.
-    X, y, tasks : array-like
-        Arguments of ``fit``.
-    faults : list of str
-        Faults in the parameters, raised with those in the data.
-    needs_labels : bool, default True
-        Whether targets are used. If not, they may be None, missing or constant.
-
-    Returns
-    -------
-    TaskData
-        The data.
-
-    Raises
-    ------
-    ValueError
-        If anything is wrong; the message lists all faults.
-    """
-    if y is None and not needs_labels:
-        if tasks is None:
-            if faults:
-                raise ValueError("\n".join(faults))
-            inputs = validate_data(estimator, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-            return TaskData(inputs, np.zeros((len(inputs), 0)), None, ())
-        y = np.full(len(np.asarray(tasks)), np.nan)
-    data = check_task_data(X, y, tasks, estimator=estimator, found=faults, min_labels=2 if needs_labels else 0)
-    if needs_labels and data.task_index is not None and np.isnan(data.targets).any():
-        seen = ~np.isnan(data.targets)
-        data = TaskData(data.X[seen], data.targets[seen], data.task_index[seen], data.task_names)
-    return data
-
-
-def components_faults(value: Any, n_features: int | None = None) -> list[str]:
-    """Return what is wrong with `n_components`: an int from 1 to the number of features, or None for all of them."""
-    if value is None:
-        return []
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(
-            f"n_components has the wrong type: got {value!r}, expected an int or None. Pass the number of latents."
-        )
-    if int(value) < 1:
-        return [f"n_components is too small: got {value}, expected at least 1. Raise n_components."]
-    if n_features is not None and int(value) > n_features:
-        return [
-            f"n_components is too large: got {value}, expected at most {n_features}, the features of X that vary. "
-            "Lower n_components."
-        ]
-    return []
-
-
-def count_faults(values: Mapping[str, Any], low: int = 1) -> list[str]:
-    """Return which of the named values are under `low`; raise TypeError if one is not an int."""
-    faults = []
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, Integral):
-            raise TypeError(f"{name} has the wrong type: got {value!r}, expected an int. Pass a whole number.")
-        if int(value) < low:
-            faults.append(f"{name} is too small: got {value}, expected at least {low}. Raise {name}.")
-    return faults
-
-
-def range_faults(values: Mapping[str, tuple[Any, float, float]]) -> list[str]:
-    """Return which of the named values are outside [low, high]; raise TypeError if one is not a number."""
-    faults = []
-    for name, (value, low, high) in values.items():
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise TypeError(f"{name} has the wrong type: got {value!r}, expected a number. Pass a float.")
-        if not low <= float(value) <= high:
-            faults.append(
-                f"{name} is out of range: got {value}, expected a number from {low:g} to {high:g}. Change {name}."
-            )
-    return faults
-
-
-def positive_faults(values: Mapping[str, Any]) -> list[str]:
-    """Return which of the named values are not positive and finite; raise TypeError if one is not a number."""
-    tiny, huge = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
-    return range_faults({name: (value, tiny, huge) for name, value in values.items()})
-
-
-def choice_faults(values: Mapping[str, tuple[Any, Sequence[Any]]]) -> list[str]:
-    """Return which of the named values are not among their choices."""
-    return [
-        f"{name} is unknown: got {value!r}, expected one of {', '.join(map(repr, choices))}. Choose one."
-        for name, (value, choices) in values.items()
-        if value not in choices
-    ]
-
-
-def warn_not_converged(name: str, change: float, tol: float) -> None:
-    """Warn that the loss was still falling when training ended."""
-    warnings.warn(
-        f"{name} stopped while its loss fell by {change:.1e} in the last tenth of its epochs > tol={tol:.1e}. Increase "
-        "max_epochs or the learning rate.",
-        ConvergenceWarning,
-        stacklevel=4,
-    )

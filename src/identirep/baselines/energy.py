@@ -5,62 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from identirep.baselines.networks import AuxiliaryEmbedding, Batch, Perceptron
+from identirep.baselines.networks import Batch
 from identirep.baselines.variational import VariationalModel
 
-__all__ = ["AffineCoefficients", "EnergyModel", "EnergyPrior", "NetworkCoefficients"]
+__all__ = ["EnergyModel", "EnergyPrior"]
 
 # Weight of the squared coefficients of the network's statistics in the score matching loss. A task has some hundred
 # rows for as many coefficients as there are statistics; unregularised they fit noise, and blur the axes that the
 # factorised part finds.
 _RIDGE = 0.1
-# Standard deviation of the coefficients at the start, where a network gives them.
-_GAIN = 0.3
-
-
-class AffineCoefficients(nn.Module):
-    r"""Coefficients of each task that are affine in the targets, :math:`b_t + W_t y`; zero at the start.
-
-    Parameters
-    ----------
-    n_tasks, n_targets, n_statistics : int
-        Sizes.
-    """
-
-    def __init__(self, n_tasks: int, n_targets: int, n_statistics: int) -> None:
-        super().__init__()
-        self.offset = nn.Parameter(torch.zeros(n_tasks, n_statistics))
-        self.slope = nn.Parameter(torch.zeros(n_tasks, n_targets, n_statistics))
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Return the coefficients, shape (n_rows, n_statistics)."""
-        if len(self.offset) == 1:
-            # All rows share the task: one product instead of a copy of the slopes for each row.
-            return self.offset + batch.values @ self.slope[0]
-        return self.offset[batch.task] + torch.einsum("np,npk->nk", batch.values, self.slope[batch.task])
-
-
-class NetworkCoefficients(nn.Module):
-    """Coefficients that are a network of the auxiliary variable with two hidden layers.
-
-    Parameters
-    ----------
-    n_tasks, n_targets, n_statistics : int
-        Sizes.
-    width : int
-        Width of the hidden layers.
-    generator : torch.Generator
-        Source of the initial weights.
-    """
-
-    def __init__(self, n_tasks: int, n_targets: int, n_statistics: int, width: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.embedding = AuxiliaryEmbedding(n_tasks, n_targets, width, generator)
-        self.network = Perceptron((width, width, n_statistics), generator, gain=_GAIN)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Return the coefficients, shape (n_rows, n_statistics)."""
-        return self.network(torch.tanh(self.embedding(batch)))
 
 
 class EnergyPrior(nn.Module):
@@ -71,18 +24,8 @@ class EnergyPrior(nn.Module):
         b_k) + \mathrm{const}(u)
 
     The first sum has the factorised statistics z and z^2 with natural parameters m / v and -1 / (2 v), the second those
-    of a network with one hidden layer, whose derivatives in z have a closed form.
-
-    Parameters
-    ----------
-    factors : nn.Module
-        Maps a batch to m and v, each broadcastable to (n_rows, D).
-    coefficients : nn.Module
-        Maps a batch to a, shape (n_rows, n_statistics).
-    n_latents, n_statistics : int
-        Sizes.
-    generator : torch.Generator
-        Source of the initial weights.
+    of a network with one hidden layer, whose derivatives in z have a closed form. `factors` maps a batch to m and v,
+    each broadcastable to (n_rows, D), and `coefficients` to a, shape (n_rows, n_statistics).
     """
 
     def __init__(
@@ -134,32 +77,24 @@ class EnergyModel(VariationalModel):
     """Evidence lower bound whose prior is an `EnergyPrior`.
 
     The bound trains encoder and decoder with the prior held constant, and leaves out the constant of the network's
-    part, which they do not change; score matching at draws of q trains the prior with q held constant. Before, the
-    model is that of iVAE, all of it trained by the bound: from axes that are mixed, score matching fits a network that
-    explains the mixture.
+    part, which they do not change; score matching at draws of q trains the prior with q held constant. Before, in a
+    share `warm_up` of the training, the model is that of iVAE, all of it trained by the bound: from axes that are
+    mixed, score matching fits a network that explains the mixture.
     """
 
     prior: EnergyPrior
-    # Share of the training in which the prior is its factorised part alone.
     warm_up: float = 0.0
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return reconstruction loss and divergence, averaged over the rows of a batch.
-
-        Score matching adds its gradient to the divergence, and no value.
-        """
+        """Return reconstruction loss and divergence, to which score matching adds its gradient and no value."""
         if self.progress < self.warm_up:
             return super().forward(batch, generator)
-        keep = None
-        if self.embedding is not None:
-            # As for all models with joint inference, half of the rows are encoded without u.
-            keep = (torch.rand(len(batch.x), 1, generator=generator) < 0.5).to(batch.x.dtype)
+        keep = self.visible(batch, generator)
         factors, coefficients = self.prior(batch), self.prior.coefficients(batch)
         mean, variance = (part.detach() for part in factors)
         q = self.posterior(batch, (mean, variance), keep)
         z = q.draw(generator)
-        distance = (q.variance + (q.mean - mean) ** 2) / variance - 1.0 + variance.log()
-        divergence = 0.5 * distance.sum(dim=1) + q.negative_entropy - self.prior.interaction(z, coefficients)
+        divergence = q.divergence(mean, variance) - self.prior.interaction(z, coefficients)
         matching = self.prior.score_matching(z.detach(), factors, coefficients)
         divergence = divergence + (matching - matching.detach())
         return self.reconstruction(batch.x, q, generator).mean(), divergence.mean()

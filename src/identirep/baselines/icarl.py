@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from identirep._typing import Array, BoolArray, IntArray, RandomState
-from identirep.baselines.auxiliary import learn_scaling
-from identirep.baselines.base import check_inputs, choice_faults, count_faults, range_faults
 from identirep.baselines.ivae import IVAE
+from identirep.baselines.latent_model import VariationalBaseline
 from identirep.baselines.parents import find_parents, fisher_z_p_values, independence_test_class, kernel_p_values
-from identirep.seeds import as_generator
+from identirep.parameters import Choice, Either, Number, Rule, Whole
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["ICaRL"]
 
 _TESTS = {"fisherz": fisher_z_p_values, "kci": kernel_p_values}
-_WIDTH = 128
 
 
 class ICaRL(IVAE):
@@ -94,6 +91,8 @@ class ICaRL(IVAE):
     history_ : list of dict
         "epoch", "loss", "reconstruction", "divergence" (nats for a row, without the constant of :math:`T_n`),
         "learning_rate" and "seconds".
+    loss_ : float
+        Mean loss of the last tenth of the epochs.
     converged_ : bool
         Whether the loss fell by less than 0.01 nats for a row and latent in the last tenth of the epochs.
     task_names_ : tuple of hashable, length n_tasks
@@ -129,6 +128,17 @@ class ICaRL(IVAE):
     >>> bool(mcc_score(model.transform(data.H), data.Z) > 0.95), model.causal_.shape
     (True, (50, 3))
     """
+
+    _parameter_rules: ClassVar[Mapping[str, Rule]] = {
+        **VariationalBaseline._parameter_rules,
+        "n_statistics": Either(Whole(0), Choice(None)),
+        "warm_up": Number(0.0, 1.0),
+        "prior": Choice("auto", "affine", "network"),
+        "inference": Choice("product", "joint"),
+        "independence_test": Choice(*_TESTS),
+        "alpha": Number(0.0, 1.0),
+        "max_test_rows": Whole(),
+    }
 
     causal_: BoolArray
     causal_p_values_: Array
@@ -172,65 +182,24 @@ class ICaRL(IVAE):
         self.max_test_rows = max_test_rows
         self.random_state = random_state
 
-    def fit(  # type: ignore[override]  # the prior needs targets, which iVAE can do without
-        self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None
-    ) -> ICaRL:
-        """Train encoder, decoder and prior, and test which latents are parents of the targets.
+    _needs_labels = True
 
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features_in)
-            Inputs.
-        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
-            Targets; NaN means label missing. One dimension with `tasks` is the long layout.
-        tasks : array-like, optional
-            Wide layout: names of the columns of `y`. Long layout: the task of each row.
-
-        Returns
-        -------
-        ICaRL
-            This estimator.
-
-        Raises
-        ------
-        ValueError
-            If data or parameters are out of range; the message lists all faults.
-        TypeError
-            If a parameter has the wrong type.
-        ImportError
-            If the test needs a package that is not installed.
-        RuntimeError
-            If training diverges.
-        """
-        faults = self._network_faults() + choice_faults(
-            {
-                "prior": (self.prior, ("auto", "affine", "network")),
-                "inference": (self.inference, ("product", "joint")),
-                "independence_test": (self.independence_test, tuple(_TESTS)),
-            }
-        )
-        faults += range_faults({"alpha": (self.alpha, 0.0, 1.0), "warm_up": (self.warm_up, 0.0, 1.0)})
-        faults += count_faults({"max_test_rows": self.max_test_rows})
-        if self.n_statistics is not None:
-            faults += count_faults({"n_statistics": self.n_statistics}, low=0)
-        rng = as_generator(self.random_state)
-        data = check_inputs(self, X, y, tasks, faults)
+    def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
         if self.independence_test == "kci":
             # Before training, which would be in vain.
             independence_test_class()
-        self._train(data, learn_scaling(data, uses_targets=True), rng)
+        problem = super()._fit(data, rng)
         self._find_parents(data, rng)
-        return self
+        return problem
 
     def _prior(self, n_latents: int, generator: torch.Generator) -> nn.Module:
-        from identirep.baselines.energy import AffineCoefficients, EnergyPrior, NetworkCoefficients
-        from identirep.baselines.networks import AffinePrior
+        from identirep.baselines.energy import EnergyPrior
+        from identirep.baselines.networks import AffineMap, NetworkMap
 
         factors = super()._prior(n_latents, generator)
         n_statistics = n_latents if self.n_statistics is None else int(self.n_statistics)
         sizes = (self._scaling.n_tasks, self._scaling.n_targets, n_statistics)
-        is_affine = isinstance(factors, AffinePrior)
-        coefficients = AffineCoefficients(*sizes) if is_affine else NetworkCoefficients(*sizes, _WIDTH, generator)
+        coefficients = AffineMap(*sizes) if self._is_affine else NetworkMap(*sizes, generator, tanh=True)
         return EnergyPrior(factors, coefficients, n_latents, n_statistics, generator)
 
     def _build(self, *sizes: int, **settings: Any) -> VariationalModel:

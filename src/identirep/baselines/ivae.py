@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, RandomState
-from identirep.baselines.auxiliary import learn_scaling
-from identirep.baselines.base import check_inputs, choice_faults, count_faults
 from identirep.baselines.latent_model import VariationalBaseline
-from identirep.seeds import as_generator
-from identirep.validation import check_features, check_task_data
+from identirep.parameters import Choice, Rule, Whole
+from identirep.validation import TaskData, check_task_data
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 __all__ = ["IVAE"]
-
-_EMBEDDING_WIDTH = 128
 
 
 class IVAE(VariationalBaseline):
@@ -82,6 +77,8 @@ class IVAE(VariationalBaseline):
         Encoder, decoder and prior.
     history_ : list of dict
         "epoch", "loss", "reconstruction", "divergence" (nats for a row), "learning_rate" and "seconds".
+    loss_ : float
+        Mean loss of the last tenth of the epochs.
     converged_ : bool
         Whether the loss fell by less than 0.01 nats for a row and latent in the last tenth of the epochs.
     task_names_ : tuple of hashable, length n_tasks
@@ -112,6 +109,15 @@ class IVAE(VariationalBaseline):
     >>> bool(mcc_score(model.transform(data.H), data.Z) > 0.95)
     True
     """
+
+    _parameter_rules: ClassVar[Mapping[str, Rule]] = {
+        **VariationalBaseline._parameter_rules,
+        "auxiliary": Choice("task and target", "task"),
+        "prior": Choice("auto", "affine", "network"),
+        "inference": Choice("product", "joint"),
+        "activation": Choice("leaky_relu", "gelu"),
+        "n_init": Whole(),
+    }
 
     def __init__(
         self,
@@ -148,53 +154,17 @@ class IVAE(VariationalBaseline):
         self.n_init = n_init
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None, tasks: ArrayLike | None = None) -> IVAE:
-        """Train encoder, decoder and prior.
+    @property
+    def _needs_labels(self) -> bool:
+        return self.auxiliary != "task"
 
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features_in)
-            Inputs.
-        y : array-like, shape (n_samples, n_tasks) or (n_samples,), or None
-            Targets; NaN means label missing. One dimension with `tasks` is the long layout. Not used, and may be None,
-            with ``auxiliary="task"``.
-        tasks : array-like, optional
-            Wide layout: names of the columns of `y`. Long layout: the task of each row.
-
-        Returns
-        -------
-        IVAE
-            This estimator.
-
-        Raises
-        ------
-        ValueError
-            If data or parameters are out of range; the message lists all faults.
-        TypeError
-            If a parameter has the wrong type.
-        RuntimeError
-            If training diverges.
-        """
-        faults = self._network_faults() + choice_faults(
-            {
-                "auxiliary": (self.auxiliary, ("task and target", "task")),
-                "prior": (self.prior, ("auto", "affine", "network")),
-                "inference": (self.inference, ("product", "joint")),
-            }
-        )
-        faults += count_faults({"n_init": self.n_init})
-        uses_targets = self.auxiliary == "task and target"
-        rng = as_generator(self.random_state)
-        data = check_inputs(self, X, y, tasks, faults, needs_labels=uses_targets)
-        if not uses_targets and not data.is_long:
+    def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
+        if not self._needs_labels and not data.is_long:
             raise ValueError(
                 "auxiliary does not fit the layout: got 'task' with y in the wide layout, where every row has all "
                 "tasks, expected the task of each row. Pass tasks, or auxiliary='task and target'."
             )
-        scaling = learn_scaling(data, uses_targets=uses_targets)
-        self._scaling = scaling
-        self._train(data, scaling, rng, self.n_init)
-        return self
+        return super()._fit(data, rng)
 
     def transform(self, X: ArrayLike, y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> Array:
         """Compute the latents.
@@ -214,7 +184,7 @@ class IVAE(VariationalBaseline):
             With targets or tasks the mean of q(z | x, u); without, what the encoder says of x alone.
         """
         if y is None and tasks is None:
-            return self._latents(check_features(self, X))
+            return super().transform(X)
         check_is_fitted(self)
         if y is None:
             y = np.full(len(np.asarray(tasks)), np.nan)
@@ -225,22 +195,16 @@ class IVAE(VariationalBaseline):
         from identirep.baselines.networks import AffinePrior, NetworkPrior
 
         sizes = (self._scaling.n_tasks, self._scaling.n_targets, n_latents)
-        kind = self.prior
-        if kind == "auto":
-            kind = "affine" if self._scaling.is_long else "network"
-        if kind == "affine":
-            return AffinePrior(*sizes)
-        return NetworkPrior(*sizes, _EMBEDDING_WIDTH, generator)
+        return AffinePrior(*sizes) if self._is_affine else NetworkPrior(*sizes, generator)
+
+    @property
+    def _is_affine(self) -> bool:
+        """Whether the prior is affine in the target."""
+        return self._scaling.is_long if self.prior == "auto" else self.prior == "affine"
 
     def _embedding(self, generator: torch.Generator) -> Any:
         from identirep.baselines.networks import AuxiliaryEmbedding
 
         if self.inference == "product":
             return None
-        return AuxiliaryEmbedding(self._scaling.n_tasks, self._scaling.n_targets, _EMBEDDING_WIDTH, generator)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.target_tags.multi_output = True
-        return tags
+        return AuxiliaryEmbedding(self._scaling.n_tasks, self._scaling.n_targets, generator)

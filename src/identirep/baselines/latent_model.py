@@ -1,44 +1,44 @@
-"""What the variational baselines share: parameters, their checks, and the way from checked data to a trained model."""
+"""What the variational baselines share: rules of parameters, and the way from checked data to a trained model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from identirep._typing import Array
-from identirep.baselines.auxiliary import Auxiliary, AuxiliaryScaling
-from identirep.baselines.base import (
-    Baseline,
-    Whitening,
-    choice_faults,
-    components_faults,
-    count_faults,
-    positive_faults,
-    range_faults,
-    warn_not_converged,
-    whiten,
-)
+from identirep.baselines.auxiliary import Auxiliary, AuxiliaryScaling, learn_scaling
+from identirep.baselines.base import N_COMPONENTS, POSITIVE, TrainedBaseline, Whitening, late_loss, whiten
+from identirep.parameters import Choice, Either, Number, Rule, Sizes, Whole
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from identirep.baselines.networks import Batch
     from identirep.baselines.variational import VariationalModel
     from identirep.validation import TaskData
 
 __all__ = ["VariationalBaseline"]
 
-# Training counts as converged if the loss falls by less than this (nats for a row and latent) in its last tenth.
-_TOLERANCE = 0.01
 
-
-class VariationalBaseline(Baseline):
+class VariationalBaseline(TrainedBaseline):
     """Base of the estimators that maximise an evidence lower bound."""
 
-    n_components: int | None
+    _parameter_rules: ClassVar[Mapping[str, Rule]] = {
+        "n_components": N_COMPONENTS,
+        "posterior": Choice("full", "factorized"),
+        "hidden_sizes": Sizes(),
+        "decoder_hidden_sizes": Either(Sizes(), Choice(None)),
+        "min_noise_std": POSITIVE,
+        "max_epochs": Either(Whole(), Choice("auto")),
+        "batch_size": Whole(),
+        "learning_rate": POSITIVE,
+        "beta_warm_up": Number(0.0, 1.0),
+    }
+
     hidden_sizes: Sequence[int]
     decoder_hidden_sizes: Sequence[int] | None
     max_epochs: int | str
@@ -47,11 +47,13 @@ class VariationalBaseline(Baseline):
     beta_warm_up: float
     min_noise_std: float
     posterior: str
+    # Parameters of iVAE that the others keep at their default.
     activation: str = "leaky_relu"
+    n_init: int = 1
     module_: VariationalModel
-    history_: list[dict[str, float]]
-    converged_: bool
+    loss_: float
     _scaling: AuxiliaryScaling
+    _whitening: Whitening
 
     def _prior(self, n_latents: int, generator: torch.Generator) -> nn.Module:
         """Return the prior, untrained."""
@@ -67,41 +69,47 @@ class VariationalBaseline(Baseline):
         """Return what joint inference makes of the auxiliary variable; None if it is not joint."""
         return None
 
-    def _train(self, data: TaskData, scaling: AuxiliaryScaling, rng: np.random.Generator, n_init: int = 1) -> None:
+    def _begin(self, model: VariationalModel, rows: Batch, generator: torch.Generator) -> None:
+        """Prepare an untrained model; nothing by default."""
+
+    def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
         """Build the model and train it, from several starts if asked to; the lowest loss wins."""
         import torch
 
-        from identirep.baselines.training import TrainingOptions, late_change, late_loss, make_batch, train
+        from identirep.baselines.networks import Batch
+        from identirep.baselines.variational import maximise
 
-        whitening = whiten(data.X)
-        faults = components_faults(self.n_components, len(whitening.components))
-        if faults:
-            raise ValueError(faults[0])
-        self._whitening, self._scaling = whitening, scaling
-        self.task_names_ = data.task_names
-        self.n_components_ = len(whitening.components) if self.n_components is None else int(self.n_components)
+        self._whitening, self._scaling = whiten(data.X), learn_scaling(data, uses_targets=self._needs_labels)
+        n_inputs = len(self._whitening.components)
+        self._set_n_components(n_inputs)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        rows = make_batch(whitening(data.X), scaling(data))
-        options = TrainingOptions(self.max_epochs, self.batch_size, self.learning_rate, self.beta_warm_up)
-        lowest = np.inf
-        for _ in range(n_init):
-            model = self._untrained(len(whitening.components), generator)
-            history = train(model, rows, options, generator)
-            loss = late_loss(history)
-            if loss < lowest:
-                lowest, self.module_, self.history_ = loss, model, history
-        change = late_change(self.history_) / self.n_components_
-        self.converged_ = change < _TOLERANCE
-        if not self.converged_:
-            warn_not_converged(type(self).__name__, change, _TOLERANCE)
+        rows = Batch.of(self._whitening(data.X), self._scaling(data))
+        self.loss_ = np.inf
+        for _ in range(self.n_init):
+            model = self._untrained(n_inputs, generator)
+            self._begin(model, rows, generator)
+            history = maximise(
+                model,
+                rows,
+                generator,
+                max_epochs=self.max_epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+                beta_warm_up=self.beta_warm_up,
+            )
+            loss = late_loss([entry["loss"] for entry in history])
+            if loss < self.loss_:
+                self.loss_, self.module_, self.history_ = loss, model, history
+        return self._judge()
 
     def _untrained(self, n_inputs: int, generator: torch.Generator) -> VariationalModel:
-        decoder_sizes = self.hidden_sizes if self.decoder_hidden_sizes is None else self.decoder_hidden_sizes
+        """Return the model with its networks and prior, untrained."""
+        decoder_sizes = self.hidden_sizes[::-1] if self.decoder_hidden_sizes is None else self.decoder_hidden_sizes
         return self._build(
             n_inputs,
             self.n_components_,
             encoder_sizes=tuple(self.hidden_sizes),
-            decoder_sizes=tuple(decoder_sizes)[:: -1 if self.decoder_hidden_sizes is None else 1],
+            decoder_sizes=tuple(decoder_sizes),
             prior=self._prior(self.n_components_, generator),
             embedding=self._embedding(generator),
             correlated=self.posterior == "full",
@@ -111,31 +119,9 @@ class VariationalBaseline(Baseline):
         )
 
     def _latents(self, X: NDArray[Any], auxiliary: Auxiliary | None = None) -> Array:
-        from identirep.baselines.training import encode_rows
+        import torch
 
-        unknown = np.zeros((len(X), self._scaling.n_targets), dtype=np.float32)
-        blank = Auxiliary(unknown, unknown, np.zeros(len(X), dtype=np.int64))
-        labelled = auxiliary is not None
-        return encode_rows(self.module_, self._whitening(X), auxiliary or blank, labelled=labelled)
+        from identirep.baselines.networks import Batch
 
-    def _network_faults(self) -> list[str]:
-        """Return what is wrong with the parameters that all variational baselines have."""
-        counts: dict[str, Any] = {"batch_size": self.batch_size}
-        for name in ("hidden_sizes", "decoder_hidden_sizes"):
-            counts |= {f"{name}[{i}]": size for i, size in enumerate(getattr(self, name) or ())}
-        if self.max_epochs != "auto":
-            counts["max_epochs"] = self.max_epochs
-        return [
-            *components_faults(self.n_components),
-            *count_faults(counts),
-            *positive_faults({"learning_rate": self.learning_rate, "min_noise_std": self.min_noise_std}),
-            *choice_faults(
-                {
-                    "posterior": (self.posterior, ("full", "factorized")),
-                    "activation": (self.activation, ("leaky_relu", "gelu")),
-                }
-            ),
-            *range_faults({"beta_warm_up": (self.beta_warm_up, 0.0, 1.0)}),
-        ]
-
-    _whitening: Whitening
+        rows = Batch.of(self._whitening(X), auxiliary or self._scaling.unknown(len(X)), torch.float64)
+        return self.module_.encode(rows, labelled=auxiliary is not None)

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.decomposition import FastICA
 from sklearn.exceptions import ConvergenceWarning
 
 from identirep._typing import Array, RandomState
-from identirep.baselines.base import (
-    Baseline,
-    check_inputs,
-    choice_faults,
-    components_faults,
-    count_faults,
-    positive_faults,
-    whiten,
-)
-from identirep.seeds import as_generator
+from identirep.baselines.base import N_COMPONENTS, POSITIVE, Baseline, LabelFreeBaseline, whiten
+from identirep.parameters import Choice, Rule, Whole
+from identirep.validation import TaskData
 
-__all__ = ["IndependentComponents", "PrincipalComponents"]
+__all__ = ["IndependentComponents", "LinearBaseline", "PrincipalComponents"]
 
 
 class LinearBaseline(Baseline):
-    """Base of the linear baselines."""
+    """Base of the baselines whose latents are linear in the inputs."""
 
     components_: Array
     mean_: Array
@@ -35,7 +29,7 @@ class LinearBaseline(Baseline):
         return np.asarray((X - self.mean_) @ self.components_.T, dtype=np.float64)
 
 
-class PrincipalComponents(LinearBaseline):
+class PrincipalComponents(LabelFreeBaseline, LinearBaseline):
     """Principal components with unit variance: what the inputs alone give.
 
     Parameters
@@ -67,40 +61,19 @@ class PrincipalComponents(LinearBaseline):
     array([1., 1.])
     """
 
+    _parameter_rules: ClassVar[Mapping[str, Rule]] = {"n_components": N_COMPONENTS}
+
     def __init__(self, n_components: int | None = None) -> None:
         self.n_components = n_components
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> PrincipalComponents:
-        """Compute the components.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features_in)
-            Inputs.
-        y : array-like, optional
-            Not used.
-        tasks : array-like, optional
-            Not used.
-
-        Returns
-        -------
-        PrincipalComponents
-            This estimator.
-
-        Raises
-        ------
-        ValueError
-            If data or parameters are out of range.
-        """
-        data = check_inputs(self, X, y, tasks, components_faults(self.n_components), needs_labels=False)
+    def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
         whitening = whiten(data.X)
-        self.n_components_ = _available(self.n_components, len(whitening.components))
-        self.mean_, self.components_ = whitening.mean, whitening.components[: self.n_components_]
-        self.task_names_ = data.task_names
-        return self
+        D = self._set_n_components(len(whitening.components))
+        self.mean_, self.components_ = whitening.mean, whitening.components[:D]
+        return None
 
 
-class IndependentComponents(LinearBaseline):
+class IndependentComponents(LabelFreeBaseline, LinearBaseline):
     """Independent components by FastICA: latents that are not Gaussian, from the inputs alone.
 
     Inputs are reduced to their leading principal components with unit variance, and rotated by
@@ -154,6 +127,13 @@ class IndependentComponents(LinearBaseline):
     True
     """
 
+    _parameter_rules: ClassVar[Mapping[str, Rule]] = {
+        "n_components": N_COMPONENTS,
+        "fun": Choice("logcosh", "exp", "cube"),
+        "max_iter": Whole(),
+        "tol": POSITIVE,
+    }
+
     def __init__(
         self,
         n_components: int | None = None,
@@ -169,63 +149,20 @@ class IndependentComponents(LinearBaseline):
         self.tol = tol
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> IndependentComponents:
-        """Compute the components.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features_in)
-            Inputs.
-        y : array-like, optional
-            Not used.
-        tasks : array-like, optional
-            Not used.
-
-        Returns
-        -------
-        IndependentComponents
-            This estimator.
-
-        Raises
-        ------
-        ValueError
-            If data or parameters are out of range.
-        """
-        faults = components_faults(self.n_components)
-        faults += count_faults({"max_iter": self.max_iter}) + positive_faults({"tol": self.tol})
-        faults += choice_faults({"fun": (self.fun, ("logcosh", "exp", "cube"))})
-        rng = as_generator(self.random_state)
-        data = check_inputs(self, X, y, tasks, faults, needs_labels=False)
+    def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
         whitening = whiten(data.X)
-        self.n_components_ = D = _available(self.n_components, len(whitening.components))
-        ica = FastICA(
-            whiten=False,
-            fun=self.fun,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            w_init=rng.standard_normal((D, D)),
-        )
-        white = whitening(data.X)[:, :D]
+        D = self._set_n_components(len(whitening.components))
+        start = rng.standard_normal((D, D))
+        ica = FastICA(whiten=False, fun=self.fun, max_iter=self.max_iter, tol=self.tol, w_init=start)
         with warnings.catch_warnings():
             # Ours names the estimator that the user has called.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            ica.fit(white)
+            ica.fit(whitening(data.X)[:, :D])
         self.n_iter_, self.converged_ = int(ica.n_iter_), bool(ica.n_iter_ < self.max_iter)
         self.mean_, self.components_ = whitening.mean, ica.components_ @ whitening.components[:D]
-        self.task_names_ = data.task_names
-        if not self.converged_:
-            warnings.warn(
-                f"IndependentComponents stopped after {self.max_iter} iterations without reaching tol={self.tol:.1e}. "
-                "Increase max_iter or tol; latents that are nearly Gaussian never converge.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        return self
-
-
-def _available(n_components: int | None, rank: int) -> int:
-    """Return the number of components; refuse more than there are."""
-    faults = components_faults(n_components, rank)
-    if faults:
-        raise ValueError(faults[0])
-    return rank if n_components is None else int(n_components)
+        if self.converged_:
+            return None
+        return (
+            f"after {self.max_iter} iterations without reaching tol={self.tol:.1e}. Increase max_iter or tol; latents "
+            "that are nearly Gaussian never converge."
+        )

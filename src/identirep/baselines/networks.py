@@ -7,13 +7,19 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from identirep._typing import Array
+from identirep.baselines.auxiliary import Auxiliary
+
 __all__ = [
+    "AffineMap",
     "AffinePrior",
     "AuxiliaryEmbedding",
     "Batch",
+    "NetworkMap",
     "NetworkPrior",
     "Perceptron",
     "StandardPrior",
@@ -25,41 +31,32 @@ _SLOPE = 0.1
 # Variances are held above this value (latents and inputs have about unit variance), or a latent that a task
 # determines would have a likelihood without bound.
 _MIN_VARIANCE = 1e-4
+# Width of the networks of the auxiliary variable, and standard deviation of what they say at the start.
+_WIDTH, _MAP_GAIN = 128, 0.3
 
 
 class Batch(NamedTuple):
-    """Rows and their auxiliary variable.
-
-    Attributes
-    ----------
-    x : Tensor, shape (n_rows, n_inputs)
-        Whitened inputs.
-    values, seen : Tensor, shape (n_rows, n_targets)
-        Standardised targets with 0 for missing ones, and 1 where there is a label.
-    task : Tensor of int64, shape (n_rows,)
-        Task of each row.
-    """
+    """Whitened inputs of rows, and their auxiliary variable, as `Auxiliary` has it."""
 
     x: Tensor
     values: Tensor
     seen: Tensor
     task: Tensor
 
+    @classmethod
+    def of(cls, X: Array, auxiliary: Auxiliary, dtype: torch.dtype = torch.float32) -> Batch:
+        """Return whitened inputs and their auxiliary variable as tensors."""
+        parts = (np.ascontiguousarray(X), auxiliary.values, auxiliary.seen)
+        x, values, seen = (torch.from_numpy(part).to(dtype) for part in parts)
+        return cls(x, values, seen, torch.from_numpy(auxiliary.task))
+
+    def take(self, index: Tensor) -> Batch:
+        """Return some of the rows."""
+        return Batch(*(part[index] for part in self))
+
 
 class Perceptron(nn.Module):
-    """Linear layers with leaky rectifiers, or another function, between them.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Widths of all layers.
-    generator : torch.Generator
-        Source of the initial weights.
-    gain : float, default 1.0
-        Standard deviation of the outputs at the start, for inputs of unit variance.
-    activation : {"leaky_relu", "gelu"}, default "leaky_relu"
-        Function between the layers.
-    """
+    """Linear layers of given widths with leaky rectifiers, or GELU, between them; outputs have std `gain` at first."""
 
     def __init__(
         self, sizes: Sequence[int], generator: torch.Generator, *, gain: float = 1.0, activation: str = "leaky_relu"
@@ -82,14 +79,56 @@ class Perceptron(nn.Module):
         return x
 
 
-class StandardPrior(nn.Module):
-    """The prior N(0, I) of the plain VAE.
+class AffineMap(nn.Module):
+    r"""What is affine in the targets in each task, :math:`b_t + W_t y`; zero at the start."""
 
-    Parameters
-    ----------
-    n_latents : int
-        Number of latents D.
-    """
+    def __init__(self, n_tasks: int, n_targets: int, n_outputs: int) -> None:
+        super().__init__()
+        self.offset = nn.Parameter(torch.zeros(n_tasks, n_outputs))
+        self.slope = nn.Parameter(torch.zeros(n_tasks, n_targets, n_outputs))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the values, shape (n_rows, n_outputs)."""
+        if len(self.offset) == 1:
+            # All rows share the task: one product instead of a copy of the slopes for each row.
+            return self.offset + batch.values @ self.slope[0]
+        return self.offset[batch.task] + torch.einsum("np,npk->nk", batch.values, self.slope[batch.task])
+
+
+class AuxiliaryEmbedding(nn.Module):
+    """First layer on the auxiliary variable: linear in one-hot task, targets and what is missing."""
+
+    def __init__(self, n_tasks: int, n_targets: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.task = nn.Parameter(torch.randn(n_tasks, _WIDTH, generator=generator))
+        scale = 1.0 / math.sqrt(max(n_targets, 1))
+        self.values = nn.Parameter(scale * torch.randn(n_targets, _WIDTH, generator=generator))
+        self.missing = nn.Parameter(torch.zeros(n_targets, _WIDTH))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the embedding, shape (n_rows, 128)."""
+        return self.task[batch.task] + batch.values @ self.values + (1.0 - batch.seen) @ self.missing
+
+
+class NetworkMap(nn.Module):
+    """Network of the auxiliary variable with two hidden layers; the first has tanh units or leaky rectifiers."""
+
+    def __init__(
+        self, n_tasks: int, n_targets: int, n_outputs: int, generator: torch.Generator, *, tanh: bool = False
+    ) -> None:
+        super().__init__()
+        self.tanh = tanh
+        self.embedding = AuxiliaryEmbedding(n_tasks, n_targets, generator)
+        self.network = Perceptron((_WIDTH, _WIDTH, n_outputs), generator, gain=_MAP_GAIN)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the values, shape (n_rows, n_outputs)."""
+        first = self.embedding(batch)
+        return self.network(torch.tanh(first) if self.tanh else nn.functional.leaky_relu(first, _SLOPE))
+
+
+class StandardPrior(nn.Module):
+    """The prior N(0, I) of the plain VAE."""
 
     def __init__(self, n_latents: int) -> None:
         super().__init__()
@@ -102,76 +141,29 @@ class StandardPrior(nn.Module):
 
 
 class AffinePrior(nn.Module):
-    r"""Prior whose mean is affine in the targets: :math:`N(b_t + W_t y, \mathrm{diag}\,q_t)` with q constant in a task.
-
-    Parameters
-    ----------
-    n_tasks, n_targets, n_latents : int
-        Sizes.
-    """
+    r"""Prior whose mean is affine in the targets: :math:`N(b_t + W_t y, \mathrm{diag}\,q_t)`, q constant in a task."""
 
     def __init__(self, n_tasks: int, n_targets: int, n_latents: int) -> None:
         super().__init__()
-        self.offset = nn.Parameter(torch.zeros(n_tasks, n_latents))
-        self.slope = nn.Parameter(torch.zeros(n_tasks, n_targets, n_latents))
+        self.mean = AffineMap(n_tasks, n_targets, n_latents)
         self.log_variance = nn.Parameter(torch.zeros(n_tasks, n_latents))
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return mean and variance of the latents, each of shape (n_rows, D)."""
-        if len(self.offset) == 1:
-            # All rows share the task: one product instead of a copy of the slopes for each row.
-            return self.offset + batch.values @ self.slope[0], self.log_variance.exp() + _MIN_VARIANCE
-        mean = self.offset[batch.task]
-        if batch.values.shape[1]:
-            mean = mean + torch.einsum("np,npd->nd", batch.values, self.slope[batch.task])
-        return mean, self.log_variance[batch.task].exp() + _MIN_VARIANCE
-
-
-class AuxiliaryEmbedding(nn.Module):
-    """First layer on the auxiliary variable: linear in one-hot task, targets and what is missing.
-
-    Parameters
-    ----------
-    n_tasks, n_targets, width : int
-        Sizes.
-    generator : torch.Generator
-        Source of the initial weights.
-    """
-
-    def __init__(self, n_tasks: int, n_targets: int, width: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.task = nn.Parameter(torch.randn(n_tasks, width, generator=generator))
-        scale = 1.0 / math.sqrt(max(n_targets, 1))
-        self.values = nn.Parameter(scale * torch.randn(n_targets, width, generator=generator))
-        self.missing = nn.Parameter(torch.zeros(n_targets, width))
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Return the embedding, shape (n_rows, width)."""
-        return self.task[batch.task] + batch.values @ self.values + (1.0 - batch.seen) @ self.missing
+        """Return mean and variance of the latents, each broadcastable to (n_rows, D)."""
+        log_variance = self.log_variance if len(self.log_variance) == 1 else self.log_variance[batch.task]
+        return self.mean(batch), log_variance.exp() + _MIN_VARIANCE
 
 
 class NetworkPrior(nn.Module):
-    """Prior whose mean and variance are a network of the auxiliary variable, as published.
+    """Prior whose mean and variance are a network of the auxiliary variable, as published."""
 
-    Parameters
-    ----------
-    n_tasks, n_targets, n_latents : int
-        Sizes.
-    width : int
-        Width of the two hidden layers.
-    generator : torch.Generator
-        Source of the initial weights.
-    """
-
-    def __init__(self, n_tasks: int, n_targets: int, n_latents: int, width: int, generator: torch.Generator) -> None:
+    def __init__(self, n_tasks: int, n_targets: int, n_latents: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.embedding = AuxiliaryEmbedding(n_tasks, n_targets, width, generator)
-        self.network = Perceptron((width, width, 2 * n_latents), generator, gain=0.3)
+        self.network = NetworkMap(n_tasks, n_targets, 2 * n_latents, generator)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the latents, each of shape (n_rows, D)."""
-        hidden = nn.functional.leaky_relu(self.embedding(batch), _SLOPE)
-        mean, log_variance = self.network(hidden).chunk(2, dim=1)
+        mean, log_variance = self.network(batch).chunk(2, dim=1)
         return mean, log_variance.exp() + _MIN_VARIANCE
 
 

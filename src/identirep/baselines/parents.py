@@ -21,23 +21,11 @@ _MIN_ROWS = 5
 
 
 def find_parents(pairs: Array, pairs_given_target: Array, alpha: float) -> tuple[BoolArray, Array]:
-    """Read parents off the independences among latents: causes of one target depend on each other given the target.
+    """Read parents off p-values of the independence of two latents, shape (D, D), as they are and given the target.
 
-    Parameters
-    ----------
-    pairs, pairs_given_target : array, shape (D, D)
-        p-values of the independence of two latents, as they are and given the target.
-    alpha : float
-        Level of the tests.
-
-    Returns
-    -------
-    parents : array of bool, shape (D,)
-        Latents with a p-value below `alpha`.
-    p_values : array, shape (D,)
-        For each latent the smallest p-value given the target among the latents it is independent of, times the number
-        of other latents (Bonferroni): large for an effect of the target, which depends on no other latent given it.
-        1 where there is no such latent.
+    Causes of one target depend on each other given the target. The p-value of a latent is the smallest given the target
+    among the latents it is independent of (1 without any), times the number of other latents (Bonferroni): large for an
+    effect of the target, which depends on no other latent given it.
     """
     D = len(pairs)
     collider = np.where((pairs >= alpha) & ~np.eye(D, dtype=bool), pairs_given_target, 1.0)
@@ -46,20 +34,7 @@ def find_parents(pairs: Array, pairs_given_target: Array, alpha: float) -> tuple
 
 
 def fisher_z_p_values(Z: Array, y: Array) -> tuple[Array, Array]:
-    """Test the independence of all pairs of latents by Fisher's z of their (partial) correlation.
-
-    Parameters
-    ----------
-    Z : array, shape (n_samples, D)
-        Latents.
-    y : array, shape (n_samples,)
-        Target.
-
-    Returns
-    -------
-    pairs, pairs_given_target : array, shape (D, D)
-        p-values; all are 1 if there are too few rows.
-    """
+    """Test all pairs of latents by Fisher's z of their correlation, as it is and given the target; 1 with few rows."""
     Z = _standardized(Z)
     y = _standardized(y[:, None])[:, 0]
     residuals = _standardized(Z - np.outer(y, y @ Z / len(y)))
@@ -67,25 +42,7 @@ def fisher_z_p_values(Z: Array, y: Array) -> tuple[Array, Array]:
 
 
 def kernel_p_values(Z: Array, y: Array) -> tuple[Array, Array]:
-    """Test the independence of all pairs of latents by the kernel test KCI of causal-learn.
-
-    Parameters
-    ----------
-    Z : array, shape (n_samples, D)
-        Latents.
-    y : array, shape (n_samples,)
-        Target.
-
-    Returns
-    -------
-    pairs, pairs_given_target : array, shape (D, D)
-        p-values; all are 1 if there are too few rows.
-
-    Raises
-    ------
-    ImportError
-        If causal-learn is not installed.
-    """
+    """Test all pairs of latents by the kernel test KCI of causal-learn, as `fisher_z_p_values` does."""
     D = Z.shape[1]
     pairs, pairs_given_target = np.ones((D, D)), np.ones((D, D))
     if len(Z) < _MIN_ROWS:

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import Tags
+from numpy.typing import NDArray
 
 from identirep._typing import Array, RandomState
 from identirep.baselines.auxiliary import learn_scaling
-from identirep.baselines.base import (
-    Baseline,
-    check_inputs,
-    choice_faults,
-    components_faults,
-    count_faults,
-    positive_faults,
-    warn_not_converged,
-)
-from identirep.seeds import as_generator
+from identirep.baselines.base import N_COMPONENTS, POSITIVE, TrainedBaseline
+from identirep.parameters import Choice, Either, Made, Rule, Whole
+from identirep.validation import TaskData
 
 __all__ = ["PerRowMTLCM"]
 
-# Training counts as converged if the loss falls by less than this (nats for a label and latent) in its last tenth.
-_TOLERANCE = 0.01
 
-
-class PerRowMTLCM(Baseline):
+class PerRowMTLCM(TrainedBaseline):
     r"""MTLCM as published: Adam on sampled rows, soft indicators of the causes, fixed scales.
 
     The model is that of `identirep.MTLCM` with its factorised prior, but scales are not learnt, and the likelihood
@@ -75,7 +64,7 @@ class PerRowMTLCM(Baseline):
     spurious_coef_ : array, shape (n_tasks, n_components_)
         The coefficients gamma.
     history_ : list of dict
-        "epoch", "loss" (mean negative log likelihood of a label) and "seconds" of each epoch.
+        "epoch", "loss" (mean negative log likelihood of a label), "learning_rate" and "seconds" of each epoch.
     converged_ : bool
         Whether the loss fell by less than 0.01 nats for a label and latent in the last tenth of the epochs.
     task_names_ : tuple of hashable, length n_tasks
@@ -106,6 +95,18 @@ class PerRowMTLCM(Baseline):
     ((1000, 3), 2)
     """
 
+    _parameter_rules: ClassVar[Mapping[str, Rule]] = {
+        "n_components": N_COMPONENTS,
+        "spurious_std": POSITIVE,
+        "noise_std": POSITIVE,
+        "standardize_targets": Choice(True, False),
+        "max_epochs": Whole(),
+        "batch_size": Whole(),
+        "learning_rate": POSITIVE,
+        "dtype": Choice("float32", "float64"),
+        "on_epoch": Either(Choice(None), Made("a function of the estimator and the number of epochs")),
+    }
+
     def __init__(
         self,
         n_components: int | None = None,
@@ -131,56 +132,23 @@ class PerRowMTLCM(Baseline):
         self.on_epoch = on_epoch
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None) -> PerRowMTLCM:
-        """Train the model.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features)
-            Features.
-        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
-            Targets; NaN means label missing. One dimension with `tasks` is the long layout.
-        tasks : array-like, optional
-            Wide layout: names of the columns of `y`. Long layout: the task of each row.
-
-        Returns
-        -------
-        PerRowMTLCM
-            This estimator.
-
-        Raises
-        ------
-        ValueError
-            If data or parameters are out of range; the message lists all faults.
-        RuntimeError
-            If training diverges.
-        """
+    def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
         import torch
 
-        from identirep.baselines.per_row_model import PerRowModel, train_per_row
-        from identirep.baselines.training import late_change
+        from identirep.baselines.per_row_model import PerRowModel, maximise
 
-        faults = self._parameter_faults()
-        rng = as_generator(self.random_state)
-        data = check_inputs(self, X, y, tasks, faults)
-        faults = components_faults(self.n_components, data.X.shape[1])
-        if faults:
-            raise ValueError(faults[0])
-        self.task_names_ = data.task_names
-        self.n_components_ = data.X.shape[1] if self.n_components is None else int(self.n_components)
-        targets = data.targets
-        if self.standardize_targets:
-            scaling = learn_scaling(data, uses_targets=True)
-            task = slice(None) if data.task_index is None else data.task_index
-            targets = (targets - scaling.mean[task]) / scaling.scale[task]
+        self._set_n_components(data.X.shape[1])
+        targets = (
+            learn_scaling(data, uses_targets=True).standardized(data) if self.standardize_targets else data.targets
+        )
         seen = np.argwhere(~np.isnan(targets))
         row = seen[:, 0]
-        task_of_label = seen[:, 1] if data.task_index is None else data.task_index[row]
+        task = seen[:, 1] if data.task_index is None else data.task_index[row]
         dtype = torch.float32 if self.dtype == "float32" else torch.float64
         labels = (
             torch.from_numpy(row),
             torch.from_numpy(targets[~np.isnan(targets)]).to(dtype),
-            torch.from_numpy(np.ascontiguousarray(task_of_label)),
+            torch.from_numpy(np.ascontiguousarray(task)),
         )
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         model = PerRowModel(
@@ -198,24 +166,22 @@ class PerRowMTLCM(Baseline):
             self._store(model)
             return self.on_epoch(self, n_epochs)
 
-        self.history_ = train_per_row(
+        self.history_ = maximise(
             model,
             torch.from_numpy(np.array(data.X, dtype=self.dtype)),
             labels,
+            generator,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
-            generator=generator,
             on_epoch=after_epoch,
         )
         self._store(model)
-        change = late_change(self.history_) / self.n_components_
-        self.converged_ = change < _TOLERANCE
-        if not self.converged_:
-            warn_not_converged("PerRowMTLCM", change, _TOLERANCE)
-        return self
+        return self._judge()
 
     def _store(self, model: Any) -> None:
+        """Take over the values that the model has at the moment."""
+
         def numpy(tensor: Any) -> Array:
             return np.asarray(tensor.detach().double().numpy())
 
@@ -226,24 +192,3 @@ class PerRowMTLCM(Baseline):
 
     def _latents(self, X: NDArray[Any]) -> Array:
         return np.asarray(X @ self.components_.T, dtype=np.float64)
-
-    def _parameter_faults(self) -> list[str]:
-        """Return what is wrong with the parameters."""
-        faults = components_faults(self.n_components)
-        faults += count_faults({"max_epochs": self.max_epochs, "batch_size": self.batch_size})
-        faults += positive_faults(
-            {"spurious_std": self.spurious_std, "noise_std": self.noise_std, "learning_rate": self.learning_rate}
-        )
-        faults += choice_faults({"dtype": (self.dtype, ("float32", "float64"))})
-        if self.on_epoch is not None and not callable(self.on_epoch):
-            raise TypeError(
-                f"on_epoch has the wrong type: got {type(self.on_epoch).__name__}, expected a function or None. Pass a "
-                "function of the estimator and the number of epochs."
-            )
-        return faults
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.target_tags.multi_output = True
-        return tags

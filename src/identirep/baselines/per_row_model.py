@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["PerRowModel", "train_per_row"]
+from identirep.training import Training
+
+__all__ = ["PerRowModel", "maximise"]
 
 
 class PerRowModel(nn.Module):
     r"""Marginal likelihood p(h | y, t) of the factorised prior with fixed scales.
 
     A row is Gaussian with mean :math:`A ((1 - c_t) \gamma_t y)` and covariance
-    :math:`A \,\mathrm{diag}(v c_t + q^2 (1 - c_t))\, A^\top + o^2 I`, with soft indicators c of the causes. Rows of a
+    :math:`A \,\mathrm{diag}(c_t + q^2 (1 - c_t))\, A^\top + o^2 I`, with soft indicators c of the causes. Rows of a
     task share their covariance, which is factorised once for all of them in a batch.
-
-    Parameters
-    ----------
-    n_tasks, n_features, n_latents : int
-        Sizes.
-    spurious_std, noise_std : float
-        The scales q and o; causes have variance v = 1.
-    generator : torch.Generator
-        Source of the initial values.
     """
 
     def __init__(
@@ -68,19 +60,7 @@ class _GroupedGaussian(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, covariance: Tensor, rows: Tensor, counts: Tensor) -> Tensor:
-        """Return the sum over all rows.
-
-        Parameters
-        ----------
-        ctx : object
-            Keeps what the derivative needs.
-        covariance : Tensor, shape (n_groups, K, K)
-            Covariance of each group.
-        rows : Tensor, shape (n_groups, K, n_most)
-            Rows of each group, then zeros.
-        counts : Tensor of int64, shape (n_groups,)
-            Rows of each group.
-        """
+        """Return the sum for covariances (n_groups, K, K) and `counts` rows, zeros behind them, (n_groups, K, most)."""
         root = torch.linalg.cholesky(covariance)
         precision = torch.cholesky_inverse(root)
         weighed = precision @ rows
@@ -106,75 +86,38 @@ def _by_group(rows: Tensor, group: Tensor, counts: Tensor) -> Tensor:
     return padded.index_put((group[order], place), rows[order]).mT
 
 
-def train_per_row(
+def maximise(
     model: PerRowModel,
     H: Tensor,
     labels: tuple[Tensor, Tensor, Tensor],
+    generator: torch.Generator,
     *,
     max_epochs: int,
     batch_size: int,
     learning_rate: float,
-    generator: torch.Generator,
     on_epoch: Callable[[int], object],
 ) -> list[dict[str, float]]:
-    """Maximise the mean log likelihood of labelled rows by Adam.
+    """Maximise the likelihood of labels by Adam, until `on_epoch`, given the number of epochs done, returns True.
 
-    Parameters
-    ----------
-    model : PerRowModel
-        Trained in place.
-    H : Tensor, shape (n_samples, n_features)
-        Features.
-    labels : tuple of three Tensors, each of shape (n_labels,)
-        Row of `H`, target and task of each label; a row with several labels counts once for each.
-    max_epochs, batch_size, learning_rate : int, int, float
-        Settings.
-    generator : torch.Generator
-        Order of the labels.
-    on_epoch : callable
-        Gets the number of epochs done; training stops if it returns True.
-
-    Returns
-    -------
-    list of dict
-        For each epoch "epoch", "loss" (mean negative log likelihood of a label) and "seconds".
-
-    Raises
-    ------
-    RuntimeError
-        If a covariance is no longer positive definite, or the loss not finite.
+    Labels are row of `H`, target and task, each of shape (n_labels,); a row with several counts once for each. "loss"
+    of the history is the mean negative log likelihood of a label.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    history: list[dict[str, float]] = []
-    start = time.perf_counter()
-    for epoch in range(max_epochs):
+    advice = ", raise noise_std or use dtype='float64'"
+    training = Training(torch.optim.Adam(model.parameters(), lr=learning_rate), max_epochs, advice=advice)
+    for epoch in training.epochs():
         total = 0.0
-        for row, y, t in _batches(labels, batch_size, generator):
-            optimizer.zero_grad()
+        for chosen in torch.randperm(len(labels[0]), generator=generator).split(batch_size):
+            row, y, t = (part[chosen] for part in labels)
             try:
                 loss = -model(H[row], y, t)
             except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
-                raise _diverged(epoch, learning_rate) from error
-            loss.backward()
-            optimizer.step()
+                # A covariance is no longer positive definite.
+                raise training.diverged() from error
+            training.step(loss)
             total += float(loss.detach()) * len(row)
-        history.append({"epoch": epoch, "loss": total / len(labels[0]), "seconds": time.perf_counter() - start})
         if not torch.isfinite(model.mixing).all():
-            raise _diverged(epoch, learning_rate)
+            raise training.diverged()
+        training.record({"loss": total / len(labels[0])})
         if on_epoch(epoch + 1) is True:
             break
-    return history
-
-
-def _batches(
-    labels: tuple[Tensor, Tensor, Tensor], size: int, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    for chosen in torch.randperm(len(labels[0]), generator=generator).split(size):
-        yield labels[0][chosen], labels[1][chosen], labels[2][chosen]
-
-
-def _diverged(epoch: int, learning_rate: float) -> RuntimeError:
-    return RuntimeError(
-        f"training diverged: got a covariance that is not positive definite in epoch {epoch}, expected a positive "
-        f"definite one. Lower learning_rate (now {learning_rate:g}), raise noise_std or use dtype='float64'."
-    )
+    return training.history

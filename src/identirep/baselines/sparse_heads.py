@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.optimize import minimize
-from sklearn.exceptions import ConvergenceWarning
 
 from identirep._typing import Array, RandomState
-from identirep.baselines.base import check_inputs, components_faults, count_faults, positive_faults, whiten
+from identirep.baselines.base import N_COMPONENTS, POSITIVE, whiten
 from identirep.baselines.linear import LinearBaseline
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import linear_heads
+from identirep.parameters import Rule, Whole, parameter_faults, raise_faults
 from identirep.seeds import as_generator
+from identirep.validation import TaskData
 
 __all__ = ["SparseHeads"]
 
@@ -89,6 +90,13 @@ class SparseHeads(LinearBaseline):
     True
     """
 
+    _parameter_rules: ClassVar[Mapping[str, Rule]] = {
+        "n_components": N_COMPONENTS,
+        "n_init": Whole(),
+        "max_iter": Whole(),
+        "tol": POSITIVE,
+    }
+
     def __init__(
         self,
         n_components: int | None = None,
@@ -104,41 +112,15 @@ class SparseHeads(LinearBaseline):
         self.tol = tol
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None) -> SparseHeads:
-        """Find the axes.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features_in)
-            Features.
-        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
-            Targets; NaN means label missing. One dimension with `tasks` is the long layout.
-        tasks : array-like, optional
-            Wide layout: names of the columns of `y`. Long layout: the task of each row.
-
-        Returns
-        -------
-        SparseHeads
-            This estimator.
-
-        Raises
-        ------
-        ValueError
-            If data or parameters are out of range; the message lists all faults.
-        TypeError
-            If a parameter has the wrong type.
-        """
-        data = check_inputs(self, X, y, tasks, self._faults())
+    def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
         whitening = whiten(data.X)
-        D = self._n_latents(len(whitening.components))
+        D = self._set_n_components(len(whitening.components))
         H = whitening(data.X)[:, :D]
         if data.task_index is None:
             moments = TaskMoments.from_arrays(H, data.targets)
         else:
             moments = TaskMoments.from_long(H, data.targets, data.task_index)
-        self.task_names_ = data.task_names
-        self._fit_axes(moments, whitening.mean, whitening.components[:D])
-        return self
+        return self._fit_axes(moments, whitening.mean, whitening.components[:D], rng)
 
     def fit_moments(self, moments: TaskMoments) -> SparseHeads:
         """Find the axes from moments, all that the method needs.
@@ -158,52 +140,35 @@ class SparseHeads(LinearBaseline):
         ValueError
             If parameters are out of range.
         """
-        faults = self._faults() + components_faults(self.n_components, moments.n_features)
-        if faults:
-            raise ValueError("\n".join(faults))
-        D = moments.n_features if self.n_components is None else int(self.n_components)
+        raise_faults(parameter_faults(self))
+        D = self._set_n_components(moments.n_features)
         values, vectors = np.linalg.eigh(moments.pooled_covariance())
         whitener = (vectors[:, ::-1][:, :D] / np.sqrt(values[::-1][:D])).T
         self.n_features_in_ = moments.n_features
         self.task_names_ = tuple(moments.task_names)
         mean = moments.weights @ moments.mean_h[moments.group]
-        self._fit_axes(moments.map_features(whitener), mean, whitener)
+        rng = as_generator(self.random_state)
+        self._warn(self._fit_axes(moments.map_features(whitener), mean, whitener, rng))
         return self
 
-    def _faults(self) -> list[str]:
-        return [
-            *components_faults(self.n_components),
-            *count_faults({"n_init": self.n_init, "max_iter": self.max_iter}),
-            *positive_faults({"tol": self.tol}),
-        ]
-
-    def _n_latents(self, rank: int) -> int:
-        faults = components_faults(self.n_components, rank)
-        if faults:
-            raise ValueError(faults[0])
-        return rank if self.n_components is None else int(self.n_components)
-
-    def _fit_axes(self, moments: TaskMoments, mean: Array, whitener: Array) -> None:
+    def _fit_axes(self, moments: TaskMoments, mean: Array, whitener: Array, rng: np.random.Generator) -> str | None:
         """Minimise the objective for whitened features, and store the map from the features as they came."""
         heads = linear_heads(moments)
         # Heads in units of the noise: a target that is known better says more about the axes.
         scaled = heads.coef * (moments.weights / np.sqrt(heads.noise))[:, None]
         scaled /= np.abs(scaled).mean()
-        rng = as_generator(self.random_state)
         D = len(whitener)
         starts = [np.eye(D), *(np.linalg.qr(rng.standard_normal((D, D)))[0] for _ in range(self.n_init - 1))]
         ends = [_minimise(scaled, start, self.max_iter) for start in starts]
         B, self.objective_, gradient, self.n_iter_ = min(ends, key=lambda end: end[1])
         self.converged_ = bool(gradient <= self.tol * len(scaled) * D)
-        self.n_components_ = D
         self.mean_, self.components_ = mean, B @ whitener
-        if not self.converged_:
-            warnings.warn(
-                f"SparseHeads stopped after {self.max_iter} iterations with gradient norm "
-                f"{gradient / len(scaled) / D:.1e} > tol={self.tol:.1e} for each coefficient. Increase max_iter.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        if self.converged_:
+            return None
+        return (
+            f"after {self.max_iter} iterations with gradient norm {gradient / len(scaled) / D:.1e} > "
+            f"tol={self.tol:.1e} for each coefficient. Increase max_iter."
+        )
 
 
 def _minimise(heads: Array, start: Array, max_iter: int) -> tuple[Array, float, float, int]:

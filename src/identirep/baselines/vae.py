@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from identirep._typing import RandomState
-from identirep.baselines.auxiliary import AuxiliaryScaling
-from identirep.baselines.base import check_inputs
+from identirep.baselines.base import LabelFreeBaseline
 from identirep.baselines.latent_model import VariationalBaseline
-from identirep.seeds import as_generator
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["VAE"]
 
 
-class VAE(VariationalBaseline):
+class VAE(LabelFreeBaseline, VariationalBaseline):
     r"""Variational autoencoder with a standard normal prior.
 
     .. math::
@@ -60,6 +55,8 @@ class VAE(VariationalBaseline):
         Encoder, decoder and prior.
     history_ : list of dict
         "epoch", "loss", "reconstruction", "divergence" (nats for a row), "learning_rate" and "seconds".
+    loss_ : float
+        Mean loss of the last tenth of the epochs.
     converged_ : bool
         Whether the loss fell by less than 0.01 nats for a row and latent in the last tenth of the epochs.
     n_components_ : int
@@ -108,37 +105,6 @@ class VAE(VariationalBaseline):
         self.learning_rate = learning_rate
         self.beta_warm_up = beta_warm_up
         self.random_state = random_state
-
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> VAE:
-        """Train encoder and decoder.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features_in)
-            Inputs.
-        y : array-like, optional
-            Not used.
-        tasks : array-like, optional
-            Not used.
-
-        Returns
-        -------
-        VAE
-            This estimator.
-
-        Raises
-        ------
-        ValueError
-            If data or parameters are out of range; the message lists all faults.
-        RuntimeError
-            If training diverges.
-        """
-        rng = as_generator(self.random_state)
-        data = check_inputs(self, X, y, tasks, self._network_faults(), needs_labels=False)
-        nothing = np.zeros(0)
-        scaling = AuxiliaryScaling(nothing, nothing, uses_targets=False, is_long=False)
-        self._train(data, scaling, rng)
-        return self
 
     def _prior(self, n_latents: int, generator: torch.Generator) -> nn.Module:
         from identirep.baselines.networks import StandardPrior

@@ -1,49 +1,49 @@
-"""The evidence lower bound that iVAE, iCaRL and the plain VAE maximise."""
+"""The evidence lower bound of iVAE, iCaRL and the plain VAE, and how it is maximised."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from identirep._typing import Array
 from identirep.baselines.networks import AuxiliaryEmbedding, Batch, Perceptron, semi_orthogonal
+from identirep.training import Training
 
-__all__ = ["Posterior", "VariationalModel"]
+__all__ = ["Posterior", "VariationalModel", "maximise"]
 
 # Logarithms of the initial variance of the decoder and standard deviation of the encoder.
 _LOG_NOISE, _LOG_SPREAD = -2.0, -1.0
 # Standard deviation of what networks add to the linear maps at the start.
 _GAIN = 0.1
+# Share of the steps in which the learning rate rises, and bound on the norm of the gradient.
+_WARM_UP, _CLIP = 0.1, 100.0
+# max_epochs="auto" takes as many epochs as make this many steps, within limits.
+_AUTO_STEPS, _MIN_EPOCHS, _MAX_EPOCHS = 4000, 20, 1000
+# Rows encoded at once.
+_CHUNK_ROWS = 8192
 
 
 class Posterior(NamedTuple):
-    """Gaussians q(z | x, u) of a batch, with covariance ``R C C' R``.
+    """Gaussians q(z | x, u) of a batch: mean (n_rows, D), and covariance ``R C C' R``.
 
-    Attributes
-    ----------
-    mean : Tensor, shape (n_rows, D)
-        Means.
-    root : Tensor, shape (n_rows or 1, D, D)
-        Lower triangular C.
-    shrinkage : Tensor, shape (n_rows, D)
-        Diagonal of R.
+    C is lower triangular, shape (n_rows or 1, D, D), and R diagonal, shape (n_rows, D).
     """
 
     mean: Tensor
     root: Tensor
     shrinkage: Tensor
 
-    @property
-    def variance(self) -> Tensor:
-        """Variance of each latent, shape (n_rows, D)."""
-        return self.shrinkage**2 * (self.root**2).sum(dim=2)
-
-    @property
-    def negative_entropy(self) -> Tensor:
-        """Mean of log q without constants, shape (n_rows,)."""
-        return -(self.shrinkage.log() + torch.diagonal(self.root, dim1=1, dim2=2).log()).sum(dim=1)
+    def divergence(self, mean: Tensor, variance: Tensor) -> Tensor:
+        """Return the Kullback-Leibler divergence from independent Gaussians, shape (n_rows,)."""
+        own = self.shrinkage**2 * (self.root**2).sum(dim=2)
+        distance = (own + (self.mean - mean) ** 2) / variance - 1.0 + variance.log()
+        negative_entropy = -(self.shrinkage.log() + torch.diagonal(self.root, dim1=1, dim2=2).log()).sum(dim=1)
+        return 0.5 * distance.sum(dim=1) + negative_entropy
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Draw latents, shape (n_rows, D)."""
@@ -54,25 +54,9 @@ class Posterior(NamedTuple):
 class VariationalModel(nn.Module):
     r"""Evidence lower bound of :math:`x = f(z) + N(0, \mathrm{diag}\,s^2)` with a conditional prior p(z | u).
 
-    Parameters
-    ----------
-    n_inputs, n_latents : int
-        Sizes.
-    encoder_sizes, decoder_sizes : sequence of int
-        Hidden layers; without any, the map is linear.
-    prior : nn.Module
-        Maps a batch to mean and variance of the latents.
-    embedding : AuxiliaryEmbedding or None
-        Joint inference: q(z | x, u) is a network of x and the embedded u. None: q is the product of a network's
-        Gaussian and the prior.
-    correlated : bool
-        Whether latents may be correlated under q.
-    min_noise_std : float
-        Lower bound of s.
-    activation : {"leaky_relu", "gelu"}
-        Function between the hidden layers.
-    generator : torch.Generator
-        Source of the initial weights.
+    The prior maps a batch to mean and variance of the latents. With an embedding of u inference is joint: q(z | x, u)
+    is a network of x and the embedded u; without, q is the product of a network's Gaussian and the prior. Encoder and
+    decoder are linear without hidden layers.
     """
 
     # Share of the training that is done, which the training loop sets.
@@ -102,14 +86,13 @@ class VariationalModel(nn.Module):
         padding = torch.zeros(n_encoded - n_inputs, D)
         self.encoder_map, self.encoder_bias = nn.Parameter(torch.cat([start, padding])), nn.Parameter(torch.zeros(D))
         self.decoder_map, self.decoder_bias = nn.Parameter(start.T.clone()), nn.Parameter(torch.zeros(n_inputs))
-        self.encoder = self.decoder = None
-        if encoder_sizes:
-            n_outputs = D + D * D if correlated else 2 * D
-            self.encoder = Perceptron(
-                (n_encoded, *encoder_sizes, n_outputs), generator, gain=_GAIN, activation=activation
-            )
-        if decoder_sizes:
-            self.decoder = Perceptron((D, *decoder_sizes, n_inputs), generator, gain=_GAIN, activation=activation)
+
+        def network(n_first: int, sizes: Sequence[int], n_last: int) -> Perceptron | None:
+            widths = (n_first, *sizes, n_last)
+            return Perceptron(widths, generator, gain=_GAIN, activation=activation) if sizes else None
+
+        self.encoder = network(n_encoded, encoder_sizes, D + D * D if correlated else 2 * D)
+        self.decoder = network(D, decoder_sizes, n_inputs)
         # Below the diagonal the entries of C, on it their logarithms.
         self.root = nn.Parameter(_LOG_SPREAD * torch.eye(D))
         self.log_noise = nn.Parameter(torch.full((n_inputs,), _LOG_NOISE))
@@ -119,16 +102,17 @@ class VariationalModel(nn.Module):
         x = torch.addmm(self.decoder_bias, z, self.decoder_map)
         return x if self.decoder is None else x + self.decoder(z)
 
-    def recognise(self, batch: Batch, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return mean, and root of the covariance (see `Posterior`), of what the encoder says without the prior.
+    def visible(self, batch: Batch, generator: torch.Generator) -> Tensor | None:
+        """Draw the rows that joint inference encodes with u, shape (n_rows, 1).
 
-        Parameters
-        ----------
-        batch : Batch
-            Rows.
-        keep : Tensor, shape (n_rows, 1), or None
-            0 for rows whose auxiliary variable is hidden from joint inference.
+        Half of the rows are encoded without, so that new rows can be, too; the bound stays one.
         """
+        if self.embedding is None:
+            return None
+        return (torch.rand(len(batch.x), 1, generator=generator) < 0.5).to(batch.x.dtype)
+
+    def recognise(self, batch: Batch, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return mean and root of the covariance that the encoder gives without the prior; u is hidden where keep=0."""
         x = batch.x
         if self.embedding is not None:
             embedded = self.embedding(batch)
@@ -171,12 +155,59 @@ class VariationalModel(nn.Module):
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return reconstruction loss and divergence from the prior, averaged over the rows of a batch."""
-        keep = None
-        if self.embedding is not None:
-            # Half of the rows are encoded without u, so that new rows can be, too; the bound stays one.
-            keep = (torch.rand(len(batch.x), 1, generator=generator) < 0.5).to(batch.x.dtype)
+        keep = self.visible(batch, generator)
         mean, variance = self.prior(batch)
         q = self.posterior(batch, (mean, variance), keep)
-        distance = (q.variance + (q.mean - mean) ** 2) / variance - 1.0 + variance.log()
-        divergence = 0.5 * distance.sum(dim=1) + q.negative_entropy
-        return self.reconstruction(batch.x, q, generator).mean(), divergence.mean()
+        divergence = q.divergence(mean, variance).mean()
+        return self.reconstruction(batch.x, q, generator).mean(), divergence
+
+    @torch.no_grad()
+    def encode(self, rows: Batch, *, labelled: bool) -> Array:
+        """Return latents in float64: the mean of q(z | x, u) if `labelled`, otherwise what the encoder says of x."""
+        double = copy.deepcopy(self).double()
+        x, values, seen = (part.double() for part in rows[:3])
+        parts = []
+        for index in torch.arange(len(x)).split(_CHUNK_ROWS):
+            batch = Batch(x, values, seen, rows.task).take(index)
+            if labelled:
+                parts.append(double.posterior(batch, double.prior(batch)).mean)
+            else:
+                parts.append(double.recognise(batch, torch.zeros(len(index), 1, dtype=torch.float64))[0])
+        return np.asarray(torch.cat(parts).numpy())
+
+
+def maximise(
+    model: VariationalModel,
+    rows: Batch,
+    generator: torch.Generator,
+    *,
+    max_epochs: int | str,
+    batch_size: int,
+    learning_rate: float,
+    beta_warm_up: float,
+) -> list[dict[str, float]]:
+    """Maximise the bound by Adam; "loss", "reconstruction" and "divergence" of the history are in nats for a row.
+
+    The weight of the divergence rises from 0 to 1 in a share `beta_warm_up` of the steps.
+    """
+    n = len(rows.x)
+    n_batches = -(-n // batch_size)
+    if max_epochs == "auto":
+        max_epochs = min(max(-(-_AUTO_STEPS // n_batches), _MIN_EPOCHS), _MAX_EPOCHS)
+    n_epochs = int(max_epochs)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    training = Training(optimizer, n_epochs, n_batches, warm_up=_WARM_UP)
+    step, ramp = 0, max(beta_warm_up * n_epochs * n_batches, 1.0)
+    for _ in training.epochs():
+        totals = torch.zeros(2)
+        for index in torch.randperm(n, generator=generator).split(batch_size):
+            model.progress = step / (n_epochs * n_batches)
+            reconstruction, divergence = model(rows.take(index), generator)
+            step += 1
+            training.step(reconstruction + min(step / ramp, 1.0) * divergence, clip=_CLIP)
+            totals += torch.stack([reconstruction.detach(), divergence.detach()]) * (len(index) / n)
+        training.record(
+            {"loss": float(totals.sum()), "reconstruction": float(totals[0]), "divergence": float(totals[1])}
+        )
+    model.eval()
+    return training.history

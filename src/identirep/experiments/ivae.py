@@ -70,8 +70,6 @@ def _measure(cell: Cell) -> Measured:
 
 def _fit_ivae(cell: Cell, data: Bunch) -> tuple[Array, Row]:
     """Return latents, and what else is known of the fit."""
-    from identirep.baselines.training import late_loss
-
     build = IVAEFromTruth if cell["method"] == _FROM_TRUTH else IVAE
     model = build(
         cell["D"],
@@ -85,7 +83,7 @@ def _fit_ivae(cell: Cell, data: Bunch) -> tuple[Array, Row]:
     if isinstance(model, IVAEFromTruth):
         model.sources, model.steps = data.Z, cell["steps"]
     Z = model.fit(data.X, None, data.segments).transform(data.X, tasks=data.segments)
-    known: Row = {"loss": late_loss(model.history_)}
+    known: Row = {"loss": model.loss_}
     if isinstance(model, IVAEFromTruth):
         known["mcc_at_start"] = recovery(model.start_, data.Z, model.start_, data.Z)["mcc"]
     return Z, known
