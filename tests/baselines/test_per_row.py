@@ -113,7 +113,7 @@ def test_singular_covariance(data):
         ({"dtype": "float16"}, ValueError, "dtype is not valid: got 'float16'"),
         ({"noise_std": 0.0}, ValueError, "noise_std is not valid: got 0.0"),
         ({"max_epochs": 0}, ValueError, "max_epochs is not valid: got 0"),
-        ({"on_epoch": 3}, TypeError, "on_epoch has the wrong type: got int"),
+        ({"on_epoch": 3}, TypeError, "on_epoch has the wrong type: got 3"),
     ],
 )
 def test_bad_parameters(settings, error, message, data):
