@@ -62,9 +62,6 @@ def test_gradients_are_clipped():
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite(loss):
     _, training = _training(advice=" or pray")
-    with pytest.raises(
-        RuntimeError, match=r"diverged: .*not finite in epoch 0.*Lower learning_rate \(now 0.5\) or pray"
-    ):
-        for _ in training.epochs():
-            training.record({"loss": 1.0}, {"loss": loss})
+    with pytest.raises(RuntimeError, match=r"not finite in epoch 0.*Lower learning_rate \(now 0.5\) or pray"):
+        training.record({"loss": 1.0}, {"loss": loss})
     assert training.history == []

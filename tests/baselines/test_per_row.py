@@ -29,7 +29,7 @@ def test_recovers_latents_and_causes(data):
 
 def test_likelihood_of_rows():
     generator = torch.Generator().manual_seed(0)
-    model = PerRowModel(2, 4, 3, spurious_std=0.3, noise_std=0.2, generator=generator).double()
+    model = PerRowModel(2, 4, 3, 0.3, 0.2, generator).double()
     with torch.no_grad():
         model.indicator.copy_(torch.randn(2, 3, generator=generator))
     rng = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def test_likelihood_of_rows():
 
 def test_derivatives_of_the_likelihood():
     generator = torch.Generator().manual_seed(1)
-    model = PerRowModel(4, 3, 2, spurious_std=0.3, noise_std=0.2, generator=generator).double()
+    model = PerRowModel(4, 3, 2, 0.3, 0.2, generator).double()
     h, y = (torch.randn(*size, dtype=torch.float64, generator=generator) for size in ((7, 3), (7,)))
     t = torch.tensor([0, 3, 3, 0, 2, 3, 0])  # one task without a row, groups of different size
     parameters = (model.mixing, model.indicator, model.gamma)

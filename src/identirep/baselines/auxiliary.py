@@ -68,7 +68,7 @@ class AuxiliaryScaling:
         return Auxiliary(blank, blank, np.zeros(n_rows, dtype=np.int64))
 
 
-def learn_scaling(data: TaskData, *, uses_targets: bool) -> AuxiliaryScaling:
+def learn_scaling(data: TaskData, *, uses_targets: bool = True) -> AuxiliaryScaling:
     """Learn mean and standard deviation of each task's target, 1 for targets that do not vary."""
     T = data.n_tasks
     seen = ~np.isnan(data.targets)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from identirep._typing import Array, BoolArray, IntArray, RandomState
+from identirep._typing import Array, BoolArray, RandomState
 from identirep.baselines.ivae import IVAE
 from identirep.baselines.latent_model import VariationalBaseline
 from identirep.baselines.parents import find_parents, fisher_z_p_values, independence_test_class, kernel_p_values
@@ -97,10 +97,8 @@ class ICaRL(IVAE):
         Whether the loss fell by less than 0.01 nats for a row and latent in the last tenth of the epochs.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
-    n_components_ : int
-        Number of latents.
-    n_features_in_ : int
-        Number of inputs.
+    n_components_, n_features_in_ : int
+        Number of latents, and of inputs.
 
     Notes
     -----
@@ -210,23 +208,13 @@ class ICaRL(IVAE):
         return model
 
     def _find_parents(self, data: TaskData, rng: np.random.Generator) -> None:
-        """Test the latents of each task."""
+        """Test the latents of each task on its labelled rows."""
         test = _TESTS[self.independence_test]
         shape = (data.n_tasks, self.n_components_)
         self.causal_, self.causal_p_values_ = np.zeros(shape, dtype=bool), np.ones(shape)
-        Z = self._latents(data.X)
-        for t, (rows, targets) in enumerate(_labelled_rows(data)):
-            chosen = rng.permutation(len(rows))[: self.max_test_rows]
-            found = find_parents(*test(Z[rows[chosen]], targets[chosen]), self.alpha)
+        Z, index = self._latents(data.X), data.task_index
+        for t in range(data.n_tasks):
+            y = data.targets[:, t] if index is None else np.where(index == t, data.targets, np.nan)
+            rows = rng.permutation(np.flatnonzero(~np.isnan(y)))[: self.max_test_rows]
+            found = find_parents(*test(Z[rows], y[rows]), self.alpha)
             self.causal_[t], self.causal_p_values_[t] = found
-
-
-def _labelled_rows(data: TaskData) -> Iterator[tuple[IntArray, Array]]:
-    """Yield the rows of each task, and their targets."""
-    for t in range(data.n_tasks):
-        if data.task_index is None:
-            rows = np.flatnonzero(~np.isnan(data.targets[:, t]))
-            yield rows, data.targets[rows, t]
-        else:
-            rows = np.flatnonzero(data.task_index == t)
-            yield rows, data.targets[rows]

@@ -83,10 +83,8 @@ class IVAE(VariationalBaseline):
         Whether the loss fell by less than 0.01 nats for a row and latent in the last tenth of the epochs.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
-    n_components_ : int
-        Number of latents.
-    n_features_in_ : int
-        Number of inputs.
+    n_components_, n_features_in_ : int
+        Number of latents, and of inputs.
 
     Notes
     -----

@@ -43,10 +43,8 @@ class PrincipalComponents(LabelFreeBaseline, LinearBaseline):
         Linear map of `transform`: principal axes, divided by the standard deviation along them.
     mean_ : array, shape (n_features_in_,)
         Mean of the inputs.
-    n_components_ : int
-        Number of components.
-    n_features_in_ : int
-        Number of inputs.
+    n_components_, n_features_in_ : int
+        Number of components, and of inputs.
 
     Notes
     -----
@@ -102,10 +100,8 @@ class IndependentComponents(LabelFreeBaseline, LinearBaseline):
         Iterations.
     converged_ : bool
         Whether `tol` was reached.
-    n_components_ : int
-        Number of components.
-    n_features_in_ : int
-        Number of inputs.
+    n_components_, n_features_in_ : int
+        Number of components, and of inputs.
 
     Notes
     -----

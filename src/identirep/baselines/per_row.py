@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from identirep.baselines.auxiliary import learn_scaling
 from identirep.baselines.base import N_COMPONENTS, POSITIVE, TrainedBaseline
 from identirep.parameters import Choice, Either, Made, Rule, Whole
 from identirep.validation import TaskData
+
+if TYPE_CHECKING:
+    from identirep.baselines.per_row_model import PerRowModel
 
 __all__ = ["PerRowMTLCM"]
 
@@ -69,10 +72,8 @@ class PerRowMTLCM(TrainedBaseline):
         Whether the loss fell by less than 0.01 nats for a label and latent in the last tenth of the epochs.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
-    n_components_ : int
-        Number of latents.
-    n_features_in_ : int
-        Number of features.
+    n_components_, n_features_in_ : int
+        Number of latents, and of features.
 
     Notes
     -----
@@ -135,60 +136,40 @@ class PerRowMTLCM(TrainedBaseline):
     def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
         import torch
 
-        from identirep.baselines.per_row_model import PerRowModel, maximise
+        from identirep.baselines.per_row_model import PerRowModel, run_epoch
+        from identirep.training import Training
 
-        self._set_n_components(data.X.shape[1])
-        targets = (
-            learn_scaling(data, uses_targets=True).standardized(data) if self.standardize_targets else data.targets
-        )
-        seen = np.argwhere(~np.isnan(targets))
-        row = seen[:, 0]
-        task = seen[:, 1] if data.task_index is None else data.task_index[row]
+        D = self._set_n_components(data.X.shape[1])
         dtype = torch.float32 if self.dtype == "float32" else torch.float64
+        targets = learn_scaling(data).standardized(data) if self.standardize_targets else data.targets
+        row, *task = np.nonzero(~np.isnan(targets))
         labels = (
             torch.from_numpy(row),
             torch.from_numpy(targets[~np.isnan(targets)]).to(dtype),
-            torch.from_numpy(np.ascontiguousarray(task)),
+            torch.from_numpy(task[0] if data.task_index is None else data.task_index[row]),
         )
+        H = torch.from_numpy(np.array(data.X, dtype=self.dtype))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        model = PerRowModel(
-            data.n_tasks,
-            data.X.shape[1],
-            self.n_components_,
-            spurious_std=self.spurious_std,
-            noise_std=self.noise_std,
-            generator=generator,
-        ).to(dtype)
-
-        def after_epoch(n_epochs: int) -> object:
-            if self.on_epoch is None:
-                return False
-            self._store(model)
-            return self.on_epoch(self, n_epochs)
-
-        self.history_ = maximise(
-            model,
-            torch.from_numpy(np.array(data.X, dtype=self.dtype)),
-            labels,
-            generator,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            on_epoch=after_epoch,
-        )
+        scales = (float(self.spurious_std), float(self.noise_std))
+        model = PerRowModel(data.n_tasks, data.X.shape[1], D, *scales, generator).to(dtype)
+        optimizer = torch.optim.Adam(model.parameters(), lr=self.learning_rate)
+        training = Training(optimizer, self.max_epochs, advice=", raise noise_std or use dtype='float64'")
+        for epoch in training.epochs():
+            run_epoch(model, training, H, labels, self.batch_size, generator)
+            if self.on_epoch is not None:
+                self._store(model)
+                if self.on_epoch(self, epoch + 1) is True:
+                    break
         self._store(model)
+        self.history_ = training.history
         return self._judge()
 
-    def _store(self, model: Any) -> None:
+    def _store(self, model: PerRowModel) -> None:
         """Take over the values that the model has at the moment."""
-
-        def numpy(tensor: Any) -> Array:
-            return np.asarray(tensor.detach().double().numpy())
-
-        self.mixing_ = numpy(model.mixing).copy()
+        values = (model.mixing, model.indicator.sigmoid(), model.gamma)
+        copies = (np.array(value.detach().double().numpy()) for value in values)
+        self.mixing_, self.causal_probability_, self.spurious_coef_ = copies
         self.components_ = np.linalg.pinv(self.mixing_)
-        self.causal_probability_ = numpy(model.indicator.sigmoid())
-        self.spurious_coef_ = numpy(model.gamma).copy()
 
     def _latents(self, X: NDArray[Any]) -> Array:
         return np.asarray(X @ self.components_.T, dtype=np.float64)

@@ -1,9 +1,8 @@
-"""The likelihood of single rows that `PerRowMTLCM` maximises, and its training loop."""
+"""The likelihood of single rows that `PerRowMTLCM` maximises."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from identirep.training import Training
 
-__all__ = ["PerRowModel", "maximise"]
+__all__ = ["PerRowModel", "run_epoch"]
 
 
 class PerRowModel(nn.Module):
@@ -27,7 +26,6 @@ class PerRowModel(nn.Module):
         n_tasks: int,
         n_features: int,
         n_latents: int,
-        *,
         spurious_std: float,
         noise_std: float,
         generator: torch.Generator,
@@ -86,38 +84,25 @@ def _by_group(rows: Tensor, group: Tensor, counts: Tensor) -> Tensor:
     return padded.index_put((group[order], place), rows[order]).mT
 
 
-def maximise(
+def run_epoch(
     model: PerRowModel,
+    training: Training,
     H: Tensor,
     labels: tuple[Tensor, Tensor, Tensor],
-    generator: torch.Generator,
-    *,
-    max_epochs: int,
     batch_size: int,
-    learning_rate: float,
-    on_epoch: Callable[[int], object],
-) -> list[dict[str, float]]:
-    """Maximise the likelihood of labels by Adam, until `on_epoch`, given the number of epochs done, returns True.
-
-    Labels are row of `H`, target and task, each of shape (n_labels,); a row with several counts once for each. "loss"
-    of the history is the mean negative log likelihood of a label.
-    """
-    advice = ", raise noise_std or use dtype='float64'"
-    training = Training(torch.optim.Adam(model.parameters(), lr=learning_rate), max_epochs, advice=advice)
-    for epoch in training.epochs():
-        total = 0.0
-        for chosen in torch.randperm(len(labels[0]), generator=generator).split(batch_size):
-            row, y, t = (part[chosen] for part in labels)
-            try:
-                loss = -model(H[row], y, t)
-            except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
-                # A covariance is no longer positive definite.
-                raise training.diverged() from error
-            training.step(loss)
-            total += float(loss.detach()) * len(row)
-        if not torch.isfinite(model.mixing).all():
-            raise training.diverged()
-        training.record({"loss": total / len(labels[0])})
-        if on_epoch(epoch + 1) is True:
-            break
-    return training.history
+    generator: torch.Generator,
+) -> None:
+    """Pass once over the labels: row of `H`, target and task, each (n_labels,); a row with several counts for each."""
+    total = 0.0
+    for chosen in torch.randperm(len(labels[0]), generator=generator).split(batch_size):
+        row, y, t = (part[chosen] for part in labels)
+        try:
+            loss = -model(H[row], y, t)
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+            # A covariance is no longer positive definite.
+            raise training.diverged() from error
+        training.step(loss)
+        total += float(loss.detach()) * len(row)
+    if not torch.isfinite(model.mixing).all():
+        raise training.diverged()
+    training.record({"loss": total / len(labels[0])})

@@ -61,10 +61,8 @@ class SparseHeads(LinearBaseline):
         Whether the gradient reached `tol`.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
-    n_components_ : int
-        Number of latents.
-    n_features_in_ : int
-        Number of features.
+    n_components_, n_features_in_ : int
+        Number of latents, and of features.
 
     Notes
     -----

@@ -59,10 +59,8 @@ class VAE(LabelFreeBaseline, VariationalBaseline):
         Mean loss of the last tenth of the epochs.
     converged_ : bool
         Whether the loss fell by less than 0.01 nats for a row and latent in the last tenth of the epochs.
-    n_components_ : int
-        Number of latents.
-    n_features_in_ : int
-        Number of inputs.
+    n_components_, n_features_in_ : int
+        Number of latents, and of inputs.
 
     Notes
     -----
