@@ -12,7 +12,7 @@ from identirep.datasets import make_linear_tasks
 from identirep.metrics import stability
 from identirep.mtlcm import MTLCM
 from identirep.report import plot_certificate, plot_roles, plot_spectrum, plot_stability
-from identirep.report.findings import Findings
+from identirep.report.content import Findings
 
 
 @pytest.fixture(scope="module")

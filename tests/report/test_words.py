@@ -10,7 +10,7 @@ from identirep.evaluation import Evaluation
 from identirep.metrics import StabilityResult
 from identirep.mtlcm import MTLCM
 from identirep.mtlcm.trust.certificate import GoodnessOfFit
-from identirep.report.findings import Findings
+from identirep.report.content import Findings
 from identirep.report.words import causal_statement, headline, reproducibility_statement, what_was_fitted
 
 

@@ -12,7 +12,7 @@ import typer
 from identirep import __version__
 from identirep.cli.bench import bench
 from identirep.cli.console import say
-from identirep.cli.fitting import demo, fit, stability
+from identirep.cli.fit_commands import demo, fit, stability
 from identirep.cli.inspecting import inspect
 from identirep.cli.using import predict, report, transform
 

@@ -17,7 +17,7 @@ from identirep.directories import replaced_directory
 from identirep.evaluation import Evaluation, score_tasks, split_rows
 from identirep.metrics import StabilityResult, stability, weak_mcc_score
 from identirep.report import write_report
-from identirep.report.findings import Findings
+from identirep.report.content import Findings
 from identirep.report.style import VERDICT_COLOURS, VERDICT_SYMBOLS
 from identirep.report.words import causal_statement, count, headline, reproducibility_statement
 

@@ -19,7 +19,7 @@ from identirep.report.drawing import (
     short_labels,
     styled,
 )
-from identirep.report.findings import Findings
+from identirep.report.content import Findings
 from identirep.report.style import DIVERGING, MARK, MUTED, SEQUENTIAL, THRESHOLD, VERDICT_COLOURS
 
 __all__ = [

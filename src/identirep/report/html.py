@@ -14,7 +14,7 @@ import numpy as np
 
 from identirep import __version__
 from identirep.evaluation import Evaluation
-from identirep.report.findings import Findings
+from identirep.report.content import Findings
 from identirep.report.style import VERDICT_COLOURS, VERDICT_SYMBOLS
 from identirep.report.words import (
     AGREES,

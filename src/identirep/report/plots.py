@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from identirep.metrics import StabilityResult
-from identirep.report.findings import Findings
+from identirep.report.content import Findings
 from identirep.report.style import DIVERGING, MARK, MUTED, SEQUENTIAL, THRESHOLD, VERDICT_COLOURS, VERDICT_SYMBOLS
 
 if TYPE_CHECKING:

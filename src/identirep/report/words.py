@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from identirep.evaluation import Evaluation
-from identirep.report.findings import Findings
+from identirep.report.content import Findings
 
 __all__ = ["causal_statement", "count", "headline", "reproducibility_statement", "verdict_counts", "what_was_fitted"]
 

@@ -57,7 +57,7 @@ def fit(
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.cli.tables import read_table
     from identirep.directories import check_target
-    from identirep.report.findings import Findings
+    from identirep.report.content import Findings
 
     check_target(out)
     with working(f"Reading {data.name}"):
@@ -166,7 +166,7 @@ def _compare_fits(
     import numpy as np
 
     from identirep.cli.runs import compare, evaluate, fit_model, print_findings, split, write_run
-    from identirep.report.findings import Findings
+    from identirep.report.content import Findings
 
     rows, others = split(table, share, seed)
     training, rest = table.rows(rows), table.rows(others)
