@@ -1,19 +1,35 @@
-"""Counts, means and centred second moments of rows, in one pass and without cancellation."""
+"""Counts, means and centred second moments: of rows in one pass, of two sets of rows together, without cancellation.
+
+Both by the update of Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The American Statistician
+37 (1983) 242-247.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from identirep._typing import Array, BoolArray, IntArray
 
-__all__ = ["as_float_matrix", "check_finite", "factorize", "long_moments", "wide_moments"]
+__all__ = ["Sums", "aligned", "as_float_matrix", "check_finite", "factorize", "long_sums", "merged", "wide_sums"]
 
 # Rows handled at once: large enough for the matrix product to dominate, small enough to stay in cache.
 _CHUNK_ROWS = 4096
+
+
+class Sums(NamedTuple):
+    """Statistics of T tasks in G groups of rows: `TaskMoments` without the names of its tasks."""
+
+    group: IntArray  # (T,)
+    counts: IntArray  # (G,)
+    mean_h: Array  # (G, K)
+    scatter_h: Array  # (G, K, K)
+    mean_y: Array  # (T,)
+    scatter_hy: Array  # (T, K)
+    scatter_y: Array  # (T,)
 
 
 def factorize(labels: ArrayLike) -> tuple[tuple[Hashable, ...], IntArray]:
@@ -53,8 +69,34 @@ def check_finite(array: NDArray[Any], name: str, accepts: Callable[[NDArray[Any]
         )
 
 
-def wide_moments(H: NDArray[Any], Y: NDArray[Any]) -> tuple[Any, ...]:
-    """Count, means and scatters of rows that carry every label, chunk by chunk with Chan's update.
+def wide_sums(H: NDArray[Any], Y: NDArray[Any]) -> tuple[Sums, int]:
+    """Sums of the wide layout, tasks with the same missing rows in one group, and the number of rows with any label."""
+    K, T = H.shape[1], Y.shape[1]
+    # Most data are complete: look for what is missing only if the moments show it.
+    with np.errstate(invalid="ignore", over="ignore"):
+        complete = _complete_rows(H, Y)
+    if all(np.isfinite(part).all() for part in complete):
+        n, mean_h, scatter_h, *of_tasks = complete
+        return Sums(np.zeros(T, dtype=np.int64), np.array([n]), mean_h[None], scatter_h[None], *of_tasks), len(H)
+    check_finite(H, "H", np.isfinite)
+    check_finite(Y, "Y", lambda values: ~np.isinf(values))
+    packed, group = np.unique(np.packbits(~np.isnan(Y), axis=0), axis=1, return_inverse=True)
+    group = group.reshape(-1)
+    patterns = np.unpackbits(packed, axis=0, count=len(Y)).T.astype(bool)
+    G = len(patterns)
+    counts, mean_h, scatter_h = np.zeros(G, dtype=np.int64), np.zeros((G, K)), np.zeros((G, K, K))
+    mean_y, scatter_hy, scatter_y = np.zeros(T), np.zeros((T, K)), np.zeros(T)
+    for g, rows in enumerate(patterns):
+        tasks = np.flatnonzero(group == g)
+        counts[g], mean_h[g], scatter_h[g], mean_y[tasks], scatter_hy[tasks], scatter_y[tasks] = _complete_rows(
+            H[rows], Y[np.ix_(rows, tasks)]
+        )
+    sums = Sums(group, counts, mean_h, scatter_h, mean_y, scatter_hy, scatter_y)
+    return sums, int(np.count_nonzero(patterns.any(axis=0)))
+
+
+def _complete_rows(H: NDArray[Any], Y: NDArray[Any]) -> tuple[Any, ...]:
+    """Count, means and scatters of rows that carry every label, chunk by chunk.
 
     One pass: each chunk is shifted by the mean of its first rows while it is copied, and corrected by the rest.
     """
@@ -81,8 +123,8 @@ def wide_moments(H: NDArray[Any], Y: NDArray[Any]) -> tuple[Any, ...]:
     return n, mean[:K], 0.5 * (scatter_h + scatter_h.T), mean[K:], product[:, K:].T, square
 
 
-def long_moments(H: NDArray[Any], y: Array, index: IntArray, n_tasks: int) -> tuple[Any, ...]:
-    """Counts, means and scatters of rows sorted into tasks."""
+def long_sums(H: NDArray[Any], y: Array, index: IntArray, n_tasks: int) -> Sums:
+    """Sums of the long layout, `index` naming the task of each row."""
     K = H.shape[1]
     block = np.empty((len(H), K + 1))
     if len(index) and np.any(index[1:] < index[:-1]):
@@ -104,4 +146,69 @@ def long_moments(H: NDArray[Any], y: Array, index: IntArray, n_tasks: int) -> tu
             mean[t] = rows.mean(axis=0)
             rows = rows - mean[t]
             scatter[t] = rows.T @ rows
-    return counts, mean[:, :K], scatter[:, :K, :K], mean[:, K], scatter[:, :K, K], scatter[:, K, K]
+    group = np.arange(n_tasks)
+    return Sums(group, counts, mean[:, :K], scatter[:, :K, :K], mean[:, K], scatter[:, :K, K], scatter[:, K, K])
+
+
+def merged(a: Sums, b: Sums) -> Sums:
+    """Sums of the rows of both, which have the same tasks in the same groups."""
+    n = a.counts + b.counts
+    share = np.divide(b.counts, n, out=np.zeros(len(n)), where=n > 0)
+    delta_h, delta_y = b.mean_h - a.mean_h, b.mean_y - a.mean_y
+    factor = a.counts * share
+    factor_t, delta_t = factor[a.group], delta_h[a.group]
+    return Sums(
+        a.group,
+        n,
+        a.mean_h + share[:, None] * delta_h,
+        a.scatter_h + b.scatter_h + factor[:, None, None] * delta_h[:, :, None] * delta_h[:, None, :],
+        a.mean_y + share[a.group] * delta_y,
+        a.scatter_hy + b.scatter_hy + (factor_t * delta_y)[:, None] * delta_t,
+        a.scatter_y + b.scatter_y + factor_t * delta_y**2,
+    )
+
+
+Names = tuple[Hashable, ...]
+
+
+def aligned(names_a: Names, a: Sums, names_b: Names, b: Sums) -> tuple[Names, Sums, Sums]:
+    """Lay both out for the union of their tasks, in groups that neither side divides."""
+    if names_a == names_b and np.array_equal(a.group, b.group):
+        return names_a, a, b
+    names = _union(names_a, names_b)
+    tasks = [_positions(own, names) for own in (names_a, names_b)]
+    # The old group of each task, -1 where a side has not seen it.
+    pairs = np.stack([np.where(task < 0, -1, part.group[task]) for task, part in zip(tasks, (a, b), strict=True)])
+    sources, group = np.unique(pairs, axis=1, return_inverse=True)
+    group = group.reshape(-1)
+    laid_out = (
+        Sums(group, *(_take(part, source) for part in own[1:4]), *(_take(part, task) for part in own[4:]))
+        for own, source, task in zip((a, b), sources, tasks, strict=True)
+    )
+    return names, *laid_out  # type: ignore[return-value]
+
+
+def _positions(names: Names, wanted: Sequence[Hashable]) -> IntArray:
+    """Position of each wanted name, -1 where there is none."""
+    position = {name: t for t, name in enumerate(names)}
+    return np.array([position.get(name, -1) for name in wanted], dtype=np.int64)
+
+
+def _take(values: NDArray[Any], index: IntArray) -> NDArray[Any]:
+    """Entries by position, zero where it is -1."""
+    taken = values[index]
+    taken[index < 0] = 0
+    return taken
+
+
+def _union(a: Names, b: Names) -> Names:
+    """All names of both; sorted when each side is, so that merging does not depend on the order of the parts."""
+    if a == b:
+        return a
+    union = list(dict.fromkeys(a + b))
+    try:
+        if sorted(a) == list(a) and sorted(b) == list(b):  # type: ignore[type-var]
+            return tuple(sorted(union))  # type: ignore[type-var]
+    except TypeError:
+        pass
+    return tuple(union)

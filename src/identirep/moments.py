@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from identirep._typing import Array, IntArray
-from identirep.accumulation import as_float_matrix, check_finite, factorize, long_moments, wide_moments
+from identirep.accumulation import (
+    Sums,
+    aligned,
+    as_float_matrix,
+    check_finite,
+    factorize,
+    long_sums,
+    merged,
+    wide_sums,
+)
+from identirep.moments_file import StoredMoments
 
 __all__ = ["TaskMoments"]
 
-_FORMAT = "identirep.TaskMoments/1"
 
-
-class TaskMoments:
+class TaskMoments(StoredMoments):
     r"""Counts, means and centred second moments of features and target, for each task.
 
     For task t with rows (h, y) the sufficient statistics of every Gaussian model in this package are
@@ -93,8 +99,6 @@ class TaskMoments:
         self.scatter_y: Array = np.asarray(scatter_y, dtype=np.float64)
         self.n_rows = int(n_rows)
 
-    # -- construction ------------------------------------------------------------------------------------------------
-
     @classmethod
     def from_arrays(cls, H: ArrayLike, Y: ArrayLike, *, task_names: Sequence[Hashable] | None = None) -> TaskMoments:
         """Compute moments of the wide layout, one column of targets for each task.
@@ -127,28 +131,8 @@ class TaskMoments:
                 f"task_names does not label the columns of Y: got {len(names)} names ({len(set(names))} distinct) for "
                 f"{Y.shape[1]} columns, expected one distinct name each. Pass a name for each column."
             )
-        # Most data are complete: look for what is missing only if the moments show it.
-        with np.errstate(invalid="ignore", over="ignore"):
-            complete = wide_moments(H, Y)
-        if all(np.isfinite(part).all() for part in complete):
-            n, mean_h, scatter_h, mean_y, scatter_hy, scatter_y = complete
-            group = np.zeros(len(names), dtype=np.int64)
-            return cls(names, group, [n], mean_h[None], scatter_h[None], mean_y, scatter_hy, scatter_y, len(H))
-        check_finite(H, "H", np.isfinite)
-        check_finite(Y, "Y", lambda values: ~np.isinf(values))
-        packed, group = np.unique(np.packbits(~np.isnan(Y), axis=0), axis=1, return_inverse=True)
-        group = group.reshape(-1)
-        patterns = np.unpackbits(packed, axis=0, count=len(Y)).T.astype(bool)
-        K, T, G = H.shape[1], Y.shape[1], len(patterns)
-        counts, mean_h, scatter_h = np.zeros(G), np.zeros((G, K)), np.zeros((G, K, K))
-        mean_y, scatter_hy, scatter_y = np.zeros(T), np.zeros((T, K)), np.zeros(T)
-        for g, rows in enumerate(patterns):
-            tasks = np.flatnonzero(group == g)
-            counts[g], mean_h[g], scatter_h[g], mean_y[tasks], scatter_hy[tasks], scatter_y[tasks] = wide_moments(
-                H[rows], Y[np.ix_(rows, tasks)]
-            )
-        n_rows = int(np.count_nonzero(patterns.any(axis=0)))
-        return cls(names, group, counts, mean_h, scatter_h, mean_y, scatter_hy, scatter_y, n_rows)
+        sums, n_rows = wide_sums(H, Y)
+        return cls(names, *sums, n_rows)
 
     @classmethod
     def from_long(cls, H: ArrayLike, y: ArrayLike, tasks: ArrayLike) -> TaskMoments:
@@ -184,8 +168,7 @@ class TaskMoments:
         seen = ~np.isnan(target)
         if not seen.all():
             H, target, index = H[seen], target[seen], index[seen]
-        counts, mean_h, scatter_h, mean_y, scatter_hy, scatter_y = long_moments(H, target, index, len(names))
-        return cls(names, np.arange(len(names)), counts, mean_h, scatter_h, mean_y, scatter_hy, scatter_y, len(H))
+        return cls(names, *long_sums(H, target, index, len(names)), len(H))
 
     @classmethod
     def from_batches(cls, batches: Iterable[tuple[Any, ...]]) -> TaskMoments:
@@ -208,17 +191,12 @@ class TaskMoments:
         """
         total: TaskMoments | None = None
         for batch in batches:
-            part = cls._from_batch(*batch)
+            H, Y, tasks = batch if len(batch) == 3 else (*batch, None)
+            part = cls.from_arrays(H, Y) if tasks is None else cls.from_long(H, Y, tasks)
             total = part if total is None else total.merge(part)
         if total is None:
             raise ValueError("batches is empty: got no batch, expected at least one. Check the source of the batches.")
         return total
-
-    @classmethod
-    def _from_batch(cls, H: ArrayLike, Y: ArrayLike, tasks: ArrayLike | None = None) -> TaskMoments:
-        return cls.from_arrays(H, Y) if tasks is None else cls.from_long(H, Y, tasks)
-
-    # -- the monoid --------------------------------------------------------------------------------------------------
 
     def update(self, H: ArrayLike, Y: ArrayLike, tasks: ArrayLike | None = None) -> TaskMoments:
         """Add a batch of rows in place.
@@ -237,10 +215,8 @@ class TaskMoments:
         TaskMoments
             This object.
         """
-        if tasks is None:
-            part = TaskMoments.from_arrays(H, Y, task_names=self.task_names)
-        else:
-            part = TaskMoments.from_long(H, Y, tasks)
+        names = self.task_names
+        part = self.from_arrays(H, Y, task_names=names) if tasks is None else self.from_long(H, Y, tasks)
         self.__dict__.update(self.merge(part).__dict__)
         return self
 
@@ -267,30 +243,8 @@ class TaskMoments:
                 f"other has other features: got {other.n_features}, expected {self.n_features}. "
                 "Merge moments of the same features."
             )
-        if self.task_names == other.task_names and np.array_equal(self.group, other.group):
-            a, b, group, names = self, other, self.group, self.task_names
-        else:
-            names = _union(self.task_names, other.task_names)
-            pairs = np.stack([self._groups_of(names), other._groups_of(names)])
-            unique, group = np.unique(pairs, axis=1, return_inverse=True)
-            group = group.reshape(-1)
-            a, b = self._regroup(names, group, unique[0]), other._regroup(names, group, unique[1])
-        n = a.counts + b.counts
-        share = np.divide(b.counts, n, out=np.zeros(len(n)), where=n > 0)
-        delta_h, delta_y = b.mean_h - a.mean_h, b.mean_y - a.mean_y
-        factor = a.counts * share
-        factor_t, delta_t = factor[group], delta_h[group]
-        return TaskMoments(
-            names,
-            group,
-            n,
-            a.mean_h + share[:, None] * delta_h,
-            a.scatter_h + b.scatter_h + factor[:, None, None] * delta_h[:, :, None] * delta_h[:, None, :],
-            a.mean_y + share[group] * delta_y,
-            a.scatter_hy + b.scatter_hy + (factor_t * delta_y)[:, None] * delta_t,
-            a.scatter_y + b.scatter_y + factor_t * delta_y**2,
-            a.n_rows + b.n_rows,
-        )
+        names, a, b = aligned(self.task_names, self._sums, other.task_names, other._sums)
+        return TaskMoments(names, *merged(a, b), self.n_rows + other.n_rows)
 
     def __add__(self, other: TaskMoments) -> TaskMoments:
         if not isinstance(other, TaskMoments):
@@ -320,17 +274,12 @@ class TaskMoments:
             )
         shift = 0.0 if offset is None else np.asarray(offset, dtype=np.float64)
         scatter_h = M @ self.scatter_h @ M.T
-        return TaskMoments(
-            self.task_names,
-            self.group,
-            self.counts,
-            self.mean_h @ M.T + shift,
-            0.5 * (scatter_h + scatter_h.transpose(0, 2, 1)),
-            self.mean_y,
-            self.scatter_hy @ M.T,
-            self.scatter_y,
-            self.n_rows,
+        sums = self._sums._replace(
+            mean_h=self.mean_h @ M.T + shift,
+            scatter_h=0.5 * (scatter_h + scatter_h.transpose(0, 2, 1)),
+            scatter_hy=self.scatter_hy @ M.T,
         )
+        return TaskMoments(self.task_names, *sums, self.n_rows)
 
     def select_tasks(self, index: ArrayLike) -> TaskMoments:
         """Return the moments of some tasks.
@@ -347,19 +296,13 @@ class TaskMoments:
         """
         index = np.asarray(index, dtype=np.int64)
         kept, group = np.unique(self.group[index], return_inverse=True)
-        return TaskMoments(
-            [self.task_names[i] for i in index],
+        sums = Sums(
             group.reshape(-1),
-            self.counts[kept],
-            self.mean_h[kept],
-            self.scatter_h[kept],
-            self.mean_y[index],
-            self.scatter_hy[index],
-            self.scatter_y[index],
-            min(self.n_rows, int(self.counts[kept].sum())),
+            *(part[kept] for part in self._sums[1:4]),
+            *(part[index] for part in self._sums[4:]),
         )
-
-    # -- what the models read ----------------------------------------------------------------------------------------
+        n_rows = min(self.n_rows, int(self.counts[kept].sum()))
+        return TaskMoments([self.task_names[i] for i in index], *sums, n_rows)
 
     @property
     def n_tasks(self) -> int:
@@ -423,135 +366,12 @@ class TaskMoments:
         weight = np.bincount(self.group, self.weights, len(self.counts))
         return np.tensordot(weight, self.cov_h, axes=1)
 
-    # -- files -------------------------------------------------------------------------------------------------------
-
-    def save(self, path: str | Path) -> None:
-        """Write the moments to a safetensors file.
-
-        Parameters
-        ----------
-        path : str or Path
-            File to write. Task names must be strings or numbers.
-        """
-        from safetensors.numpy import save_file
-
-        arrays, meta = self.to_arrays()
-        save_file(arrays, str(path), metadata={"format": _FORMAT, "meta": json.dumps(meta)})
-
-    def to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return the parts as arrays, and as what JSON can hold, to be stored inside another file.
-
-        Returns
-        -------
-        arrays : dict of array
-            The statistics.
-        meta : dict
-            Task names and the number of rows.
-
-        Raises
-        ------
-        ValueError
-            If a task name is neither a string nor a number.
-        """
-        names = list(self.task_names)
-        if json.loads(json.dumps(names, default=repr)) != names:
-            raise ValueError(
-                "task_names cannot be stored: got names that are neither strings nor numbers, expected names that "
-                "survive JSON. Rename the tasks."
-            )
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
-        return arrays, {"task_names": names, "n_rows": self.n_rows}
-
-    @classmethod
-    def from_parts(cls, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> TaskMoments:
-        """Build moments from what `to_arrays` returned.
-
-        Parameters
-        ----------
-        arrays : dict of array
-            The statistics.
-        meta : dict
-            Task names and the number of rows.
-
-        Returns
-        -------
-        TaskMoments
-            Equal, bit for bit, to what `to_arrays` was called on.
-        """
-        return cls(meta["task_names"], **{name: arrays[name] for name in _ARRAYS}, n_rows=int(meta["n_rows"]))
-
-    @classmethod
-    def load(cls, path: str | Path) -> TaskMoments:
-        """Read moments written by `save`.
-
-        Parameters
-        ----------
-        path : str or Path
-            File to read.
-
-        Returns
-        -------
-        TaskMoments
-            Equal, bit for bit, to what was saved.
-        """
-        from safetensors import safe_open
-
-        with safe_open(str(path), framework="np") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != _FORMAT:
-                raise ValueError(
-                    f"{path} does not hold task moments: got format {metadata.get('format')!r}, expected {_FORMAT!r}. "
-                    "Pass a file written by TaskMoments.save."
-                )
-            return cls.from_parts({name: file.get_tensor(name) for name in _ARRAYS}, json.loads(metadata["meta"]))
-
     def __repr__(self) -> str:
         return (
             f"TaskMoments(n_tasks={self.n_tasks}, n_features={self.n_features}, n_groups={len(self.counts)}, "
             f"n_labels={int(self.n_samples.sum())})"
         )
 
-    # -- regrouping --------------------------------------------------------------------------------------------------
-
-    def _groups_of(self, names: Sequence[Hashable]) -> IntArray:
-        """Row group of each of `names`; -1 for tasks this object has not seen."""
-        position = {name: int(g) for name, g in zip(self.task_names, self.group, strict=True)}
-        return np.array([position.get(name, -1) for name in names], dtype=np.int64)
-
-    def _regroup(self, names: Sequence[Hashable], group: IntArray, source: IntArray) -> TaskMoments:
-        """Lay the moments out for the union of tasks, `source` naming the old group of each new one."""
-        position = {name: t for t, name in enumerate(self.task_names)}
-        task = np.array([position.get(name, -1) for name in names], dtype=np.int64)
-
-        def take(values: NDArray[Any], index: IntArray) -> NDArray[Any]:
-            taken = values[index].copy()
-            taken[index < 0] = 0
-            return taken
-
-        return TaskMoments(
-            names,
-            group,
-            take(self.counts, source),
-            take(self.mean_h, source),
-            take(self.scatter_h, source),
-            take(self.mean_y, task),
-            take(self.scatter_hy, task),
-            take(self.scatter_y, task),
-            self.n_rows,
-        )
-
-
-_ARRAYS = ("group", "counts", "mean_h", "scatter_h", "mean_y", "scatter_hy", "scatter_y")
-
-
-def _union(a: tuple[Hashable, ...], b: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
-    """All names of both; sorted when each side is, so that merging does not depend on the order of the parts."""
-    if a == b:
-        return a
-    union = list(dict.fromkeys(a + b))
-    try:
-        if sorted(a) == list(a) and sorted(b) == list(b):  # type: ignore[type-var]
-            return tuple(sorted(union))  # type: ignore[type-var]
-    except TypeError:
-        pass
-    return tuple(union)
+    @property
+    def _sums(self) -> Sums:
+        return Sums(*(getattr(self, name) for name in Sums._fields))
