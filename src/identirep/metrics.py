@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import rankdata
 
 from identirep._typing import Array, IntArray
+from identirep.canonical_analysis import Correlation, canonical_maps, cross_correlation, variate_correlations
 
 __all__ = [
     "MCCResult",
@@ -23,10 +22,7 @@ __all__ = [
     "stability",
     "weak_mcc_score",
 ]
-Correlation = Literal["pearson", "spearman"]
 Pair = tuple[ArrayLike, ArrayLike]
-
-_BLOCK_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -151,10 +147,10 @@ def mcc(
     >>> round(result.score, 6), result.assignment, result.signs
     (1.0, array([1, 2, 0]), array([-1., -1., -1.]))
     """
-    result = match_latents(_cross_correlation(*_check_pair(Z1, Z2), correlation))
+    result = match_latents(cross_correlation(*_check_pair(Z1, Z2), correlation))
     if held_out is None:
         return result
-    test = np.nan_to_num(_cross_correlation(*_check_pair(*held_out, name="held_out"), correlation))
+    test = np.nan_to_num(cross_correlation(*_check_pair(*held_out, name="held_out"), correlation))
     matched = result.assignment >= 0
     per_latent = np.zeros(len(result.per_latent))
     per_latent[matched] = (test[np.arange(len(test)), result.assignment] * result.signs)[matched]
@@ -239,10 +235,10 @@ def canonical_correlations(X: ArrayLike, Y: ArrayLike, *, held_out: Pair | None 
     array([1., 1.])
     """
     x, y = _check_pair(X, Y, name="Y")
-    maps = _canonical_maps(x, y)
+    maps = canonical_maps(x, y)
     found = maps.correlations
     if held_out is not None:
-        found = _variate_correlations(maps, *_check_pair(*held_out, name="held_out"))
+        found = variate_correlations(maps, *_check_pair(*held_out, name="held_out"))
     out = np.zeros(min(x.shape[1], y.shape[1]))
     out[: len(found)] = found
     return out
@@ -278,9 +274,9 @@ def weak_mcc_score(
     1.0
     """
     x, y = _check_pair(X, Y, name="Y")
-    maps = _canonical_maps(x, y)
+    maps = canonical_maps(x, y)
     x_test, y_test = (x, y) if held_out is None else _check_pair(*held_out, name="held_out")
-    return float(_variate_correlations(maps, x_test, y_test, correlation).sum() / min(x.shape[1], y.shape[1]))
+    return float(variate_correlations(maps, x_test, y_test, correlation).sum() / min(x.shape[1], y.shape[1]))
 
 
 def stability(
@@ -352,77 +348,3 @@ def _check_pair(first: ArrayLike, second: ArrayLike, name: str = "Z2") -> tuple[
             "least 2. Pass latents of the same samples."
         )
     return a, b
-
-
-def _unknown_correlation(correlation: str) -> ValueError:
-    return ValueError(
-        f"correlation is unknown: got {correlation!r}, expected 'pearson' or 'spearman'. Choose one of the two."
-    )
-
-
-def _standardized(Z: Array) -> Array:
-    """Centre and scale columns to unit norm; columns that are constant up to rounding become zero."""
-    centred = Z - Z.mean(axis=0)
-    norm = np.linalg.norm(centred, axis=0)
-    constant = norm <= 1e-12 * np.sqrt(len(Z)) * np.maximum(np.abs(Z).max(axis=0, initial=0.0), np.finfo(float).tiny)
-    return np.where(constant, 0.0, centred / np.where(constant, 1.0, norm))
-
-
-def _cross_correlation(first: Array, second: Array, correlation: str) -> Array:
-    if correlation == "spearman":
-        first, second = rankdata(first, axis=0), rankdata(second, axis=0)
-    elif correlation != "pearson":
-        raise _unknown_correlation(correlation)
-    return _standardized(first).T @ _standardized(second)
-
-
-def _variate_correlations(maps: _CanonicalMaps, x: Array, y: Array, correlation: str = "pearson") -> Array:
-    """Correlation of each pair of canonical variates on the rows given."""
-    first, second = x @ maps.map_x, y @ maps.map_y
-    if correlation == "spearman":
-        first, second = rankdata(first, axis=0), rankdata(second, axis=0)
-    elif correlation != "pearson":
-        raise _unknown_correlation(correlation)
-    return np.einsum("ij,ij->j", _standardized(first), _standardized(second))
-
-
-@dataclass(frozen=True)
-class _CanonicalMaps:
-    """Correlations and the maps of centred columns to canonical variates."""
-
-    correlations: Array
-    map_x: Array
-    map_y: Array
-
-
-def _canonical_maps(x: Array, y: Array) -> _CanonicalMaps:
-    """Canonical analysis on the triangular factor of both sets together, which is small and loses no digits."""
-    n_x = x.shape[1]
-    joint = np.concatenate([x, y], axis=1)
-    joint -= joint.mean(axis=0)
-    scale = np.sqrt(np.einsum("ij,ij->j", joint, joint))
-    scale = np.where(scale > 0, scale, 1.0)
-    joint /= scale
-    R = _triangular_factor(joint)
-    tolerance = max(joint.shape) * np.finfo(np.float64).eps
-    Ux, Wx = _basis(R[:, :n_x], tolerance)
-    Uy, Wy = _basis(R[:, n_x:], tolerance)
-    U, s, Vt = np.linalg.svd(Ux.T @ Uy, full_matrices=False)
-    return _CanonicalMaps(np.minimum(s, 1.0), (Wx @ U) / scale[:n_x, None], (Wy @ Vt.T) / scale[n_x:, None])
-
-
-def _triangular_factor(X: Array) -> Array:
-    """R of X = Q R. Tall matrices block by block, each small enough for the cache (TSQR, Demmel et al. 2012)."""
-    n, k = X.shape
-    rows = max(_BLOCK_ROWS, 4 * k)
-    if n < 2 * rows:
-        return np.asarray(np.linalg.qr(X, mode="r"))
-    blocks = [np.linalg.qr(X[start : start + rows], mode="r") for start in range(0, n, rows)]
-    return np.asarray(np.linalg.qr(np.concatenate(blocks), mode="r"))
-
-
-def _basis(R: Array, tolerance: float) -> tuple[Array, Array]:
-    """Orthonormal basis U of the columns of R, and W with ``R @ W = U``; collinear columns are left out."""
-    U, s, Vt = np.linalg.svd(R, full_matrices=False)
-    rank = int(np.sum(s > tolerance * s[0])) if s.size and s[0] > 0 else 0
-    return U[:, :rank], Vt[:rank].T / s[:rank]

@@ -1,0 +1,82 @@
+"""Correlations of columns, and the exact canonical analysis of two sets of columns (Bjorck and Golub 1973)."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.stats import rankdata
+
+from identirep._typing import Array
+
+__all__ = ["Correlation", "canonical_maps", "cross_correlation", "variate_correlations"]
+
+Correlation = Literal["pearson", "spearman"]
+
+_BLOCK_ROWS = 1000
+
+
+def cross_correlation(first: Array, second: Array, correlation: Correlation) -> Array:
+    """Correlation of each column of the first set with each of the second."""
+    return _standardized(first, correlation).T @ _standardized(second, correlation)
+
+
+class CanonicalMaps(NamedTuple):
+    """Correlations and the maps of centred columns to canonical variates."""
+
+    correlations: Array
+    map_x: Array
+    map_y: Array
+
+
+def canonical_maps(x: Array, y: Array) -> CanonicalMaps:
+    """Canonical analysis on the triangular factor of both sets together, which is small and loses no digits."""
+    n_x = x.shape[1]
+    joint = np.concatenate([x, y], axis=1)
+    joint -= joint.mean(axis=0)
+    scale = np.sqrt(np.einsum("ij,ij->j", joint, joint))
+    scale = np.where(scale > 0, scale, 1.0)
+    joint /= scale
+    R = _triangular_factor(joint)
+    tolerance = max(joint.shape) * np.finfo(np.float64).eps
+    Ux, Wx = _basis(R[:, :n_x], tolerance)
+    Uy, Wy = _basis(R[:, n_x:], tolerance)
+    U, s, Vt = np.linalg.svd(Ux.T @ Uy, full_matrices=False)
+    return CanonicalMaps(np.minimum(s, 1.0), (Wx @ U) / scale[:n_x, None], (Wy @ Vt.T) / scale[n_x:, None])
+
+
+def variate_correlations(maps: CanonicalMaps, x: Array, y: Array, correlation: Correlation = "pearson") -> Array:
+    """Correlation of each pair of canonical variates on the rows given."""
+    first, second = _standardized(x @ maps.map_x, correlation), _standardized(y @ maps.map_y, correlation)
+    return np.einsum("ij,ij->j", first, second)
+
+
+def _standardized(Z: Array, correlation: Correlation) -> Array:
+    """Centre columns, or their ranks, and scale them to unit norm; those constant up to rounding become zero."""
+    if correlation == "spearman":
+        Z = rankdata(Z, axis=0)
+    elif correlation != "pearson":
+        raise ValueError(
+            f"correlation is unknown: got {correlation!r}, expected 'pearson' or 'spearman'. Choose one of the two."
+        )
+    centred = Z - Z.mean(axis=0)
+    norm = np.linalg.norm(centred, axis=0)
+    constant = norm <= 1e-12 * np.sqrt(len(Z)) * np.maximum(np.abs(Z).max(axis=0, initial=0.0), np.finfo(float).tiny)
+    return np.where(constant, 0.0, centred / np.where(constant, 1.0, norm))
+
+
+def _triangular_factor(X: Array) -> Array:
+    """R of X = Q R. Tall matrices block by block, each small enough for the cache (TSQR, Demmel et al. 2012)."""
+    n, k = X.shape
+    rows = max(_BLOCK_ROWS, 4 * k)
+    if n < 2 * rows:
+        return np.asarray(np.linalg.qr(X, mode="r"))
+    blocks = [np.linalg.qr(X[start : start + rows], mode="r") for start in range(0, n, rows)]
+    return np.asarray(np.linalg.qr(np.concatenate(blocks), mode="r"))
+
+
+def _basis(R: Array, tolerance: float) -> tuple[Array, Array]:
+    """Orthonormal basis U of the columns of R, and W with ``R @ W = U``; collinear columns are left out."""
+    U, s, Vt = np.linalg.svd(R, full_matrices=False)
+    rank = int(np.sum(s > tolerance * s[0])) if s.size and s[0] > 0 else 0
+    return U[:, :rank], Vt[:rank].T / s[:rank]
