@@ -118,11 +118,9 @@ def _quoted(text: str) -> str:
 def _read_columns(path: Path) -> list[Column]:
     import pyarrow as pa
 
-    table = _read_whole(path)
-    if not table.num_rows:
-        from identirep.datasets.readers import empty_message
+    from identirep.datasets import read_whole
 
-        raise ValueError(empty_message(path))
+    table = read_whole(path)
     columns = []
     for name in table.column_names:
         values = table.column(name)
@@ -134,31 +132,6 @@ def _read_columns(path: Path) -> list[Column]:
             n_distinct = len(present)
         columns.append(Column(name, kind, values.null_count, n_distinct, _show(present, kind), len(values)))
     return columns
-
-
-def _read_whole(path: Path) -> Any:
-    """Read a table with the types that its values suggest."""
-    import pyarrow as pa
-    from pyarrow import csv, ipc, parquet
-
-    from identirep.datasets.readers import DelimitedFile, open_table
-
-    file = open_table(path)
-    try:
-        if not isinstance(file, DelimitedFile):
-            if file.kind == "parquet":
-                return parquet.read_table(path)
-            with ipc.open_file(path) as stream:
-                return stream.read_all()
-        return csv.read_csv(
-            path,
-            parse_options=csv.ParseOptions(delimiter=file.delimiter, newlines_in_values=True),
-            convert_options=csv.ConvertOptions(strings_can_be_null=True),
-        )
-    except pa.ArrowInvalid as error:
-        raise ValueError(
-            f"{path.name} cannot be read: got {error}, expected rows of equal length. Repair the file."
-        ) from None
 
 
 def _kind(value_type: Any) -> str:

@@ -1,4 +1,4 @@
-"""The causal model behind the synthetic data: latents and targets of many tasks, before any mixing."""
+"""The causal graph behind the synthetic data (Figure 1 of arXiv:2306.14861): latents and targets, before any mixing."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def draw_tasks(
     if faults:
         raise ValueError("\n".join(faults))
 
+    # Figure 1: causal latents -> target -> spurious latents; which are which changes from task to task.
     # The positions of the n_causal smallest of D random numbers are a uniformly random set.
     causal = rng.random((n_tasks, n_latents)).argsort(axis=1) < n_causal
     w = np.where(causal, rng.standard_normal((n_tasks, n_latents)), 0.0)

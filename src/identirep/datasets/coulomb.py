@@ -23,22 +23,11 @@ _CHUNK = 1024
 def coulomb_vectors(numbers: NDArray[np.uint8], positions: Array, elements: Sequence[int]) -> NDArray[np.float32]:
     r"""Compute element counts, eigenvalues of Coulomb matrices and Coulomb repulsions by distance.
 
-    Parameters
-    ----------
-    numbers : array of int, shape (n_molecules, n_atoms)
-        Atomic numbers; 0 is padding.
-    positions : array, shape (n_molecules, n_atoms, 3)
-        Coordinates in angstrom.
-    elements : sequence of int
-        Atomic numbers that occur, ascending.
-
-    Returns
-    -------
-    array of float32, shape (n_molecules, n_elements + n_atoms + n_pairs * n_bins)
-        Number of atoms of each element; eigenvalues, in descending order, of the Coulomb matrix with
-        :math:`Z_i Z_j / r_{ij}` off and :math:`Z_i^{2.4} / 2` on the diagonal (Rupp et al. 2012); and for each pair of
-        elements the repulsions :math:`Z_i Z_j / r_{ij}` of its atom pairs, summed in bins of the distance. Each is
-        shared by three bins around its distance, so that the sums are smooth functions of the coordinates.
+    From atomic numbers, 0 for padding, and coordinates in angstrom to (n_molecules, n_elements + n_atoms + n_pairs *
+    n_bins): number of atoms of each element; eigenvalues, in descending order, of the Coulomb matrix with :math:`Z_i
+    Z_j / r_{ij}` off and :math:`Z_i^{2.4} / 2` on the diagonal (Rupp et al. 2012); and for each pair of elements the
+    repulsions :math:`Z_i Z_j / r_{ij}` of its atom pairs, summed in bins of the distance. Each is shared by three bins
+    around its distance, so that the sums are smooth functions of the coordinates.
     """
     n_molecules, n_atoms = numbers.shape
     n_elements, n_bins = len(elements), len(elements) * (len(elements) + 1) // 2 * _N_BINS
@@ -54,20 +43,7 @@ def coulomb_vectors(numbers: NDArray[np.uint8], positions: Array, elements: Sequ
 
 
 def coulomb_names(symbols: Sequence[str], n_atoms: int) -> list[str]:
-    """Name the columns of `coulomb_vectors`.
-
-    Parameters
-    ----------
-    symbols : sequence of str
-        Symbols of the elements.
-    n_atoms : int
-        Number of atoms, padding included.
-
-    Returns
-    -------
-    list of str
-        As in "n_C", "eigenvalue_0", "CO_0.90" (the distance at the middle of a bin).
-    """
+    """Name the columns of `coulomb_vectors`: "n_C", "eigenvalue_0", "CO_0.90" (distance at the middle of a bin)."""
     middles = -_LENGTH * np.log(_bin_middles())
     bins = [f"{a}{b}_{r:.2f}" for a, b in combinations_with_replacement(symbols, 2) for r in middles]
     return [f"n_{symbol}" for symbol in symbols] + [f"eigenvalue_{i}" for i in range(n_atoms)] + bins
@@ -89,12 +65,7 @@ def _coulomb_matrices(numbers: NDArray[np.uint8], distances: Array) -> Array:
     return matrices
 
 
-def _binned_repulsions(
-    numbers: NDArray[np.uint8],
-    distances: Array,
-    matrices: Array,
-    elements: Sequence[int],
-) -> Array:
+def _binned_repulsions(numbers: NDArray[np.uint8], distances: Array, matrices: Array, elements: Sequence[int]) -> Array:
     """Sum repulsions by pair of elements and distance, shape (n_molecules, n_pairs * n_bins)."""
     pairs = list(combinations_with_replacement(elements, 2))
     code = np.full((max(elements) + 1,) * 2, len(pairs))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from identirep.files import replaced_file
 
 __all__ = ["MAX_ATOMS", "N_MOLECULES", "TARGETS", "default_cache_dir", "read_molecules"]
 
@@ -36,13 +37,7 @@ _LAYOUT = 1
 
 
 def default_cache_dir() -> Path:
-    """Return the folder of identirep among the caches of this user.
-
-    Returns
-    -------
-    Path
-        ``$XDG_CACHE_HOME/identirep``, or ``~/.cache/identirep``.
-    """
+    """Return the folder of identirep among the caches of this user."""
     # The specification wants relative paths to be ignored.
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (base if base.is_absolute() else Path.home() / ".cache") / "identirep"
@@ -51,28 +46,8 @@ def default_cache_dir() -> Path:
 def read_molecules(cache_dir: str | os.PathLike[str] | None) -> Any:
     """Read all molecules, from the cache if there is a sound one; make it otherwise.
 
-    Parameters
-    ----------
-    cache_dir : str, path-like or None
-        Where the Parquet file is; None is `default_cache_dir`.
-
-    Returns
-    -------
-    pyarrow.Table
-        A molecule in each row: "index", "smiles", "inchi", "numbers" (list of atomic numbers), "positions" (list of
-        coordinates in angstrom, three for each atom) and the targets.
-
-    Raises
-    ------
-    ImportError
-        If the package qm9pack is not installed.
-    ValueError
-        If its files are not those expected.
-
-    Warns
-    -----
-    UserWarning
-        If the cache cannot be written.
+    A pyarrow.Table with a molecule in each row: "index", "smiles", "inchi", "numbers" (list of atomic numbers),
+    "positions" (list of coordinates in angstrom, three for each atom) and the targets.
     """
     folder, release = _find_package()
     identity = {b"identirep.layout": str(_LAYOUT).encode(), b"qm9pack": release.encode()}
@@ -123,16 +98,11 @@ def _read_cache(path: Path, identity: dict[bytes, bytes]) -> Any:
 
 
 def _write_cache(table: Any, path: Path) -> None:
-    """Write to a temporary sibling and move it into place."""
     from pyarrow import parquet
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
+    with replaced_file(path) as staging:
         parquet.write_table(table, staging, compression="zstd", write_page_checksum=True)
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
 
 
 def _parse(folder: Path) -> Any:

@@ -203,6 +203,33 @@ def open_table(path: Path) -> DelimitedFile | ColumnarFile:
     )
 
 
+def read_whole(path: Path) -> Any:
+    """Read a table, as one of pyarrow, with the types that its values suggest."""
+    import pyarrow as pa
+    from pyarrow import csv, ipc, parquet
+
+    file = open_table(path)
+    try:
+        if isinstance(file, DelimitedFile):
+            table = csv.read_csv(
+                path,
+                parse_options=csv.ParseOptions(delimiter=file.delimiter, newlines_in_values=True),
+                convert_options=csv.ConvertOptions(strings_can_be_null=True),
+            )
+        elif file.kind == "parquet":
+            table = parquet.read_table(path)
+        else:
+            with ipc.open_file(path) as stream:
+                table = stream.read_all()
+    except pa.ArrowInvalid as error:
+        raise ValueError(
+            f"{path.name} cannot be read: got {error}, expected rows of equal length. Repair the file."
+        ) from None
+    if not table.num_rows:
+        raise ValueError(empty_message(path))
+    return table
+
+
 def empty_message(path: Path) -> str:
     """Say that a file holds no data."""
     return (

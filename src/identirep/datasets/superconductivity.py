@@ -14,18 +14,7 @@ from identirep._typing import Array, IntArray
 
 __all__ = ["load_superconductivity"]
 
-_STATISTICS = (
-    "mean",
-    "wtd_mean",
-    "gmean",
-    "wtd_gmean",
-    "entropy",
-    "wtd_entropy",
-    "range",
-    "wtd_range",
-    "std",
-    "wtd_std",
-)
+_STATISTICS = [prefix + name for name in ("mean", "gmean", "entropy", "range", "std") for prefix in ("", "wtd_")]
 _TARGET = "critical_temp"
 
 
@@ -109,22 +98,11 @@ def load_superconductivity(*, fractions: bool = False, leaky_inputs: bool = Fals
 
 
 def _descriptors(amounts: Array, properties: Array) -> Array:
-    """Compute the ten statistics of each elemental property over the elements of each row.
+    """Compute the ten statistics of each elemental property over the elements of each row; statistics vary fastest.
 
     With t_k the property of the k-th element present and p_k its share of the formula unit, the entropies are those of
-    t_k / sum t and of p_k t_k / sum p t, and the weighted range is the range of p_k t_k.
-
-    Parameters
-    ----------
-    amounts : array, shape (n_rows, n_elements)
-        Amount of each element.
-    properties : array, shape (n_elements, n_properties)
-        Positive; NaN for elements that occur in no row.
-
-    Returns
-    -------
-    array, shape (n_rows, 10 * n_properties)
-        Statistics vary fastest.
+    t_k / sum t and of p_k t_k / sum p t, and the weighted range is the range of p_k t_k. They are NaN for elements that
+    occur in no row.
     """
     rows, present = np.nonzero(amounts)
     starts = np.flatnonzero(np.diff(rows, prepend=-1))

@@ -1,4 +1,7 @@
-"""Tasks drawn from the multi-task causal model, with every parameter known."""
+"""Tasks drawn from the multi-task causal model, with every parameter known.
+
+The linear and the nonlinear data of the published experiments (Figures 2a and 3 of arXiv:2306.14861).
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,8 @@ def make_linear_tasks(
         z_i &= \gamma_{ti} y + N(0, q^2), \quad \gamma_{ti} \sim U(-1, 1) && \text{(spurious)} \\
         h &= A z + N(0, o^2 I)
 
-    with q = `spurious_std` and o = `observation_noise`. The defaults are those of the published experiments.
+    with q = `spurious_std` and o = `observation_noise`. The causal graph is that of Figure 1 of the reference, and the
+    defaults are those of its experiments on linear data (Figure 2a).
 
     Parameters
     ----------
@@ -124,6 +128,7 @@ def make_linear_tasks(
     )
     if A is None:
         A = _draw_mixing(rng, str(mixing), n_latents if n_features is None else n_features, n_latents)
+    # Figure 2a: h = A z + noise, equation (9).
     data.mixing = A
     data.H = data.Z @ A.T + observation_noise * rng.standard_normal((len(data.Z), len(A)))
     return data
@@ -147,7 +152,8 @@ def make_nonlinear_tasks(
     """Draw tasks whose observations are a random neural network of causal and spurious latents.
 
     Targets and latents follow `make_linear_tasks`; the observations are ``x = decoder(z) + N(0, o^2 I)`` with a
-    perceptron of random weights. The defaults are those of the published experiments.
+    perceptron of random weights. The defaults are those of the published experiments on nonlinear data (Figure 3 of
+    the first reference).
 
     Parameters
     ----------
@@ -199,6 +205,9 @@ def make_nonlinear_tasks(
 
     References
     ----------
+    W. Chen, J. Horwood, J. Heo, J. M. Hernandez-Lobato, "Leveraging task structures for improved identifiability in
+    neural network representations", TMLR 2024, arXiv:2306.14861.
+
     M. Puthawala et al., "Globally injective ReLU networks", JMLR 23 (2022), 1-55.
 
     Examples
@@ -220,6 +229,7 @@ def make_nonlinear_tasks(
     data = draw_tasks(
         rng, n_tasks, n_samples, n_latents, n_causal, spurious_std, target_noise, standardize, faults=faults
     )
+    # Figure 3: x = decoder(z) + noise.
     data.decoder = _draw_decoder(rng, [n_latents, *widths, n_observed], _SLOPES[activation])
     data.X = data.decoder(data.Z) + observation_noise * rng.standard_normal((len(data.Z), n_observed))
     return data

@@ -1,4 +1,4 @@
-"""Linear synthetic data: features are a linear mixture of the latents, and stage two has to find them."""
+"""Linear synthetic data (Figure 2a of arXiv:2306.14861): stage two has to find the latents in a linear mixture."""
 
 from __future__ import annotations
 

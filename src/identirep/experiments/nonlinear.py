@@ -1,4 +1,4 @@
-"""Nonlinear synthetic data: observations are a random network of the latents, and both stages are needed."""
+"""Nonlinear synthetic data (Figure 3 of arXiv:2306.14861): observations are a random network of the latents."""
 
 from __future__ import annotations
 
