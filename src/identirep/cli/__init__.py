@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from identirep import __version__
 from identirep.cli.bench import bench
 from identirep.cli.console import say
 from identirep.cli.fit_commands import demo, fit, stability
@@ -48,8 +47,10 @@ def main() -> None:
 
 
 def _show_version(asked: bool) -> None:
+    from importlib.metadata import version
+
     if asked:
-        say(f"identirep {__version__}")
+        say(f"identirep {version('identirep')}")
         raise typer.Exit()
 
 

@@ -57,7 +57,7 @@ def fit(
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.cli.tables import read_table
     from identirep.directories import check_target
-    from identirep.report.content import Findings
+    from identirep.report import Findings
 
     check_target(out)
     with working(f"Reading {data.name}"):
@@ -146,7 +146,7 @@ def demo(
 
 
 def _announce(table: Table) -> None:
-    from identirep.report.words import count
+    from identirep.report import count
 
     layout = count(len(set(table.tasks.tolist())), "task") if table.is_long else count(len(table.tasks), "target")
     together = "" if table.grouped_by is None else f", grouped by {table.grouped_by}"
@@ -166,7 +166,7 @@ def _compare_fits(
     import numpy as np
 
     from identirep.cli.runs import compare, evaluate, fit_model, print_findings, split, write_run
-    from identirep.report.content import Findings
+    from identirep.report import Findings
 
     rows, others = split(table, share, seed)
     training, rest = table.rows(rows), table.rows(others)

@@ -19,8 +19,9 @@ __all__ = [
     "Run",
     "Seed",
     "Targets",
+    "Tasks",
+    "parse_components",
 ]
-__all__ += ["Tasks", "parse_components"]
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: CSV, TSV, Parquet or Feather.", show_default=False)]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]
@@ -64,13 +65,7 @@ Epochs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Largest nu
 
 
 def parse_components(text: str) -> int | Literal["auto"]:
-    """Return "auto" or the number of latents.
-
-    Raises
-    ------
-    ValueError
-        If it is neither.
-    """
+    """Return "auto" or the number of latents."""
     if text == "auto":
         return "auto"
     if not (text.isascii() and text.isdigit()) or int(text) < 1:

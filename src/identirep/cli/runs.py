@@ -16,10 +16,17 @@ from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
 from identirep.evaluation import Evaluation, score_tasks, split_rows
 from identirep.metrics import StabilityResult, stability, weak_mcc_score
-from identirep.report import write_report
-from identirep.report.content import Findings
-from identirep.report.style import VERDICT_COLOURS, VERDICT_SYMBOLS
-from identirep.report.words import causal_statement, count, headline, reproducibility_statement
+from identirep.report import (
+    VERDICT_COLOURS,
+    VERDICT_SYMBOLS,
+    Findings,
+    causal_statement,
+    count,
+    headline,
+    reproducibility_statement,
+    score_summary,
+    write_report,
+)
 
 if TYPE_CHECKING:
     from identirep.regressor import IdentifiableRegressor
@@ -106,8 +113,7 @@ def _print_latents(findings: Findings, evaluation: Evaluation) -> None:
     # Rich would take the room for long names from the other columns.
     room = OUTPUT.width - (54 if evaluation.stability is not None else 42)
     for i, verdict in enumerate(certificate.verdict):
-        strongest = np.argsort(-np.abs(findings.correlation[:, i]), kind="stable")[:2]
-        targets = ", ".join(f"{findings.correlation[t, i]:+.2f} {findings.task_names[t]}" for t in strongest)
+        targets = ", ".join(f"{correlation:+.2f} {name}" for name, correlation in findings.strongest(i, 2))
         cells = [Text(str(i)), Text(f"{VERDICT_SYMBOLS[verdict]} {verdict}", style=VERDICT_COLOURS[verdict])]
         cells.append(Text(f"{certificate.expected_mcc[i]:.3f}"))
         if evaluation.stability is not None:
@@ -119,17 +125,15 @@ def _print_latents(findings: Findings, evaluation: Evaluation) -> None:
 
 
 def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
-    r2 = evaluation.r2
-    known = np.flatnonzero(~np.isnan(r2))
-    if not len(known):
+    scores = score_summary(findings, evaluation)
+    if scores is None:
         say(f"Held-out R²: not known, {'too few labels' if evaluation.n_held_out_rows else 'no rows'} were held out.")
         return
-    worst = known[np.argsort(r2[known], kind="stable")[:3]]
-    lowest = ", ".join(f"{findings.task_names[t]} {r2[t]:.2f}" for t in worst)
+    lowest = ", ".join(f"{name} {r2:.2f}" for name, r2 in scores["worst"])
     OUTPUT.print(
         Text.assemble(
             ("Held-out R²: ", "bold"),
-            f"median {np.median(r2[known]):.3f} over {count(len(known), 'target')}, "
+            f"median {scores['median']:.3f} over {count(scores['known'], 'target')}, "
             f"{count(evaluation.n_held_out_rows, 'row')}; lowest: {lowest}.",
         )
     )

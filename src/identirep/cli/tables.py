@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from identirep._typing import Array, IntArray
-from identirep.datasets import load_table
-from identirep.datasets.readers import open_table
+from identirep.datasets import load_table, open_table
+from identirep.files import replaced_file
 
 __all__ = ["Table", "check_output", "read_inputs", "read_table", "write_table"]
 
@@ -23,44 +22,24 @@ _MAX_NAMED = 5
 
 @dataclass(frozen=True)
 class Table:
-    """Inputs and targets of a fit.
-
-    Parameters
-    ----------
-    name : str
-        What reports call the data.
-    X : pyarrow.Table
-        Inputs; a table, so that the model learns the names of its features.
-    targets : array, shape (n_rows, n_tasks) or (n_rows,)
-        Targets of the wide or the long layout.
-    tasks : array or list
-        Long layout: the task of each row. Wide layout: names of the targets.
-    is_long : bool
-        Whether each row belongs to one task.
-    groups : array, shape (n_rows,), or None
-        Rows with equal number belong together.
-    grouped_by : str or None
-        What makes them belong together.
-    """
+    """Inputs and targets of a fit."""
 
     name: str
-    X: Any
-    targets: Array
-    tasks: Any
+    X: Any  # pyarrow.Table, so that the model learns the names of its features
+    targets: Array  # wide layout: (n_rows, n_tasks), long layout: (n_rows,)
+    tasks: Any  # long layout: the task of each row, wide layout: names of the targets
     is_long: bool
-    groups: IntArray | None = None
+    groups: IntArray | None = None  # rows with equal number belong together
     grouped_by: str | None = None
 
     def rows(self, index: IntArray) -> Table:
         """Return some of the rows."""
-        return Table(
-            self.name,
-            self.X.take(index),
-            self.targets[index],
-            self.tasks[index] if self.is_long else self.tasks,
-            self.is_long,
-            None if self.groups is None else self.groups[index],
-            self.grouped_by,
+        return replace(
+            self,
+            X=self.X.take(index),
+            targets=self.targets[index],
+            tasks=self.tasks[index] if self.is_long else self.tasks,
+            groups=None if self.groups is None else self.groups[index],
         )
 
 
@@ -73,15 +52,7 @@ def read_table(
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
 ) -> Table:
-    """Read the table of a fit.
-
-    Raises
-    ------
-    ValueError
-        If the file or the choice of columns is not valid.
-    OSError
-        If the file cannot be opened.
-    """
+    """Read the table of a fit."""
     columns = open_table(path).columns
     if groups is not None and groups not in columns:
         raise ValueError(
@@ -103,15 +74,7 @@ def read_table(
 
 
 def read_inputs(path: Path, feature_names: Sequence[str]) -> Any:
-    """Read the inputs of a fitted model by name, in its order, whatever else is in the table.
-
-    Raises
-    ------
-    ValueError
-        If columns are missing or not numeric, or values are.
-    OSError
-        If the file cannot be opened.
-    """
+    """Read the inputs of a fitted model by name, in its order, whatever else is in the table."""
     columns = set(open_table(path).columns)
     missing = [name for name in feature_names if name not in columns]
     if missing:
@@ -132,15 +95,7 @@ def named(X: Array, names: Sequence[str]) -> Any:
 
 
 def check_output(path: Path, data: Path) -> None:
-    """Raise if a table cannot be written there, before anything is computed.
-
-    Raises
-    ------
-    ValueError
-        If the format is unknown, or it is the input itself.
-    OSError
-        If there is no such directory, or it cannot be written to.
-    """
+    """Raise if a table cannot be written there, before anything is computed."""
     if path.suffix.lower() not in _WRITABLE:
         raise ValueError(
             f"--out has an unknown format: got '{path.name}', expected a name that ends in {', '.join(_WRITABLE)}. "
@@ -162,18 +117,9 @@ def write_table(path: Path, values: Array, names: Sequence[str]) -> None:
     from pyarrow import csv, feather, parquet
 
     table = named(values, names)
-    ending = path.suffix.lower()
-    staging = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
-    try:
-        if ending == ".csv":
-            csv.write_csv(table, staging)
-        elif ending == ".parquet":
-            parquet.write_table(table, staging)
-        else:
-            feather.write_feather(table, staging)
-        os.replace(staging, path)
-    finally:
-        staging.unlink(missing_ok=True)
+    write = {".csv": csv.write_csv, ".parquet": parquet.write_table, ".feather": feather.write_feather}
+    with replaced_file(path) as staging:
+        write[path.suffix.lower()](table, staging)
 
 
 def _codes(path: Path, column: str) -> IntArray:

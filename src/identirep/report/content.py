@@ -9,45 +9,26 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray
+from identirep.evaluation import Evaluation
 from identirep.moments import TaskMoments
 from identirep.mtlcm import MTLCM, Certificate
 
-__all__ = ["Findings"]
+__all__ = ["Findings", "score_summary"]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Roles, certificate and spectrum of a fitted model, in one form for both kinds of estimators.
-
-    Parameters
-    ----------
-    task_names : list of str, length T
-        Labels of the tasks.
-    correlation : array, shape (T, D)
-        Correlation of each latent with the target of each task.
-    causal_probability : array, shape (T, D)
-        Probability that the latent causes the target.
-    certificate : Certificate
-        Which latents can be trusted.
-    shares_rows : bool
-        Whether tasks are observed on the same rows, so that roles are associations and not causes.
-    n_rows : int
-        Rows that the model was fitted to.
-    spectrum, threshold : array, shape (n_directions,), or None
-        Predictive spectrum and what shuffled targets reach; None if there is no stage one.
-    history : list of dict
-        Training curve, see `MTRN`; empty if there is none.
-    """
+    """Roles, certificate and spectrum of a fitted model, in one form for both kinds of estimators."""
 
     task_names: list[str]
-    correlation: Array
-    causal_probability: Array
+    correlation: Array  # of each latent with the target of each task, (T, D)
+    causal_probability: Array  # (T, D)
     certificate: Certificate
-    shares_rows: bool
+    shares_rows: bool  # tasks are observed on the same rows: roles are associations and not causes
     n_rows: int
-    spectrum: Array | None
+    spectrum: Array | None  # predictive spectrum, and what shuffled targets reach; None without stage one
     threshold: Array | None
-    history: list[dict[str, float]]
+    history: list[dict[str, float]]  # training curve of `MTRN`, if there is one
 
     @property
     def n_latents(self) -> int:
@@ -80,25 +61,15 @@ class Findings:
         main = strength.argmax(axis=1)
         return np.lexsort((-strength.max(axis=1), main))
 
+    def strongest(self, latent: int, n: int) -> list[tuple[str, float]]:
+        """Name the targets that a latent correlates with most, and the correlations."""
+        correlation = self.correlation[:, latent]
+        order = np.argsort(-np.abs(correlation), kind="stable")[:n]
+        return [(self.task_names[t], float(correlation[t])) for t in order]
+
     @classmethod
     def of(cls, model: Any) -> Findings:
-        """Collect the findings of a model.
-
-        Parameters
-        ----------
-        model : IdentifiableRegressor or MTLCM
-            Fitted.
-
-        Returns
-        -------
-        Findings
-            Its findings.
-
-        Raises
-        ------
-        TypeError
-            If it is something else.
-        """
+        """Collect the findings of a fitted IdentifiableRegressor or MTLCM."""
         if isinstance(model, MTLCM):
             check_is_fitted(model, "mixing_")
             latents: MTLCM | None = model
@@ -123,6 +94,21 @@ class Findings:
             threshold=None if stage is None else np.asarray(stage.spectrum_threshold_, dtype=np.float64),
             history=list(getattr(stage, "history_", [])),
         )
+
+
+def score_summary(findings: Findings, evaluation: Evaluation | None) -> dict[str, Any] | None:
+    """Mean, median and lowest of the held-out R^2, with the number of tasks that have none; None if none has any."""
+    if evaluation is None or np.isnan(evaluation.r2).all():
+        return None
+    r2 = evaluation.r2
+    known = np.flatnonzero(~np.isnan(r2))
+    return {
+        "mean": float(r2[known].mean()),
+        "median": float(np.median(r2[known])),
+        "worst": [(findings.task_names[t], float(r2[t])) for t in known[np.argsort(r2[known], kind="stable")[:3]]],
+        "unknown": len(r2) - len(known),
+        "known": len(known),
+    }
 
 
 def _correlations(model: MTLCM) -> Array:

@@ -9,7 +9,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from identirep._typing import Array
+from identirep.evaluation import Evaluation
 from identirep.metrics import StabilityResult
+from identirep.report.content import Findings
 from identirep.report.drawing import (
     colour_scale,
     escape,
@@ -19,24 +21,31 @@ from identirep.report.drawing import (
     short_labels,
     styled,
 )
-from identirep.report.content import Findings
 from identirep.report.style import DIVERGING, MARK, MUTED, SEQUENTIAL, THRESHOLD, VERDICT_COLOURS
 
-__all__ = [
-    "expected_mcc_figure",
-    "history_figure",
-    "roles_figure",
-    "scores_figure",
-    "separation_figure",
-    "spectrum_figure",
-    "stability_figure",
-]
+__all__ = ["draw_figures"]
 
 # With more tasks than this their names would be unreadable; they are shown on hovering.
 _MOST_LABELLED = 160
 
 
-def spectrum_figure(findings: Findings) -> go.Figure:
+def draw_figures(findings: Findings, evaluation: Evaluation | None) -> dict[str, go.Figure | None]:
+    """Draw all figures by name, in the order of the page; None where there is nothing to show."""
+    many = findings.has_signal and findings.n_latents > 1
+    stability = None if evaluation is None else evaluation.stability
+    scored = evaluation is not None and not np.isnan(evaluation.r2).all()
+    return {
+        "spectrum": _spectrum(findings) if findings.spectrum is not None and len(findings.spectrum) else None,
+        "roles": _roles(findings) if findings.has_signal else None,
+        "expected": _expected_mcc(findings) if findings.has_signal else None,
+        "separation": _separation(findings) if many else None,
+        "stability": None if stability is None else _stability(stability),
+        "scores": _scores(findings.task_names, evaluation.r2) if evaluation is not None and scored else None,
+        "history": _history(findings.history) if findings.history else None,
+    }
+
+
+def _spectrum(findings: Findings) -> go.Figure:
     """Predictive spectrum, with the level that shuffled targets reach."""
     assert findings.spectrum is not None
     assert findings.threshold is not None
@@ -73,7 +82,7 @@ def spectrum_figure(findings: Findings) -> go.Figure:
     return styled(figure, 340)
 
 
-def roles_figure(findings: Findings) -> go.Figure:
+def _roles(findings: Findings) -> go.Figure:
     """Tasks by latents: correlation, and the probability that the latent is a cause."""
     order = findings.task_order()[::-1]
     labels = short_labels([findings.task_names[t] for t in order])
@@ -130,7 +139,7 @@ def roles_figure(findings: Findings) -> go.Figure:
     return styled(figure, int(164 + height * len(order)), left=label_margin(labels) if shown else 40, bottom=110)
 
 
-def separation_figure(findings: Findings) -> go.Figure:
+def _separation(findings: Findings) -> go.Figure:
     """How hard pairs of latents are to tell apart."""
     latents = latent_labels(findings.n_latents)
     values = findings.certificate.separation.copy()
@@ -144,7 +153,7 @@ def separation_figure(findings: Findings) -> go.Figure:
     return styled(figure, 430, left=60)
 
 
-def expected_mcc_figure(findings: Findings) -> go.Figure:
+def _expected_mcc(findings: Findings) -> go.Figure:
     """Expected agreement of each axis with the true latent, from the formula and from the bootstrap."""
     certificate = findings.certificate
     latents = latent_labels(findings.n_latents)
@@ -173,7 +182,7 @@ def expected_mcc_figure(findings: Findings) -> go.Figure:
     return styled(figure, 430)
 
 
-def stability_figure(stability: StabilityResult) -> go.Figure:
+def _stability(stability: StabilityResult) -> go.Figure:
     """Agreement of each latent of this fit with other fits, and of all fits with each other."""
     latents = latent_labels(stability.per_latent.shape[1])
     fits = [f"fit {r + 1}" for r in range(len(stability.matrix))]
@@ -200,7 +209,7 @@ def stability_figure(stability: StabilityResult) -> go.Figure:
     return styled(figure, 360, legend=False)
 
 
-def scores_figure(names: Sequence[str], r2: Array) -> go.Figure:
+def _scores(names: Sequence[str], r2: Array) -> go.Figure:
     """Held-out R^2 of each task, sorted."""
     known = np.flatnonzero(~np.isnan(r2))
     order = known[np.argsort(-r2[known], kind="stable")]
@@ -241,7 +250,7 @@ def scores_figure(names: Sequence[str], r2: Array) -> go.Figure:
     )
 
 
-def history_figure(history: list[dict[str, float]]) -> go.Figure:
+def _history(history: list[dict[str, float]]) -> go.Figure:
     """Validation loss of each replicate over the epochs, and their mean, which chooses the epoch that is kept."""
     epochs = sorted({row["epoch"] for row in history})
     replicates = sorted({row["replicate"] for row in history})

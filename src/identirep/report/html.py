@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from identirep import __version__
 from identirep.evaluation import Evaluation
-from identirep.report.content import Findings
+from identirep.files import replaced_file
+from identirep.report.content import Findings, score_summary
 from identirep.report.style import VERDICT_COLOURS, VERDICT_SYMBOLS
 from identirep.report.words import (
     AGREES,
@@ -91,23 +88,18 @@ def write_report(
         causal=causal_statement(findings),
         counts=verdict_counts(findings) if findings.has_signal else {},
         latents=_latent_rows(findings, evaluation),
-        scores=_score_summary(findings, evaluation),
+        scores=score_summary(findings, evaluation),
         figures=_figures(findings, evaluation),
         colours=VERDICT_COLOURS,
         symbols=VERDICT_SYMBOLS,
         parameters=_parameters(model),
-        version=__version__,
+        version=version("identirep"),
         date=datetime.now(timezone.utc).strftime("%d %B %Y"),
         plotly_js=_plotly_js(),
     )
-    path = Path(path)
-    # Replaced in one step, so that a reader never sees half a page.
-    staging = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
+    # A reader never sees half a page.
+    with replaced_file(Path(path)) as staging:
         staging.write_text(page, encoding="utf-8")
-        os.replace(staging, path)
-    finally:
-        staging.unlink(missing_ok=True)
 
 
 def _template(name: str) -> str:
@@ -127,33 +119,17 @@ def _plotly_js() -> Any:
 
 
 def _figures(findings: Findings, evaluation: Evaluation | None) -> Mapping[str, Any]:
-    """Render all figures that there is something to show in."""
+    """Render all figures, None where there is nothing to show."""
     from markupsafe import Markup
     from plotly.io import to_html
 
-    from identirep.report import figures
+    from identirep.report.figures import draw_figures
 
-    drawn: dict[str, Any] = dict.fromkeys(
-        ("spectrum", "roles", "expected", "separation", "stability", "scores", "history")
-    )
-    if findings.spectrum is not None and len(findings.spectrum):
-        drawn["spectrum"] = figures.spectrum_figure(findings)
-    if findings.has_signal:
-        drawn["roles"] = figures.roles_figure(findings)
-        drawn["expected"] = figures.expected_mcc_figure(findings)
-    if findings.has_signal and findings.n_latents > 1:
-        drawn["separation"] = figures.separation_figure(findings)
-    if evaluation is not None and evaluation.stability is not None:
-        drawn["stability"] = figures.stability_figure(evaluation.stability)
-    if evaluation is not None and not np.isnan(evaluation.r2).all():
-        drawn["scores"] = figures.scores_figure(findings.task_names, evaluation.r2)
-    if findings.history:
-        drawn["history"] = figures.history_figure(findings.history)
     config = {"displayModeBar": False, "responsive": True}
     # Without ids of our own every rendering would differ in random ones.
     return {
         name: figure and Markup(to_html(figure, include_plotlyjs=False, full_html=False, config=config, div_id=name))
-        for name, figure in drawn.items()
+        for name, figure in draw_figures(findings, evaluation).items()
     }
 
 
@@ -164,7 +140,6 @@ def _latent_rows(findings: Findings, evaluation: Evaluation | None) -> list[dict
     rows = []
     for i in range(findings.n_latents if findings.has_signal else 0):
         measured = None if stability is None else float(stability.per_latent[0, i])
-        strongest = np.argsort(-np.abs(findings.correlation[:, i]), kind="stable")[:3]
         rows.append(
             {
                 "number": i,
@@ -173,24 +148,10 @@ def _latent_rows(findings: Findings, evaluation: Evaluation | None) -> list[dict
                 "expected": float(certificate.expected_mcc[i]),
                 "measured": measured,
                 "contradicted": measured is not None and certificate.verdict[i] == "identified" and measured < AGREES,
-                "targets": [(findings.task_names[t], float(findings.correlation[t, i])) for t in strongest],
+                "targets": findings.strongest(i, 3),
             }
         )
     return rows
-
-
-def _score_summary(findings: Findings, evaluation: Evaluation | None) -> dict[str, Any] | None:
-    """Mean and extremes of the held-out R^2."""
-    if evaluation is None or np.isnan(evaluation.r2).all():
-        return None
-    r2 = evaluation.r2
-    worst = np.argsort(np.where(np.isnan(r2), np.inf, r2), kind="stable")[: min(3, int((~np.isnan(r2)).sum()))]
-    return {
-        "mean": float(np.nanmean(r2)),
-        "median": float(np.nanmedian(r2)),
-        "worst": [(findings.task_names[t], float(r2[t])) for t in worst],
-        "unknown": int(np.isnan(r2).sum()),
-    }
 
 
 def _parameters(model: Any) -> list[tuple[str, str]]:
