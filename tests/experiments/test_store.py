@@ -33,7 +33,7 @@ def test_a_write_that_was_cut_short_leaves_the_cell_unfinished(tmp_path, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("identirep.experiments.store.os.replace", killed)
+        patch.setattr("identirep.files.os.replace", killed)
         try:
             store.save(_CELL, Measured([{"mcc": 1.0}]))
         except KeyboardInterrupt:

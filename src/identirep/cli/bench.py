@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from identirep.cli.console import progress, reports_faults, say
 
 if TYPE_CHECKING:
-    from identirep.experiments.experiment import Cell, Experiment, Measured
+    from identirep.experiments import Cell, Experiment, Finished, Row, Store
 
 __all__ = ["bench"]
 
@@ -49,9 +49,7 @@ def bench(
 
     Each finished cell (setting, method, seed) is kept: after a kill the same command goes on where it stopped.
     """
-    from identirep.experiments import load_experiment
-    from identirep.experiments.running import run_cells
-    from identirep.experiments.store import Store
+    from identirep.experiments import Store, load_experiment, run_cells
 
     experiment = load_experiment(name)
     directory = out or Path("runs/bench") / (f"{name}-quick" if quick else name)
@@ -99,12 +97,9 @@ def _chosen(cells: list[Cell], only: list[str]) -> list[Cell]:
     return cells
 
 
-def _write(
-    experiment: Experiment, store: Any, finished: list[tuple[Cell, Measured]], n_missing: int, command: str
-) -> list[dict[str, Any]]:
+def _write(experiment: Experiment, store: Store, finished: Finished, n_missing: int, command: str) -> list[Row]:
     """Write the table, the page and the plots; return all rows."""
-    from identirep.experiments.machine import describe_machine
-    from identirep.experiments.summary import markdown_page
+    from identirep.experiments import describe_machine, markdown_page
 
     rows = [row for _, measured in finished for row in measured.rows]
     if experiment.combine is not None:
@@ -117,8 +112,8 @@ def _write(
     return rows
 
 
-def _print(experiment: Experiment, rows: list[dict[str, Any]]) -> None:
-    from identirep.experiments.summary import markdown_table
+def _print(experiment: Experiment, rows: list[Row]) -> None:
+    from identirep.experiments import markdown_table
 
     for table in experiment.tables:
         text = markdown_table(table, rows)
@@ -134,13 +129,6 @@ def _words(cell: Cell) -> str:
 
 
 def _command(name: str, quick: bool, seeds: int | None, jobs: int, threads: int) -> str:
-    parts = ["identirep bench", name]
-    if quick:
-        parts.append("--quick")
-    if seeds is not None:
-        parts.append(f"--seeds {seeds}")
-    if jobs != 1:
-        parts.append(f"--jobs {jobs}")
-    if threads != 1:
-        parts.append(f"--threads {threads}")
-    return " ".join(parts)
+    parts = ["identirep bench", name, "--quick" if quick else ""]
+    parts += [f"--seeds {seeds}" if seeds is not None else "", f"--jobs {jobs}" if jobs != 1 else ""]
+    return " ".join(filter(None, [*parts, f"--threads {threads}" if threads != 1 else ""]))

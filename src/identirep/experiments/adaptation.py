@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from identirep import MTLCM
 from identirep._typing import Array
 from identirep.datasets import make_linear_tasks
-from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
+from identirep.experiments.experiment import Cell, Column, Experiment, Finished, Measured, Row, Table
 from identirep.experiments.figures import dots
+from identirep.mtlcm import MTLCM
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +63,7 @@ def _r2(y: Array, prediction: Array) -> float:
     return float(1.0 - np.mean((y - prediction) ** 2) / y.var())
 
 
-def _combine(finished: list[tuple[Cell, Measured]]) -> list[Row]:
+def _combine(finished: Finished) -> list[Row]:
     """Return means over the new tasks of a seed."""
     rows = []
     for cell, measured in finished:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from identirep import MTLCM
 from identirep.datasets import make_linear_tasks
-from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
+from identirep.experiments.experiment import Cell, Column, Experiment, Finished, Measured, Row, Table, rows_of
 from identirep.experiments.figures import predictions
 from identirep.experiments.hard_settings import draw_hard, hard_settings
 from identirep.metrics import mcc
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from identirep.mtlcm import MTLCM
 
 __all__ = ["EXPERIMENT"]
 
@@ -65,9 +63,9 @@ def _measure(cell: Cell) -> Measured:
     return Measured([row])
 
 
-def _combine(finished: list[tuple[Cell, Measured]]) -> list[Row]:
+def _combine(finished: Finished) -> list[Row]:
     hard = np.array(["part" in cell for cell, _ in finished])
-    rows = [row for _, measured in finished for row in measured.rows]
+    rows = rows_of(finished)
     return [
         {"settings": name, **summary}
         for name, chosen in (("random and those of recovery", hard | True), ("random", ~hard), ("of recovery", hard))
@@ -105,10 +103,6 @@ def _share(what: str, holds: np.ndarray, among: np.ndarray, name: str) -> Row:
     return {"statement": what, "of fits with": name, "share": share, "fits": int(among.sum())}
 
 
-def _figure(rows: list[Row]) -> Figure:
-    return predictions(rows, predicted="predicted_loss", actual="loss_of_axes", label="1 - MCC", trusted="identified")
-
-
 EXPERIMENT = Experiment(
     name="certificate",
     title="Can the certificate be trusted?",
@@ -140,5 +134,9 @@ EXPERIMENT = Experiment(
             ),
         ),
     ),
-    figures={"prediction": _figure},
+    figures={
+        "prediction": partial(
+            predictions, predicted="predicted_loss", actual="loss_of_axes", label="1 - MCC", trusted="identified"
+        )
+    },
 )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Cell", "Column", "Experiment", "Measured", "Row", "Table", "cell_key"]
+__all__ = ["Cell", "Column", "Experiment", "Finished", "Measured", "Row", "Table", "cell_key", "rows_of"]
 
 Cell = dict[str, Any]
 Row = dict[str, Any]
@@ -22,40 +22,28 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Measured:
-    """Outcome of one cell.
+    """Outcome of one cell."""
 
-    Parameters
-    ----------
-    rows : list of dict
-        Measured values by name, one dict for each method or setting; the values that name the cell are added.
-    arrays : dict of arrays
-        What later comparisons between cells need, such as latents on held-out rows.
-    """
+    rows: list[Row]  # one for each method or setting; the values that name the cell are added
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # what comparisons between cells need
 
-    rows: list[Row]
-    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+Finished = list[tuple[Cell, Measured]]
+
+
+def rows_of(finished: Finished) -> list[Row]:
+    """Return the rows of all cells."""
+    return [row for _, measured in finished for row in measured.rows]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A measured value in a table.
-
-    Parameters
-    ----------
-    name : str
-        Its name in the rows.
-    label : str
-        Heading.
-    digits : int
-        Digits after the point.
-    worst : {"min", "max"} or None
-        Which end over the seeds is the bad one; None shows the mean alone.
-    """
+    """A measured value in a table."""
 
     name: str
     label: str
     digits: int = 4
-    worst: str | None = "min"
+    worst: str | None = "min"  # which end over the seeds is the bad one; None shows the mean alone
 
     def text(self, values: Sequence[float | None]) -> str:
         """Return mean, standard deviation and worst of the values, as far as there are several."""
@@ -71,59 +59,27 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows gathered by the values that name them, and summarised over seeds.
-
-    Parameters
-    ----------
-    title : str
-        Heading.
-    keys : tuple of str
-        Values that name a line.
-    columns : tuple of Column
-        Values to show.
-    across : str or None
-        Spread the first column over the values of this one, instead of all columns side by side.
-    where : dict
-        Only rows with these values; a tuple means one of them.
-    """
+    """Rows gathered by the values that name them, and summarised over seeds."""
 
     title: str
-    keys: tuple[str, ...]
+    keys: tuple[str, ...]  # values that name a line
     columns: tuple[Column, ...]
-    across: str | None = None
-    where: Mapping[str, Any] = field(default_factory=dict)
+    across: str | None = None  # spread the first column over the values of this one, instead of all columns
+    where: Mapping[str, Any] = field(default_factory=dict)  # only rows with these values; a tuple means one of them
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment that can be run cell by cell, in any order, and resumed.
-
-    Parameters
-    ----------
-    name, title : str
-        For the command line, and for people.
-    description : str
-        What is compared, on which data, with which metric; a paragraph for the head of the results.
-    cells : callable
-        ``cells(quick, n_seeds)`` returns all cells; ``n_seeds`` None means the default number.
-    measure : callable
-        Runs one cell, which is a dict of numbers, strings and booleans.
-    tables : tuple of Table
-        How the results are shown.
-    combine : callable or None
-        Makes more rows from ``(cell, outcome)`` of all finished cells, for comparisons between them.
-    figures : dict of callables
-        Draw a Matplotlib figure from all rows; names become file names.
-    """
+    """An experiment that can be run cell by cell, in any order, and resumed."""
 
     name: str
     title: str
-    description: str
-    cells: Callable[[bool, int | None], list[Cell]]
+    description: str  # what is compared, on which data, with which metric
+    cells: Callable[[bool, int | None], list[Cell]]  # of (quick, n_seeds), None for the default number
     measure: Callable[[Cell], Measured]
     tables: tuple[Table, ...]
-    combine: Callable[[list[tuple[Cell, Measured]]], list[Row]] | None = None
-    figures: Mapping[str, Callable[[list[Row]], Figure]] = field(default_factory=dict)
+    combine: Callable[[Finished], list[Row]] | None = None  # more rows, for comparisons between cells
+    figures: Mapping[str, Callable[[list[Row]], Figure]] = field(default_factory=dict)  # names become file names
 
 
 def cell_key(cell: Cell) -> str:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from identirep import MTLCM, MTRN
 from identirep._typing import Array
 from identirep.datasets import make_linear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
 from identirep.metrics import mcc_score
+from identirep.mtlcm import MTLCM
+from identirep.mtrn import MTRN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from identirep.experiments.experiment import Row
-from identirep.report.style import INK, MARK, MUTED
+from identirep.report import INK, MARK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,43 +16,31 @@ if TYPE_CHECKING:
 __all__ = ["dots", "predictions"]
 
 
-def dots(rows: Sequence[Row], *, value: str, label: str, by: str, panel: str, best: float = 1.0) -> Figure:
+By = str | Callable[[Row], str]
+
+
+def dots(rows: Sequence[Row], *, value: str, label: str, by: By, panel: By, best: float = 1.0) -> Figure:
     """Draw one dot for each row that has the value: a line for each method, a panel for each size.
 
-    Parameters
-    ----------
-    rows : sequence of dict
-        Results.
-    value : str
-        What is drawn; at most `best`.
-    label : str
-        Name of the axis.
-    by, panel : str
-        Names of the values that make lines and panels.
-    best : float, default 1.0
-        Perfect value: distance to it is drawn on a logarithmic scale, so that 0.99 and 0.999 differ.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The figure; it belongs to no window.
+    Lines and panels go by a value of the rows or a text made of some; rows that lack one are left out. The distance to
+    the best value is drawn on a logarithmic scale, so that 0.99 and 0.999 differ.
     """
     from matplotlib.figure import Figure
 
-    rows = [row for row in rows if row.get(value) is not None and by in row and panel in row]
-    lines = list(dict.fromkeys(row[by] for row in rows))
-    panels = list(dict.fromkeys(row[panel] for row in rows))
+    known = [(row[value], _text(row, by), _text(row, panel)) for row in rows if row.get(value) is not None]
+    known = [dot for dot in known if None not in dot]
+    lines, panels = (list(dict.fromkeys(dot[k] for dot in known)) for k in (1, 2))
     figure = Figure(figsize=(2.2 + 2.4 * max(len(panels), 1), 1.3 + 0.28 * max(len(lines), 1)), layout="constrained")
     axes = figure.subplots(1, max(len(panels), 1), sharex=True, sharey=True, squeeze=False)[0]
     floor = 1e-5
     for ax, name in zip(axes, panels, strict=False):
         for position, line in enumerate(lines):
-            loss = np.array([best - row[value] for row in rows if row[panel] == name and row[by] == line])
+            loss = np.array([best - dot[0] for dot in known if dot[1:] == (line, name)])
             if len(loss):
                 loss = np.maximum(loss, floor)
                 ax.plot(loss, np.full(len(loss), position), "o", color=MARK, alpha=0.35, markersize=4, mew=0)
                 ax.plot([loss.mean()], [position], "|", color=INK, markersize=12, mew=1.6)
-        ax.set_title(f"{panel} = {name}", fontsize=9, color=INK, loc="left")
+        ax.set_title(f"{panel} = {name}" if isinstance(panel, str) else name, fontsize=9, color=INK, loc="left")
     for ax in axes:
         ax.set_xscale("log")
         ax.set_yticks(range(len(lines)), [str(line) for line in lines], fontsize=8)
@@ -67,25 +55,16 @@ def dots(rows: Sequence[Row], *, value: str, label: str, by: str, panel: str, be
     return figure
 
 
+def _text(row: Row, by: By) -> Any:
+    """Return the value, or the text made of several; None if the row lacks one."""
+    try:
+        return row[by] if isinstance(by, str) else by(row)
+    except KeyError:
+        return None
+
+
 def predictions(rows: Sequence[Row], *, predicted: str, actual: str, label: str, trusted: str) -> Figure:
-    """Draw a predicted error against the actual one, both on logarithmic scales, with the band of a factor 2.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        Results; rows that lack one of the values are left out.
-    predicted, actual : str
-        Names of the two values.
-    label : str
-        What they are errors of.
-    trusted : str
-        Name of a truth value: filled dots where it holds, rings where not.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The figure; it belongs to no window.
-    """
+    """Draw a predicted error against the actual one with the band of a factor 2, rings where it is not trusted."""
     from matplotlib.figure import Figure
 
     known = [row for row in rows if row.get(predicted) and row.get(actual) and row.get(trusted) is not None]

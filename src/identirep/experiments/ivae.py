@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from functools import partial
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -15,9 +15,6 @@ from identirep.experiments.figures import dots
 from identirep.experiments.scores import recovery
 from identirep.experiments.segments import draw_segments
 from identirep.experiments.true_start import IVAEFromTruth
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["EXPERIMENT"]
 
@@ -89,11 +86,6 @@ def _fit_ivae(cell: Cell, data: Bunch) -> tuple[Array, Row]:
     return Z, known
 
 
-def _figure(rows: list[Row]) -> Figure:
-    lines = [{**row, "line": f"{row['method']}, {row['data']}"} for row in rows]
-    return dots(lines, value="mcc", label="strong MCC", by="line", panel="D")
-
-
 EXPERIMENT = Experiment(
     name="ivae",
     title="iVAE on the data of its own paper",
@@ -126,5 +118,9 @@ EXPERIMENT = Experiment(
             ),
         ),
     ),
-    figures={"recovery": _figure},
+    figures={
+        "recovery": partial(
+            dots, value="mcc", label="strong MCC", by=lambda row: f"{row['method']}, {row['data']}", panel="D"
+        )
+    },
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 
 from identirep.datasets import make_linear_tasks
-from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
+from identirep.experiments.experiment import Cell, Column, Experiment, Finished, Measured, Row, Table, rows_of
 from identirep.experiments.figures import dots
 from identirep.experiments.margins import margins
 from identirep.experiments.methods import FROM_FEATURES, OURS, REFERENCE
@@ -57,8 +58,8 @@ def _measure(cell: Cell) -> Measured:
     return Measured([{**scores, "seconds": seconds}])
 
 
-def _combine(finished: list[tuple[Cell, Measured]]) -> list[Row]:
-    rows = [row for _, measured in finished for row in measured.rows]
+def _combine(finished: Finished) -> list[Row]:
+    rows = rows_of(finished)
     return margins(rows, setting=_SETTING, ours=OURS, not_baselines={REFERENCE, "MTLCM exact"})
 
 
@@ -94,7 +95,5 @@ EXPERIMENT = Experiment(
             ),
         ),
     ),
-    figures={
-        "recovery": lambda rows: dots(rows, value="mcc", label="strong MCC, held-out rows", by="method", panel="D")
-    },
+    figures={"recovery": partial(dots, value="mcc", label="strong MCC, held-out rows", by="method", panel="D")},
 )

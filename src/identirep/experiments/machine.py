@@ -12,13 +12,7 @@ _LIBRARIES = ("identirep", "numpy", "scipy", "scikit-learn", "torch")
 
 
 def describe_machine() -> dict[str, str]:
-    """Return processor, cores, memory, system and versions.
-
-    Returns
-    -------
-    dict of str
-        Names and values; no host or user names.
-    """
+    """Return processor, cores, memory, system and versions; no host or user names."""
     found = {
         "processor": _processor(),
         "cores": str(_cores()),

@@ -18,28 +18,10 @@ def margins(
     run: str = "seed",
     score: str = "mcc",
 ) -> list[Row]:
-    """Compare a score, such as the MCC, of our method with the best baseline in each setting.
+    """Compare a score of our method with the baseline that has the best mean in each setting, run by run.
 
-    Parameters
-    ----------
-    rows : sequence of dict
-        With the values that name a setting, ``method``, the run and the score.
-    setting : sequence of str
-        Names of the values that make a setting.
-    ours : str
-        Our method.
-    not_baselines : collection of str
-        Other methods that do not count: variants of our own, and references that know the truth.
-    run : str, default "seed"
-        Name of the value that tells runs of a setting apart: methods are compared run by run.
-    score : str, default "mcc"
-        Name of the score.
-
-    Returns
-    -------
-    list of dict
-        For each setting and run where both are known: ``<score>_margin`` over the baseline with the best mean in that
-        setting, which is named in ``best_baseline``.
+    For each setting and run where both are known: ``<score>_margin`` over the method named in ``best_baseline``.
+    Variants of our own and references that know the truth are not baselines.
     """
     scores: dict[tuple[object, ...], dict[str, dict[object, float]]] = {}
     for row in rows:

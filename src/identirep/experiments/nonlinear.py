@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from identirep import MTLCM, MTRN
 from identirep._typing import Array, BoolArray
 from identirep.datasets import make_nonlinear_tasks
-from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
+from identirep.experiments.experiment import Cell, Column, Experiment, Finished, Measured, Row, Table, rows_of
 from identirep.experiments.figures import dots
 from identirep.experiments.margins import margins
 from identirep.experiments.methods import AFTER_STAGE_ONE, FROM_INPUTS, OURS, REFERENCE
 from identirep.experiments.scores import recovery
+from identirep.mtlcm import MTLCM
+from identirep.mtrn import MTRN
 from identirep.refining import refine
 
 __all__ = ["EXPERIMENT"]
@@ -114,18 +116,14 @@ def _fit_second_stage(second: Any, network: MTRN | None, H: Any, y: Any, tasks: 
     return second.fit(H, y, tasks)
 
 
-def _combine(finished: list[tuple[Cell, Measured]]) -> list[Row]:
-    rows = [row for _, measured in finished for row in measured.rows]
+def _combine(finished: Finished) -> list[Row]:
+    rows = rows_of(finished)
     ours = (f"MTRN, {OURS}", _REFINED, _ON_GENERATIVE)
     return [
         {**row, "method": name}
         for name in ours
         for row in margins(rows, setting=_SETTING, ours=name, not_baselines={REFERENCE, *ours})
     ]
-
-
-def _named(rows: list[Row]) -> list[Row]:
-    return [{**row, "D, observed": f"{row['D']}, {row['observed']}"} for row in rows]
 
 
 EXPERIMENT = Experiment(
@@ -161,6 +159,12 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures={
-        "recovery": lambda rows: dots(_named(rows), value="mcc", label="strong MCC", by="method", panel="D, observed"),
+        "recovery": partial(
+            dots,
+            value="mcc",
+            label="strong MCC",
+            by="method",
+            panel=lambda row: f"D, observed = {row['D']}, {row['observed']}",
+        )
     },
 )

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from identirep import MTRN
 from identirep._typing import IntArray
 from identirep.datasets import load_qm9
-from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
+from identirep.experiments.experiment import Cell, Column, Experiment, Finished, Measured, Row, Table
 from identirep.experiments.figures import dots
-from identirep.experiments.pairs import agreement_tables, compare_fits, latents_of_fit, margins_of_pairs, rows_of_fit
+from identirep.experiments.pairs import AGREEMENT_SCORES, agreement_tables, compare_fits, latents_of_fit, rows_of_fit
+from identirep.mtrn import MTRN
 
 __all__ = ["EXPERIMENT"]
 
@@ -85,16 +85,8 @@ def _split(cell: Cell, n_rows: int) -> tuple[IntArray, IntArray]:
     return np.arange(n_rows // 2), np.arange(n_rows // 2, n_rows)
 
 
-def _combine(finished: list[tuple[Cell, Measured]]) -> list[Row]:
-    pairs = compare_fits(
-        finished, setting=lambda cell: {key: cell[key] for key in ("encoder", "molecules")}, split=_split
-    )
-    return pairs + margins_of_pairs(pairs, _SETTING)
-
-
-def _draw(rows: list[Row], value: str, score: str) -> Any:
-    shown = [{**row, "fit": f"{row['encoder']}, {row['molecules']:,}, {row['method']}"} for row in rows if "mcc" in row]
-    return dots(shown, value=value, label=f"{score} of two fits, unseen molecules", by="fit", panel="D")
+def _combine(finished: Finished) -> list[Row]:
+    return compare_fits(finished, setting=_SETTING[:-1], split=_split)
 
 
 EXPERIMENT = Experiment(
@@ -115,7 +107,13 @@ EXPERIMENT = Experiment(
         Table("R^2 of each target", ("encoder", "molecules", "target"), (Column("r2", "R^2", 3),)),
     ),
     figures={
-        "agreement": partial(_draw, value="mcc", score="strong MCC"),
-        "decorrelated": partial(_draw, value="decorrelated_mcc", score="strong MCC of decorrelated latents"),
+        name: partial(
+            dots,
+            value=value,
+            label=f"{score} of two fits, unseen molecules",
+            by=lambda row: f"{row['encoder']}, {row['molecules']:,}, {row['method']}",
+            panel="D",
+        )
+        for name, value, score in AGREEMENT_SCORES
     },
 )

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from functools import partial
 
 import numpy as np
 
-from identirep import MTLCM
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
 from identirep.experiments.hard_settings import ILL_CONDITIONED, draw_hard, hard_settings, large_setting
 from identirep.metrics import mcc, mcc_score
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from identirep.mtlcm import MTLCM
 
 __all__ = ["EXPERIMENT"]
 
@@ -59,11 +56,6 @@ def _references(H: np.ndarray, Z: np.ndarray, A: np.ndarray, score: float) -> Ro
     }
 
 
-def _figure(rows: list[Row]) -> Figure:
-    lines = [{**row, "line": f"{row['part']}, n = {row['n']}, D = {row['D']}, {row['causal']} causal"} for row in rows]
-    return dots(lines, value="mcc", label="strong MCC", by="line", panel="prior")
-
-
 EXPERIMENT = Experiment(
     name="recovery",
     title="Stage two where it is hard",
@@ -102,5 +94,13 @@ EXPERIMENT = Experiment(
             where={"part": ILL_CONDITIONED},
         ),
     ),
-    figures={"recovery": _figure},
+    figures={
+        "recovery": partial(
+            dots,
+            value="mcc",
+            label="strong MCC",
+            by=lambda row: f"{row['part']}, n = {row['n']}, D = {row['D']}, {row['causal']} causal",
+            panel="prior",
+        )
+    },
 )

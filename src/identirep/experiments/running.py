@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from identirep.experiments import load_experiment
 from identirep.experiments.experiment import Cell
+from identirep.experiments.registry import load_experiment
 from identirep.experiments.store import Store
 
 __all__ = ["run_cells"]
@@ -26,28 +26,7 @@ Report = Callable[[Cell, "Exception | None"], None]
 def run_cells(
     name: str, cells: Sequence[Cell], directory: Path, *, n_jobs: int, n_threads: int, report: Report
 ) -> list[tuple[Cell, Exception]]:
-    """Run cells and store each as soon as it is finished.
-
-    Parameters
-    ----------
-    name : str
-        Name of the experiment.
-    cells : sequence of dict
-        What is left to run.
-    directory : Path
-        Where outcomes go.
-    n_jobs : int
-        Processes; 1 runs in this one.
-    n_threads : int
-        Threads of linear algebra in each process.
-    report : callable
-        Gets each cell as it ends, and what went wrong or None.
-
-    Returns
-    -------
-    list of (cell, exception)
-        Cells that failed; the others are stored.
-    """
+    """Run cells, in several processes if asked for, and store each as it ends; return those that failed."""
     failed = []
     outcomes = _in_turn if n_jobs == 1 else _in_processes
     for cell, error in outcomes(name, cells, directory, n_jobs, n_threads):

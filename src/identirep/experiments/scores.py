@@ -15,21 +15,9 @@ Pair = tuple[Array, Array]
 def recovery(
     latents: Array, truth: Array, latents_test: Array, truth_test: Array, tasks_test: IntArray | None = None
 ) -> Row:
-    """Score latents against the truth.
+    """Score latents against the truth: the assignment is that of the first rows, the scores those of the test rows.
 
-    Parameters
-    ----------
-    latents, truth : array, shape (n_samples, D)
-        On the rows of the fit; these choose the assignment.
-    latents_test, truth_test : array, shape (n_test, D)
-        On other rows; these give the scores.
-    tasks_test : array of int, shape (n_test,), optional
-        Tasks of the other rows, for the published variant with an assignment for each task.
-
-    Returns
-    -------
-    dict
-        ``mcc`` (pooled, Pearson), ``worst_latent``, ``spearman``, ``weak_mcc``, and with tasks ``mcc_per_task``.
+    With tasks also ``mcc_per_task``, the published variant with an assignment for each task.
     """
     held_out: Pair = (latents_test, truth_test)
     strong = mcc(latents, truth, held_out=held_out)
@@ -48,22 +36,11 @@ def recovery(
 
 
 def agreement(first: Pair, second: Pair) -> Row:
-    """Score the agreement of two fits.
+    """Score the agreement of two fits, each given on rows that choose the assignment and on rows that are scored.
 
     Axes that correlate with each other agree more easily: each carries what all of them share, which is reproduced
     best. So the agreement is also taken after each fit's latents are decorrelated, which leaves what each axis has of
     its own.
-
-    Parameters
-    ----------
-    first, second : pair of arrays
-        Latents of each fit on rows that choose assignment and canonical directions, and on rows that are scored.
-
-    Returns
-    -------
-    dict
-        ``mcc``, ``worst_latent``, ``spearman`` and ``weak_mcc``; ``decorrelated_mcc``, and ``mean_correlation``,
-        the mean absolute correlation between the latents of a fit.
     """
     one, two = _decorrelate(*first), _decorrelate(*second)
     return {

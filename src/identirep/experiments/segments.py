@@ -28,20 +28,7 @@ _TANH = _Activation(lambda x: np.tanh(x) + 0.1 * x, lambda x: 1.1 - np.tanh(x) *
 
 
 def draw_segments(kind: str, n_segments: int, length: int, D: int, n_layers: int, rng: np.random.Generator) -> Bunch:
-    """Draw data of a kind by its name.
-
-    Parameters
-    ----------
-    kind : {"own", "published", "published, means"}
-        `piecewise_stationary`, or `published_segments` without and with means that change.
-    n_segments, length, D, n_layers, rng
-        As for `piecewise_stationary`.
-
-    Returns
-    -------
-    sklearn.utils.Bunch
-        As from `piecewise_stationary`.
-    """
+    """Draw data of a kind: "own", or "published" without or with ", means" that change."""
     if kind == "own":
         return piecewise_stationary(n_segments, length, D, n_layers, rng)
     return published_segments(n_segments, length, D, n_layers, rng, means=kind == "published, means")
@@ -50,23 +37,9 @@ def draw_segments(kind: str, n_segments: int, length: int, D: int, n_layers: int
 def piecewise_stationary(n_segments: int, length: int, D: int, n_layers: int, rng: np.random.Generator) -> Bunch:
     """Draw sources with means in -2 to 2 and variances in 0.25 to 3, mixed by well-conditioned leaky layers.
 
-    Parameters
-    ----------
-    n_segments, length : int
-        Number of segments, and rows of each.
-    D : int
-        Number of sources and of observations.
-    n_layers : int
-        Linear layers of the mixing, the nonlinear function between them.
-    rng : numpy.random.Generator
-        Source of everything.
-
-    Returns
-    -------
-    sklearn.utils.Bunch
-        ``X`` and ``Z``, shape (n_segments * length, D), ``segments``, the segment of each row,
-        ``condition``, the largest condition number of a layer, and ``negative_log_likelihood``, what the model that
-        drew the data has (nats for a row of whitened X, without the constant D / 2 log 2 pi).
+    Besides ``X``, ``Z`` and ``segments``: ``condition``, the largest condition number of a layer, and
+    ``negative_log_likelihood``, what the model that drew the data has (nats for a row of whitened X, without the
+    constant D / 2 log 2 pi).
     """
     mean = rng.uniform(-2.0, 2.0, size=(n_segments, 1, D))
     deviation = np.sqrt(rng.uniform(0.25, 3.0, size=(n_segments, 1, D)))
@@ -79,20 +52,6 @@ def published_segments(
 ) -> Bunch:
     """Draw sources and mixing by the rules of the published code: the same matrix in every layer, and tanh.
 
-    Parameters
-    ----------
-    n_segments, length, D, n_layers, rng
-        As for `piecewise_stationary`.
-    means : bool
-        Whether means change between segments, in -5 to 5; otherwise they are 0.
-
-    Returns
-    -------
-    sklearn.utils.Bunch
-        As from `piecewise_stationary`.
-
-    References
-    ----------
     I. Khemakhem, D. P. Kingma, R. P. Monti, A. Hyvarinen, "Variational autoencoders and nonlinear ICA: a unifying
     framework", AISTATS 2020, arXiv:1907.04809, and the code that its authors published (ilkhem/iVAE on GitHub).
     """

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from pathlib import Path
 
 import numpy as np
 
 from identirep.experiments.experiment import Cell, Measured, Row, cell_key
+from identirep.files import replaced_file
 
 __all__ = ["Store"]
 
 
 class Store:
-    """The finished cells of an experiment in a directory.
-
-    Parameters
-    ----------
-    directory : Path
-        Directory of the experiment's results; cells are kept in its folder ``cells``.
-    """
+    """The finished cells of an experiment, in the folder ``cells`` of the directory of its results."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -38,13 +31,10 @@ class Store:
         arrays = path.with_suffix(".npz")
         # The rows come last: what has rows is complete.
         if measured.arrays:
-            staging = self._staging(arrays)
-            with staging.open("wb") as file:
-                np.savez(file, **measured.arrays)  # type: ignore[arg-type]
-            os.replace(staging, arrays)
-        staging = self._staging(path)
-        staging.write_text(json.dumps({"cell": cell, "rows": measured.rows}, default=_plain), encoding="utf-8")
-        os.replace(staging, path)
+            with replaced_file(arrays) as staging:
+                np.savez(staging, **measured.arrays)  # type: ignore[arg-type]
+        with replaced_file(path) as staging:
+            staging.write_text(json.dumps({"cell": cell, "rows": measured.rows}, default=_plain), encoding="utf-8")
 
     def load(self, cell: Cell) -> Measured:
         """Read the outcome of a finished cell."""
@@ -67,16 +57,11 @@ class Store:
 
         names = list(dict.fromkeys(name for row in rows for name in row))
         table = pa.table({name: [row.get(name) for row in rows] for name in names})
-        staging = self._staging(self.directory / "results.parquet")
-        parquet.write_table(table, staging)
-        os.replace(staging, self.directory / "results.parquet")
+        with replaced_file(self.directory / "results.parquet") as staging:
+            parquet.write_table(table, staging)
 
     def _path(self, cell: Cell) -> Path:
         return self._cells / f"{cell_key(cell)}.json"
-
-    @staticmethod
-    def _staging(path: Path) -> Path:
-        return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
 def _plain(value: object) -> object:

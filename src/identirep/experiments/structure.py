@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.utils import Bunch
 
-from identirep import MTLCM, TaskMoments
 from identirep._typing import Array, BoolArray
 from identirep.datasets import make_linear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
 from identirep.metrics import mcc
+from identirep.moments import TaskMoments
+from identirep.mtlcm import MTLCM
 from identirep.mtlcm.model.likelihood import joint_covariances
 from identirep.mtlcm.roles.posterior import causal_posterior
 from identirep.mtlcm.roles.sets import correlations
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["EXPERIMENT"]
 
@@ -119,10 +118,6 @@ def _measure(cell: Cell) -> Measured:
     return Measured([row])
 
 
-def _figure(rows: list[Row]) -> Figure:
-    return dots(rows, value="auroc", label="AUROC of causes", by="setting", panel="n")
-
-
 EXPERIMENT = Experiment(
     name="structure",
     title="Causes and effects",
@@ -149,5 +144,5 @@ EXPERIMENT = Experiment(
             ),
         ),
     ),
-    figures={"roles": _figure},
+    figures={"roles": partial(dots, value="auroc", label="AUROC of causes", by="setting", panel="n")},
 )

@@ -13,26 +13,7 @@ __all__ = ["markdown_page", "markdown_table"]
 def markdown_page(
     experiment: Experiment, rows: list[Row], *, command: str, machine: Mapping[str, Any], missing: int
 ) -> str:
-    """Return the page of an experiment.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        What was run.
-    rows : list of dict
-        All rows there are.
-    command : str
-        The command that repeats it.
-    machine : mapping
-        Where it ran: names and values.
-    missing : int
-        Cells that are not finished.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
+    """Return the page of an experiment: what was run where by which command, and what came out."""
     parts = [f"# {experiment.title}", experiment.description, f"```\n{command}\n```"]
     parts.append(", ".join(f"{name}: {value}" for name, value in machine.items()) + ".")
     if missing:
@@ -47,20 +28,7 @@ def markdown_page(
 
 
 def markdown_table(table: Table, rows: Sequence[Row]) -> str:
-    """Return a table in markdown, lines in the order of the rows; empty if no row qualifies.
-
-    Parameters
-    ----------
-    table : Table
-        What to show.
-    rows : sequence of dict
-        All rows.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
+    """Return a table in markdown, lines in the order of the rows; empty if no row qualifies."""
     chosen = [row for row in rows if _qualifies(row, table)]
     if not chosen:
         return ""

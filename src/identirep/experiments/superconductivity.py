@@ -10,10 +10,11 @@ import numpy as np
 
 from identirep._typing import IntArray
 from identirep.datasets import load_superconductivity
-from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
+from identirep.experiments.experiment import Cell, Column, Experiment, Finished, Measured, Row, Table
 from identirep.experiments.figures import dots
 from identirep.experiments.methods import FROM_INPUTS
-from identirep.experiments.pairs import agreement_tables, compare_fits, latents_of_fit, margins_of_pairs, rows_of_fit
+from identirep.experiments.pairs import AGREEMENT_SCORES, agreement_tables, compare_fits, latents_of_fit, rows_of_fit
+from identirep.mtrn import MTRN, PredictiveFeatures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,28 +42,18 @@ def _cells(quick: bool, n_seeds: int | None) -> list[Cell]:
     return cells
 
 
-def _mtrn(D: int, seed: int, quick: bool) -> Any:
-    from identirep import MTRN
-
-    return MTRN(D, max_epochs=4 if quick else "auto", random_state=seed)
-
-
-def _one_network(D: int, seed: int, quick: bool) -> Any:
-    from identirep import MTRN
-
-    return MTRN(D, n_replicates=1, max_epochs=4 if quick else "auto", random_state=seed)
+def _network(D: int, seed: int, quick: bool, **options: Any) -> Any:
+    return MTRN(D, max_epochs=4 if quick else "auto", random_state=seed, **options)
 
 
 def _trees(D: int, seed: int, quick: bool) -> Any:
     from sklearn.ensemble import ExtraTreesRegressor
 
-    from identirep import PredictiveFeatures
-
     forest = ExtraTreesRegressor(5 if quick else 60, min_samples_leaf=2)
     return PredictiveFeatures(forest, D, random_state=seed)
 
 
-FIRST_STAGES = {"MTRN": _mtrn, "trees": _trees, "one network": _one_network}
+FIRST_STAGES = {"MTRN": _network, "trees": _trees, "one network": partial(_network, n_replicates=1)}
 
 
 def _rows(cell: Cell, groups: IntArray) -> tuple[IntArray, IntArray]:
@@ -116,20 +107,18 @@ def _split(cell: Cell, n_rows: int) -> tuple[IntArray, IntArray]:
     return choose, score
 
 
-def _combine(finished: list[tuple[Cell, Measured]]) -> list[Row]:
-    pairs = compare_fits(
-        finished, setting=lambda cell: {key: cell[key] for key in ("protocol", "stage one")}, split=_split
-    )
-    return pairs + margins_of_pairs(pairs, _SETTING)
+def _combine(finished: Finished) -> list[Row]:
+    return compare_fits(finished, setting=_SETTING[:-1], split=_split)
 
 
 def _draw(rows: list[Row], value: str, score: str) -> Figure:
-    shown = [
-        {**row, "fit": f"{row['stage one']}, {row['method']}"}
-        for row in rows
-        if row.get("protocol") == "held-out" and "mcc" in row
-    ]
-    return dots(shown, value=value, label=f"{score} of two fits, unseen compositions", by="fit", panel="D")
+    return dots(
+        [row for row in rows if row.get("protocol") == "held-out"],
+        value=value,
+        label=f"{score} of two fits, unseen compositions",
+        by=lambda row: f"{row['stage one']}, {row['method']}",
+        panel="D",
+    )
 
 
 EXPERIMENT = Experiment(
@@ -154,8 +143,5 @@ EXPERIMENT = Experiment(
             where={"stage one": "MTRN", "protocol": "held-out"},
         ),
     ),
-    figures={
-        "agreement": partial(_draw, value="mcc", score="strong MCC"),
-        "decorrelated": partial(_draw, value="decorrelated_mcc", score="strong MCC of decorrelated latents"),
-    },
+    figures={name: partial(_draw, value=value, score=score) for name, value, score in AGREEMENT_SCORES},
 )
