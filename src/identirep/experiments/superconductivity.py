@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def _trees(D: int, seed: int, quick: bool) -> Any:
     return PredictiveFeatures(forest, D, random_state=seed)
 
 
-FIRST_STAGES = {"MTRN": _network, "trees": _trees, "one network": partial(_network, n_replicates=1)}
+FIRST_STAGES: dict[str, Callable[..., Any]] = {"MTRN": _network, "trees": _trees, "one network": partial(_network, n_replicates=1)}
 
 
 def _rows(cell: Cell, groups: IntArray) -> tuple[IntArray, IntArray]:
