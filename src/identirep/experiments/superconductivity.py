@@ -54,7 +54,11 @@ def _trees(D: int, seed: int, quick: bool) -> Any:
     return PredictiveFeatures(forest, D, random_state=seed)
 
 
-FIRST_STAGES: dict[str, Callable[..., Any]] = {"MTRN": _network, "trees": _trees, "one network": partial(_network, n_replicates=1)}
+FIRST_STAGES: dict[str, Callable[..., Any]] = {
+    "MTRN": _network,
+    "trees": _trees,
+    "one network": partial(_network, n_replicates=1),
+}
 
 
 def _rows(cell: Cell, groups: IntArray) -> tuple[IntArray, IntArray]:
