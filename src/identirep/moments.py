@@ -9,16 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from identirep._typing import Array, IntArray
-from identirep.accumulation import (
-    Sums,
-    aligned,
-    as_float_matrix,
-    check_finite,
-    factorize,
-    long_sums,
-    merged,
-    wide_sums,
-)
+from identirep.accumulation import Sums, aligned, as_float_matrix, check_finite, factorize, long_sums, merged, wide_sums
 from identirep.moments_file import StoredMoments
 
 __all__ = ["TaskMoments"]
@@ -297,9 +288,7 @@ class TaskMoments(StoredMoments):
         index = np.asarray(index, dtype=np.int64)
         kept, group = np.unique(self.group[index], return_inverse=True)
         sums = Sums(
-            group.reshape(-1),
-            *(part[kept] for part in self._sums[1:4]),
-            *(part[index] for part in self._sums[4:]),
+            group.reshape(-1), *(part[kept] for part in self._sums[1:4]), *(part[index] for part in self._sums[4:])
         )
         n_rows = min(self.n_rows, int(self.counts[kept].sum()))
         return TaskMoments([self.task_names[i] for i in index], *sums, n_rows)

@@ -90,8 +90,7 @@ def stability(
     epochs: Epochs = None,
     seed: Seed = 0,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Also write the first fit and a report there."),
+        Path | None, typer.Option(metavar="DIR", help="Also write the first fit and a report there.")
     ] = None,
 ) -> None:
     """Fit several times with different seeds and measure how far the latents agree.

@@ -49,17 +49,14 @@ Drop = Annotated[
     list[str] | None, typer.Option(metavar="NAMES", help="Columns to leave out of the inputs, names or patterns.")
 ]
 Components = Annotated[
-    str,
-    typer.Option("--n-components", "-d", metavar="D|auto", help="Number of latents; auto: all with signal."),
+    str, typer.Option("--n-components", "-d", metavar="D|auto", help="Number of latents; auto: all with signal.")
 ]
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed: the same one gives the same result.")]
 HeldOut = Annotated[
-    float,
-    typer.Option(min=0.0, max=0.9, metavar="SHARE", help="Share of rows (or groups) held out for scores."),
+    float, typer.Option(min=0.0, max=0.9, metavar="SHARE", help="Share of rows (or groups) held out for scores.")
 ]
 Replicates = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="R", help="Networks trained at once; more: stabler, slower."),
+    int | None, typer.Option(min=1, metavar="R", help="Networks trained at once; more: stabler, slower.")
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Largest number of passes over the rows.")]
 

@@ -12,15 +12,7 @@ from identirep._typing import Array
 from identirep.evaluation import Evaluation
 from identirep.metrics import StabilityResult
 from identirep.report.content import Findings
-from identirep.report.drawing import (
-    colour_scale,
-    escape,
-    heat_map,
-    label_margin,
-    latent_labels,
-    short_labels,
-    styled,
-)
+from identirep.report.drawing import colour_scale, escape, heat_map, label_margin, latent_labels, short_labels, styled
 from identirep.report.style import DIVERGING, MARK, MUTED, SEQUENTIAL, THRESHOLD, VERDICT_COLOURS
 
 __all__ = ["draw_figures"]
