@@ -75,7 +75,6 @@ def test_a_cell_that_fails_is_named_and_the_others_are_kept(tmp_path, monkeypatc
 @pytest.mark.parametrize("name", NAMES)
 def test_cells_are_plain_and_distinct(name):
     experiment = load_experiment(name)
-    assert experiment.name == name
     for quick in (True, False):
         cells = experiment.cells(quick, None)
         assert len({cell_key(cell) for cell in cells}) == len(cells)

@@ -21,6 +21,20 @@ def test_one_panel_a_size_one_dot_a_run():
     assert [label.get_text() for label in first.get_yticklabels()] == ["ours", "PCA"]
 
 
+def test_lines_and_panels_may_be_texts_and_rows_may_be_chosen():
+    figure = dots(
+        [*_ROWS, {"mcc": 0.1, "seed": 0}],
+        value="mcc",
+        label="MCC",
+        by=lambda row: f"{row['method']}, {row['D']}",
+        panel=lambda row: f"seed {row['seed']}",
+        where={"seed": 0},
+    )
+    (ax,) = figure.axes
+    assert ax.get_title(loc="left") == "seed 0"
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["ours, 5", "ours, 10", "PCA, 5", "PCA, 10"]
+
+
 def test_better_is_further_right_and_methods_read_downwards():
     for n_panels in (1, 2):
         rows = [row for row in _ROWS if row["D"] <= 5 * n_panels]

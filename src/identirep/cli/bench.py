@@ -61,10 +61,12 @@ def bench(
             store.discard(cell)
     left = [cell for cell in chosen if not store.has(cell)]
     say(f"{experiment.title}: {len(chosen)} cells, {len(chosen) - len(left)} finished before.")
+    failed = []
     with progress(len(left)) as advance:
-        failed = run_cells(
-            name, left, directory, n_jobs=jobs, n_threads=threads, report=lambda cell, _: advance(_words(cell))
-        )
+        for cell, error in run_cells(name, left, directory, n_jobs=jobs, n_threads=threads):
+            advance(_words(cell))
+            if error is not None:
+                failed.append((cell, error))
     for cell, error in failed:
         say(f"Failed: {_words(cell)}: {type(error).__name__}: {error}", style="bold red")
     finished = [(cell, store.load(cell)) for cell in every if store.has(cell)]

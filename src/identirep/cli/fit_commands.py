@@ -10,21 +10,8 @@ import typer
 from rich import box
 from rich.table import Table as Grid
 
+import identirep.cli.options as given
 from identirep.cli.console import OUTPUT, reports_faults, say, working
-from identirep.cli.options import (
-    Components,
-    Data,
-    Drop,
-    Epochs,
-    Features,
-    Groups,
-    HeldOut,
-    Replicates,
-    Seed,
-    Targets,
-    Tasks,
-    parse_components,
-)
 
 if TYPE_CHECKING:
     from identirep.cli.tables import Table
@@ -35,36 +22,30 @@ __all__ = ["demo", "fit", "stability"]
 
 @reports_faults
 def fit(
-    data: Data,
-    targets: Targets,
+    data: given.Data,
+    targets: given.Targets,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Run directory to write or replace.", show_default=False)],
-    tasks: Tasks = None,
-    groups: Groups = None,
-    features: Features = None,
-    drop: Drop = None,
-    n_components: Components = "auto",
-    held_out: HeldOut = 0.2,
-    replicates: Replicates = None,
-    epochs: Epochs = None,
-    seed: Seed = 0,
+    tasks: given.Tasks = None,
+    groups: given.Groups = None,
+    features: given.Features = None,
+    drop: given.Drop = None,
+    n_components: given.Components = "auto",
+    held_out: given.HeldOut = 0.2,
+    replicates: given.Replicates = None,
+    epochs: given.Epochs = None,
+    seed: given.Seed = 0,
 ) -> None:
     """Fit latents to a table with many targets, and write a run directory with a report.
 
     A part of the rows is held out, so that the scores are honest. Columns that are neither targets nor named otherwise
     are inputs; they must be numbers without gaps. Targets may have gaps.
     """
-    components = parse_components(n_components)
+    components = given.parse_components(n_components)
+    table = _read(data, targets, tasks, groups, features, drop, out)
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
-    from identirep.cli.tables import read_table
-    from identirep.directories import check_target
     from identirep.report import Findings
 
-    check_target(out)
-    with working(f"Reading {data.name}"):
-        table = read_table(data, targets, tasks=tasks, groups=groups, features=features, drop=drop)
-    _announce(table)
-    rows, others = split(table, held_out, seed)
-    training, rest = table.rows(rows), table.rows(others)
+    training, rest = split(table, held_out, seed)
     model = fit_model(training, components, seed, replicates=replicates, epochs=epochs)
     evaluation = evaluate(model, table, training, rest)
     write_run(out, model, evaluation)
@@ -77,18 +58,18 @@ def fit(
 
 @reports_faults
 def stability(
-    data: Data,
-    targets: Targets,
+    data: given.Data,
+    targets: given.Targets,
     fits: Annotated[int, typer.Option(min=2, metavar="R", help="Number of independent fits.")] = 3,
-    tasks: Tasks = None,
-    groups: Groups = None,
-    features: Features = None,
-    drop: Drop = None,
-    n_components: Components = "auto",
-    held_out: HeldOut = 0.25,
-    replicates: Replicates = None,
-    epochs: Epochs = None,
-    seed: Seed = 0,
+    tasks: given.Tasks = None,
+    groups: given.Groups = None,
+    features: given.Features = None,
+    drop: given.Drop = None,
+    n_components: given.Components = "auto",
+    held_out: given.HeldOut = 0.25,
+    replicates: given.Replicates = None,
+    epochs: given.Epochs = None,
+    seed: given.Seed = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write the first fit and a report there.")
     ] = None,
@@ -98,15 +79,8 @@ def stability(
     All fits see the same training rows; agreement is measured on rows held out. With 'auto' the first fit chooses the
     number of latents for all.
     """
-    components = parse_components(n_components)
-    from identirep.cli.tables import read_table
-    from identirep.directories import check_target
-
-    if out is not None:
-        check_target(out)
-    with working(f"Reading {data.name}"):
-        table = read_table(data, targets, tasks=tasks, groups=groups, features=features, drop=drop)
-    _announce(table)
+    components = given.parse_components(n_components)
+    table = _read(data, targets, tasks, groups, features, drop, out)
     settings = {"replicates": replicates, "epochs": epochs}
     _compare_fits(table, components, fits, held_out, seed, out, settings)
     if out is not None:
@@ -128,20 +102,34 @@ def demo(
     check_target(out)
     with working("Computing the descriptors of 21,263 superconductors"):
         source = load_superconductivity(fractions=True)
-    table = Table(
-        "Superconductivity",
-        named(source.X, source.feature_names),
-        source.Y,
-        source.target_names,
-        False,
-        source.groups,
-        "composition",
-    )
+    X = named(source.X, source.feature_names)
+    table = Table("Superconductivity", X, source.Y, source.target_names, False, source.groups, "composition")
     _announce(table)
     _compare_fits(table, 10, 2, 0.25, 0, out, {})
     say()
     say(f"Next: open {out / 'report.html'}")
     say("      identirep fit YOUR_TABLE.csv --targets 'YOUR_*' --out runs/first")
+
+
+def _read(
+    data: Path,
+    targets: list[str],
+    tasks: str | None,
+    groups: str | None,
+    features: list[str] | None,
+    drop: list[str] | None,
+    out: Path | None,
+) -> Table:
+    """Read the table of a fit and say what is in it, once it is sure that the result can be written."""
+    from identirep.cli.tables import read_table
+    from identirep.directories import check_target
+
+    if out is not None:
+        check_target(out)
+    with working(f"Reading {data.name}"):
+        table = read_table(data, targets, tasks=tasks, groups=groups, features=features, drop=drop)
+    _announce(table)
+    return table
 
 
 def _announce(table: Table) -> None:
@@ -167,8 +155,7 @@ def _compare_fits(
     from identirep.cli.runs import compare, evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
-    rows, others = split(table, share, seed)
-    training, rest = table.rows(rows), table.rows(others)
+    training, rest = split(table, share, seed)
     say(f"Fit 1 of {n_fits}")
     models = [fit_model(training, components, seed, **settings)]
     evaluation = evaluate(models[0], table, training, rest)
@@ -177,7 +164,7 @@ def _compare_fits(
         for r in range(1, n_fits):
             say(f"Fit {r + 1} of {n_fits}")
             models.append(fit_model(training, models[0].n_components_, seed + r, **settings))
-        agreement, weak = compare(models, training, rest if len(others) else training)
+        agreement, weak = compare(models, training, rest if len(rest.targets) else training)
         upper = np.triu_indices(n_fits, 1)
         evaluation = replace(evaluation, stability=agreement, weak_mcc=float(weak[upper].mean()))
     if out is not None:

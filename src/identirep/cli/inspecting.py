@@ -86,23 +86,20 @@ def _suggest(path: Path, columns: list[Column]) -> None:
     families = _families([column.name for column in columns if column.is_number and column.n_distinct > 1])
     gaps = [column.name for column in columns if column.is_number and 0 < column.n_missing < column.n_rows]
     labels = [column.name for column in columns if column.remark == _LABELS]
-    left_out = [
-        column.name for column in columns if column.remark.endswith("drop") and column.name not in labels + gaps
-    ]
+    drop = [column.name for column in columns if column.remark.endswith("drop") and column.name not in labels + gaps]
+    drop += labels[1:]
     if families:
         say("Names that belong together: " + ", ".join(f"{pattern} ({n} columns)" for pattern, n in families) + ".")
-    if families:
         role, targets = "--groups", families[0][0]
     elif gaps:
         role, targets = "--groups", ",".join(gaps)
     else:
         role, targets = "--tasks", "YOUR_TARGET" if labels else "YOUR_TARGETS"
     options = [f"--targets {_quoted(targets)}", *(f"{role} {_quoted(name)}" for name in labels[:1])]
-    if left_out + labels[1:]:
-        options.append(f"--drop {_quoted(','.join(left_out + labels[1:]))}")
-    say(
-        f"To start, with the targets that you want explained: identirep fit {path} {' '.join(options)} --out runs/first"
-    )
+    if drop:
+        options.append(f"--drop {_quoted(','.join(drop))}")
+    start = f"identirep fit {path} {' '.join(options)} --out runs/first"
+    say(f"To start, with the targets that you want explained: {start}")
 
 
 def _families(names: list[str]) -> list[tuple[str, int]]:

@@ -7,21 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = [
-    "Components",
-    "Data",
-    "Drop",
-    "Epochs",
-    "Features",
-    "Groups",
-    "HeldOut",
-    "Replicates",
-    "Run",
-    "Seed",
-    "Targets",
-    "Tasks",
-    "parse_components",
-]
+__all__ = ["Components", "Data", "Drop", "Epochs", "Features", "Groups", "HeldOut", "Replicates", "Run", "Seed"]
+__all__ += ["Targets", "Tasks", "parse_components"]
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: CSV, TSV, Parquet or Feather.", show_default=False)]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]

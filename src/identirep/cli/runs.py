@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array
 from identirep.cli.console import OUTPUT, say, working
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
@@ -38,11 +38,12 @@ Components = int | Literal["auto"]
 EVALUATION_FILE, REPORT_FILE = "evaluation.json", "report.html"
 
 
-def split(table: Table, share: float, seed: int) -> tuple[IntArray, IntArray]:
+def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     """Choose training and held-out rows of a table."""
     rng = np.random.default_rng(seed)
     tasks = table.tasks if table.is_long else None
-    return split_rows(len(table.targets), share, rng, groups=table.groups, tasks=tasks)
+    rows, others = split_rows(len(table.targets), share, rng, groups=table.groups, tasks=tasks)
+    return table.rows(rows), table.rows(others)
 
 
 def fit_model(

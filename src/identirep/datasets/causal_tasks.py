@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from identirep.parameters import raise_faults
+
 
 def draw_tasks(
     rng: np.random.Generator,
@@ -36,8 +38,7 @@ def draw_tasks(
         )
     check_deviation(faults, "spurious_std", spurious_std)
     _check_range(faults, "target_noise", target_noise)
-    if faults:
-        raise ValueError("\n".join(faults))
+    raise_faults(faults)
 
     # Figure 1: causal latents -> target -> spurious latents; which are which changes from task to task.
     # The positions of the n_causal smallest of D random numbers are a uniformly random set.

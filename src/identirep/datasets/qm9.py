@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 from identirep._typing import Array, IntArray, RandomState
 from identirep.datasets.coulomb import coulomb_names, coulomb_vectors
 from identirep.datasets.qm9_table import MAX_ATOMS, N_MOLECULES, TARGETS, read_molecules
+from identirep.parameters import raise_faults
 from identirep.seeds import as_generator
 
 __all__ = ["load_qm9"]
@@ -182,8 +183,7 @@ def _check_arguments(representation: str, n_molecules: int | None, energies: str
             faults.append(
                 f"n_molecules is out of range: got {n_molecules}, expected 1 to {N_MOLECULES}. Leave it out for all."
             )
-    if faults:
-        raise ValueError("\n".join(faults))
+    raise_faults(faults)
 
 
 def _flat_atoms(table: Any) -> tuple[IntArray, NDArray[np.uint8], Array]:

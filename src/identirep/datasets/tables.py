@@ -14,6 +14,7 @@ from sklearn.utils import Bunch
 
 from identirep._typing import Array, IntArray
 from identirep.datasets.readers import ColumnarFile, DelimitedFile, NotNumericError, empty_message, open_table
+from identirep.parameters import raise_faults
 
 __all__ = ["load_table"]
 Patterns = str | Sequence[str]
@@ -139,8 +140,7 @@ def _choose_columns(
             f"features is empty: got no column besides {_shorten([name for name in columns if name in reserved])}, "
             "expected at least one. Choose fewer targets."
         )
-    if faults:
-        raise ValueError("\n".join(faults))
+    raise_faults(faults)
     return feature_names, target_names
 
 
@@ -186,7 +186,7 @@ def _read(
     X, Y = np.empty((0, n_features)), np.empty((0, len(target_names)))
     position: dict[Hashable, int] = {}
     codes = np.empty(0, dtype=np.int64)
-    n_rows = 0
+    n_rows, bad = 0, []
     try:
         for batch in table.batches([*feature_names, *target_names], tasks):
             stop = n_rows + len(batch.numbers)
@@ -198,12 +198,14 @@ def _read(
                 codes[n_rows:stop] = [position.setdefault(label, len(position)) for label in batch.labels]
             n_rows = stop
     except NotNumericError as error:
-        faults = [
+        bad = error.cells
+    raise_faults(
+        [
             f"{table.path.name}: column {cell.column!r} is not numeric: got {cell.value!r} first at row {cell.row}, "
             f"expected numbers. Drop it with drop={cell.column!r} or encode it."
-            for cell in error.cells
+            for cell in bad
         ]
-        raise ValueError("\n".join(faults)) from None
+    )
     if n_rows == 0:
         raise ValueError(empty_message(table.path))
     for buffer in (X, Y, codes):
@@ -233,9 +235,8 @@ def _check_values(path: Path, X: Array, feature_names: Sequence[str], Y: Array, 
                     f"{path.name}: column {name!r} has {kind} values: got {len(rows)}, first at row {rows[0] + 1}, "
                     f"expected finite numbers. Impute them, drop those rows, or leave {name!r} out."
                 )
-    if faults:
-        hidden = len(faults) - _MAX_NAMED
-        raise ValueError("\n".join(faults[:_MAX_NAMED] + ([f"And {hidden} more columns."] if hidden > 0 else [])))
+    hidden = len(faults) - _MAX_NAMED
+    raise_faults(faults[:_MAX_NAMED] + ([f"And {hidden} more columns."] if hidden > 0 else []))
 
 
 def _as_labels(path: Path, column: str, distinct: list[Hashable], codes: IntArray) -> NDArray[np.generic]:

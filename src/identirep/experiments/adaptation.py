@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.metrics import r2_score
 from sklearn.utils import Bunch
 
-from identirep._typing import Array
 from identirep.datasets import make_linear_tasks
 from identirep.experiments.experiment import Cell, Column, Experiment, Finished, Measured, Row, Table
 from identirep.experiments.figures import dots
@@ -53,14 +53,10 @@ def _adapted(model: MTLCM, new: Bunch, task: int, n_labelled: int) -> Row:
     row: Row = {"labelled": n_labelled, "task": task}
     for use in ("all", "causal"):
         lower, upper = adapted.predict_interval(new.H[test], level=0.9, use=use)
-        row[f"{use}_r2"] = _r2(y, adapted.predict(new.H[test], use=use))
-        row[f"{use}_r2_flipped"] = _r2(y, adapted.predict(flipped, use=use))
+        row[f"{use}_r2"] = r2_score(y, adapted.predict(new.H[test], use=use))
+        row[f"{use}_r2_flipped"] = r2_score(y, adapted.predict(flipped, use=use))
         row[f"{use}_coverage"] = float(np.mean((lower <= y) & (y <= upper)))
     return row
-
-
-def _r2(y: Array, prediction: Array) -> float:
-    return float(1.0 - np.mean((y - prediction) ** 2) / y.var())
 
 
 def _combine(finished: Finished) -> list[Row]:
@@ -91,7 +87,6 @@ def _figure(rows: list[Row]) -> Figure:
 
 
 EXPERIMENT = Experiment(
-    name="adaptation",
     title="New tasks",
     description=(
         "A model fitted to 200 tasks (10 latents, 4 causal in each) is adapted to 5 tasks that it has not "

@@ -104,7 +104,6 @@ def _share(what: str, holds: np.ndarray, among: np.ndarray, name: str) -> Row:
 
 
 EXPERIMENT = Experiment(
-    name="certificate",
     title="Can the certificate be trusted?",
     description=(
         "200 random settings (3 to 150 tasks, 20 to 300 rows, 4 to 10 latents, spurious standard deviation 0.1 to "

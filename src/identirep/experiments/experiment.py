@@ -72,7 +72,6 @@ class Table:
 class Experiment:
     """An experiment that can be run cell by cell, in any order, and resumed."""
 
-    name: str
     title: str
     description: str  # what is compared, on which data, with which metric
     cells: Callable[[bool, int | None], list[Cell]]  # of (quick, n_seeds), None for the default number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from identirep.experiments.figures import dots
 from identirep.metrics import mcc_score
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["EXPERIMENT"]
 
@@ -52,14 +49,8 @@ def _dependent_heads(cell: Cell) -> Row:
     Y = Z @ heads.T
     Y += 0.3 * Y.std(axis=0) * rng.normal(size=Y.shape)
     X = np.tanh(Z @ rng.normal(size=(_D, 40)) / 3)
-    settings: dict[str, Any] = {
-        "hidden_sizes": (64,),
-        "n_replicates": 2,
-        "max_epochs": 30,
-        "random_state": cell["seed"],
-    }
-    found = MTRN("auto", **settings).fit(X, Y)
-    asked = MTRN(_D, **settings).fit(X, Y)
+    build = partial(MTRN, hidden_sizes=(64,), n_replicates=2, max_epochs=30, random_state=cell["seed"])
+    found, asked = build("auto").fit(X, Y), build(_D).fit(X, Y)
     certificate = MTLCM(random_state=cell["seed"]).fit_moments(asked.moments_).certificate_
     return {
         "dimension": found.n_components_,
@@ -110,21 +101,13 @@ _TRUST = (
 )
 
 
-def _figure(rows: list[Row]) -> Figure:
-    """Draw the MCC of fits that are flagged and of those that are not, which must all be right."""
-    fits = []
-    for row in rows:
-        if row.get("mcc") is not None:
-            few = row["failure"] == "few tasks or rows"
-            line = (
-                f"{row['tasks']} tasks, {row['rows']} rows" if few else f"latents act on each other, {row['edges']:g}"
-            )
-            fits.append({**row, "line": line, "fits": "flagged" if row["flagged"] else "not flagged"})
-    return dots(fits, value="mcc", label="strong MCC", by="line", panel="fits")
+def _what(row: Row) -> str:
+    if row["failure"] == "few tasks or rows":
+        return f"{row['tasks']} tasks, {row['rows']} rows"
+    return f"latents act on each other, {row['edges']:g}"
 
 
 EXPERIMENT = Experiment(
-    name="failures",
     title="Failure signatures",
     description=(
         "What the method needs is taken away by construction, and what it says then is recorded. Dependent "
@@ -153,5 +136,14 @@ EXPERIMENT = Experiment(
         ),
         Table("Few tasks or rows (10 latents)", ("tasks", "rows"), _TRUST, where={"failure": "few tasks or rows"}),
     ),
-    figures={"flags": _figure},
+    # Fits that are not flagged must all be right.
+    figures={
+        "flags": partial(
+            dots,
+            value="mcc",
+            label="strong MCC",
+            by=_what,
+            panel=lambda row: "fits = flagged" if row["flagged"] else "fits = not flagged",
+        )
+    },
 )

@@ -19,7 +19,16 @@ __all__ = ["dots", "predictions"]
 By = str | Callable[[Row], str]
 
 
-def dots(rows: Sequence[Row], *, value: str, label: str, by: By, panel: By, best: float = 1.0) -> Figure:
+def dots(
+    rows: Sequence[Row],
+    *,
+    value: str,
+    label: str,
+    by: By,
+    panel: By,
+    where: Row | None = None,
+    best: float = 1.0,
+) -> Figure:
     """Draw one dot for each row that has the value: a line for each method, a panel for each size.
 
     Lines and panels go by a value of the rows or a text made of some; rows that lack one are left out. The distance to
@@ -27,6 +36,7 @@ def dots(rows: Sequence[Row], *, value: str, label: str, by: By, panel: By, best
     """
     from matplotlib.figure import Figure
 
+    rows = [row for row in rows if all(row.get(key) == wanted for key, wanted in (where or {}).items())]
     known = [(row[value], _text(row, by), _text(row, panel)) for row in rows if row.get(value) is not None]
     known = [dot for dot in known if None not in dot]
     lines, panels = (list(dict.fromkeys(dot[k] for dot in known)) for k in (1, 2))

@@ -23,20 +23,12 @@ _SMOOTH, _FROM_TRUTH = "iVAE, smooth networks", "iVAE from the truth"
 
 def _cells(quick: bool, n_seeds: int | None) -> list[Cell]:
     seeds = range(n_seeds or (1 if quick else 5))
-    segments, length, epochs, starts = (20, 200, 50, 2) if quick else (40, 1000, "auto", 3)
+    size: Cell = {"segments": 20, "length": 200, "epochs": 50, "starts": 2}
+    if not quick:
+        size = {"segments": 40, "length": 1000, "epochs": "auto", "starts": 3}
     sizes = ((2, 2),) if quick else ((2, 2), (2, 3), (5, 2), (5, 3))
     cells: list[Cell] = [
-        {
-            "data": data,
-            "D": D,
-            "layers": layers,
-            "segments": segments,
-            "length": length,
-            "epochs": epochs,
-            "starts": starts,
-            "method": method,
-            "seed": seed,
-        }
+        {"data": data, "D": D, "layers": layers, **size, "method": method, "seed": seed}
         for data in ("own", "published", "published, means")
         for method in ("iVAE", _SMOOTH, "FastICA", _FROM_TRUTH)
         for D, layers in sizes
@@ -87,7 +79,6 @@ def _fit_ivae(cell: Cell, data: Bunch) -> tuple[Array, Row]:
 
 
 EXPERIMENT = Experiment(
-    name="ivae",
     title="iVAE on the data of its own paper",
     description=(
         "Piecewise-stationary Gaussian sources mixed by a network with square layers, the segment as auxiliary "

@@ -64,7 +64,6 @@ def _combine(finished: Finished) -> list[Row]:
 
 
 EXPERIMENT = Experiment(
-    name="linear",
     title="Linear synthetic data",
     description=(
         "Features are a linear mixture of the latents (200 tasks of 100 rows, standardised in each task, "

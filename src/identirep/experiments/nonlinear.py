@@ -127,7 +127,6 @@ def _combine(finished: Finished) -> list[Row]:
 
 
 EXPERIMENT = Experiment(
-    name="nonlinear",
     title="Nonlinear synthetic data",
     description=(
         "Observations are a random ReLU network of the latents (500 tasks of 200 rows, target noise 2 to 3). "

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from sklearn.metrics import r2_score
+from sklearn.utils import Bunch
 
-from identirep._typing import Array, IntArray
-from identirep.experiments.experiment import Cell, Column, Finished, Row, Table
+from identirep._typing import IntArray
+from identirep.experiments.experiment import Cell, Column, Finished, Measured, Row, Table
+from identirep.experiments.figures import dots
 from identirep.experiments.margins import margins
 from identirep.experiments.methods import AFTER_STAGE_ONE, OURS
 from identirep.experiments.scores import agreement
-from identirep.moments import TaskMoments
 
-__all__ = ["AGREEMENT_SCORES", "agreement_tables", "compare_fits", "latents_of_fit", "rows_of_fit"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["agreement_figures", "agreement_tables", "compare_fits", "measure_fit"]
 
 # Name of the figure, of the value, and what it is.
-AGREEMENT_SCORES = (
+_SCORES = (
     ("agreement", "mcc", "strong MCC"),
     ("decorrelated", "decorrelated_mcc", "strong MCC of decorrelated latents"),
 )
@@ -29,19 +34,22 @@ FEATURES = "features alone"
 _STARTS = {"sparse heads": 20}
 
 
-def latents_of_fit(
-    features: Any, X: NDArray[Any], rows_of_fit: IntArray, sizes: Sequence[int], seed: int
-) -> dict[str, NDArray[np.float32]]:
-    """Return what each second stage makes of the leading features: ``"<D>/<second stage>"`` to latents.
+def measure_fit(
+    features: Any, data: Bunch, train: IntArray, known: IntArray, compared: IntArray, sizes: Sequence[int], seed: int
+) -> Measured:
+    """Fit a first stage, and keep what each second stage makes of its leading features on the rows that are compared.
 
-    Features are in order of their signal, so that the leading ones are those of a smaller fit. Some rows of `X` are of
-    the data of the fit, for second stages that need rows and not only moments.
+    Features are in order of their signal, so that the leading ones are those of a smaller fit. Second stages that need
+    rows and not only moments get the known ones. Arrays are named ``"<D>/<second stage>"``.
     """
-    H = features.transform(X)
+    start = time.perf_counter()
+    features.fit(data.X[train], data.Y[train], groups=data.groups[train])
+    seconds = time.perf_counter() - start
+    H, H_known = features.transform(data.X[compared]), features.transform(data.X[known])
     found = {}
     for D in sizes:
         found[f"{D}/{FEATURES}"] = H[:, :D]
-        moments: TaskMoments = features.moments_.map_features(np.eye(D, H.shape[1]))
+        moments = features.moments_.map_features(np.eye(D, H.shape[1]))
         for name, build in AFTER_STAGE_ONE.items():
             second = build(D, seed, "auto")
             if name in _STARTS:
@@ -49,9 +57,12 @@ def latents_of_fit(
             if hasattr(second, "fit_moments"):
                 second.fit_moments(moments)
             else:
-                second.fit(H[rows_of_fit, :D])
+                second.fit(H_known[:, :D])
             found[f"{D}/{name}"] = second.transform(H[:, :D])
-    return {name: values.astype(np.float32) for name, values in found.items()}
+    r2 = r2_score(data.Y[compared], features.predict(data.X[compared]), multioutput="raw_values")
+    rows: list[Row] = [{"seconds": seconds, "mean_r2": float(r2.mean())}]
+    rows += [{"target": name, "r2": value} for name, value in zip(data.target_names, r2.tolist(), strict=True)]
+    return Measured(rows, {name: values.astype(np.float32) for name, values in found.items()})
 
 
 def compare_fits(
@@ -79,16 +90,7 @@ def compare_fits(
                 names = dict(zip(setting, place, strict=True))
                 rows.append({**names, "D": int(D), "method": method, "pair": pair, **scores})
     compare = partial(margins, rows, setting=(*setting, "D"), ours=OURS, not_baselines=set(), run="pair")
-    return rows + [row for _, score, _ in AGREEMENT_SCORES for row in compare(score=score)]
-
-
-def rows_of_fit(seconds: float, names: Sequence[str], Y: Array, predicted: Array) -> list[Row]:
-    """Return what there is to say of one fit of a first stage."""
-    from sklearn.metrics import r2_score
-
-    r2 = np.asarray(r2_score(Y, predicted, multioutput="raw_values"))
-    rows: list[Row] = [{"seconds": seconds, "mean_r2": float(r2.mean())}]
-    return rows + [{"target": name, "r2": value} for name, value in zip(names, r2.tolist(), strict=True)]
+    return rows + [row for _, score, _ in _SCORES for row in compare(score=score)]
 
 
 def agreement_tables(setting: tuple[str, ...]) -> tuple[Table, ...]:
@@ -118,3 +120,11 @@ def agreement_tables(setting: tuple[str, ...]) -> tuple[Table, ...]:
         ),
         Table("Fits", setting[:-1], (Column("mean_r2", "mean R^2"), Column("seconds", "stage one, s", 0, "max"))),
     )
+
+
+def agreement_figures(what: str, by: Callable[[Row], str], **where: Any) -> dict[str, Callable[[list[Row]], Figure]]:
+    """Return the figures of agreement on something unseen, for the rows with the values of `where`."""
+    draw = partial(dots, by=by, panel="D", where=where)
+    return {
+        name: partial(draw, value=value, label=f"{score} of two fits, unseen {what}") for name, value, score in _SCORES
+    }

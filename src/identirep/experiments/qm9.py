@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import lru_cache, partial
 from typing import Any
 
@@ -11,8 +10,7 @@ import numpy as np
 from identirep._typing import IntArray
 from identirep.datasets import load_qm9
 from identirep.experiments.experiment import Cell, Column, Experiment, Finished, Measured, Row, Table
-from identirep.experiments.figures import dots
-from identirep.experiments.pairs import AGREEMENT_SCORES, agreement_tables, compare_fits, latents_of_fit, rows_of_fit
+from identirep.experiments.pairs import agreement_figures, agreement_tables, compare_fits, measure_fit
 from identirep.mtrn import MTRN
 
 __all__ = ["EXPERIMENT"]
@@ -69,15 +67,8 @@ def _rows(groups: IntArray, n_molecules: int) -> tuple[IntArray, IntArray]:
 def _measure(cell: Cell) -> Measured:
     data = _data(cell["encoder"])
     train, compared = _rows(data.groups, cell["molecules"])
-    start = time.perf_counter()
-    features = _features(cell).fit(data.X[train], data.Y[train], groups=data.groups[train])
-    seconds = time.perf_counter() - start
-    # Second stages that need rows get some rows of the fit, behind those that are compared.
-    some = train[: min(len(train), _N_COMPARED)]
-    both = data.X[np.concatenate([compared, some])]
-    latents = latents_of_fit(features, both, np.arange(len(compared), len(both)), _SIZES, cell["seed"])
-    rows = rows_of_fit(seconds, data.target_names, data.Y[compared], features.predict(data.X[compared]))
-    return Measured(rows, {name: Z[: len(compared)] for name, Z in latents.items()})
+    # Second stages that need rows get some rows of the fit.
+    return measure_fit(_features(cell), data, train, train[:_N_COMPARED], compared, _SIZES, cell["seed"])
 
 
 def _split(cell: Cell, n_rows: int) -> tuple[IntArray, IntArray]:
@@ -90,7 +81,6 @@ def _combine(finished: Finished) -> list[Row]:
 
 
 EXPERIMENT = Experiment(
-    name="qm9",
     title="QM9: 130,831 molecules, 12 targets",
     description=(
         "Independent fits (5 seeds of everything random, same training molecules) are compared pair by pair "
@@ -106,14 +96,5 @@ EXPERIMENT = Experiment(
         *agreement_tables(_SETTING),
         Table("R^2 of each target", ("encoder", "molecules", "target"), (Column("r2", "R^2", 3),)),
     ),
-    figures={
-        name: partial(
-            dots,
-            value=value,
-            label=f"{score} of two fits, unseen molecules",
-            by=lambda row: f"{row['encoder']}, {row['molecules']:,}, {row['method']}",
-            panel="D",
-        )
-        for name, value, score in AGREEMENT_SCORES
-    },
+    figures=agreement_figures("molecules", lambda row: f"{row['encoder']}, {row['molecules']:,}, {row['method']}"),
 )

@@ -57,7 +57,6 @@ def _references(H: np.ndarray, Z: np.ndarray, A: np.ndarray, score: float) -> Ro
 
 
 EXPERIMENT = Experiment(
-    name="recovery",
     title="Stage two where it is hard",
     description=(
         "Linear synthetic data in settings where recovery is difficult; roles are never given and the noise "

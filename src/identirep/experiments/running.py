@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,26 +20,14 @@ __all__ = ["run_cells"]
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-Report = Callable[[Cell, "Exception | None"], None]
-
-
-def run_cells(
-    name: str, cells: Sequence[Cell], directory: Path, *, n_jobs: int, n_threads: int, report: Report
-) -> list[tuple[Cell, Exception]]:
-    """Run cells, in several processes if asked for, and store each as it ends; return those that failed."""
-    failed = []
-    outcomes = _in_turn if n_jobs == 1 else _in_processes
-    for cell, error in outcomes(name, cells, directory, n_jobs, n_threads):
-        report(cell, error)
-        if error is not None:
-            failed.append((cell, error))
-    return failed
-
-
 Outcomes = Iterator[tuple[Cell, "Exception | None"]]
 
 
-def _in_turn(name: str, cells: Sequence[Cell], directory: Path, n_jobs: int, n_threads: int) -> Outcomes:
+def run_cells(name: str, cells: Sequence[Cell], directory: Path, *, n_jobs: int, n_threads: int) -> Outcomes:
+    """Run cells, in several processes if asked for; yield each as it ends and is stored, with what went wrong."""
+    if n_jobs > 1:
+        yield from _in_processes(name, cells, directory, n_jobs, n_threads)
+        return
     for cell in cells:
         try:
             _run_cell(name, cell, directory, n_threads)

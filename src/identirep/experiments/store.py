@@ -34,7 +34,9 @@ class Store:
             with replaced_file(arrays) as staging:
                 np.savez(staging, **measured.arrays)  # type: ignore[arg-type]
         with replaced_file(path) as staging:
-            staging.write_text(json.dumps({"cell": cell, "rows": measured.rows}, default=_plain), encoding="utf-8")
+            staging.write_text(
+                json.dumps({"cell": cell, "rows": measured.rows}, default=np.generic.item), encoding="utf-8"
+            )
 
     def load(self, cell: Cell) -> Measured:
         """Read the outcome of a finished cell."""
@@ -62,10 +64,3 @@ class Store:
 
     def _path(self, cell: Cell) -> Path:
         return self._cells / f"{cell_key(cell)}.json"
-
-
-def _plain(value: object) -> object:
-    """Return NumPy's numbers as Python's, for JSON."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} cannot be stored: expected numbers, strings and booleans.")

@@ -49,19 +49,9 @@ def _draw(cell: Cell) -> Bunch:
     if cell["setting"] == _THIRD:
         return _with_unrelated(T, n, seed, standardised)
     special: dict[str, dict[str, Any]] = {_LOW: {"target_noise": (0.05, 0.1)}, _ALIKE: {"spurious_std": 1.0}}
-    options = special.get(cell["setting"], {})
-    causal = 8 if cell["setting"] == _LOW else 4
-    data = make_linear_tasks(
-        T,
-        n,
-        10,
-        causal,
-        mixing="orthogonal",
-        observation_noise=0.0,
-        standardize=standardised,
-        random_state=seed,
-        **options,
-    )
+    options = {"mixing": "orthogonal", "observation_noise": 0.0, "standardize": standardised}
+    options |= special.get(cell["setting"], {})
+    data = make_linear_tasks(T, n, 10, 8 if cell["setting"] == _LOW else 4, random_state=seed, **options)
     data.role = np.where(data.causal, 0, 1)
     return data
 
@@ -119,7 +109,6 @@ def _measure(cell: Cell) -> Measured:
 
 
 EXPERIMENT = Experiment(
-    name="structure",
     title="Causes and effects",
     description=(
         "200 tasks, 10 latents. Axes are those of a fit, matched with the true latents, or the true ones "

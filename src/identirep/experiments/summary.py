@@ -36,24 +36,20 @@ def markdown_table(table: Table, rows: Sequence[Row]) -> str:
     for row in chosen:
         lines.setdefault(tuple(row.get(key) for key in table.keys), []).append(row)
     if table.across is None:
-        headings = [column.label for column in table.columns]
-        entries = [
-            [column.text([row.get(column.name) for row in group]) for column in table.columns]
-            for group in lines.values()
-        ]
+        head = [*table.keys, *(column.label for column in table.columns), "runs"]
     else:
-        column = table.columns[0]
         spread = list(dict.fromkeys(row[table.across] for row in chosen))
-        headings = [str(value) for value in spread]
-        entries = [
-            [column.text([row.get(column.name) for row in group if row[table.across] == value]) for value in spread]
-            for group in lines.values()
-        ]
-    counts = ["" if table.across else str(len(group)) for group in lines.values()]
-    head = [*table.keys, *headings] + ([] if table.across else ["runs"])
+        head = [*table.keys, *map(str, spread)]
     text = [_line(head), _line(["---"] * len(head))]
-    for names, values, count in zip(lines, entries, counts, strict=True):
-        text.append(_line([*(str(name) for name in names), *values] + ([] if table.across else [count])))
+    for names, group in lines.items():
+        if table.across is None:
+            entries = [column.text([row.get(column.name) for row in group]) for column in table.columns]
+            entries.append(str(len(group)))
+        else:
+            column = table.columns[0]
+            parts = ([row.get(column.name) for row in group if row[table.across] == value] for value in spread)
+            entries = [column.text(part) for part in parts]
+        text.append(_line([*map(str, names), *entries]))
     return "\n".join(text)
 
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from identirep._typing import IntArray
 from identirep.datasets import load_superconductivity
 from identirep.experiments.experiment import Cell, Column, Experiment, Finished, Measured, Row, Table
-from identirep.experiments.figures import dots
 from identirep.experiments.methods import FROM_INPUTS
-from identirep.experiments.pairs import AGREEMENT_SCORES, agreement_tables, compare_fits, latents_of_fit, rows_of_fit
+from identirep.experiments.pairs import agreement_figures, agreement_tables, compare_fits, measure_fit
 from identirep.mtrn import MTRN, PredictiveFeatures
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["EXPERIMENT"]
 
@@ -77,26 +73,18 @@ def _measure(cell: Cell) -> Measured:
     data = load_superconductivity(fractions=True, leaky_inputs=leaky)
     train, test = _rows(cell, data.groups)
     D, seed, quick = cell["largest D"], cell["seed"], cell["quick"]
-    X, Y = data.X[train], data.Y[train]
+    if cell["stage one"] in FIRST_STAGES:
+        # Second stages that need rows get at most 5,000 rows of the fit.
+        known = np.random.default_rng(seed).permutation(train)[:5000]
+        sizes = [size for size in _SIZES if size <= D]
+        return measure_fit(FIRST_STAGES[cell["stage one"]](D, seed, quick), data, train, known, test, sizes, seed)
     start = time.perf_counter()
-    if cell["stage one"] in FROM_INPUTS:
-        model = FROM_INPUTS[cell["stage one"]](D, seed, "auto")
-        if cell["stage one"] == "iVAE":
-            model.set_params(learning_rate=_IVAE_RATE)
-        model.fit(X, Y)
-        seconds = time.perf_counter() - start
-        Z = model.transform(data.X[test]).astype(np.float32)
-        return Measured([{"seconds": seconds}], {f"{D}/alone": Z})
-    features = FIRST_STAGES[cell["stage one"]](D, seed, quick).fit(X, Y, groups=data.groups[train])
+    model = FROM_INPUTS[cell["stage one"]](D, seed, "auto")
+    if cell["stage one"] == "iVAE":
+        model.set_params(learning_rate=_IVAE_RATE)
+    model.fit(data.X[train], data.Y[train])
     seconds = time.perf_counter() - start
-    # Second stages that need rows get at most 5,000 rows of the fit, behind those that are compared.
-    some = np.random.default_rng(seed).permutation(train)[:5000]
-    both = np.concatenate([data.X[test], data.X[some]])
-    known = np.arange(len(test), len(both))
-    sizes = [size for size in _SIZES if size <= D]
-    latents = {name: Z[: len(test)] for name, Z in latents_of_fit(features, both, known, sizes, seed).items()}
-    rows = rows_of_fit(seconds, data.target_names, data.Y[test], features.predict(data.X[test]))
-    return Measured(rows, latents)
+    return Measured([{"seconds": seconds}], {f"{D}/alone": model.transform(data.X[test]).astype(np.float32)})
 
 
 def _split(cell: Cell, n_rows: int) -> tuple[IntArray, IntArray]:
@@ -116,18 +104,7 @@ def _combine(finished: Finished) -> list[Row]:
     return compare_fits(finished, setting=_SETTING[:-1], split=_split)
 
 
-def _draw(rows: list[Row], value: str, score: str) -> Figure:
-    return dots(
-        [row for row in rows if row.get("protocol") == "held-out"],
-        value=value,
-        label=f"{score} of two fits, unseen compositions",
-        by=lambda row: f"{row['stage one']}, {row['method']}",
-        panel="D",
-    )
-
-
 EXPERIMENT = Experiment(
-    name="superconductivity",
     title="Superconductivity: 21,263 compositions, 81 targets",
     description=(
         "Independent fits (5 seeds of everything random) are compared pair by pair. `held-out`: a quarter of "
@@ -148,5 +125,5 @@ EXPERIMENT = Experiment(
             where={"stage one": "MTRN", "protocol": "held-out"},
         ),
     ),
-    figures={name: partial(_draw, value=value, score=score) for name, value, score in AGREEMENT_SCORES},
+    figures=agreement_figures("compositions", lambda row: f"{row['stage one']}, {row['method']}", protocol="held-out"),
 )

@@ -66,14 +66,14 @@ def write_report(
     '<!doctype html>'
     """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
 
     findings = Findings.of(model)
+    # Templates are read by name, zipped or not.
+    loader = FunctionLoader(lambda name: files("identirep.report").joinpath(name).read_text(encoding="utf-8"))
     environment = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = lambda value: f"{value:,}"
     environment.filters["fixed"] = lambda value, digits=3: _minus(f"{value:.{digits}f}")
@@ -95,27 +95,16 @@ def write_report(
         parameters=_parameters(model),
         version=version("identirep"),
         date=datetime.now(timezone.utc).strftime("%d %B %Y"),
-        plotly_js=_plotly_js(),
+        plotly_js=Markup(get_plotlyjs()),
     )
     # A reader never sees half a page.
     with replaced_file(Path(path)) as staging:
         staging.write_text(page, encoding="utf-8")
 
 
-def _template(name: str) -> str:
-    return files("identirep.report").joinpath(name).read_text(encoding="utf-8")
-
-
 def _minus(text: str) -> str:
     """Set a number with a minus sign instead of a hyphen."""
     return text.replace("-", "\u2212")
-
-
-def _plotly_js() -> Any:
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
-    return Markup(get_plotlyjs())
 
 
 def _figures(findings: Findings, evaluation: Evaluation | None) -> Mapping[str, Any]:
