@@ -27,16 +27,14 @@ _SETTING = ("protocol", "stage one", "D")
 
 def _cells(quick: bool, n_seeds: int | None) -> list[Cell]:
     seeds = range(1, (n_seeds or (2 if quick else 5)) + 1)
-    cells: list[Cell] = []
-    for protocol in ("held-out",) if quick else ("held-out", "in-sample"):
-        for stage_one in ("MTRN",) if quick else ("MTRN", "trees", "one network", "iVAE", "VAE"):
-            sizes = (_SIZES if stage_one in FIRST_STAGES else (10,)) if not quick else (5,)
-            for D in (max(sizes),) if stage_one in FIRST_STAGES else sizes:
-                cells += [
-                    {"protocol": protocol, "stage one": stage_one, "largest D": D, "quick": quick, "seed": seed}
-                    for seed in seeds
-                ]
-    return cells
+    stages = ("MTRN",) if quick else (*FIRST_STAGES, "iVAE", "VAE")
+    largest = {stage: max(_SIZES) if stage in FIRST_STAGES else 10 for stage in stages}
+    return [
+        {"protocol": protocol, "stage one": stage, "largest D": 5 if quick else D, "quick": quick, "seed": seed}
+        for protocol in (("held-out",) if quick else ("held-out", "in-sample"))
+        for stage, D in largest.items()
+        for seed in seeds
+    ]
 
 
 def _network(D: int, seed: int, quick: bool, **options: Any) -> Any:
