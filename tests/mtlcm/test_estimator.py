@@ -169,9 +169,13 @@ def test_state_round_trip(problem):
     arrays, meta = model._to_arrays()
     other = MTLCM(**model.get_params())._from_arrays(arrays, meta)
     np.testing.assert_array_equal(other.transform(data.H), model.transform(data.H))
-    np.testing.assert_array_equal(other.causal_probability_, model.causal_probability_)
-    np.testing.assert_array_equal(other.certificate_.bootstrap_mcc, model.certificate_.bootstrap_mcc)
-    assert other.log_likelihood_ == model.log_likelihood_
+    # What follows from the moments is computed again, from arrays that may lie differently in memory: equal to rounding.
+    for find in (
+        lambda fitted: fitted.causal_probability_,
+        lambda fitted: fitted.certificate_.bootstrap_mcc,
+        lambda fitted: fitted.log_likelihood_,
+    ):
+        np.testing.assert_allclose(find(other), find(model), rtol=1e-8, atol=1e-12)
 
 
 def test_stopping_early_warns_with_figures(problem):

@@ -110,8 +110,8 @@ def make_linear_tasks(
     --------
     >>> from identirep.datasets import make_linear_tasks
     >>> data = make_linear_tasks(n_tasks=50, n_latents=4, n_causal=1, random_state=0)
-    >>> data.H.shape, data.causal.sum(axis=1).max()
-    ((5000, 4), np.int64(1))
+    >>> data.H.shape, int(data.causal.sum(axis=1).max())
+    ((5000, 4), 1)
     """
     faults: list[str] = []
     A = None if isinstance(mixing, str) else np.asarray(mixing, dtype=np.float64)
