@@ -169,7 +169,7 @@ def test_state_round_trip(problem):
     arrays, meta = model._to_arrays()
     other = MTLCM(**model.get_params())._from_arrays(arrays, meta)
     np.testing.assert_array_equal(other.transform(data.H), model.transform(data.H))
-    # What follows from the moments is computed again, from arrays that may lie differently in memory: equal to rounding.
+    # What follows from the moments is computed again, from arrays that lie otherwise in memory: equal to rounding.
     for find in (
         lambda fitted: fitted.causal_probability_,
         lambda fitted: fitted.certificate_.bootstrap_mcc,
