@@ -2,22 +2,29 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+MUTANTS ?=
+# The oldest wheels of torch bring gigabytes of CUDA libraries, so it keeps its pin there; torch==2.4.* tries them too.
+LOWEST_TORCH ?= $(shell grep '^torch==' constraints.txt)
 
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+LOWEST := $(VENV)-lowest
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+INSTALL := $(BIN)/python $(PIP_INSTALL) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format types wheel results clean
+.PHONY: help demo test test-slow test-lowest mutants lint format types wheel sdist results clean
 
 help:
 	@echo "make demo       install, fit the superconductivity data, write runs/demo/report.html"
 	@echo "make test       run the tests (PYTEST_ARGS='-k name' to choose)"
 	@echo "make test-slow  run the tests marked slow"
+	@echo "make test-lowest  run the tests with the lowest versions that pyproject.toml allows (Python 3.10 or 3.11)"
+	@echo "make mutants    take features out one by one and see that their tests fail (MUTANTS='name name' to choose)"
 	@echo "make lint       ruff check and format check; 'make format' repairs"
 	@echo "make types      mypy on src"
-	@echo "make wheel      build dist/identirep-*.whl"
+	@echo "make wheel      build dist/identirep-*.whl; 'make sdist' dist/identirep-*.tar.gz"
 	@echo "make results    take pages, tables and plots of 'identirep bench' from runs/bench to docs/results"
-	@echo "make clean      remove $(VENV), builds and caches"
+	@echo "make clean      remove $(VENV), $(LOWEST), builds and caches"
 
 demo: $(VENV)/.installed
 	$(BIN)/identirep demo --out runs/demo
@@ -27,6 +34,12 @@ test: $(VENV)/.installed-test
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+test-lowest: $(LOWEST)/.installed
+	$(LOWEST)/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+mutants: $(VENV)/.installed-test
+	$(BIN)/python tests/mutants/run.py $(MUTANTS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -40,8 +53,12 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 wheel: $(VENV)/.installed-dev
-	rm -rf dist
+	rm -f dist/*.whl
 	$(BIN)/python -m build --wheel
+
+sdist: $(VENV)/.installed-dev
+	rm -f dist/*.tar.gz
+	$(BIN)/python -m build --sdist
 
 results:
 	for run in $(filter-out %-quick,$(notdir $(wildcard runs/bench/*))); do \
@@ -49,7 +66,7 @@ results:
 	done
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) build dist .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -62,4 +79,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e ".[$*]"
+	touch $@
+
+# What we ask for at its lowest, what that brings at its newest.
+$(LOWEST)/.installed: pyproject.toml constraints.txt | $(VENV)/.installed-dev
+	$(PYTHON) -m venv --clear $(LOWEST)
+	echo '$(LOWEST_TORCH)' | $(BIN)/uv pip compile --quiet --no-deps --resolution lowest-direct --override - \
+		--extra test --python $(LOWEST)/bin/python pyproject.toml --output-file $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python $(PIP_INSTALL) -c $(LOWEST)/lowest.txt -e ".[test]"
 	touch $@
