@@ -1,10 +1,13 @@
 """Splits keep together what belongs together, and scores are those of scikit-learn."""
 
+import time
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
+from identirep import MTRN, IdentifiableRegressor
 from identirep.evaluation import Evaluation, score_tasks, split_rows
 from identirep.metrics import stability
 
@@ -15,37 +18,52 @@ def rng():
 
 
 def test_split_of_rows(rng):
-    training, held_out = split_rows(100, 0.2, rng)
-    assert len(held_out) == 20
-    np.testing.assert_array_equal(np.sort(np.concatenate([training, held_out])), np.arange(100))
+    assert split_rows(100, 0.2, rng).sum() == 20
+    assert split_rows(100, 0.001, rng).sum() == 1
+    assert split_rows(10, 0.99, rng).sum() == 8
+    assert split_rows(10, 0.0, rng).sum() == 0
 
 
-def test_split_without_held_out_rows(rng):
-    training, held_out = split_rows(10, 0.0, rng)
-    assert (len(training), len(held_out)) == (10, 0)
+@pytest.mark.parametrize("tasks", [None, np.arange(200) % 7])
+def test_split_keeps_groups_whole(rng, tasks):
+    groups = rng.choice(list("abcdefghijklmnopqrstuvwxyz"), size=200)
+    held_out = split_rows(200, 0.2, rng, groups=groups, tasks=tasks)
+    assert set(groups[held_out]).isdisjoint(groups[~held_out])
+    # Groups that fit into the share, until one does not.
+    largest = np.unique(groups, return_counts=True)[1].max()
+    assert 40 - largest < held_out.sum() <= 40
+    assert split_rows(50, 0.3, rng, groups=np.repeat(np.arange(10), 5)).sum() == 15
 
 
-def test_split_keeps_groups_whole(rng):
-    groups = np.repeat(list("abcdefghij"), 5)
-    training, held_out = split_rows(50, 0.3, rng, groups=groups)
-    assert set(groups[training]).isdisjoint(groups[held_out])
-    assert len(set(groups[held_out])) == 3
-
-
-def test_split_of_a_single_group_holds_nothing_out(rng):
-    training, held_out = split_rows(10, 0.5, rng, groups=np.zeros(10))
-    assert (len(training), len(held_out)) == (10, 0)
+def test_split_of_few_groups_leaves_one_on_each_side(rng):
+    groups = np.repeat([0, 1], [5, 5])
+    assert [split_rows(10, share, rng, groups=groups).sum() for share in (0.0, 0.1, 0.9)] == [0, 5, 5]
+    assert split_rows(10, 0.5, rng, groups=np.zeros(10)).sum() == 0
 
 
 def test_split_takes_the_same_share_of_each_task_and_leaves_two_rows(rng):
-    tasks = np.repeat([0, 1, 2], [40, 10, 3])
-    training, held_out = split_rows(53, 0.9, rng, tasks=tasks)
-    np.testing.assert_array_equal(np.bincount(tasks[held_out]), [36, 8, 1])
-    np.testing.assert_array_equal(np.bincount(tasks[training]), [4, 2, 2])
+    tasks = rng.permutation(np.repeat(["a", "b", "c", "d"], [40, 10, 3, 1]))
+    held_out = split_rows(54, 0.9, rng, tasks=tasks)
+    assert [held_out[tasks == task].sum() for task in "abcd"] == [36, 8, 1, 0]
+    assert [split_rows(54, 0.2, rng, tasks=tasks)[tasks == task].sum() for task in "abcd"] == [8, 2, 1, 0]
+
+
+def test_split_of_many_tasks_is_fast(rng):
+    tasks = np.repeat(np.arange(50_000), 10)
+    start = time.perf_counter()
+    held_out = split_rows(len(tasks), 0.2, rng, tasks=tasks)
+    # Seconds if each task is looked for among all rows.
+    assert time.perf_counter() - start < 1.5
+    np.testing.assert_array_equal(np.bincount(tasks[held_out]), 2)
+    # Any row may be the one, not just the first of its task.
+    assert np.bincount(np.arange(len(tasks))[held_out] % 10).min() > 9_000
 
 
 class _Regression(LinearRegression):
     task_names_ = ("a", "b", "c")
+
+    def _predict_rows(self, X, task_index):
+        return self.predict(X)[np.arange(len(X)), task_index]
 
 
 @pytest.fixture
@@ -76,6 +94,18 @@ def test_scores_of_the_long_layout(problem):
     assert scores[0] == pytest.approx(r2_score(y[1::2], predicted[1::2, 0]))
     assert np.isnan(scores[1])
     assert scores[2] == pytest.approx(r2_score(y[::2], predicted[::2, 2]))
+
+
+def test_long_scores_need_no_prediction_of_each_row_for_each_task(rng, monkeypatch):
+    X, tasks = rng.normal(size=(600, 3)), np.repeat(np.arange(20), 30)
+    y = (X * rng.normal(size=(20, 3))[tasks]).sum(axis=1) + 0.3 * rng.normal(size=600)
+    stage = MTRN(3, hidden_sizes=(16,), n_replicates=1, max_epochs=10, device="cpu")
+    model = IdentifiableRegressor(3, regressor=stage, random_state=0).fit(X, y, tasks)
+    predicted = model.predict(X)[np.arange(600), tasks]
+    monkeypatch.setattr(MTRN, "predict", None)
+    expected = [r2_score(y[tasks == t], predicted[tasks == t]) for t in range(20)]
+    np.testing.assert_allclose(score_tasks(model, X, y, tasks), expected)
+    assert model.score(X, y, tasks) == pytest.approx(np.mean(expected))
 
 
 def test_file(tmp_path, rng):

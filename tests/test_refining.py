@@ -6,7 +6,7 @@ import pytest
 from identirep import MTRN, IdentifiableRegressor
 from identirep.datasets import make_nonlinear_tasks
 from identirep.metrics import mcc_score
-from identirep.mtlcm.latent_posterior import information_of_targets, latents_given_targets
+from identirep.refining import information_of_targets, latents_given_targets
 
 _NETWORK = {"hidden_sizes": (64,), "n_replicates": 2, "max_epochs": 40, "device": "cpu"}
 

@@ -9,49 +9,33 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.metrics import StabilityResult
+from identirep.validation import check_task_data
 
 __all__ = ["Evaluation", "score_tasks", "split_rows"]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a fitted model on held-out rows, and where the rows came from.
-
-    Parameters
-    ----------
-    data : str
-        Name of the data.
-    n_training_rows, n_held_out_rows : int
-        Sizes of the split.
-    grouped_by : str or None
-        What was never split between the two, in words; None for a split of single rows.
-    r2 : array, shape (n_tasks,)
-        Held-out R^2 of each task; NaN where it cannot be told.
-    stability : StabilityResult or None
-        Agreement of this fit (the first) with others on the held-out rows, if there are others.
-    weak_mcc : float or None
-        Mean agreement of the same fits up to linear maps.
-    """
+    """Scores of a fitted model on held-out rows, and where the rows came from."""
 
     data: str
     n_training_rows: int
     n_held_out_rows: int
+    # What was never split between the two, in words; None for a split of single rows.
     grouped_by: str | None
+    # Held-out R^2 of each task, shape (n_tasks,); NaN where it cannot be told.
     r2: Array
+    # Agreement of this fit (the first) with others on the held-out rows, if there are others; of the same fits, up to
+    # linear maps, the mean.
     stability: StabilityResult | None = None
     weak_mcc: float | None = None
 
     def save(self, path: str | Path) -> None:
-        """Write the scores to a JSON file.
-
-        Parameters
-        ----------
-        path : str or Path
-            File to write.
-        """
+        """Write the scores to a JSON file."""
         document = asdict(self)
         document["r2"] = [None if np.isnan(value) else float(value) for value in self.r2]
         text = json.dumps(document, indent=2, ensure_ascii=False, default=lambda array: array.tolist())
@@ -59,23 +43,7 @@ class Evaluation:
 
     @classmethod
     def load(cls, path: str | Path) -> Evaluation:
-        """Read scores that `save` has written.
-
-        Parameters
-        ----------
-        path : str or Path
-            File to read.
-
-        Returns
-        -------
-        Evaluation
-            The scores.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged.
-        """
+        """Read scores that `save` has written; ValueError if the file is damaged."""
         try:
             document: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
             document["r2"] = np.array(document["r2"], dtype=np.float64)
@@ -98,76 +66,51 @@ def split_rows(
     *,
     groups: ArrayLike | None = None,
     tasks: ArrayLike | None = None,
-) -> tuple[IntArray, IntArray]:
-    """Choose rows to hold out: whole groups, or the same share of each task.
+) -> BoolArray:
+    """Choose rows to hold out, True in the mask returned: whole groups, else a share of each task, else of all rows.
 
-    Parameters
-    ----------
-    n_rows : int
-        Number of rows.
-    share : float
-        Share of the groups, or of the rows, to hold out; 0 for none.
-    rng : numpy.random.Generator
-        Source of the choice.
-    groups : array-like, shape (n_rows,), optional
-        Rows of one group stay together.
-    tasks : array-like, shape (n_rows,), optional
-        Task of each row in the long layout; each keeps at least two rows for training.
-
-    Returns
-    -------
-    training, held_out : array of int
-        Row numbers, ascending.
+    Of groups in random order as many as fit into the share of rows, but neither none nor all of them. With the task of
+    each row in `tasks`, each task keeps at least two rows for training, as do rows without groups and tasks.
     """
-    held_out = np.zeros(n_rows, dtype=bool)
+    wanted = round(share * n_rows)
     if groups is not None:
-        _, index = np.unique(np.asarray(groups), return_inverse=True)
-        n_groups = int(index.max()) + 1
-        chosen = rng.permutation(n_groups)[: min(round(share * n_groups), n_groups - 1)]
-        held_out = np.isin(index.reshape(-1), chosen)
-    elif tasks is not None:
-        _, index = np.unique(np.asarray(tasks), return_inverse=True)
-        for t in range(int(index.max()) + 1):
-            rows = rng.permutation(np.flatnonzero(index == t))
-            held_out[rows[: max(0, min(round(share * len(rows)), len(rows) - 2))]] = True
-    else:
-        held_out[rng.permutation(n_rows)[: min(round(share * n_rows), n_rows - 2)]] = True
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        _, index, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+        order = rng.permutation(len(counts))
+        n_fit = np.searchsorted(np.cumsum(counts[order]), wanted, side="right")
+        chosen = np.zeros(len(counts), dtype=bool)
+        chosen[order[: min(max(n_fit, int(share > 0)), len(counts) - 1)]] = True
+        return np.asarray(chosen[index.reshape(-1)])
+    if tasks is not None:
+        _, index, counts = np.unique(np.asarray(tasks), return_inverse=True, return_counts=True)
+        index = index.reshape(-1)
+        rank = np.empty(n_rows, dtype=np.int64)
+        rank[np.lexsort((rng.random(n_rows), index))] = np.arange(n_rows) - np.repeat(
+            np.cumsum(counts) - counts, counts
+        )
+        return np.asarray(rank < np.minimum(np.round(share * counts), counts - 2)[index])
+    held_out = np.zeros(n_rows, dtype=bool)
+    held_out[rng.permutation(n_rows)[: max(min(max(wanted, int(share > 0)), n_rows - 2), 0)]] = True
+    return held_out
 
 
 def score_tasks(model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None = None) -> Array:
-    """Return R^2 of each task.
+    """Return R^2 of each task of a fitted model, NaN where labels do not vary; arguments as for `MTRN.score`."""
+    check_is_fitted(model)
+    data = check_task_data(X, y, tasks, reset=False, min_labels=0, known_tasks=model.task_names_)
+    if data.task_index is None:
+        predicted = np.asarray(model.predict(X), dtype=np.float64).reshape(data.targets.shape)
+    else:
+        predicted = model._predict_rows(X, data.task_index)
+    return _r2(data.targets, predicted, data.task_index, data.n_tasks)
 
-    Parameters
-    ----------
-    model : IdentifiableRegressor or MTRN
-        Fitted.
-    X : array-like, shape (n_samples, n_features)
-        Inputs.
-    y : array-like, shape (n_samples, n_tasks) or (n_samples,)
-        Targets; NaN for a missing label.
-    tasks : array-like, shape (n_samples,), optional
-        Task of each row in the long layout.
 
-    Returns
-    -------
-    array, shape (n_tasks,)
-        1 - residual / total sum of squares; NaN for tasks with fewer than two different labels in these rows.
-    """
-    n_tasks = len(model.task_names_)
-    predicted = np.asarray(model.predict(X), dtype=np.float64).reshape(-1, n_tasks)
-    targets = np.asarray(y, dtype=np.float64)
-    if tasks is not None:
-        position = {name: t for t, name in enumerate(model.task_names_)}
-        wide = np.full(predicted.shape, np.nan)
-        wide[np.arange(len(targets)), [position[name] for name in np.asarray(tasks).tolist()]] = targets
-        targets = wide
-    targets = targets.reshape(-1, n_tasks)
+def _r2(targets: Array, predicted: Array, task_index: IntArray | None, n_tasks: int) -> Array:
+    """Return 1 - residual / total sum of squares of each task."""
+    task = np.broadcast_to(np.arange(n_tasks), targets.shape) if task_index is None else task_index
     seen = ~np.isnan(targets)
-    count = np.maximum(seen.sum(axis=0), 1)
-    mean = np.where(seen, targets, 0.0).sum(axis=0) / count
-    total = np.where(seen, targets - mean, 0.0)
-    residual = np.where(seen, targets - predicted, 0.0)
-    spread = (total**2).sum(axis=0)
-    varies = spread > 1e-24 * np.maximum(count * mean**2, 1e-300)
-    return np.where(varies, 1.0 - (residual**2).sum(axis=0) / np.where(varies, spread, 1.0), np.nan)
+    y, task, residual = targets[seen], task[seen], (targets - predicted)[seen]
+    count = np.maximum(np.bincount(task, minlength=n_tasks), 1)
+    mean = np.bincount(task, y, n_tasks) / count
+    total = np.bincount(task, (y - mean[task]) ** 2, n_tasks)
+    varies = total > 1e-24 * np.maximum(count * mean**2, 1e-300)
+    return np.where(varies, 1.0 - np.bincount(task, residual**2, n_tasks) / np.where(varies, total, 1.0), np.nan)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import Array, RandomState
+from identirep._typing import Array, IntArray, RandomState
 from identirep.moments import TaskMoments
 from identirep.mtlcm import MTLCM, AdaptedTask, CausalStructure, Certificate
 from identirep.mtlcm.new_tasks.adapt import check_new_task
@@ -358,6 +358,9 @@ class IdentifiableRegressor(TransformerMixin, RegressorMixin, BaseEstimator):
             return self.features_.predict(X)
         prediction = self.latents_.predict(self.features_.transform(X), use=use)
         return prediction[:, 0] if self.features_._flat_target else prediction
+
+    def _predict_rows(self, X: Any, task_index: IntArray) -> Array:
+        return self.features_._predict_rows(X, task_index)
 
     def adapt(self, X: Any, y: Any) -> AdaptedTask:
         """Learn a new task from few labelled rows, the latents held as they are.

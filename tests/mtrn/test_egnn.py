@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from identirep import MTRN
-from identirep.mtrn import egnn
-from identirep.mtrn.egnn import EGNN
+from identirep.mtrn import EGNN, egnn
 from identirep.mtrn.encoders import make_encoder
 
 needs_graphs = pytest.mark.skipif(importlib.util.find_spec("torch_geometric") is None, reason="needs torch_geometric")
@@ -217,9 +216,9 @@ def test_missing_package_names_the_extra(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"hidden_size": 0}, ValueError, "hidden_size is too small: got 0"),
+        ({"hidden_size": 0}, ValueError, "hidden_size is not valid: got 0, expected an int of at least 1"),
         ({"n_layers": 2.0}, TypeError, "n_layers has the wrong type"),
-        ({"cutoff": -1.0}, ValueError, "cutoff is out of range: got -1.0"),
+        ({"cutoff": -1.0}, ValueError, "cutoff is not valid: got -1.0, expected None or a number above 0"),
     ],
 )
 def test_bad_arguments(arguments, error, message):

@@ -271,19 +271,27 @@ def test_diverged_training_is_an_error():
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"n_components": 0}, ValueError, "n_components is too small: got 0"),
+        ({"n_components": 0}, ValueError, "n_components is not valid: got 0, expected 'auto' or an int of at least 1"),
         ({"n_components": 25}, ValueError, "n_components exceeds .*: got 25, expected at most"),
         ({"n_components": 2.0}, TypeError, "n_components has the wrong type: got 2.0"),
-        ({"n_replicates": 0}, ValueError, "n_replicates is too small: got 0"),
-        ({"hidden_sizes": (4, 0)}, ValueError, r"hidden_sizes\[1\] is too small: got 0"),
+        ({"n_replicates": 0}, ValueError, "n_replicates is not valid: got 0"),
+        ({"hidden_sizes": (4, 0)}, ValueError, r"hidden_sizes is not valid: got \(4, 0\)"),
         ({"max_epochs": 1.5}, TypeError, "max_epochs has the wrong type: got 1.5"),
-        ({"validation_fraction": 1.0}, ValueError, "validation_fraction is out of range: got 1.0"),
-        ({"learning_rate": 0.0}, ValueError, "learning_rate is out of range: got 0.0, expected a number above 0"),
+        (
+            {"validation_fraction": 1.0},
+            ValueError,
+            "expected a number above 0 and below 1",
+        ),
+        ({"learning_rate": 0.0}, ValueError, "learning_rate is not valid: got 0.0, expected a number above 0"),
         ({"weight_decay": "no"}, TypeError, "weight_decay has the wrong type: got 'no'"),
-        ({"dropout": 1.0}, ValueError, "dropout is out of range: got 1.0, expected a number at least 0 and below 1"),
-        ({"input_scaling": "none"}, ValueError, "input_scaling is unknown: got 'none'"),
-        ({"encoder": "cnn"}, ValueError, "encoder is unknown: got 'cnn'"),
-        ({"encoder": 3}, TypeError, "encoder has the wrong type: got int"),
+        ({"dropout": 1.0}, ValueError, "dropout is not valid: got 1.0, expected a number at least 0 and below 1"),
+        (
+            {"input_scaling": "none"},
+            ValueError,
+            "got 'none', expected 'whiten' or 'standard'",
+        ),
+        ({"encoder": "cnn"}, ValueError, "encoder is not valid: got 'cnn', expected 'mlp' or a torch module"),
+        ({"encoder": 3}, TypeError, "encoder has the wrong type: got 3"),
     ],
 )
 def test_bad_parameters(settings, error, message):

@@ -91,12 +91,12 @@ def test_one_target():
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"regressor": 3}, TypeError, "regressor has the wrong type: got int"),
-        ({"cross_fit": 1}, ValueError, "cross_fit is too small: got 1"),
+        ({"regressor": 3}, TypeError, "regressor has the wrong type: got 3"),
+        ({"cross_fit": 1}, ValueError, "cross_fit is not valid: got 1"),
         ({"cross_fit": 2.5}, TypeError, "cross_fit has the wrong type: got 2.5"),
         ({"cross_fit": 501}, ValueError, "cross_fit exceeds the number of rows: got 501 for 500"),
         ({"cross_fit": "oob"}, ValueError, "cross_fit is not possible: got 'oob' with LinearRegression"),
-        ({"n_components": -1}, ValueError, "n_components is too small: got -1"),
+        ({"n_components": -1}, ValueError, "n_components is not valid: got -1"),
         ({"n_components": 21}, ValueError, "n_components exceeds .*: got 21"),
         ({"regressor": DummyRegressor(), "n_components": 6}, ValueError, "n_components exceeds the rank"),
     ],

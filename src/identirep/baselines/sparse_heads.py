@@ -12,7 +12,7 @@ from identirep._typing import Array, RandomState
 from identirep.baselines.base import N_COMPONENTS, POSITIVE, whiten
 from identirep.baselines.linear import LinearBaseline
 from identirep.moments import TaskMoments
-from identirep.mtrn.reduction import linear_heads
+from identirep.mtrn import linear_heads
 from identirep.parameters import Rule, Whole, parameter_faults, raise_faults
 from identirep.seeds import as_generator
 from identirep.validation import TaskData

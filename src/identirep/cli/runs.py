@@ -42,8 +42,8 @@ def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     """Choose training and held-out rows of a table."""
     rng = np.random.default_rng(seed)
     tasks = table.tasks if table.is_long else None
-    rows, others = split_rows(len(table.targets), share, rng, groups=table.groups, tasks=tasks)
-    return table.rows(rows), table.rows(others)
+    chosen = split_rows(len(table.targets), share, rng, groups=table.groups, tasks=tasks)
+    return table.rows(np.flatnonzero(~chosen)), table.rows(np.flatnonzero(chosen))
 
 
 def fit_model(

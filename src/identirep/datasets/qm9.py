@@ -79,7 +79,7 @@ def load_qm9(
         What a row of ``X`` is. "coulomb": 184 numbers for any regressor, which are the number of atoms of each element,
         the eigenvalues of the Coulomb matrix, and for each pair of elements the repulsions Z_i Z_j / r_ij, summed in
         ten bins of the distance. "geometry": 29 atoms of four numbers, atomic number and x, y, z in angstrom, padded
-        with zeros; this is what `identirep.mtrn.egnn.EGNN` reads.
+        with zeros; this is what `identirep.mtrn.EGNN` reads.
     n_molecules : int, optional
         Size of a random subset. Default: all.
     energies : {"atomization", "total"}, default "atomization"

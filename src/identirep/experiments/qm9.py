@@ -36,7 +36,7 @@ def _features(cell: Cell) -> MTRN:
     """Return stage one for a cell."""
     if cell["encoder"] == "coulomb":
         return MTRN(max(_SIZES), max_epochs=cell["epochs"], random_state=cell["seed"])
-    from identirep.mtrn.egnn import EGNN
+    from identirep.mtrn import EGNN
 
     return MTRN(
         max(_SIZES),

@@ -1,6 +1,28 @@
-"""Stage one: features that predict many targets linearly."""
+"""Stage one: features that predict many targets linearly.
 
+By Theorem 3.2 of the paper they are the latents up to an invertible matrix, where heads of enough tasks span them all.
+What needs torch is loaded on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from identirep.mtrn.base import check_fit_data as check_fit_data
 from identirep.mtrn.estimator import MTRN
 from identirep.mtrn.predictive import PredictiveFeatures
+from identirep.mtrn.reduction import linear_heads as linear_heads
 
-__all__ = ["MTRN", "PredictiveFeatures"]
+if TYPE_CHECKING:
+    from identirep.mtrn.egnn import EGNN
+
+# What users get. The other names, imported as themselves, are for the rest of this library.
+__all__ = ["EGNN", "MTRN", "PredictiveFeatures"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "EGNN":
+        raise AttributeError(f"module 'identirep.mtrn' has no attribute {name!r}")
+    from identirep.mtrn.egnn import EGNN
+
+    return EGNN

@@ -4,44 +4,31 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
-from numbers import Integral
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils import Tags
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.accumulation import factorize
+from identirep.evaluation import score_tasks
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, predictive_spectrum, reduce_features
-from identirep.parameters import Fault
+from identirep.parameters import Fault, Rule, parameter_faults
+from identirep.seeds import as_generator
 from identirep.validation import TaskData, check_features, check_task_data
 
-__all__ = ["StageOne", "check_fit_data", "feature_moments"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["StageOne", "check_fit_data", "feature_moments", "split_moments"]
 
 
 def feature_moments(F: NDArray[Any], targets: Array, task_index: IntArray | None, n_tasks: int) -> TaskMoments:
-    """Compute moments in either layout for tasks named 0, 1, ..., of which these rows may lack some.
-
-    Parameters
-    ----------
-    F : array, shape (n_rows, n_features)
-        Features.
-    targets : array, shape (n_rows, n_tasks) or (n_rows,)
-        Targets; NaN means label missing.
-    task_index : array of int, shape (n_rows,), or None
-        Task of each row in the long layout.
-    n_tasks : int
-        Number of tasks.
-
-    Returns
-    -------
-    TaskMoments
-        Of all tasks, with zero counts for those without a row.
-    """
+    """Return moments in either layout of tasks 0, 1, ..., with zero counts for those without a row."""
     if task_index is None:
         return TaskMoments.from_arrays(F, targets)
     K = F.shape[1]
@@ -60,49 +47,41 @@ def feature_moments(F: NDArray[Any], targets: Array, task_index: IntArray | None
     return none + TaskMoments.from_long(F, targets, task_index)
 
 
+def split_moments(
+    F: NDArray[Any], data: TaskData, groups: IntArray | None, held_out: BoolArray
+) -> tuple[TaskMoments, TaskMoments, HeldOut]:
+    """Return the moments of features on the rows of training and on those held out, and the latter themselves."""
+    sides = []
+    for rows in (~held_out, held_out):
+        sides.append((F[rows], data.targets[rows], None if data.task_index is None else data.task_index[rows]))
+    trained, untouched = (feature_moments(*side, data.n_tasks) for side in sides)
+    return trained, untouched, HeldOut(*sides[1], None if groups is None else groups[held_out])
+
+
 def check_fit_data(
     estimator: BaseEstimator,
     X: Any,
     y: Any,
     tasks: ArrayLike | None,
     groups: ArrayLike | None,
-    faults: list[Fault | str],
+    faults: Sequence[Fault | str] = (),
 ) -> tuple[TaskData, IntArray | None]:
-    """Validate the arguments of ``fit``, and drop rows of the long layout without a label.
+    """Validate the arguments of ``fit``, and number the groups; rows of the long layout without a label are dropped.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Gets ``n_features_in_`` and ``feature_names_in_``.
-    X, y, tasks, groups : array-like
-        Arguments of ``fit``.
-    faults : list of str
-        Faults in the parameters, raised with those in the data.
-
-    Returns
-    -------
-    data : TaskData
-        The data.
-    groups : array of int, shape (n_samples,), or None
-        Number of the group of each row.
-
-    Raises
-    ------
-    ValueError
-        If anything is wrong; the message lists all faults.
+    All faults are raised at once, with those given, and `estimator` gets ``n_features_in_`` and ``feature_names_in_``.
     """
-    group_index = None
+    group_index, found = None, list(faults)
     if groups is not None:
         labels, group_index = factorize(groups)
         n_rows = len(X) if hasattr(X, "__len__") else len(group_index)
         if len(group_index) != n_rows:
-            faults.append(
+            found.append(
                 f"groups does not match X: got {len(group_index)} labels for {n_rows} rows, expected one for each row. "
                 "Pass the group of each row."
             )
         if len(labels) < 2:
-            faults.append("groups has a single group: got 1, expected at least 2. Leave groups out.")
-    data = check_task_data(X, y, tasks, estimator=estimator, found=faults)
+            found.append("groups has a single group: got 1, expected at least 2. Leave groups out.")
+    data = check_task_data(X, y, tasks, estimator=estimator, found=found)
     if data.task_index is not None and np.isnan(data.targets).any():
         seen = ~np.isnan(data.targets)
         data = TaskData(data.X[seen], data.targets[seen], data.task_index[seen], data.task_names)
@@ -113,7 +92,9 @@ def check_fit_data(
 class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin, BaseEstimator, ABC):
     """Base of the estimators whose features are the leading directions of predicted targets."""
 
+    _parameter_rules: ClassVar[Mapping[str, Rule]]
     n_components: int | str
+    random_state: RandomState
     n_components_: int
     n_features_in_: int
     task_names_: tuple[Hashable, ...]
@@ -126,6 +107,51 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     spectrum_threshold_: Array
     _flat_target: bool
     moments_: TaskMoments
+
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None
+    ) -> Self:
+        """Learn to predict the targets, choose the directions and fit the heads on them.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features_in)
+            Inputs.
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+            Targets; NaN means label missing. One dimension with `tasks` is the long layout.
+        tasks : array-like, optional
+            Wide layout: names of the columns of `y`. Long layout: the task of each row.
+        groups : array-like, shape (n_samples,), optional
+            Rows of one group (the same molecule, patient, composition) are dependent: they are held out together.
+
+        Returns
+        -------
+        estimator
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If data or parameters are out of range; the message lists all faults.
+        TypeError
+            If a parameter has the wrong type.
+        RuntimeError
+            If training diverges.
+        """
+        rng = as_generator(self.random_state)
+        faults = [*parameter_faults(self), *self._faults(groups)]
+        data, group_index = check_fit_data(self, X, y, tasks, groups, faults)
+        self.task_names_, self._flat_target = data.task_names, data.is_flat
+        self._fit(data, group_index, rng)
+        return self
+
+    @abstractmethod
+    def _fit(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> None:
+        """Fit to checked data, groups numbered from 0."""
+
+    def _faults(self, groups: ArrayLike | None) -> list[Fault]:
+        """Return what is wrong with parameters together, each of which is valid or has been found to be not."""
+        return []
 
     @abstractmethod
     def _base_features(self, X: NDArray[Any]) -> Array:
@@ -180,21 +206,13 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         float
             Mean of R^2 over the tasks whose targets vary in these data; NaN if there is none.
         """
-        data = check_task_data(X, y, tasks, estimator=self, reset=False, min_labels=0, known_tasks=self.task_names_)
-        prediction = self._reduce(data.X) @ self.coef_.T + self.intercept_
-        T = data.n_tasks
-        if data.task_index is None:
-            task = np.broadcast_to(np.arange(T), data.targets.shape)
-        else:
-            task, prediction = data.task_index, prediction[np.arange(len(data.X)), data.task_index]
-        seen = ~np.isnan(data.targets)
-        y, task, residual = data.targets[seen], task[seen], (data.targets - prediction)[seen]
-        mean = np.bincount(task, y, T) / np.maximum(np.bincount(task, minlength=T), 1)
-        total = np.bincount(task, (y - mean[task]) ** 2, T)
-        varies = total > 0
-        if not varies.any():
-            return float("nan")
-        return float(np.mean(1.0 - np.bincount(task, residual**2, T)[varies] / total[varies]))
+        r2 = score_tasks(self, X, y, tasks)
+        return float(np.mean(r2[~np.isnan(r2)])) if not np.isnan(r2).all() else float("nan")
+
+    def _predict_rows(self, X: ArrayLike, task_index: IntArray) -> Array:
+        """Predict for each row the target of one task, shape (n_samples,): in the long layout tasks may be many."""
+        H = self._reduce(check_features(self, X))
+        return np.asarray(np.einsum("nd,nd->n", H, self.coef_[task_index]) + self.intercept_[task_index])
 
     def _reduce(self, X: NDArray[Any]) -> Array:
         return (self._base_features(X) - self.mean_) @ self.components_.T
@@ -202,26 +220,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     def _fit_reduction(
         self, trained: TaskMoments, heads: Heads, everything: TaskMoments, held_out: HeldOut, rng: np.random.Generator
     ) -> Reduction:
-        """Choose the directions, and fit the heads on them.
-
-        Parameters
-        ----------
-        trained : TaskMoments
-            Moments of the base features on the rows of the heads.
-        heads : Heads
-            Heads on the base features.
-        everything : TaskMoments
-            Moments of the base features on all rows.
-        held_out : HeldOut
-            Rows that measure the signal.
-        rng : numpy.random.Generator
-            Source of the permutations.
-
-        Returns
-        -------
-        Reduction
-            All directions, of which the leading ones are kept.
-        """
+        """Choose the directions by the heads of `trained` rows, and fit the heads on them; return all directions."""
         reduction = reduce_features(trained, heads.coef, heads.noise)
         spectrum = predictive_spectrum(reduction, held_out, rng)
         self.spectrum_, self.spectrum_threshold_ = spectrum.values, spectrum.threshold
@@ -241,7 +240,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
                 f"{self.spectrum_threshold_.max(initial=0.0):.3g}, expected at least one. Check that X says something "
                 "about y.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         if self.n_components == "auto":
             return n_signal
@@ -255,18 +254,6 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
-
-    def _n_components_faults(self) -> list[str]:
-        """Return what is wrong with `n_components` whatever the data are."""
-        value = self.n_components
-        if value == "auto":
-            return []
-        if isinstance(value, bool) or not isinstance(value, Integral):
-            raise TypeError(
-                f"n_components has the wrong type: got {value!r}, expected an int or 'auto'. Pass 'auto' to let "
-                "held-out rows decide."
-            )
-        return [] if value >= 1 else [f"n_components is too small: got {value}, expected at least 1. Pass 'auto' or 1."]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -1,18 +1,16 @@
-"""Which rows train and which validate, and in which batches the network sees them."""
+"""In which batches the network sees the rows that train and those that validate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from identirep._typing import BoolArray, IntArray
 
-__all__ = ["LongBatches", "WideBatches", "split_rows"]
+__all__ = ["LongBatches", "WideBatches"]
 
 # Rows of a batch in evaluation, where no gradient is stored.
 _EVALUATION_ROWS = 8192
@@ -20,65 +18,8 @@ _EVALUATION_ROWS = 8192
 _VALIDATION_TASKS = 64
 
 
-def split_rows(
-    n_rows: int,
-    fraction: float,
-    *,
-    task_index: IntArray | None,
-    groups: NDArray[Any] | None,
-    rng: np.random.Generator,
-) -> BoolArray:
-    """Choose the rows that are held out from training.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of rows.
-    fraction : float
-        Share of rows to hold out.
-    task_index : array of int, shape (n_rows,), or None
-        Tasks of the long layout; each task holds out its share.
-    groups : array, shape (n_rows,), or None
-        Groups stay whole, across tasks too.
-    rng : numpy.random.Generator
-        Source of the choice.
-
-    Returns
-    -------
-    array of bool, shape (n_rows,)
-        True for held-out rows.
-    """
-    if groups is not None:
-        _, index = np.unique(groups, return_inverse=True)
-        order = rng.permutation(index.max() + 1)
-        filled = np.cumsum(np.bincount(index)[order])
-        chosen = order[: max(int(np.searchsorted(filled, fraction * n_rows)), 1)]
-        return np.isin(index, chosen)
-    if task_index is None:
-        held_out = np.zeros(n_rows, dtype=bool)
-        held_out[rng.permutation(n_rows)[: max(round(fraction * n_rows), 1)]] = True
-        return held_out
-    counts = np.bincount(task_index)
-    order = np.lexsort((rng.random(n_rows), task_index))
-    rank = np.empty(n_rows, dtype=np.int64)
-    rank[order] = np.arange(n_rows) - np.repeat(np.cumsum(counts) - counts, counts)
-    return np.asarray(rank < np.round(fraction * counts)[task_index])
-
-
 class WideBatches:
-    """Mini-batches of rows that carry the targets of all tasks.
-
-    Parameters
-    ----------
-    x : Tensor, first dimension n_rows
-        Rows.
-    y : Tensor, shape (n_rows, n_tasks)
-        Standardised targets; NaN means label missing.
-    held_out : array of bool, shape (n_rows,)
-        Rows for validation.
-    batch_size : int
-        Rows of a batch.
-    """
+    """Mini-batches of rows `x` that carry the standardised targets `y` of all tasks; NaN means label missing."""
 
     def __init__(self, x: Tensor, y: Tensor, held_out: BoolArray, batch_size: int) -> None:
         self.x, self.y = x, y
@@ -104,21 +45,7 @@ class WideBatches:
 
 
 class LongBatches:
-    """Batches of whole tasks, padded to the same number of rows.
-
-    Parameters
-    ----------
-    x : Tensor, first dimension n_rows
-        Rows, all with a label.
-    y : Tensor, shape (n_rows,)
-        Targets, centred and scaled in each task.
-    task_index : array of int, shape (n_rows,)
-        Task of each row.
-    held_out : array of bool, shape (n_rows,)
-        Rows for validation.
-    batch_size : int
-        Rows of a batch, about.
-    """
+    """Batches of whole tasks, padded to the same number of rows; targets are centred and scaled in each task."""
 
     def __init__(self, x: Tensor, y: Tensor, task_index: IntArray, held_out: BoolArray, batch_size: int) -> None:
         self.x, self.y = x, y

@@ -28,21 +28,8 @@ def cut_clarity(moments: TaskMoments, coef: Array, reduction: Reduction, n_repli
     :math:`2 M_{D,D+1}` compare with the gap. Those standard errors are taken from the spread over replicates, which
     share rows and batches: another fit may differ several times as much.
 
-    Parameters
-    ----------
-    moments : TaskMoments
-        Moments of the features of all replicates, side by side.
-    coef : array, shape (n_tasks, n_features)
-        Heads on them, whose predictions are the mean over replicates.
-    reduction : Reduction
-        Directions of the consensus, from these heads.
-    n_replicates : int
-        Number of replicates, at least 2.
-
-    Returns
-    -------
-    array, shape (n_directions - 1,)
-        Gap in standard errors, for D = 1, 2, ...
+    `moments` are of the features of all replicates, side by side, and `coef` are heads on them whose predictions are
+    the mean over replicates. Returned are the gaps in standard errors for D = 1, 2, ..., shape (n_directions - 1,).
     """
     K = moments.n_features // n_replicates
     # Covariance of the features with the directions, which have unit variance.
@@ -62,15 +49,7 @@ def cut_clarity(moments: TaskMoments, coef: Array, reduction: Reduction, n_repli
 def warn_of_unclear_cut(
     moments: TaskMoments, coef: Array, reduction: Reduction, n_replicates: int, n_components: int
 ) -> None:
-    """Warn if the directions on both sides of the cut carry the same signal, as far as replicates can tell.
-
-    Parameters
-    ----------
-    moments, coef, reduction, n_replicates
-        See `cut_clarity`; one replicate has nothing to compare.
-    n_components : int
-        Number of directions D that are kept.
-    """
+    """Warn if both sides of the cut after D directions carry the same signal, as far as replicates can tell."""
     if n_replicates < 2 or n_components < 1:
         return
     clarity = cut_clarity(moments, coef, reduction, n_replicates)
@@ -89,5 +68,5 @@ def warn_of_unclear_cut(
             else "Train longer, or with more n_replicates."
         ),
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
 
 try:
     from torch_geometric.nn import MessagePassing
@@ -74,11 +77,19 @@ class EGNN(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from identirep.mtrn.egnn import EGNN
+    >>> from identirep.mtrn import EGNN
     >>> water = torch.tensor([[8, 0, 0, 0, 1, 0.76, 0.59, 0, 1, -0.76, 0.59, 0]])
     >>> EGNN(n_features=5, hidden_size=8)(water).shape
     torch.Size([1, 5])
     """
+
+    _parameter_rules: ClassVar[Mapping[str, Rule]] = {
+        "n_features": Whole(),
+        "hidden_size": Whole(),
+        "n_layers": Whole(),
+        "n_radial": Whole(),
+        "cutoff": Either(Choice(None), Number(0.0, open_low=True)),
+    }
 
     def __init__(
         self,
@@ -94,11 +105,10 @@ class EGNN(nn.Module):
                 "EGNN needs PyTorch Geometric: got no such package, expected it to be installed. Run pip install "
                 "'identirep[graphs]'."
             )
-        _check_sizes(
-            {"n_features": n_features, "hidden_size": hidden_size, "n_layers": n_layers, "n_radial": n_radial}, cutoff
-        )
         super().__init__()
-        self.n_features, self.cutoff = n_features, cutoff
+        self.n_features, self.hidden_size, self.n_layers = n_features, hidden_size, n_layers
+        self.n_radial, self.cutoff = n_radial, cutoff
+        raise_faults(parameter_faults(self))
         self.embedding = nn.Embedding(_MAX_NUMBER + 1, hidden_size)
         self.register_buffer("centres", torch.linspace(*_BUMP_RANGE, n_radial - 1), persistent=False)
         self.layers = nn.ModuleList(_Layer(hidden_size, n_radial) for _ in range(n_layers))
@@ -198,17 +208,3 @@ def _pairs(present: Tensor, positions: Tensor, cutoff: float | None) -> tuple[Te
     squares = (positions[molecule, target] - positions[molecule, source]).square().sum(dim=1)
     atom = (present.flatten().cumsum(0) - 1).view_as(present)
     return torch.stack([atom[molecule, source], atom[molecule, target]]), squares
-
-
-def _check_sizes(sizes: dict[str, int], cutoff: float | None) -> None:
-    """Raise for all sizes that are out of range."""
-    faults = []
-    for name, value in sizes.items():
-        if isinstance(value, bool) or not isinstance(value, Integral):
-            raise TypeError(f"{name} has the wrong type: got {value!r}, expected an int. Pass a positive int.")
-        if value < 1:
-            faults.append(f"{name} is too small: got {value}, expected at least 1. Pass a positive int.")
-    if cutoff is not None and (isinstance(cutoff, bool) or not isinstance(cutoff, Real) or not cutoff > 0):
-        faults.append(f"cutoff is out of range: got {cutoff!r}, expected a number above 0 or None. Pass angstroms.")
-    if faults:
-        raise ValueError("\n".join(faults))

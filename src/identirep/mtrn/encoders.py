@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["FeatureMap", "ModuleEncoder", "ReplicatedMLP", "make_encoder"]
+__all__ = ["FeatureMap", "ModuleEncoder", "ReplicatedMLP", "make_encoder", "restored_encoder", "side_by_side"]
 
 
 class ReplicatedMLP(nn.Module):
-    """Multilayer perceptrons with the replicate as leading dimension of every weight.
+    """Multilayer perceptrons of layers `sizes`, with the replicate as leading dimension of every weight.
 
     All replicates read the same rows, so a layer of all of them is one batched matrix product.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Widths of all layers, from the inputs to the features.
-    n_replicates : int
-        Number of independent perceptrons R.
-    generator : torch.Generator
-        Source of the initial weights.
-    dropout : float, default 0.0
-        Share of the hidden units that are left out at random in training.
     """
 
     def __init__(
@@ -68,13 +59,7 @@ class ReplicatedMLP(nn.Module):
 
 
 class ModuleEncoder(nn.Module):
-    """Copies of a user's own module, each with its own initial weights.
-
-    Parameters
-    ----------
-    modules : sequence of nn.Module
-        Map a batch of inputs to features, shape (n_samples, n_features).
-    """
+    """Copies of a user's own module, each with its own initial weights."""
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -86,17 +71,7 @@ class ModuleEncoder(nn.Module):
 
 
 class FeatureMap(nn.Module):
-    """The whole of stage one as a module: inputs to reduced features, shape (n_samples, n_components).
-
-    Parameters
-    ----------
-    encoder : nn.Module
-        Maps a batch of inputs to (n_replicates, n_samples, n_features).
-    components : Tensor, shape (n_components, n_replicates * n_features)
-        Linear map of the features of all replicates, side by side.
-    offset : Tensor, shape (n_components,)
-        Added to the result.
-    """
+    """The whole of stage one as a module: inputs to reduced features, shape (n_samples, n_components)."""
 
     def __init__(self, encoder: nn.Module, components: Tensor, offset: Tensor) -> None:
         super().__init__()
@@ -124,31 +99,9 @@ def make_encoder(
     generator: torch.Generator,
     dropout: float = 0.0,
 ) -> ReplicatedMLP | ModuleEncoder:
-    """Build all replicates of an encoder.
+    """Build all replicates: perceptrons of layers `sizes`, fresh copies of a module, or what a function makes.
 
-    Parameters
-    ----------
-    encoder : "mlp", nn.Module or callable
-        The built-in perceptron, a module that is copied and initialised afresh, or a function without arguments that
-        returns a new module.
-    sizes : sequence of int
-        Layer widths of the built-in perceptron.
-    n_replicates : int
-        Number of replicates.
-    generator : torch.Generator
-        Source of the initial weights.
-    dropout : float, default 0.0
-        Of the built-in perceptron.
-
-    Returns
-    -------
-    ReplicatedMLP or ModuleEncoder
-        Maps (n_samples, n_inputs) to (n_replicates, n_samples, n_features).
-
-    Raises
-    ------
-    TypeError
-        If a factory returns something else than a module.
+    The result maps (n_samples, n_inputs) to (n_replicates, n_samples, n_features).
     """
     if isinstance(encoder, str):
         return ReplicatedMLP(sizes, n_replicates, generator, dropout)
@@ -166,6 +119,31 @@ def make_encoder(
             )
         modules.append(module)
     return ModuleEncoder(modules)
+
+
+def restored_encoder(
+    encoder: str | nn.Module | Callable[[], nn.Module],
+    *,
+    sizes: Sequence[int],
+    n_replicates: int,
+    weights: Mapping[str, NDArray[Any]],
+) -> ReplicatedMLP | ModuleEncoder:
+    """Build a trained encoder from its weights; `sizes` are those of the perceptron, empty for a module of the user."""
+    if bool(sizes) != isinstance(encoder, str):
+        raise ValueError(
+            f"encoder does not fit the stored weights: got {encoder!r}, expected "
+            f"{'mlp' if sizes else 'the module that the model was fitted with, which is not stored'!r}. Pass "
+            "encoder=... with the same architecture."
+        )
+    module = make_encoder(encoder, sizes=sizes, n_replicates=n_replicates, generator=torch.Generator())
+    try:
+        module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
+    except RuntimeError as error:
+        raise ValueError(
+            f"encoder does not fit the stored weights: got {error}, expected the architecture that the model was "
+            "fitted with. Pass encoder=... with the same architecture."
+        ) from None
+    return module.eval()
 
 
 def _initialised_copy(module: nn.Module) -> nn.Module:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import Array, BoolArray, IntArray, RandomState
-from identirep.mtrn.base import StageOne, check_fit_data, feature_moments
+from identirep._typing import Array, IntArray, RandomState
+from identirep.moments import TaskMoments
+from identirep.mtrn.base import StageOne, split_moments
 from identirep.mtrn.cut import warn_of_unclear_cut
-from identirep.mtrn.reduction import Heads, HeldOut, linear_heads, residual_squares
-from identirep.seeds import as_generator
+from identirep.mtrn.reduction import Heads, linear_heads, residual_squares
+from identirep.mtrn.settings import LATENTS_BATCH, NetworkSettings
+from identirep.parameters import Choice, Either, Made, Number, Rule, Sizes, Whole
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from identirep.mtrn.fitting import FittedNetwork
+    from identirep.mtrn.network_fit import FittedNetwork
     from identirep.validation import TaskData
 
 __all__ = ["MTRN"]
+
+_STORED = ("components_", "mean_", "coef_", "intercept_", "noise_std_", "spectrum_", "spectrum_threshold_")
 
 
 class MTRN(StageOne):
@@ -113,9 +118,9 @@ class MTRN(StageOne):
     Notes
     -----
     If the true heads span all D directions and the network has the capacity, features are identified up to an
-    invertible linear map; stage two removes that ambiguity. The guarantee is asymptotic: `spectrum_` shows how far
-    directions stand above chance, and directions with close values may mix from run to run. Where the replicates rank
-    the directions at the cut after D differently, `fit` warns and names a better D.
+    invertible linear map (Theorem 3.2 of the paper); stage two removes that ambiguity. The guarantee is asymptotic:
+    `spectrum_` shows how far directions stand above chance, and directions with close values may mix from run to run.
+    Where the replicates rank the directions at the cut after D differently, `fit` warns and names a better D.
 
     Rows with a missing label count for the tasks they have.
 
@@ -135,6 +140,22 @@ class MTRN(StageOne):
     >>> model.n_components_, model.transform(Z).shape
     (2, (400, 2))
     """
+
+    _parameter_rules: ClassVar[Mapping[str, Rule]] = {
+        "n_components": Either(Choice("auto"), Whole()),
+        "encoder": Either(Choice("mlp"), Made("a torch module or a function that returns one")),
+        "hidden_sizes": Sizes(),
+        "n_features": Either(Choice(None), Whole()),
+        "n_replicates": Whole(),
+        "dropout": Number(0.0, 1.0, open_high=True),
+        "input_scaling": Choice("whiten", "standard"),
+        "max_epochs": Either(Choice("auto"), Whole()),
+        "batch_size": Either(Choice("auto"), Whole()),
+        "learning_rate": Number(0.0, open_low=True),
+        "weight_decay": Number(0.0),
+        "validation_fraction": Number(0.0, 1.0, open_low=True, open_high=True),
+        "patience": Either(Choice(None), Whole()),
+    }
 
     def __init__(
         self,
@@ -175,63 +196,38 @@ class MTRN(StageOne):
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(
-        self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None
-    ) -> MTRN:
-        """Train the network, choose the directions and fit the heads on them.
+    def _fit(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> None:
+        from identirep.mtrn.network_fit import fit_network
 
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features_in)
-            Inputs.
-        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
-            Targets; NaN means label missing. One dimension with `tasks` is the long layout.
-        tasks : array-like, optional
-            Wide layout: names of the columns of `y`. Long layout: the task of each row.
-        groups : array-like, shape (n_samples,), optional
-            Rows of one group (the same molecule, patient, composition) are dependent: they are held out together.
-
-        Returns
-        -------
-        MTRN
-            This estimator.
-
-        Raises
-        ------
-        ValueError
-            If data or parameters are out of range; the message lists all faults.
-        TypeError
-            If a parameter has the wrong type.
-        RuntimeError
-            If training diverges.
-        """
-        from identirep.mtrn.fitting import fit_network
-
-        faults = self._parameter_faults()
-        rng = as_generator(self.random_state)
-        data, group_index = check_fit_data(self, X, y, tasks, groups, faults)
-        network = fit_network(self, data, group_index, rng)
-        self._set_network(network, data)
-        F = self._base_features(data.X)
-
-        def rows(chosen: BoolArray) -> tuple[NDArray[Any], NDArray[Any], IntArray | None]:
-            index = None if data.task_index is None else data.task_index[chosen]
-            return F[chosen], data.targets[chosen], index
-
-        trained = feature_moments(*rows(~network.held_out), data.n_tasks)
-        untouched = feature_moments(*rows(network.held_out), data.n_tasks)
+        network = fit_network(NetworkSettings.of(self), data, groups, rng)
+        self._set_network(network)
+        trained, untouched, held_out = split_moments(self._base_features(data.X), data, groups, network.held_out)
         heads = linear_heads(trained, n_blocks=self.n_replicates)
         n, m = trained.n_samples, untouched.n_samples
         squares = n * heads.noise + residual_squares(untouched, heads.coef, heads.intercept)
         heads = Heads(heads.coef, heads.intercept, squares / np.maximum(n + m, 1))
-        held_out = HeldOut(*rows(network.held_out), None if group_index is None else group_index[network.held_out])
         reduction = self._fit_reduction(trained, heads, trained + untouched, held_out, rng)
         warn_of_unclear_cut(trained, heads.coef, reduction, self.n_replicates, self.n_components_)
-        return self
 
-    def _set_network(self, network: FittedNetwork, data: TaskData) -> None:
-        """Take over trained encoders, and what is known of the data."""
-        self.task_names_, self._flat_target = data.task_names, data.is_flat
+    def _taught(self, data: TaskData, latents: Array, groups: IntArray | None, rng: np.random.Generator) -> MTRN:
+        """Return a clone trained on latents of the rows of `fit`, with the heads of its tasks on what it predicts."""
+        from identirep.mtrn.guided import fit_to_latents
+
+        batch_size = LATENTS_BATCH if self.batch_size == "auto" else self.batch_size
+        stage = clone(self).set_params(n_components=self.n_components_, batch_size=batch_size, verbose=False)
+        for name in ("n_features_in_", "feature_names_in_", "task_names_", "_flat_target"):
+            if hasattr(self, name):
+                setattr(stage, name, getattr(self, name))
+        guided = fit_to_latents(NetworkSettings.of(stage), data, latents, groups, self._held_out, rng)
+        stage._set_network(guided.network)
+        trained, untouched, held_out = split_moments(guided.latents, data, groups, self._held_out)
+        stage._fit_reduction(trained, linear_heads(trained), trained + untouched, held_out, rng)
+        # The reduction is of predicted latents; composed, it is one of the features of all replicates.
+        stage.mean_ = guided.mean + np.linalg.lstsq(guided.components, stage.mean_, rcond=None)[0]
+        stage.components_ = stage.components_ @ guided.components
+        return stage
+
+    def _set_network(self, network: FittedNetwork) -> None:
         self.module_, self.history_, self._held_out = network.encoder, network.history, network.held_out
 
     def to_torch(self) -> nn.Module:
@@ -242,72 +238,43 @@ class MTRN(StageOne):
         torch.nn.Module
             Maps float32 inputs (n_samples, n_features_in) to (n_samples, n_components_), on the CPU; its own copy.
         """
-        from sklearn.utils.validation import check_is_fitted
-
-        from identirep.mtrn.fitting import feature_map
+        from identirep.mtrn.network_fit import feature_map
 
         check_is_fitted(self)
         return feature_map(self.module_, self.components_, self.mean_)
 
-    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return the fitted state as arrays, and as what JSON can hold."""
-        from identirep.mtrn.state import stored_state
-
-        return stored_state(self)
-
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> MTRN:
-        """Take over a state that `_to_arrays` has returned."""
-        from identirep.mtrn.state import restore_state
-
-        restore_state(self, arrays, meta)
-        return self
-
     def _base_features(self, X: NDArray[Any]) -> Array:
-        from identirep.mtrn.fitting import encode
+        from identirep.mtrn.network_fit import encode
 
         return encode(self.module_, X, self.device)
 
-    def _parameter_faults(self) -> list[str]:
-        """Return what is wrong with the parameters."""
-        faults = self._n_components_faults()
-        counts = {"n_replicates": self.n_replicates}
-        counts |= {f"hidden_sizes[{i}]": size for i, size in enumerate(self.hidden_sizes)}
-        counts |= {
-            name: value
-            for name in ("n_features", "max_epochs", "batch_size", "patience")
-            if (value := getattr(self, name)) is not None and value != "auto"
+    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return the fitted state as arrays, and as what JSON can hold; nothing is pickled."""
+        moments, moments_meta = self.moments_.to_arrays()
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _STORED}
+        arrays |= {f"moments.{name}": value for name, value in moments.items()}
+        arrays |= {f"module.{name}": value.numpy().copy() for name, value in self.module_.state_dict().items()}
+        meta = {
+            "moments": moments_meta,
+            "n_features_in": self.n_features_in_,
+            "sizes": list(getattr(self.module_, "sizes", ())),
+            "flat_target": self._flat_target,
         }
-        for name, count in counts.items():
-            if isinstance(count, bool) or not isinstance(count, Integral):
-                raise TypeError(f"{name} has the wrong type: got {count!r}, expected an int. Pass a positive int.")
-            if count < 1:
-                faults.append(f"{name} is too small: got {count}, expected at least 1. Pass a positive int.")
-        for name, low, high in (
-            ("learning_rate", 0.0, np.inf),
-            ("weight_decay", -np.finfo(float).tiny, np.inf),
-            ("dropout", -np.finfo(float).tiny, 1.0),
-            ("validation_fraction", 0.0, 1.0),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real):
-                raise TypeError(f"{name} has the wrong type: got {value!r}, expected a number. Pass a float.")
-            if not low < float(value) < high:
-                interval = "above 0" if high == np.inf else "between 0 and 1"
-                if low < 0:
-                    interval = "at least 0" if high == np.inf else "at least 0 and below 1"
-                faults.append(f"{name} is out of range: got {value}, expected a number {interval}. Change {name}.")
-        if self.input_scaling not in ("whiten", "standard"):
-            faults.append(
-                f"input_scaling is unknown: got {self.input_scaling!r}, expected 'whiten' or 'standard'. Choose one."
-            )
-        if isinstance(self.encoder, str) and self.encoder != "mlp":
-            faults.append(
-                f"encoder is unknown: got {self.encoder!r}, expected 'mlp', a torch module or a function that returns "
-                "one. Choose one."
-            )
-        if not isinstance(self.encoder, str) and not callable(self.encoder):
-            raise TypeError(
-                f"encoder has the wrong type: got {type(self.encoder).__name__}, expected 'mlp', a torch module or a "
-                "function that returns one. Choose one."
-            )
-        return faults
+        return arrays, meta
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> MTRN:
+        """Take over a state that `_to_arrays` has returned, of an estimator with the same parameters."""
+        from identirep.mtrn.encoders import restored_encoder
+
+        def part(prefix: str) -> dict[str, NDArray[Any]]:
+            return {name[len(prefix) :]: value for name, value in arrays.items() if name.startswith(prefix)}
+
+        self.module_ = restored_encoder(
+            self.encoder, sizes=meta["sizes"], n_replicates=self.n_replicates, weights=part("module.")
+        )
+        for name in _STORED:
+            setattr(self, name, arrays[name])
+        self.moments_ = TaskMoments.from_parts(part("moments."), meta["moments"])
+        self.task_names_, self.n_components_ = self.moments_.task_names, len(self.components_)
+        self.n_features_in_, self._flat_target = int(meta["n_features_in"]), bool(meta["flat_target"])
+        return self

@@ -23,15 +23,6 @@ class WideObjective(nn.Module):
     Minimises :math:`\sum_t n_t/2 \, \log \sigma_t^2` with the heads as parameters. Its gradient is that of
     :math:`\sum_t \mathrm{rss}_t / 2 \sigma_t^2` at the current noise, which is tracked over batches. Heads in closed
     form would fit the noise of a batch of a few hundred rows.
-
-    Parameters
-    ----------
-    encoder : nn.Module
-        Maps a batch of rows to features, shape (n_replicates, n_rows, n_features).
-    n_replicates, n_features, n_tasks : int
-        Sizes.
-    generator : torch.Generator
-        Source of the initial heads.
     """
 
     tasks_in_every_batch = True
@@ -50,20 +41,7 @@ class WideObjective(nn.Module):
         self.register_buffer("count", torch.ones(n_tasks))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the objective per label of a batch.
-
-        Parameters
-        ----------
-        x : Tensor
-            Rows.
-        y : Tensor, shape (n_rows, n_tasks)
-            Standardised targets; NaN means label missing.
-
-        Returns
-        -------
-        Tensor, shape (n_replicates,)
-            Differs from the profile likelihood by terms without gradient.
-        """
+        """Return the objective per label of a batch, up to terms without gradient, shape (n_replicates,)."""
         rss, count = self.residual_squares(x, y)
         with torch.no_grad():
             self.rss.mul_(_NOISE_DECAY).add_(rss, alpha=1 - _NOISE_DECAY)
@@ -86,11 +64,6 @@ class LongObjective(nn.Module):
     heads and noise are profiled out (variable projection). By the envelope theorem the gradient is the one at fixed
     heads, so nothing is differentiated through the solver. The penalty scales with the features, which leaves the
     objective free of their scale.
-
-    Parameters
-    ----------
-    encoder : nn.Module
-        Maps a batch of rows to features, shape (n_replicates, n_rows, n_features).
     """
 
     tasks_in_every_batch = False
@@ -100,21 +73,10 @@ class LongObjective(nn.Module):
         self.encoder = encoder
 
     def forward(self, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        """Return the objective per label of a batch of tasks.
+        """Return the objective per label of a batch of tasks, shape (n_replicates,).
 
-        Parameters
-        ----------
-        x : Tensor, first dimension n_tasks * n_rows
-            Rows, tasks padded to the same length.
-        y : Tensor, shape (n_tasks, n_rows)
-            Targets, centred in each task.
-        weight : Tensor, shape (n_tasks, n_rows)
-            One for training rows, zero for others.
-
-        Returns
-        -------
-        Tensor, shape (n_replicates,)
-            The objective.
+        Targets `y` (n_tasks, n_rows) are centred in each task; `x` has these rows one below the other, tasks padded to
+        the same length, and `weight` is one for training rows and zero for others.
         """
         # Mixed precision is for the encoder; Fabric has rounded all inputs.
         features, y, weight = self.encoder(x).float().unflatten(1, y.shape), y.float(), weight.float()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,9 +13,10 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from identirep._typing import Array, IntArray, RandomState
 from identirep.moments import TaskMoments
-from identirep.mtrn.base import StageOne, check_fit_data
+from identirep.mtrn.base import StageOne
 from identirep.mtrn.reduction import Heads, HeldOut
-from identirep.seeds import as_generator
+from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole
+from identirep.validation import TaskData
 
 __all__ = ["PredictiveFeatures"]
 
@@ -69,6 +71,8 @@ class PredictiveFeatures(StageOne):
 
     Notes
     -----
+    Takes the wide layout without missing labels, as regressors do; groups stay in one fold, so not with "oob".
+
     Costs `cross_fit` + 1 fits of the regressor. Without signal the predictions of folds are constant up to noise.
 
     References
@@ -89,6 +93,12 @@ class PredictiveFeatures(StageOne):
     (2, (400, 2))
     """
 
+    _parameter_rules: ClassVar[Mapping[str, Rule]] = {
+        "regressor": Made("an estimator with fit and predict", ("fit", "predict")),
+        "n_components": Either(Choice("auto"), Whole()),
+        "cross_fit": Either(Choice("oob"), Whole(2)),
+    }
+
     def __init__(
         self,
         regressor: Any,
@@ -102,42 +112,52 @@ class PredictiveFeatures(StageOne):
         self.cross_fit = cross_fit
         self.random_state = random_state
 
-    def fit(
-        self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None
-    ) -> PredictiveFeatures:
-        """Fit the regressors, choose the directions and fit the heads on them.
+    def _fit(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> None:
+        self._check_data(data, groups)
+        regressor = _seeded(self.regressor, rng)
+        Y_fit = data.targets[:, 0] if data.n_tasks == 1 else data.targets
+        if self.cross_fit == "oob":
+            self.regressor_ = regressor.set_params(oob_score=True).fit(data.X, Y_fit)
+            unseen = self._out_of_bag(len(data.X), data.n_tasks)
+        else:
+            unseen = _cross_fitted(regressor, data.X, Y_fit, groups, int(self.cross_fit), rng)
+            self.regressor_ = clone(regressor).fit(data.X, Y_fit)
+        predicted = ~np.isnan(unseen).any(axis=1)
+        F, targets = unseen[predicted], data.targets[predicted]
+        heads = Heads(np.eye(data.n_tasks), np.zeros(data.n_tasks), np.mean((targets - F) ** 2, axis=0))
+        moments = TaskMoments.from_arrays(F, targets)
+        held_out = HeldOut(F, targets, None, None if groups is None else groups[predicted])
+        self._fit_reduction(moments, heads, moments, held_out, rng)
 
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features_in)
-            Inputs.
-        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
-            Targets without missing labels.
-        tasks : array-like, optional
-            Names of the columns of `y`.
-        groups : array-like, shape (n_samples,), optional
-            Rows of one group are dependent: they stay in one fold. Not for ``cross_fit="oob"``.
+    def _base_features(self, X: NDArray[Any]) -> Array:
+        return np.asarray(self.regressor_.predict(X), dtype=np.float64).reshape(len(X), len(self.task_names_))
 
-        Returns
-        -------
-        PredictiveFeatures
-            This estimator.
+    def _out_of_bag(self, n_rows: int, n_tasks: int) -> Array:
+        """Return out-of-bag predictions; NaN for rows that were in every bag."""
+        values = np.array(self.regressor_.oob_prediction_, dtype=np.float64).reshape(n_rows, n_tasks)
+        # scikit-learn leaves exact zeros where no tree had the row out of bag.
+        values[(values == 0).all(axis=1)] = np.nan
+        return values
 
-        Raises
-        ------
-        ValueError
-            If data or parameters are out of range; the message lists all faults.
-        TypeError
-            If a parameter has the wrong type.
-        """
-        faults = self._parameter_faults()
-        rng = as_generator(self.random_state)
-        if groups is not None and self.cross_fit == "oob":
+    def _faults(self, groups: ArrayLike | None) -> list[Fault]:
+        if self.cross_fit != "oob":
+            return []
+        faults = []
+        if groups is not None:
             faults.append(
                 "groups cannot be kept together out of bag: got groups with cross_fit='oob', expected a number of "
                 "folds. Set cross_fit=5."
             )
-        data, group_index = check_fit_data(self, X, y, tasks, groups, faults)
+        parameters = self.regressor.get_params() if hasattr(self.regressor, "get_params") else {}
+        if not parameters.get("bootstrap") or "oob_score" not in parameters:
+            faults.append(
+                f"cross_fit is not possible: got 'oob' with {type(self.regressor).__name__}, expected a regressor with "
+                "bootstrap=True and oob_score. Set cross_fit=5."
+            )
+        return [Fault(message) for message in faults]
+
+    def _check_data(self, data: TaskData, groups: IntArray | None) -> None:
+        """Refuse data that regressors, or these folds, do not take."""
         if data.is_long:
             raise ValueError(
                 "tasks is one label for each row: got the long layout, expected y with a column for each task, which "
@@ -152,61 +172,12 @@ class PredictiveFeatures(StageOne):
                 "rows or tasks."
             )
         if isinstance(self.cross_fit, Integral):
-            n_units = len(data.X) if group_index is None else int(group_index.max()) + 1
+            n_units = len(data.X) if groups is None else int(groups.max()) + 1
             if self.cross_fit > n_units:
                 raise ValueError(
-                    f"cross_fit exceeds the number of {'rows' if group_index is None else 'groups'}: got "
+                    f"cross_fit exceeds the number of {'rows' if groups is None else 'groups'}: got "
                     f"{self.cross_fit} for {n_units}, expected at most as many. Lower cross_fit."
                 )
-        self.task_names_, self._flat_target = data.task_names, data.is_flat
-        regressor = _seeded(self.regressor, rng)
-        Y_fit = data.targets[:, 0] if data.n_tasks == 1 else data.targets
-        if self.cross_fit == "oob":
-            self.regressor_ = regressor.set_params(oob_score=True).fit(data.X, Y_fit)
-            unseen = self._out_of_bag(len(data.X), data.n_tasks)
-        else:
-            unseen = _cross_fitted(regressor, data.X, Y_fit, group_index, int(self.cross_fit), rng)
-            self.regressor_ = clone(regressor).fit(data.X, Y_fit)
-        predicted = ~np.isnan(unseen).any(axis=1)
-        F, targets = unseen[predicted], data.targets[predicted]
-        heads = Heads(np.eye(data.n_tasks), np.zeros(data.n_tasks), np.mean((targets - F) ** 2, axis=0))
-        moments = TaskMoments.from_arrays(F, targets)
-        held_out = HeldOut(F, targets, None, None if group_index is None else group_index[predicted])
-        self._fit_reduction(moments, heads, moments, held_out, rng)
-        return self
-
-    def _base_features(self, X: NDArray[Any]) -> Array:
-        return np.asarray(self.regressor_.predict(X), dtype=np.float64).reshape(len(X), len(self.task_names_))
-
-    def _out_of_bag(self, n_rows: int, n_tasks: int) -> Array:
-        """Return out-of-bag predictions; NaN for rows that were in every bag."""
-        values = np.array(self.regressor_.oob_prediction_, dtype=np.float64).reshape(n_rows, n_tasks)
-        # scikit-learn leaves exact zeros where no tree had the row out of bag.
-        values[(values == 0).all(axis=1)] = np.nan
-        return values
-
-    def _parameter_faults(self) -> list[str]:
-        """Return what is wrong with the parameters."""
-        faults = self._n_components_faults()
-        if not (hasattr(self.regressor, "fit") and hasattr(self.regressor, "predict")):
-            raise TypeError(
-                f"regressor has the wrong type: got {type(self.regressor).__name__}, expected an estimator with fit "
-                "and predict. Pass a scikit-learn regressor."
-            )
-        if self.cross_fit == "oob":
-            parameters = self.regressor.get_params() if hasattr(self.regressor, "get_params") else {}
-            if not parameters.get("bootstrap") or "oob_score" not in parameters:
-                faults.append(
-                    f"cross_fit is not possible: got 'oob' with {type(self.regressor).__name__}, expected a regressor "
-                    "with bootstrap=True and oob_score. Set cross_fit=5."
-                )
-        elif isinstance(self.cross_fit, bool) or not isinstance(self.cross_fit, Integral):
-            raise TypeError(
-                f"cross_fit has the wrong type: got {self.cross_fit!r}, expected an int or 'oob'. Set cross_fit=5."
-            )
-        elif self.cross_fit < 2:
-            faults.append(f"cross_fit is too small: got {self.cross_fit}, expected at least 2. Set cross_fit=5.")
-        return faults
 
 
 def _seeded(regressor: BaseEstimator, rng: np.random.Generator) -> Any:

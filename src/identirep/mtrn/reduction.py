@@ -35,17 +35,7 @@ _N_PERMUTATIONS = 199
 
 @dataclass(frozen=True)
 class Heads:
-    """Linear heads of all tasks on the same features.
-
-    Attributes
-    ----------
-    coef : array, shape (n_tasks, n_features)
-        Weights.
-    intercept : array, shape (n_tasks,)
-        Intercepts.
-    noise : array, shape (n_tasks,)
-        Variance of the residuals, degrees of freedom of the head counted.
-    """
+    """Linear heads of all tasks on the same features, and residual variances, degrees of freedom counted."""
 
     coef: Array
     intercept: Array
@@ -54,41 +44,19 @@ class Heads:
 
 @dataclass(frozen=True)
 class Reduction:
-    """Linear map from features to their leading predictive directions.
+    """Linear map from features to their leading predictive directions."""
 
-    Attributes
-    ----------
-    components : array, shape (n_directions, n_features)
-        ``H = (F - mean) @ components.T`` has unit covariance within tasks, strongest direction first.
-    mean : array, shape (n_features,)
-        Mean of the features.
-    heads : array, shape (n_tasks, n_directions)
-        Heads on H, divided by the noise of the task.
-    scale : array, shape (n_tasks,)
-        That noise (a standard deviation).
-    """
-
+    # ``H = (F - mean) @ components.T`` has unit covariance within tasks, strongest direction first.
     components: Array
     mean: Array
+    # Heads on H, divided by the noise of the task, and that noise (a standard deviation).
     heads: Array
     scale: Array
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rows that the encoder was not trained on.
-
-    Attributes
-    ----------
-    features : array, shape (n_rows, n_features)
-        Their features.
-    targets : array, shape (n_rows, n_tasks) or (n_rows,)
-        Wide or long; NaN means label missing.
-    task_index : array of int, shape (n_rows,), or None
-        Task of each row in the long layout.
-    groups : array of int, shape (n_rows,), or None
-        Rows of a group are dependent.
-    """
+    """Rows that the encoder was not trained on, in either layout; rows of a group are dependent."""
 
     features: NDArray[Any]
     targets: Array
@@ -98,14 +66,9 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Predictive signal of each direction on held-out rows.
+    """Predictive signal of each direction on held-out rows, and the largest value that chance gave it.
 
-    Attributes
-    ----------
-    values : array, shape (n_directions,)
-        Signal to noise ratio, averaged over tasks, descending; around zero (or below) without signal.
-    threshold : array, shape (n_directions,)
-        The largest value that chance gave to a direction after the ones before it.
+    The signal to noise ratio, averaged over tasks, descending; around zero (or below) without signal.
     """
 
     values: Array
@@ -119,20 +82,7 @@ class Spectrum:
 
 
 def linear_heads(moments: TaskMoments, *, n_blocks: int = 1) -> Heads:
-    """Fit each task's head by ridge regression, and average heads over blocks of features.
-
-    Parameters
-    ----------
-    moments : TaskMoments
-        Moments of the features, blocks side by side.
-    n_blocks : int, default 1
-        Number of blocks (replicates). Each predicts on its own; the returned heads give the mean of the predictions.
-
-    Returns
-    -------
-    Heads
-        Heads on all features.
-    """
+    """Fit each task's head by ridge regression, and average the predictions of `n_blocks` blocks of features."""
     K = moments.n_features // n_blocks
     n = moments.n_samples.astype(np.float64)
     coef, freedom = np.zeros((moments.n_tasks, moments.n_features)), np.zeros(moments.n_tasks)
@@ -170,21 +120,9 @@ def reduce_features(moments: TaskMoments, coef: Array, noise: Array) -> Reductio
     r"""Find the leading directions of the predicted targets.
 
     They are the eigenvectors of :math:`\sum_t p_t w_t w_t^\top / \sigma_t^2` in whitened features, computed from the
-    singular vectors of the scaled predictions, so that a singular covariance of the features does no harm.
-
-    Parameters
-    ----------
-    moments : TaskMoments
-        Moments of the features.
-    coef : array, shape (n_tasks, n_features)
-        Heads.
-    noise : array, shape (n_tasks,)
-        Residual variance of each task.
-
-    Returns
-    -------
-    Reduction
-        All directions above rounding, at most 64.
+    singular vectors of the scaled predictions, so that a singular covariance of the features does no harm. By Theorem
+    3.2 of the paper features that predict optimally are the latents up to an invertible matrix, as far as the heads of
+    the tasks span them: these directions, all above rounding (at most 64), are what they span.
     """
     variance = noise + NOISE_SHARE * moments.var_y
     # A task without labels here has no say, in the heads as in the held-out rows.
@@ -211,20 +149,6 @@ def predictive_spectrum(reduction: Reduction, held_out: HeldOut, rng: np.random.
     well the network has memorised its training rows. The thresholds are parallel analysis: the same with targets
     permuted within tasks (the same way for tasks that share rows), or with random signs for whole groups; and no less
     than a fiftieth of the strongest signal.
-
-    Parameters
-    ----------
-    reduction : Reduction
-        From training rows.
-    held_out : HeldOut
-        Other rows.
-    rng : numpy.random.Generator
-        Source of the permutations.
-
-    Returns
-    -------
-    Spectrum
-        Signal of each direction and the thresholds.
     """
     H = (held_out.features - reduction.mean) @ reduction.components.T
     seen = ~np.isnan(held_out.targets)

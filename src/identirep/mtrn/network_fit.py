@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,120 +12,79 @@ from numpy.typing import NDArray
 from torch import nn
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.mtrn.batches import LongBatches, WideBatches, split_rows
+from identirep.evaluation import split_rows
+from identirep.mtrn.batches import LongBatches, WideBatches
 from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, make_encoder, side_by_side
 from identirep.mtrn.network import LongObjective, WideObjective
+from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
 from identirep.validation import TaskData
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from identirep.mtrn.estimator import MTRN
 
 __all__ = ["FittedNetwork", "encode", "feature_map", "fit_network"]
 
 # Principal components count with at least this variance (columns have 1), so none is raised more than threefold.
 _WHITENING_FLOOR = 0.1
-_DEFAULT_FEATURES = 40
-_MIN_EPOCHS, _MAX_EPOCHS, _MIN_STEPS = 30, 300, 1500
-_LONG_BATCH = 2048
 # Rows encoded at once.
 _CHUNK_ROWS = 8192
 
 
 @dataclass(frozen=True)
 class FittedNetwork:
-    """Result of training.
-
-    Attributes
-    ----------
-    encoder : nn.Module
-        Inputs to features, shape (n_replicates, n_samples, n_features); on the CPU, in evaluation mode.
-    history : list of dict
-        Losses of each epoch and replicate.
-    held_out : array of bool, shape (n_samples,)
-        Rows that were not trained on.
-    """
+    """Result of training: encoders on the CPU, in evaluation mode, and the rows that were not trained on."""
 
     encoder: ReplicatedMLP | ModuleEncoder
+    # Losses of each epoch and replicate.
     history: list[dict[str, float]]
     held_out: BoolArray
 
 
 def fit_network(
-    estimator: MTRN,
+    settings: NetworkSettings,
     data: TaskData,
     groups: IntArray | None,
     rng: np.random.Generator,
     *,
     held_out: BoolArray | None = None,
 ) -> FittedNetwork:
-    """Train the replicates of an estimator.
-
-    Parameters
-    ----------
-    estimator : MTRN
-        Its parameters are read.
-    data : TaskData
-        Checked data; in the long layout every row has a label.
-    groups : array of int, shape (n_samples,), or None
-        Groups that validation keeps whole.
-    rng : numpy.random.Generator
-        Source of all randomness.
-    held_out : array of bool, shape (n_samples,), optional
-        Rows that are not trained on; drawn if not given.
-
-    Returns
-    -------
-    FittedNetwork
-        Trained encoders.
-
-    Raises
-    ------
-    ValueError
-        If groups leave a task without training rows, or a module of the user returns the wrong shape.
-    """
+    """Train all replicates; which rows are held out from training is drawn if not given."""
     seed = int(rng.integers(2**62))
     generator = torch.Generator().manual_seed(seed)
     if held_out is None:
-        held_out = split_rows(
-            len(data.X), estimator.validation_fraction, task_index=data.task_index, groups=groups, rng=rng
-        )
-    _check_split(estimator, data, held_out)
-    fabric = make_fabric(estimator.device, estimator.precision)
+        share = settings.validation_fraction
+        held_out = split_rows(len(data.X), share, rng, groups=groups, tasks=data.task_index)
+    _check_split(settings, data, held_out)
+    fabric = make_fabric(settings.device, settings.precision)
     # Dropout and the like draw from the global generators, which are put back afterwards.
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        own = not isinstance(estimator.encoder, str)
-        scaling = None if own else _input_scaling(data.X[~held_out], estimator.input_scaling)
+        own = not isinstance(settings.encoder, str)
+        scaling = None if own else _input_scaling(data.X[~held_out], settings.input_scaling)
         x = torch.from_numpy(np.ascontiguousarray(scaling(data.X) if scaling else data.X, dtype=np.float32))
-        sizes = (x.shape[1], *estimator.hidden_sizes, _n_features(estimator, data, held_out))
+        sizes = (x.shape[1], *settings.hidden_sizes, settings.width(data, held_out))
         encoder = make_encoder(
-            estimator.encoder,
+            settings.encoder,
             sizes=sizes,
-            n_replicates=estimator.n_replicates,
+            n_replicates=settings.n_replicates,
             generator=generator,
-            dropout=estimator.dropout,
+            dropout=settings.dropout,
         )
         n_features = _probe(encoder, x[:2])
         y = torch.from_numpy(_standardised(data, held_out).astype(np.float32))
         objective: LongObjective | WideObjective
         batches: LongBatches | WideBatches
+        batch_rows = settings.batch_rows(data, held_out)
         if data.task_index is None:
-            objective = WideObjective(encoder, estimator.n_replicates, n_features, data.n_tasks, generator)
-            size = min(max(int((~held_out).sum()) // 20, 32), 256)
-            batches = WideBatches(x, y, held_out, _auto(estimator.batch_size, size))
+            objective = WideObjective(encoder, settings.n_replicates, n_features, data.n_tasks, generator)
+            batches = WideBatches(x, y, held_out, batch_rows)
         else:
             objective = LongObjective(encoder)
-            batches = LongBatches(x, y, data.task_index, held_out, _auto(estimator.batch_size, _LONG_BATCH))
-        epochs = min(max(math.ceil(_MIN_STEPS / len(batches)), _MIN_EPOCHS), _MAX_EPOCHS)
+            batches = LongBatches(x, y, data.task_index, held_out, batch_rows)
         options = TrainingOptions(
-            max_epochs=_auto(estimator.max_epochs, epochs),
-            learning_rate=estimator.learning_rate,
-            weight_decay=estimator.weight_decay,
-            patience=estimator.patience,
-            verbose=bool(estimator.verbose),
+            max_epochs=settings.epochs(len(batches)),
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            patience=settings.patience,
+            verbose=bool(settings.verbose),
         )
         history = train(objective, batches, options, fabric, generator)
     encoder.eval()
@@ -136,21 +94,9 @@ def fit_network(
 
 
 def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str) -> Array:
-    """Compute the features of all replicates, side by side.
+    """Compute the features of all replicates, side by side, shape (n_samples, n_replicates * n_features).
 
-    Parameters
-    ----------
-    encoder : ReplicatedMLP or ModuleEncoder
-        Trained.
-    X : array, shape (n_samples, n_inputs)
-        Inputs.
-    device : str
-        Where to compute, as the `device` parameter of `MTRN`.
-
-    Returns
-    -------
-    array, shape (n_samples, n_replicates * n_features)
-        Features. The perceptron is evaluated in float64, so they do not depend on the other rows of the batch.
+    The perceptron is evaluated in float64, so they do not depend on the other rows of the batch.
     """
     target = make_fabric(device, "32-true").device
     double = isinstance(encoder, ReplicatedMLP) and target.type != "mps"
@@ -166,22 +112,7 @@ def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str)
 
 
 def feature_map(encoder: ReplicatedMLP | ModuleEncoder, components: Array, mean: Array) -> FeatureMap:
-    """Return inputs to reduced features as one float32 module, which shares nothing with `encoder`.
-
-    Parameters
-    ----------
-    encoder : ReplicatedMLP or ModuleEncoder
-        Trained.
-    components : array, shape (n_components, n_replicates * n_features)
-        Linear map of the features.
-    mean : array, shape (n_replicates * n_features,)
-        Subtracted from the features.
-
-    Returns
-    -------
-    FeatureMap
-        In evaluation mode.
-    """
+    """Return inputs to reduced features as one float32 module, for evaluation; it shares nothing with `encoder`."""
     weight, offset = torch.from_numpy(components).float(), torch.from_numpy(-components @ mean).float()
     return FeatureMap(copy.deepcopy(encoder), weight, offset).eval()
 
@@ -227,25 +158,13 @@ def _standardised(data: TaskData, held_out: BoolArray) -> Array:
     return np.asarray((y - mean[index]) / np.where(std > 0, std, 1.0)[index])
 
 
-def _n_features(estimator: MTRN, data: TaskData, held_out: BoolArray) -> int:
-    """Return the width of the perceptron's features."""
-    if estimator.n_features is not None:
-        return int(estimator.n_features)
-    wanted = 1 if estimator.n_components == "auto" else int(estimator.n_components)
-    width = max(_DEFAULT_FEATURES, 2 * wanted)
-    if data.task_index is not None:
-        # Heads of a task with few rows could use that many features to fit anything.
-        width = min(width, max(int(np.median(np.bincount(data.task_index[~held_out]))) // 4, wanted))
-    return max(width, 1)
-
-
-def _check_split(estimator: MTRN, data: TaskData, held_out: BoolArray) -> None:
+def _check_split(settings: NetworkSettings, data: TaskData, held_out: BoolArray) -> None:
     """Refuse a split that leaves nothing to train or to validate on."""
     seen = ~np.isnan(data.targets)
     for name, rows in (("training", ~held_out), ("validation", held_out)):
         if not seen[rows].any():
             raise ValueError(
-                f"validation_fraction leaves no labels for {name}: got {estimator.validation_fraction} of {len(rows)} "
+                f"validation_fraction leaves no labels for {name}: got {settings.validation_fraction} of {len(rows)} "
                 "rows, expected labels on both sides. Change validation_fraction or pass more rows."
             )
 
@@ -261,7 +180,3 @@ def _probe(encoder: nn.Module, x: torch.Tensor) -> int:
             f"({len(x)}, n_features). Flatten its output to one vector for each row."
         )
     return int(features.shape[2])
-
-
-def _auto(value: int | str, default: int) -> int:
-    return default if value == "auto" else int(value)
