@@ -6,7 +6,7 @@ import pytest
 from identirep import MTRN, IdentifiableRegressor
 from identirep.datasets import make_nonlinear_tasks
 from identirep.metrics import mcc_score
-from identirep.refining import information_of_targets, latents_given_targets
+from identirep.refining import information_of_targets, latents_given_targets, refine
 
 _NETWORK = {"hidden_sizes": (64,), "n_replicates": 2, "max_epochs": 40, "device": "cpu"}
 
@@ -54,6 +54,47 @@ def test_rounds_end_where_the_model_says_nothing(data):
     model = IdentifiableRegressor(3, regressor=MTRN(**_NETWORK), n_refinements=3, random_state=0).fit(X, y, tasks)
     plain = IdentifiableRegressor(3, regressor=MTRN(**_NETWORK), random_state=0).fit(X, y, tasks)
     assert model.score(X, y, tasks) > plain.score(X, y, tasks) - 0.02
+
+
+class _Teachable(MTRN):
+    """Stage one whose features are latents with errors of known size, in training and elsewhere, before and after."""
+
+    def __init__(self, Z=None, errors=None):
+        super().__init__(3)
+        self.Z, self.errors = Z, errors
+        self._held_out = np.arange(len(Z)) % 4 == 0
+
+    def transform(self, X):
+        return self.Z + np.where(self._held_out, *self.errors[0][::-1])[:, None] * X
+
+    def _taught(self, data, latents, groups, rng):
+        return _Teachable(self.Z, self.errors[1:])
+
+
+class _Identity:
+    def transform(self, H):
+        return H
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("errors", "kept"),
+    [
+        # Errors in training and on held-out rows, first of the encoder and then of the one taught.
+        ([(0.3, 0.3), (0.1, 0.1)], True),
+        ([(0.1, 0.1), (0.3, 0.3)], False),
+        # Rows of the training may be known by heart.
+        ([(0.3, 0.3), (0.0, 0.6)], False),
+        ([(0.0, 0.6), (0.3, 0.3)], True),
+    ],
+)
+def test_rounds_are_judged_on_held_out_rows(errors, kept, seed):
+    rng = np.random.default_rng(seed)
+    tasks, y = np.repeat(np.arange(30), 60), rng.normal(size=1800)
+    Z = rng.choice([-1.0, 1.0], size=(30, 2))[tasks] * y[:, None] + 0.2 * rng.normal(size=(1800, 2))
+    stage = _Teachable(Z, errors)
+    refined = refine(stage, _Identity(), rng.normal(size=(1800, 2)), y, tasks, None, seed)
+    assert (refined is not None) == kept
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from torch import nn
 from identirep import MTRN, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import canonical_correlations
+from identirep.mtrn import network_fit
 
 
 def _model(**settings):
@@ -181,6 +182,23 @@ def test_constant_inputs_are_ignored(fitted):
 def test_offset_and_scale_of_inputs_do_not_matter():
     X, Y, Z = _wide()
     assert canonical_correlations(_model().fit(1e4 + 1e-2 * X, Y).transform(1e4 + 1e-2 * X), Z).min() > 0.99
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_hardly_varies_in_the_inputs_is_not_blown_up(seed):
+    # Three latents in forty columns, and measurement noise in what is left: with unit variance in all principal
+    # components the noise would be most of the input.
+    rng = np.random.default_rng(seed)
+    Z, mixing, heads = rng.normal(size=(1000, 3)), rng.normal(size=(3, 40)), rng.normal(size=(3, 12))
+    X, Y = Z @ mixing + 1e-3 * rng.normal(size=(1000, 40)), np.tanh(Z) @ heads + 0.3 * rng.normal(size=(1000, 12))
+    model = _model(n_components=3, max_epochs=20, random_state=seed).fit(X[:200], Y[:200])
+    assert canonical_correlations(model.transform(X[200:]), np.tanh(Z[200:])).min() > 0.95
+    columns = (X - X.mean(axis=0)) / X.std(axis=0)
+    values, axes = np.linalg.eigh(columns.T @ columns / len(X))
+    gain = np.linalg.norm(network_fit._input_scaling(X, "whiten")(X), axis=0) / np.linalg.norm(columns @ axes, axis=0)
+    # The class promises: raised at most threefold. Large components have unit variance.
+    np.testing.assert_allclose(gain[:37], np.sqrt(10), rtol=0.01)
+    np.testing.assert_allclose(gain[37:], 1 / np.sqrt(values[37:]), rtol=0.02)
 
 
 def test_own_module_and_factory():

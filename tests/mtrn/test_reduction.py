@@ -106,6 +106,44 @@ def test_spectrum_counts_directions(seed):
     assert _spectrum((F[rest], y[rest], index[rest]), (F[~rest], y[~rest], index[~rest])).n_components == 3
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("weak", [0.0, 0.3])
+def test_what_leaks_from_a_strong_direction_is_none(seed, weak):
+    # The encoder knows the first latent by two curves, whose best combination depends on where a task has its inputs:
+    # a second direction of the same latent is significant, but not one of the targets.
+    rng = np.random.default_rng(seed)
+    index = np.repeat(np.arange(60), 500)
+    Z = rng.normal(size=(30_000, 2)) + rng.normal(size=(60, 2))[index]
+    w = rng.choice([-1.0, 1.0], size=(60, 2)) * np.array([1.0, weak])
+    y = (Z * w[index]).sum(axis=1) + 0.3 * rng.normal(size=30_000)
+    F = np.column_stack([Z[:, 0] + 0.3 * np.sin(2 * Z[:, 0]), np.sin(2 * Z[:, 0] + 1), Z[:, 1]])
+    rest = np.arange(30_000) % 5 > 0
+    spectrum = _spectrum((F[rest], y[rest], index[rest]), (F[~rest], y[~rest], index[~rest]), seed=seed)
+    # A weak direction with a tenth of the signal counts.
+    assert spectrum.n_components == 1 + (weak > 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_targets_that_are_almost_exact_do_not_decide_alone(seed):
+    F, Z, Y = _wide(D=4, T=60, noise=0.3, seed=seed)
+    # Three quantities that many targets depend on, and one of which a single target is a copy.
+    Y = Y - np.outer(Z[:, 3], np.linalg.lstsq(Z, Y, rcond=None)[0][3])
+    Y[:, 0] = Z[:, 3]
+    moments = TaskMoments.from_arrays(F, Y)
+    coef, noise = linear_heads(moments).coef, linear_heads(moments).noise
+    found = []
+    for residual in (1e-4, 1e-8):
+        noise[0] = residual * moments.var_y[0]
+        reduction = reduce_features(moments, coef, noise)
+        found.append((F - reduction.mean) @ reduction.components[:3].T)
+    # The many come first, whatever the residual of the one is taken for.
+    assert canonical_correlations(found[0], Z[:, :3]).min() > 0.8
+    assert canonical_correlations(*found).min() > 0.999
+    # No target counts more than one with a hundredth of its variance as noise.
+    spectrum = _spectrum((F[:400], Y[:400, :1], None), (F[400:], Y[400:, :1], None))
+    assert 50 < spectrum.values[0] < 200
+
+
 def test_spectrum_is_the_signal_to_noise_ratio():
     F, Z, Y = _wide(n=20000, D=1, T=5, noise=1.0)
     spectrum = _spectrum((F[:10000], Y[:10000], None), (F[10000:], Y[10000:], None))
