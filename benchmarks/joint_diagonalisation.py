@@ -18,9 +18,7 @@ from qndiag import qndiag  # noqa: E402
 
 from identirep import TaskMoments  # noqa: E402
 from identirep.datasets import make_linear_tasks  # noqa: E402
-from identirep.mtlcm.axes.covariances import DenseCovariances  # noqa: E402
-from identirep.mtlcm.axes.diagonalise import joint_diagonalise  # noqa: E402
-from identirep.mtlcm.model.likelihood import conditional_covariances  # noqa: E402
+from identirep.mtlcm import DenseCovariances, conditional_covariances, joint_diagonalise  # noqa: E402
 
 
 def criterion(B: np.ndarray, R: np.ndarray) -> float:

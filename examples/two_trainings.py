@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
         model.fit(data.X[train], data.Y[train], tasks=data.target_names, groups=data.groups[train])
         with torch.no_grad():
             # The last layer of the first network, before anything is done to it.
-            features.append(model.features_.module_(torch.from_numpy(data.X[test]).float())[0].double().numpy())
+            features.append(model.regressor_.module_(torch.from_numpy(data.X[test]).float())[0].double().numpy())
         latents.append(model.transform(data.X[test]))
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
     for axis, (title, (first, second)) in zip(

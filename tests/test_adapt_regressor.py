@@ -41,7 +41,7 @@ def test_a_new_task_is_predicted_from_inputs(problem):
 
 def test_predictions_from_causes(problem):
     X, Y, model = problem
-    np.testing.assert_array_equal(model.predict(X), model.features_.predict(X))
+    np.testing.assert_array_equal(model.predict(X), model.regressor_.predict(X))
     causal = model.predict(X, use="causal")
     assert causal.shape == (1500, 40)
     slope = np.diff(model.transform(X), axis=0) @ model.causal_coef_.T

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from identirep import IdentifiableRegressor, __version__
 from identirep.cli import app
-from identirep.persistence import load_regressor
 
 _FAST = ("--epochs", "40", "--replicates", "1")
 _RUN_FILES = {"model.safetensors", "model.json", "history.parquet", "evaluation.json", "report.html"}
@@ -86,7 +85,7 @@ def test_fit_writes_a_run_directory(fitted):
 
 def test_fit_says_what_was_found_and_what_next(fitted):
     run, result = fitted
-    verdicts = Counter(load_regressor(run).certificate_.verdict)
+    verdicts = Counter(IdentifiableRegressor.load(run).certificate_.verdict)
     assert "wide.csv: 300 rows, 5 inputs, 10 targets." in result.stdout
     headline = re.search(r"^3 latents from 10 targets: (.*)\.$", result.stdout, flags=re.MULTILINE)
     assert dict(part.split(" ", 1)[::-1] for part in re.split(", | and ", headline[1])) == {
@@ -100,7 +99,7 @@ def test_held_out_scores_are_those_of_rows_held_out(fitted):
     run, result = fitted
     evaluation = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
     assert (evaluation["n_training_rows"], evaluation["n_held_out_rows"]) == (240, 60)
-    assert load_regressor(run).moments_.n_rows == 240
+    assert IdentifiableRegressor.load(run).moments_.n_rows == 240
     assert np.median(evaluation["r2"]) > 0.8
     assert f"median {np.median(evaluation['r2']):.3f} over 10 targets" in result.stdout
 

@@ -35,11 +35,11 @@ def test_latents_come_closer_to_the_truth(data, refined):
 
 
 def test_a_refined_model_is_whole(data, refined, tmp_path):
-    assert refined.features_.n_features_in_ == 15
+    assert refined.regressor_.n_features_in_ == 15
     Z = refined.transform(data.X)
     np.testing.assert_allclose(Z.std(axis=0), 1.0, rtol=0.2)
     assert refined.score(data.X, data.y, data.tasks) > 0.9
-    assert refined.features_.moments_.task_names == refined.task_names_
+    assert refined.regressor_.moments_.task_names == refined.task_names_
     refined.save(tmp_path / "run")
     np.testing.assert_array_equal(IdentifiableRegressor.load(tmp_path / "run").transform(data.X), Z)
     np.testing.assert_array_equal(_fit(data, 2).transform(data.X), Z)

@@ -42,14 +42,14 @@ def test_two_fits_agree_far_better_than_features_do(fitted):
     canonical = mcc_score(model.transform(X[1500:]), other.transform(X[1500:]))
     assert canonical > 0.97
     mixed = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
-    features = mcc_score(model.features_.transform(X[1500:]), other.features_.transform(X[1500:]) @ mixed)
+    features = mcc_score(model.regressor_.transform(X[1500:]), other.regressor_.transform(X[1500:]) @ mixed)
     assert features < canonical - 0.05
 
 
 def test_any_regressor_is_a_stage_one():
     X, Y, Z = _wide()
     model = IdentifiableRegressor(4, regressor=LinearRegression(), random_state=0).fit(X[:1500], Y[:1500])
-    assert isinstance(model.features_, PredictiveFeatures)
+    assert isinstance(model.regressor_, PredictiveFeatures)
     assert mcc_score(model.transform(X[1500:]), Z[1500:]) > 0.9
     trees = IdentifiableRegressor(4, regressor=ExtraTreesRegressor(10, random_state=0), random_state=0)
     assert trees.fit(X[:500], Y[:500]).transform(X[:3]).shape == (3, 4)
@@ -92,8 +92,8 @@ def test_settings_of_a_stage_one_object_are_kept_and_the_object_is_not_touched()
     X, Y, _ = _wide(n=400)
     stage = PredictiveFeatures(LinearRegression(), cross_fit=3)
     model = IdentifiableRegressor(2, regressor=stage, random_state=0).fit(X, Y)
-    assert model.features_.cross_fit == 3
-    assert model.features_.n_components == 2
+    assert model.regressor_.cross_fit == 3
+    assert model.regressor_.n_components == 2
     assert not hasattr(stage, "components_")
     # n_components="auto" leaves the stage's own choice alone.
     own = IdentifiableRegressor(regressor=PredictiveFeatures(LinearRegression(), 3), random_state=0).fit(X, Y)
@@ -110,7 +110,7 @@ def test_same_seed_same_bits():
 @pytest.mark.parametrize(
     ("regressor", "error", "message"),
     [
-        ("mlp", ValueError, "regressor is unknown: got 'mlp'"),
+        ("mlp", ValueError, "regressor is not valid: got 'mlp', expected 'mtrn' or an estimator"),
         (3.0, TypeError, "regressor has the wrong type: got float"),
     ],
 )

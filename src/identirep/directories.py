@@ -9,27 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["MODEL_FILE", "check_target", "recover", "replaced_directory"]
+__all__ = ["MODEL_FILE", "check_target", "current", "recover", "replaced_directory"]
 
 # What makes a directory a run directory.
 MODEL_FILE = "model.json"
 
 
 def check_target(directory: str | Path) -> None:
-    """Raise if a run directory cannot be written there, so that nobody waits for a fit in vain.
-
-    Parameters
-    ----------
-    directory : str or Path
-        Where a run is to be written.
-
-    Raises
-    ------
-    ValueError
-        If it holds something else than a run, or is the working directory.
-    OSError
-        If it is a file, or its parent cannot be written to.
-    """
+    """Raise if a run directory cannot be written there, so that nobody waits for a fit in vain."""
     directory = Path(directory).absolute()
     if directory.is_dir():
         if any(directory.iterdir()) and not (directory / MODEL_FILE).is_file():
@@ -57,18 +44,7 @@ def check_target(directory: str | Path) -> None:
 
 @contextmanager
 def replaced_directory(directory: str | Path) -> Iterator[Path]:
-    """Yield a copy of a run directory to write to, which takes its place at the end, or never on an error.
-
-    Parameters
-    ----------
-    directory : str or Path
-        Run directory; need not exist.
-
-    Yields
-    ------
-    Path
-        A sibling directory with the files there are.
-    """
+    """Yield a copy of a run directory to write to, which takes its place at the end, or never on an error."""
     check_target(directory)
     directory = Path(directory).resolve()
     recover(directory)
@@ -101,15 +77,16 @@ def _swap(staging: Path, directory: Path) -> None:
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def recover(directory: Path) -> None:
-    """Undo what a crash between the two renames of a swap has left: the old directory under another name.
+def current(directory: Path) -> Path:
+    """Return where a run directory is read: a crash between the two renames of a swap leaves it under another name."""
+    if not directory.exists() and (previous := _previous(directory.resolve())).exists():
+        return previous
+    return directory
 
-    Parameters
-    ----------
-    directory : Path
-        Run directory, resolved.
-    """
-    previous = _previous(directory)
+
+def recover(directory: Path) -> None:
+    """Undo what a crash between the two renames of a swap has left; for those who write."""
+    previous = _previous(directory.resolve())
     if not previous.exists():
         return
     if directory.exists():

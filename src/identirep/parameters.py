@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["Choice", "Either", "Fault", "Made", "Number", "Rule", "Sizes", "Whole", "parameter_faults", "raise_faults"]
+__all__ = ["Choice", "Either", "Fault", "Made", "Number", "Rule", "Sizes", "Whole"]
+__all__ += ["check_arguments", "parameter_faults", "raise_faults"]
 
 
 @dataclass(frozen=True)
@@ -160,18 +161,23 @@ class Either:
 def parameter_faults(estimator: Any) -> list[Fault]:
     """List what is wrong with the parameters of an estimator by its table of rules."""
     rules: Mapping[str, Rule] = estimator._parameter_rules
-    faults = []
-    for name, rule in rules.items():
-        value = getattr(estimator, name)
-        if not rule.takes_type(value):
-            shown = value if isinstance(value, (str, bool, int, float, type(None))) else type(value).__name__
-            got = repr(shown) if shown is value else shown
-            faults.append(
-                Fault(f"{name} has the wrong type: got {got}, expected {rule.expected}. Change {name}.", of_type=True)
-            )
-        elif not rule.accepts(value):
-            faults.append(Fault(f"{name} is not valid: got {value!r}, expected {rule.expected}. Change {name}."))
-    return faults
+    found = (_fault(name, getattr(estimator, name), rule) for name, rule in rules.items())
+    return [fault for fault in found if fault is not None]
+
+
+def check_arguments(**arguments: tuple[Any, Rule]) -> None:
+    """Raise one error that lists the arguments of a call that break their rules, given as ``name=(value, rule)``."""
+    found = (_fault(name, value, rule) for name, (value, rule) in arguments.items())
+    raise_faults([fault for fault in found if fault is not None])
+
+
+def _fault(name: str, value: Any, rule: Rule) -> Fault | None:
+    if not rule.takes_type(value):
+        got = repr(value) if isinstance(value, (str, bool, int, float, type(None))) else type(value).__name__
+        return Fault(f"{name} has the wrong type: got {got}, expected {rule.expected}. Change {name}.", of_type=True)
+    if not rule.accepts(value):
+        return Fault(f"{name} is not valid: got {value!r}, expected {rule.expected}. Change {name}.")
+    return None
 
 
 def raise_faults(faults: Sequence[Fault | str]) -> None:

@@ -1,133 +1,139 @@
-"""Run directories: a fitted model as arrays and JSON, written all or nothing, without pickle."""
+"""Run directories: a fitted model as plain parts, written all or nothing, without pickle.
+
+The estimators hand over a `Run` of arrays and of what JSON can hold, and get one back. This module knows none of them,
+and names in a file are compared, never imported or run.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from identirep.directories import MODEL_FILE, recover, replaced_directory
-from identirep.mtlcm import MTLCM
-from identirep.mtrn import MTRN
+from identirep.directories import MODEL_FILE, current, replaced_directory
 
-if TYPE_CHECKING:
-    from identirep.regressor import IdentifiableRegressor
-
-__all__ = ["load_regressor", "read_document", "save_regressor"]
+__all__ = ["Part", "Run", "opened_run", "prefixed", "restored", "taken", "write_run"]
 
 FORMAT_VERSION = 1
 ARRAYS_FILE, HISTORY_FILE = "model.safetensors", "history.parquet"
 
+Arrays = dict[str, NDArray[Any]]
+_Estimator = TypeVar("_Estimator")
 _LIBRARIES = ("identirep", "numpy", "scipy", "scikit-learn", "torch", "safetensors")
-# Stands for a parameter that only the user has: a module is code, and code is not stored.
+# Where a fit ran and what it printed says nothing about who reads the model.
+_NOT_STORED = frozenset({"device", "verbose"})
+# Stands for the encoder that only the user has: a module is code, and code is not stored.
 _USERS_OWN = {"users_own": True}
 
 
-def save_regressor(model: IdentifiableRegressor, directory: str | Path) -> None:
-    """Write a fitted model to a run directory, all files or none.
+@dataclass(frozen=True)
+class Part:
+    """A fitted estimator: parameters of its constructor and `meta`, which JSON can hold, and arrays."""
 
-    Parameters
-    ----------
-    model : IdentifiableRegressor
-        Fitted, with a stage one that consists of arrays (an `MTRN`).
-    directory : str or Path
-        Directory to create, or a run directory whose model is replaced; its other files are kept.
+    parameters: dict[str, Any]
+    meta: dict[str, Any]
+    arrays: Arrays
 
-    Raises
-    ------
-    TypeError
-        If stage one has no array form.
-    ValueError
-        If the directory holds something else than a run.
-    """
-    stage = model.features_
-    if not isinstance(stage, MTRN):
-        wrapped = getattr(stage, "regressor", stage)
-        raise TypeError(
-            f"regressor cannot be saved without pickle: got {type(wrapped).__name__}, expected an MTRN, which consists "
-            "of arrays. Fit with regressor='mtrn' to save the model."
-        )
-    arrays, features_meta = stage._to_arrays()
-    parts = {f"features.{name}": value for name, value in arrays.items()}
-    latents: dict[str, Any] | None = None
-    if model.latents_ is not None:
-        arrays, latents_meta = model.latents_._to_arrays()
-        parts |= {f"latents.{name}": value for name, value in arrays.items()}
-        latents = {"parameters": _parameters(model.latents_), "meta": latents_meta}
-    names = getattr(stage, "feature_names_in_", None)
+    @classmethod
+    def of(cls, estimator: Any) -> Part:
+        """Take an estimator apart that has ``_to_arrays() -> (arrays, meta)``."""
+        arrays, meta = estimator._to_arrays()
+        return cls(_parameters(estimator), meta, arrays)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model of some kind: its parts, of which one is "model", names of its inputs, and the curve of its training."""
+
+    kind: str
+    parts: Mapping[str, Part | None]
+    feature_names: NDArray[Any] | None = None
+    history: list[dict[str, float]] | None = None
+
+
+def write_run(directory: str | Path, run: Run) -> None:
+    """Write a run to a directory, new or of another run, all files or none; other files there are kept."""
+    arrays: Arrays = {}
     document = {
         "format_version": FORMAT_VERSION,
+        "kind": run.kind,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
-        "parameters": _parameters(model),
-        "feature_names": None if names is None else [str(name) for name in names],
-        "task_names": list(model.task_names_),
-        "features": {"parameters": _parameters(stage), "meta": features_meta},
-        "latents": latents,
+        "feature_names": None if run.feature_names is None else [str(name) for name in run.feature_names],
+        "has_history": run.history is not None,
+        "parts": {
+            name: part and {"parameters": part.parameters, "meta": part.meta} for name, part in run.parts.items()
+        },
     }
+    for name, part in run.parts.items():
+        arrays |= {} if part is None else prefixed(name, part.arrays)
     with replaced_directory(directory) as staging:
-        _write(staging, parts, document)
-        _write_history(staging / HISTORY_FILE, stage.history_)
+        _write(staging, arrays, document)
+        if run.history is None:
+            (staging / HISTORY_FILE).unlink(missing_ok=True)
+        else:
+            _write_history(staging / HISTORY_FILE, run.history)
 
 
-def load_regressor(directory: str | Path, *, encoder: Any = None) -> IdentifiableRegressor:
-    """Read the model of a run directory, on any device.
-
-    Parameters
-    ----------
-    directory : str or Path
-        Run directory.
-    encoder : torch.nn.Module or callable, optional
-        The user's own encoder, if the model was fitted with one: the same architecture; its weights are replaced.
-
-    Returns
-    -------
-    IdentifiableRegressor
-        Gives the same latents and predictions, bit for bit on the same machine.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no model in the directory.
-    ValueError
-        If the files are damaged or of a newer format, or the encoder is missing.
-    """
-    directory = Path(directory)
-    document = read_document(directory)
-    arrays = _read_arrays(directory, document.get("sha256"))
+@contextmanager
+def opened_run(directory: str | Path, kind: str) -> Iterator[Run]:
+    """Yield the run of a directory, which is not touched; an entry that is then found missing counts as damage."""
+    path = current(Path(directory))
+    document = _read_document(path)
     try:
-        return _restore_model(document, arrays, _read_history(directory / HISTORY_FILE), encoder)
+        if document["kind"] != kind:
+            raise ValueError(
+                f"'{directory}' holds another kind of model: got {document['kind']!r}, expected {kind!r}. Load it with "
+                "the class that has written it."
+            )
+        arrays, names = _read_arrays(path, document["sha256"]), document["feature_names"]
+        yield Run(
+            kind,
+            {
+                name: part and Part(part["parameters"], part["meta"], taken(name, arrays))
+                for name, part in document["parts"].items()
+            },
+            None if names is None else np.array(names, dtype=object),
+            _read_history(path / HISTORY_FILE) if document["has_history"] else None,
+        )
     except KeyError as error:
-        raise _damaged(directory / MODEL_FILE, f"no entry {error}") from None
+        raise _damaged(path / MODEL_FILE, f"no entry {error}") from None
 
 
-def read_document(directory: str | Path) -> dict[str, Any]:
-    """Read ``model.json`` of a run directory and check its format.
+def restored(
+    make: type[_Estimator],
+    part: Part | None,
+    *,
+    encoder: Any = None,
+    nested: Mapping[str, Callable[..., Any]] | None = None,
+) -> _Estimator:
+    """Make an estimator of a part; `nested` are the classes of parameters that are estimators."""
+    assert part is not None
+    model: Any = _made(make, part.parameters, encoder, nested or {})
+    model._from_arrays(part.arrays, part.meta)
+    return model
 
-    Parameters
-    ----------
-    directory : str or Path
-        Run directory.
 
-    Returns
-    -------
-    dict
-        Format and library versions, parameters, names, and the SHA-256 of the arrays.
+def prefixed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """Put a prefix and a dot before the names of arrays."""
+    return {f"{prefix}.{name}": value for name, value in arrays.items()}
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no model in the directory.
-    ValueError
-        If the file is damaged or of a newer format.
-    """
-    directory = Path(directory)
-    recover(directory.resolve())
+
+def taken(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """Undo `prefixed`: the arrays with that prefix, by the names they had."""
+    return {name[len(prefix) + 1 :]: value for name, value in arrays.items() if name.startswith(prefix + ".")}
+
+
+def _read_document(directory: Path) -> dict[str, Any]:
+    """Read ``model.json``, and check its format."""
     path = directory / MODEL_FILE
     if not path.is_file():
         found = f"a directory without {MODEL_FILE}" if directory.is_dir() else "no directory"
@@ -149,27 +155,7 @@ def read_document(directory: str | Path) -> dict[str, Any]:
     return document
 
 
-def _restore_model(
-    document: dict[str, Any], arrays: dict[str, NDArray[Any]], history: list[dict[str, float]], encoder: Any
-) -> IdentifiableRegressor:
-    """Put both stages together from the contents of a run directory."""
-    from identirep.regressor import IdentifiableRegressor
-
-    stage = MTRN(**_restore(document["features"]["parameters"], encoder))
-    stage._from_arrays(_part(arrays, "features"), document["features"]["meta"])
-    if document["feature_names"] is not None:
-        stage.feature_names_in_ = np.array(document["feature_names"], dtype=object)
-    stage.history_ = history
-    model = IdentifiableRegressor(**_restore(document["parameters"], encoder))
-    model.features_ = stage
-    model.latents_ = None
-    if document["latents"] is not None:
-        latents = MTLCM(**_restore(document["latents"]["parameters"], None))
-        model.latents_ = latents._from_arrays(_part(arrays, "latents"), document["latents"]["meta"])
-    return model
-
-
-def _write(staging: Path, arrays: dict[str, NDArray[Any]], document: dict[str, Any]) -> None:
+def _write(staging: Path, arrays: Arrays, document: dict[str, Any]) -> None:
     from safetensors.numpy import save
 
     # Not save_file, which makes a file that nobody but its owner may read.
@@ -198,7 +184,7 @@ def _read_history(path: Path) -> list[dict[str, float]]:
         raise _damaged(path, f"no Parquet file ({error})") from None
 
 
-def _read_arrays(directory: Path, expected: str | None) -> dict[str, NDArray[Any]]:
+def _read_arrays(directory: Path, expected: str) -> Arrays:
     from safetensors.numpy import load_file
 
     path = directory / ARRAYS_FILE
@@ -206,12 +192,8 @@ def _read_arrays(directory: Path, expected: str | None) -> dict[str, NDArray[Any
         raise _damaged(path, "no file")
     found = _sha256(path)
     if found != expected:
-        raise _damaged(path, f"SHA-256 {found[:12]}..., while {MODEL_FILE} says {str(expected)[:12]}...")
+        raise _damaged(path, f"SHA-256 {found[:12]}..., while {MODEL_FILE} says {expected[:12]}...")
     return load_file(path)
-
-
-def _part(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {name[len(prefix) + 1 :]: value for name, value in arrays.items() if name.startswith(prefix + ".")}
 
 
 def _sha256(path: Path) -> str:
@@ -230,25 +212,39 @@ def _damaged(path: Path, found: str) -> ValueError:
 
 def _parameters(estimator: Any) -> dict[str, Any]:
     """Constructor parameters as JSON can hold them."""
-    return {name: _as_json(name, value) for name, value in estimator.get_params(deep=False).items()}
+    parameters = estimator.get_params(deep=False)
+    return {name: _as_json(name, value) for name, value in parameters.items() if name not in _NOT_STORED}
 
 
 def _as_json(name: str, value: Any) -> Any:
-    if isinstance(value, MTRN):
-        return {"MTRN": _parameters(value)}
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
     if isinstance(value, (list, tuple)):
         return [_as_json(name, entry) for entry in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    # The state of a generator has served its purpose once the model is fitted.
-    return None if name == "random_state" else _USERS_OWN
+    if name == "random_state":
+        # The state of a generator has served its purpose once the model is fitted.
+        return None
+    if name == "encoder":
+        return _USERS_OWN
+    if hasattr(value, "get_params"):
+        return {"parameters": _parameters(value)}
+    raise TypeError(
+        f"{name} cannot be saved without pickle: got {type(value).__name__}, expected numbers, texts or an estimator "
+        "with such parameters. Change it or keep the data of the fit."
+    )
 
 
-def _restore(parameters: dict[str, Any], encoder: Any) -> dict[str, Any]:
+def _made(make: Any, parameters: dict[str, Any], encoder: Any, nested: Mapping[str, Callable[..., Any]]) -> Any:
     """Undo `_parameters`, with the user's encoder in its place."""
-    restored: dict[str, Any] = {}
+    unknown = sorted(set(parameters) - set(make._get_param_names()))
+    if unknown:
+        raise ValueError(
+            f"{make.__name__} has no parameter {', '.join(unknown)}: got a model of another class, expected one of "
+            f"{make.__name__}. Load it with the class that has written it."
+        )
+    values: dict[str, Any] = {}
     for name, value in parameters.items():
         if value == _USERS_OWN:
             if encoder is None:
@@ -258,8 +254,8 @@ def _restore(parameters: dict[str, Any], encoder: Any) -> dict[str, Any]:
                 )
             value = encoder
         elif isinstance(value, dict):
-            value = MTRN(**_restore(value["MTRN"], encoder))
+            value = _made(nested[name], value["parameters"], encoder, {})
         elif isinstance(value, list):
             value = tuple(value)
-        restored[name] = value
-    return restored
+        values[name] = value
+    return make(**values)

@@ -22,26 +22,16 @@ _MAX_NAMED = 5
 
 @dataclass(frozen=True)
 class TaskData:
-    """Samples and targets of many tasks, checked and in one of two layouts.
+    """Samples and targets of many tasks, checked and in one of two layouts."""
 
-    Attributes
-    ----------
-    X : array of float32 or float64, shape (n_samples, n_features)
-        Inputs, all finite.
-    targets : array of float64, shape (n_samples, n_tasks) or (n_samples,)
-        Wide layout: a column for each task. Long layout: the one target of each row. NaN means label missing.
-    task_index : array of int64, shape (n_samples,), or None
-        Position in `task_names` of each row's task in the long layout; None in the wide layout.
-    task_names : tuple of hashable, length n_tasks
-        Label of each task.
-    is_flat : bool
-        Whether a single task was given as one dimension, so that predictions should have one too.
-    """
-
+    # (n_samples, n_features), float32 or float64, all finite.
     X: NDArray[Any]
+    # Wide layout: (n_samples, n_tasks). Long layout: (n_samples,), the one target of each row. NaN is a missing label.
     targets: Array
+    # Position of each row's task in `task_names`; None in the wide layout.
     task_index: IntArray | None
     task_names: tuple[Hashable, ...]
+    # Whether a single task was given as one dimension, so that predictions should have one too.
     is_flat: bool = False
 
     @property
@@ -67,42 +57,11 @@ def check_task_data(
     known_tasks: Sequence[Hashable] | None = None,
     found: Sequence[Fault | str] = (),
 ) -> TaskData:
-    """Validate samples and targets, and report every fault in one error.
+    """Validate samples and targets, and report every fault in one error, together with those `found` before.
 
-    Parameters
-    ----------
-    X : array-like or data frame, shape (n_samples, n_features)
-        Inputs.
-    y : array-like or data frame, shape (n_samples, n_tasks) or (n_samples,)
-        Targets; NaN means that the label is missing. One dimension with `tasks` is the long layout, one dimension
-        without is the wide layout with a single task.
-    tasks : array-like of hashable, optional
-        Wide layout: names of the columns of `y`; default the column names of a data frame, else 0, 1, ...
-        Long layout: the task label of each row.
-    estimator : estimator, optional
-        Gets ``n_features_in_`` and ``feature_names_in_`` if `reset`, is compared with them if not.
-    reset : bool, default True
-        Whether this is the data of ``fit``.
-    name : str, default "X"
-        What error messages call the inputs.
-    min_labels : int, default 2
-        Labels that each task must have. From 2 on, targets must not be constant either.
-    known_tasks : sequence of hashable, optional
-        Tasks of a fitted model. Targets are arranged in this order, and other tasks are faults.
-    found : sequence of Fault or str, optional
-        Faults that the caller has found, to be raised with the others.
-
-    Returns
-    -------
-    TaskData
-        The data, arranged.
-
-    Raises
-    ------
-    ValueError
-        If anything is wrong with the values; the message lists all faults.
-    TypeError
-        If `X` is sparse, or the data cannot be read as numbers.
+    Targets with one dimension are in the long layout with `tasks`, one label for each row, and one task without. In the
+    wide layout `tasks` names the columns; default the names that `y` has, else 0, 1, ... With `known_tasks` targets are
+    arranged in the order of these, and others are faults. Each task needs `min_labels`, from 2 on not all the same.
     """
     faults: list[Fault | str] = list(found)
     inputs = _collect_inputs(X, estimator, reset, name, faults)
@@ -141,29 +100,7 @@ def check_task_data(
 
 
 def check_features(estimator: Any, X: Any, *, name: str = "X") -> NDArray[Any]:
-    """Validate the inputs of a fitted estimator.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted; its ``n_features_in_`` and ``feature_names_in_`` are compared with `X`.
-    X : array-like or data frame, shape (n_samples, n_features)
-        Inputs.
-    name : str, default "X"
-        What error messages call the inputs.
-
-    Returns
-    -------
-    array of float32 or float64, shape (n_samples, n_features)
-        The inputs, all finite.
-
-    Raises
-    ------
-    sklearn.exceptions.NotFittedError
-        If the estimator is not fitted.
-    ValueError
-        If the inputs are not finite, or are not the features of ``fit``.
-    """
+    """Validate the inputs of a fitted estimator: finite, and the features of its fit."""
     check_is_fitted(estimator)
     faults: list[Fault | str] = []
     inputs = _collect_inputs(X, estimator, False, name, faults)

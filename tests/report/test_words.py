@@ -8,8 +8,7 @@ import pytest
 from identirep.datasets import make_linear_tasks
 from identirep.evaluation import Evaluation
 from identirep.metrics import StabilityResult
-from identirep.mtlcm import MTLCM
-from identirep.mtlcm.trust.certificate import GoodnessOfFit
+from identirep.mtlcm import MTLCM, GoodnessOfFit
 from identirep.report.content import Findings
 from identirep.report.words import causal_statement, headline, reproducibility_statement, what_was_fitted
 

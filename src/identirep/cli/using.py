@@ -37,12 +37,14 @@ def predict(run: Run, data: Data, out: Out) -> None:
 def report(run: Run) -> None:
     """Write report.html of a run directory again, from the files in it."""
     from identirep.cli.runs import EVALUATION_FILE, REPORT_FILE
+    from identirep.directories import recover
     from identirep.evaluation import Evaluation
-    from identirep.persistence import load_regressor
+    from identirep.regressor import IdentifiableRegressor
     from identirep.report import write_report
 
     with working(f"Reading {run}"):
-        model = load_regressor(run)
+        model = IdentifiableRegressor.load(run)
+    recover(run)
     scores = run / EVALUATION_FILE
     evaluation = Evaluation.load(scores) if scores.is_file() else None
     title = run.resolve().name if evaluation is None else evaluation.data
@@ -52,9 +54,11 @@ def report(run: Run) -> None:
 
 def _apply(run: Path, data: Path, out: Path, *, to_latents: bool) -> None:
     from identirep.cli.tables import check_output, read_inputs, write_table
-    from identirep.persistence import load_regressor, read_document
+    from identirep.regressor import IdentifiableRegressor
 
-    names = read_document(run)["feature_names"]
+    with working(f"Reading {run}"):
+        model = IdentifiableRegressor.load(run)
+    names = getattr(model, "feature_names_in_", None)
     if names is None:
         raise ValueError(
             f"'{run}' has no names of its inputs: got a model fitted to a matrix, expected one fitted to a table. Use "
@@ -62,12 +66,11 @@ def _apply(run: Path, data: Path, out: Path, *, to_latents: bool) -> None:
         )
     check_output(out, data)
     with working(f"Reading {data.name}"):
-        X = read_inputs(data, names)
-        model = load_regressor(run)
+        X = read_inputs(data, list(names))
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
     with working("Computing"):
         values = model.transform(X) if to_latents else model.predict(X)
-    columns = [f"latent_{i}" for i in range(model.n_components_)] if to_latents else map(str, model.task_names_)
+    columns = model.get_feature_names_out() if to_latents else map(str, model.task_names_)
     write_table(out, values, list(columns))
     say(f"Wrote {out}: {len(values):,} rows, {values.shape[1]:,} {'latents' if to_latents else 'targets'}.")

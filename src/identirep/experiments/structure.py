@@ -15,10 +15,7 @@ from identirep.experiments.experiment import Cell, Column, Experiment, Measured,
 from identirep.experiments.figures import dots
 from identirep.metrics import mcc
 from identirep.moments import TaskMoments
-from identirep.mtlcm import MTLCM
-from identirep.mtlcm.model.likelihood import joint_covariances
-from identirep.mtlcm.roles.posterior import causal_posterior
-from identirep.mtlcm.roles.sets import correlations
+from identirep.mtlcm import MTLCM, causal_posterior, correlations, joint_covariances
 
 __all__ = ["EXPERIMENT"]
 

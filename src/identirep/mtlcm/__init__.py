@@ -1,10 +1,53 @@
-"""Stage two: the multi-task linear causal model."""
+r"""Stage two: the multi-task linear causal model of the paper (arXiv 2306.14861), and what can be known of it.
 
+In task t each latent either causes the target or is caused by it (Figure 1), and features mix latents linearly (9). The
+factorised prior p(z | y, t) (6) makes the axes unique up to order, sign and scale, where Theorem 3.2 leaves those of
+stage one unique up to an invertible matrix. Symbols, with K features, D latents and T tasks:
+
+===========  ========================  ============  =======================================  ==========================
+paper        here                      shape         what                                     computed in
+===========  ========================  ============  =======================================  ==========================
+h, z         ``H``, ``Z``              (n, K or D)   features and latents, h = A z + e (9)    ``using.py`` (transform)
+A            ``mixing``                (K, D)        mixing of (9)                            ``axes/fit.py``
+B            ``unmixing``              (D, K)        inverse of A on the span of the latents  ``axes/diagonalise.py``
+o^2          ``noise_variance``        float         variance of e in (9)                     ``axes/noise.py``
+c_t          ``causal``                (T, D)        whether a latent causes (Figure 1), (6)  ``roles/posterior.py``
+w_t          ``causal_coef``           (T, D)        target given its causes, first part (6)  ``roles/sets.py``
+gamma_t      ``spurious_coef``         (T, D)        effects given the target, second in (6)  ``fitted.py``
+lambda_t     ``variances``             (T, D)        variance of a latent given the target    ``axes/fit.py``
+R_t          ``residual_covariance``   (T, K, K)     cov(h | y) in task t                     ``model/likelihood.py``
+p_t          ``weights``               (T,)          share of a task among all rows           ``../moments.py``
+===========  ========================  ============  =======================================  ==========================
+
+==============================  ===================================================================================
+statement of the paper          where
+==============================  ===================================================================================
+(6), the factorised prior       likelihood: ``model/likelihood.py``; evidence for roles: ``roles/sets.py``
+(9), the Gaussian likelihood    p(h | y, t) and p(h, y | t): ``model/likelihood.py``, maximised in ``axes/fit.py``
+Theorem 3.2                     stage one: ``../mtrn/reduction.py``; how far it is met: ``trust/goodness.py``
+Figure 1, the causal graph      ``roles/structure.py``; a new task: ``new_tasks/adapt.py``
+Figures 2a and 3, the data      ``../datasets/synthetic.py``: linear and nonlinear tasks
+==============================  ===================================================================================
+
+Imports go one way: ``model``, ``roles`` <- ``axes``, ``new_tasks`` <- ``trust`` <- ``estimator``.
+"""
+
+from identirep.mtlcm.axes.covariances import DenseCovariances as DenseCovariances
+from identirep.mtlcm.axes.diagonalise import joint_diagonalise as joint_diagonalise
 from identirep.mtlcm.estimator import MTLCM
+from identirep.mtlcm.model.likelihood import conditional_covariances as conditional_covariances
+from identirep.mtlcm.model.likelihood import joint_covariances as joint_covariances
+from identirep.mtlcm.new_tasks.adapt import check_new_task as check_new_task
 from identirep.mtlcm.new_tasks.task import AdaptedTask, Interval
+from identirep.mtlcm.new_tasks.task import Use as Use
+from identirep.mtlcm.new_tasks.task import check_use as check_use
+from identirep.mtlcm.roles.posterior import causal_posterior as causal_posterior
+from identirep.mtlcm.roles.sets import correlations as correlations
 from identirep.mtlcm.roles.structure import CausalStructure
 from identirep.mtlcm.trust.certificate import Certificate
 from identirep.mtlcm.trust.goodness import GoodnessOfFit
 from identirep.mtlcm.trust.refits import BootstrapResult
+from identirep.mtlcm.using import LatentTransformer as LatentTransformer
 
+# What users get. The other names, imported as themselves, are for the rest of this library.
 __all__ = ["MTLCM", "AdaptedTask", "BootstrapResult", "CausalStructure", "Certificate", "GoodnessOfFit", "Interval"]

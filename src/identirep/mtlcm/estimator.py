@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import Array, RandomState
+from identirep._typing import RandomState
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.fit import fit_latents
-from identirep.mtlcm.checks import check_moments, check_parameters, moments_faults
-from identirep.mtlcm.fitted import FittedLatents
-from identirep.mtlcm.new_tasks.adapt import adapt_task, check_new_task
-from identirep.mtlcm.new_tasks.task import AdaptedTask, Use, check_use
-from identirep.mtlcm.roles.sets import causal_regression
-from identirep.mtlcm.trust.refits import BootstrapResult, bootstrap_fit
+from identirep.mtlcm.checks import moments_faults
+from identirep.mtlcm.using import UsableLatents
+from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
+from identirep.persistence import Part, Run, opened_run, restored, write_run
 from identirep.seeds import as_generator
-from identirep.validation import TaskData, check_features, check_task_data
+from identirep.validation import TaskData, check_task_data
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["MTLCM"]
 
 
-class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
+class MTLCM(UsableLatents, BaseEstimator):
     r"""Multi-task linear causal model: latents identified up to order, sign and scale.
 
     Features mix latents linearly, and in task t each latent either causes the target or is caused by it:
@@ -53,9 +54,6 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         and latents are told apart even where spurious and causal ones vary alike. It takes seconds instead of
         milliseconds. Only the factorised one has observation noise inside: where there is noise, both find about the
         same axes and the factorised one tells them apart, its axes are kept.
-    spurious_std : float, optional
-        Standard deviation of spurious latents given the target, the same in all tasks, in units in which causal latents
-        have 1. Default: every latent has a variance of its own in each task, learnt.
     noise_std : float or "estimate", default "estimate"
         Standard deviation o of the observation noise, in the units of the features. "estimate" maximises the likelihood
         (0 unless a likelihood-ratio test prefers noise, and 0 for shared inputs, where noise cannot be told from
@@ -141,12 +139,20 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
     True
     """
 
+    _parameter_rules: ClassVar[dict[str, Rule]] = {
+        "n_components": Either(Choice(None), Whole()),
+        "prior": Choice("factorized", "exact"),
+        "noise_std": Either(Choice("estimate"), Number(0.0)),
+        "n_init": Either(Choice("auto"), Whole()),
+        "max_iter": Whole(),
+        "tol": Number(0.0, open_low=True),
+    }
+
     def __init__(
         self,
         n_components: int | None = None,
         *,
         prior: Literal["factorized", "exact"] = "factorized",
-        spurious_std: float | None = None,
         noise_std: float | Literal["estimate"] = "estimate",
         n_init: int | Literal["auto"] = "auto",
         max_iter: int = 500,
@@ -155,16 +161,13 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
     ) -> None:
         self.n_components = n_components
         self.prior = prior
-        self.spurious_std = spurious_std
         self.noise_std = noise_std
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
 
-    # -- fitting -----------------------------------------------------------------------------------------------------
-
-    def fit(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> MTLCM:
+    def fit(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> Self:
         """Fit the model to features and targets.
 
         Parameters
@@ -187,10 +190,10 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         ValueError
             If the data or the parameters are not valid; all faults are listed.
         """
-        data = check_task_data(X, y, tasks, estimator=self, name="X")
+        data = check_task_data(X, y, tasks, estimator=self, found=parameter_faults(self))
         return self._fit(_moments_of(data))
 
-    def fit_moments(self, moments: TaskMoments) -> MTLCM:
+    def fit_moments(self, moments: TaskMoments) -> Self:
         """Fit the model to moments, wherever they come from.
 
         Parameters
@@ -208,10 +211,11 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         ValueError
             If the moments or the parameters are not valid; all faults are listed.
         """
-        self.n_features_in_ = moments.n_features
+        # Moments have no names of features, and those of an earlier fit are not theirs.
+        self.__dict__.pop("feature_names_in_", None)
         return self._fit(moments)
 
-    def partial_fit(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> MTLCM:
+    def partial_fit(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> Self:
         """Add a batch of rows and fit the model to all rows so far.
 
         Only moments are kept, so that batches can be of any size and number. After `fit` the batch is added to its
@@ -242,43 +246,59 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
         before: TaskMoments | None = getattr(self, "accumulated_", None)
         known = None if before is None or tasks is not None else before.task_names
         data = check_task_data(
-            X, y, tasks, estimator=self, reset=before is None, name="X", min_labels=0, known_tasks=known
+            X,
+            y,
+            tasks,
+            estimator=self,
+            reset=before is None,
+            min_labels=0,
+            known_tasks=known,
+            found=parameter_faults(self),
         )
-        check_parameters(self, data.X.shape[1])
+        n_components = self._n_latents(data.X.shape[1])
         batch = _moments_of(data)
         self.accumulated_ = batch if before is None else before + batch
-        n_components = data.X.shape[1] if self.n_components is None else int(self.n_components)
-        if moments_faults(self.accumulated_, n_components):
-            return self
-        return self._fit(self.accumulated_)
+        return self if moments_faults(self.accumulated_, n_components) else self._fit(self.accumulated_)
 
-    def _fit(self, moments: TaskMoments) -> MTLCM:
-        check_parameters(self, moments.n_features)
-        D = moments.n_features if self.n_components is None else int(self.n_components)
-        check_moments(moments, D)
+    def _fit(self, moments: TaskMoments, remedy: str = "Increase max_iter or standardise X.") -> Self:
+        """Fit to moments, which may be bad; a warning of no convergence says what helps."""
+        raise_faults(parameter_faults(self))
+        D = self._n_latents(moments.n_features)
+        raise_faults(moments_faults(moments, D))
         rng = as_generator(self.random_state)
         fit = fit_latents(
             moments,
             D,
             prior=self.prior,
             noise_std=self.noise_std,
-            spurious_std=self.spurious_std,
+            spurious_std=None,
             **self._n_starts(moments),
             max_iter=self.max_iter,
             tol=self.tol,
             rng=rng,
         )
+        self.n_features_in_ = moments.n_features
         self.certificate_seed_ = int(rng.integers(2**31))
         self._store(moments, fit)
         if not self.converged_:
             norm = float(fit.starts.gradient_norm[fit.starts.best])
             warnings.warn(
                 f"MTLCM stopped after {self.n_iter_} iterations with gradient norm {norm:.1e} > tol={self.tol:.1e}. "
-                "Increase max_iter or standardise X.",
+                f"{remedy}",
                 ConvergenceWarning,
                 stacklevel=3,
             )
         return self
+
+    def _n_latents(self, n_features: int) -> int:
+        """Return D for so many features, with valid parameters."""
+        D = n_features if self.n_components is None else int(self.n_components)
+        if n_features < D:
+            raise ValueError(
+                f"n_components is too large: got {D}, expected at most {n_features}, the number of features. Lower "
+                "n_components or pass more features."
+            )
+        return D
 
     def _n_starts(self, moments: TaskMoments) -> dict[str, int]:
         if self.n_init != "auto":
@@ -287,226 +307,52 @@ class MTLCM(TransformerMixin, FittedLatents, BaseEstimator):
             return {"n_init": 20, "most_starts": 100}
         return {"n_init": 5}
 
-    def bootstrap(
-        self,
-        over: Literal["tasks", "samples"] = "tasks",
-        *,
-        n_refits: int = 20,
-        random_state: RandomState = None,
-    ) -> BootstrapResult:
-        """Refit the model on resampled tasks or samples and compare the axes.
+    def save(self, directory: str | Path) -> None:
+        """Write the model to a run directory.
 
         Parameters
         ----------
-        over : {"tasks", "samples"}, default "tasks"
-            "tasks" gives each task a random exponential weight (Bayesian bootstrap): what other tasks would do.
-            "samples" draws the moments of each task anew from their law for Gaussian rows (parametric bootstrap): what
-            other rows would do. Both work on moments alone.
-        n_refits : int, default 20
-            Number of refits.
-        random_state : int, Generator, RandomState or None, default None
-            Source of the draws.
-
-        Returns
-        -------
-        BootstrapResult
-            Agreement for each refit and latent.
+        directory : str or Path
+            ``model.safetensors`` and ``model.json`` are put there, all or none; other files of an existing run
+            directory are kept. `random_state` is stored if it is an int.
 
         Raises
         ------
+        TypeError
+            If a parameter of a subclass is neither a number nor a text.
         ValueError
-            If `over` is unknown or `n_refits` less than one.
+            If the directory holds something else than a run.
         """
-        check_is_fitted(self, "fit_")
-        if over not in ("tasks", "samples"):
-            raise ValueError(f"over is unknown: got {over!r}, expected 'tasks' or 'samples'. Choose one of the two.")
-        if not isinstance(n_refits, (int, np.integer)) or n_refits < 1:
-            raise ValueError(f"n_refits is not valid: got {n_refits!r}, expected an int >= 1. Pass for example 20.")
-        rng = as_generator(random_state)
-        return bootstrap_fit(self.fit_, self.moments_, self.posterior_.best, over, int(n_refits), rng)
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        write_run(directory, Run("MTLCM", {"model": Part.of(self)}, names))
 
-    # -- use ---------------------------------------------------------------------------------------------------------
-
-    def transform(self, X: Any) -> Array:
-        """Return the latents of features: the posterior mean of z given h.
+    @classmethod
+    def load(cls, directory: str | Path) -> Self:
+        """Read a model that `save` has written, without pickle.
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
-            Features.
+        directory : str or Path
+            Run directory.
 
         Returns
         -------
-        array, shape (n_samples, n_components)
-            ``(X - mean_) @ components_.T``.
-        """
-        X = check_features(self, X, name="X")
-        return np.asarray((X - self.mean_) @ self.components_.T, dtype=np.float64)
-
-    def predict(self, X: Any, *, use: Use = "all") -> Array:
-        """Predict the targets of the fitted tasks from the latents.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features)
-            Features.
-        use : {"all", "causal"}, default "all"
-            "all" regresses each target on all latents, its effects included. "causal" regresses it on its most
-            probable causes alone, which stays valid where the effects change. That rests on the roles: with shared
-            inputs they are associations, and nothing is promised.
-
-        Returns
-        -------
-        array, shape (n_samples, n_tasks)
-            Predicted targets.
+        MTLCM
+            Of the class that `load` is called on; gives the same latents, bit for bit on the same machine.
 
         Raises
         ------
+        FileNotFoundError
+            If there is no model in the directory.
         ValueError
-            If `use` is neither, or `X` does not have the features of the fit.
+            If the files are damaged, of a newer format, or hold a model of another kind.
         """
-        check_use(use)
-        Z = self.transform(X)
-        latents = self._latents()
-        if use == "causal":
-            coef = self.causal_coef_
-        else:
-            everything = np.ones(latents.cov_hy.shape, dtype=bool)
-            coef = causal_regression(latents.cov_h[latents.group], latents.cov_hy, everything)
-        intercept = latents.mean_y - np.einsum("ti,ti->t", coef, latents.mean_h[latents.group])
-        return np.asarray(Z @ coef.T + intercept)
-
-    def adapt(self, X: Any, y: Any) -> AdaptedTask:
-        """Learn a new task from few labelled rows, the latents held as they are.
-
-        The roles of the latents, the coefficients and their uncertainty are a posterior in closed form; the prior is
-        what the tasks of the fit have in common. About 20 rows do for ten latents, and fewer rows than latents are no
-        obstacle: the answer is then closer to the prior.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features)
-            Features.
-        y : array-like, shape (n_samples,)
-            Target of the new task, in any unit; rows with NaN are left out. At least two labels that differ.
-
-        Returns
-        -------
-        AdaptedTask
-            Roles, coefficients, predictions and intervals. This model is not changed.
-
-        Raises
-        ------
-        ValueError
-            If the rows are not valid; all faults are listed.
-        """
-        check_is_fitted(self)
-        rows, target = check_new_task(self, X, y, name="X")
-        moments = TaskMoments.from_arrays(self.transform(rows), target[:, None])
-        return adapt_task(moments, self._latent_noise(), self.posterior_.prior, self.transform)
-
-    def inverse_transform(self, Z: Any) -> Array:
-        """Return the expected features of latents.
-
-        Parameters
-        ----------
-        Z : array-like, shape (n_samples, n_components)
-            Latents.
-
-        Returns
-        -------
-        array, shape (n_samples, n_features)
-            ``Z @ mixing_.T + mean_``. Undoes `transform` exactly without noise and with as many latents as features.
-        """
-        check_is_fitted(self)
-        Z = np.asarray(Z, dtype=np.float64)
-        if Z.ndim != 2 or Z.shape[1] != self.n_components_:
-            raise ValueError(
-                f"Z has the wrong shape: got {Z.shape}, expected (n_samples, {self.n_components_}). "
-                "Pass latents from transform."
-            )
-        return np.asarray(Z @ self.mixing_.T + self.mean_)
-
-    def score(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> float:
-        """Return the mean log marginal likelihood log p(h | y, t) of labelled rows.
-
-        Parameters
-        ----------
-        X : array-like, shape (n_samples, n_features)
-            Features.
-        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
-            Targets of tasks of the fit, in either layout.
-        tasks : array-like, optional
-            As for `fit`.
-
-        Returns
-        -------
-        float
-            Mean over labels; equal to `log_likelihood_` on the data of the fit.
-
-        Raises
-        ------
-        ValueError
-            If a task was not seen in `fit`.
-        """
-        check_is_fitted(self)
-        data = check_task_data(
-            X, y, tasks, estimator=self, reset=False, name="X", min_labels=0, known_tasks=self.task_names_
-        )
-        if data.task_index is None:
-            moments = TaskMoments.from_arrays(data.X, data.targets)
-        else:
-            moments = TaskMoments.from_long(data.X, data.targets, data.task_index)
-        # Both layouts name the tasks by their position among those of the fit.
-        moments = moments.select_tasks(np.flatnonzero(moments.n_samples > 0))
-        index = np.array(moments.task_names, dtype=np.int64)
-        return float(moments.weights @ self._task_log_likelihoods(moments, index))
-
-    def sample(
-        self,
-        n_samples: int = 100,
-        *,
-        random_state: RandomState = None,
-    ) -> Bunch:
-        """Draw rows from the fitted causal model, each latent in its most probable role.
-
-        Parameters
-        ----------
-        n_samples : int, default 100
-            Rows for each task.
-        random_state : int, Generator, RandomState or None, default None
-            Source of the draws.
-
-        Returns
-        -------
-        Bunch
-            ``H`` (n_tasks * n_samples, n_features), ``y`` and ``tasks`` (n_tasks * n_samples,) in the long layout, and
-            the latents ``Z``.
-        """
-        check_is_fitted(self)
-        if not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
-            raise ValueError(
-                f"n_samples is not valid: got {n_samples!r}, expected an int >= 1. Pass rows for each task."
-            )
-        rng = as_generator(random_state)
-        Z = self._latents()
-        T, D = Z.n_tasks, Z.n_features
-        causal = self.posterior_.best
-        mean, variance = Z.mean_h[Z.group], np.einsum("gii->gi", Z.cov_h)[Z.group]
-        causes = mean[:, None] + np.sqrt(variance)[:, None] * rng.normal(size=(T, n_samples, D))
-        residual = np.maximum(Z.var_y - np.einsum("ti,ti->t", self.causal_coef_, Z.cov_hy), 0.0)
-        y = np.einsum("tni,ti->tn", causes - mean[:, None], self.causal_coef_) + Z.mean_y[:, None]
-        y += np.sqrt(residual)[:, None] * rng.normal(size=y.shape)
-        effects = mean[:, None] + self.spurious_coef_[:, None] * (y - Z.mean_y[:, None])[..., None]
-        effects += np.sqrt(self.fit_.variances)[:, None] * rng.normal(size=effects.shape)
-        latents = np.where(causal[:, None], causes, effects).reshape(-1, D)
-        H = latents @ self.mixing_.T + self.mean_ + self.noise_std_ * rng.normal(size=(T * n_samples, len(self.mean_)))
-        labels = np.empty(T, dtype=object)
-        labels[:] = self.task_names_
-        tasks = np.repeat(labels, n_samples)
-        return Bunch(H=H, y=y.reshape(-1), tasks=np.array(tasks.tolist()), Z=latents)
-
-    # -- scikit-learn ------------------------------------------------------------------------------------------------
+        with opened_run(directory, "MTLCM") as run:
+            model = restored(cls, run.parts["model"])
+            if run.feature_names is not None:
+                model.feature_names_in_ = run.feature_names
+        return model
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,7 @@ from identirep.mtlcm.roles.sets import causal_regression, correlations
 from identirep.mtlcm.roles.structure import CausalStructure, causal_structure
 from identirep.mtlcm.trust.certificate import Certificate, certify
 from identirep.mtlcm.trust.goodness import latent_moments
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from identirep.persistence import prefixed, taken
 
 __all__ = ["FittedLatents"]
 
@@ -41,12 +39,14 @@ _COMPUTED_WHEN_ASKED = (
     "certificate_",
     "structure_",
 )
+_ARRAYS = ("unmixing", "mixing", "components", "variances")
 
 
 class FittedLatents:
     """Base of `MTLCM`: the state of a fit, and what is derived from it."""
 
-    tol: float
+    n_features_in_: int
+    certificate_seed_: int
 
     def _store(self, moments: TaskMoments, fit: LatentFit) -> None:
         for name in _COMPUTED_WHEN_ASKED:
@@ -140,43 +140,36 @@ class FittedLatents:
         )
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return what a fitted model consists of: arrays, and what JSON can hold."""
-        check_is_fitted(self)
+        """Return the state of the fit: arrays, and what JSON can hold."""
         moments, moments_meta = self.moments_.to_arrays()
-        fit = self.fit_
-        arrays = {f"moments.{name}": value for name, value in moments.items()}
-        for name in ("unmixing", "mixing", "components", "variances"):
-            arrays[f"fit.{name}"] = getattr(fit, name)
-        for name in Starts.__dataclass_fields__:
-            arrays[f"starts.{name}"] = getattr(fit.starts, name)
+        arrays = prefixed("moments", moments)
+        arrays |= prefixed("fit", {name: getattr(self.fit_, name) for name in _ARRAYS})
+        arrays |= prefixed("starts", vars(self.fit_.starts))
         meta = {
             "moments": moments_meta,
-            "prior": fit.prior,
-            "noise_variance": fit.noise_variance,
+            "prior": self.fit_.prior,
+            "noise_variance": self.fit_.noise_variance,
             "certificate_seed": self.certificate_seed_,
         }
+        if self.accumulated_ is not self.moments_:
+            accumulated, meta["accumulated"] = self.accumulated_.to_arrays()
+            arrays |= prefixed("accumulated", accumulated)
         return arrays, meta
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
-        """Restore the state of `_to_arrays`; parameters are those of the constructor."""
-
-        def part(prefix: str) -> dict[str, NDArray[Any]]:
-            return {name[len(prefix) + 1 :]: value for name, value in arrays.items() if name.startswith(prefix + ".")}
-
-        moments = TaskMoments.from_parts(part("moments"), meta["moments"])
-        starts = part("starts")
-        # Not stored by the first release.
-        starts.setdefault("converged", starts["gradient_norm"] <= self.tol)
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> None:
+        """Take over a state of `_to_arrays`; parameters are those of the constructor."""
+        moments = TaskMoments.from_parts(taken("moments", arrays), meta["moments"])
         fit = LatentFit(
             prior=meta["prior"],
-            **part("fit"),
+            **taken("fit", arrays),
             noise_variance=float(meta["noise_variance"]),
-            starts=Starts(**starts),
+            starts=Starts(**taken("starts", arrays)),
         )
         self.n_features_in_ = moments.n_features
         self.certificate_seed_ = int(meta["certificate_seed"])
         self._store(moments, fit)
-        return self
+        if "accumulated" in meta:
+            self.accumulated_ = TaskMoments.from_parts(taken("accumulated", arrays), meta["accumulated"])
 
     def __sklearn_is_fitted__(self) -> bool:
         # Not any attribute will do: accumulated moments alone are no fit.

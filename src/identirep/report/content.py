@@ -76,7 +76,7 @@ class Findings:
             stage: Any = None
         elif hasattr(type(model), "certificate_") and hasattr(type(model), "spectrum_"):
             check_is_fitted(model)
-            latents, stage = model.latents_, model.features_
+            latents, stage = model.causal_model_, model.regressor_
         else:
             raise TypeError(
                 f"model has nothing to report: got {type(model).__name__}, expected a fitted IdentifiableRegressor or "

@@ -145,7 +145,7 @@ def _latent_rows(findings: Findings, evaluation: Evaluation | None) -> list[dict
 
 def _parameters(model: Any) -> list[tuple[str, str]]:
     """Constructor parameters of both stages, as they were used."""
-    stages = [model] if not hasattr(model, "features_") else [model.features_, model.latents_]
+    stages = [model.regressor_, model.causal_model_] if hasattr(model, "regressor_") else [model]
     return [
         (f"{type(stage).__name__}.{name}", repr(value))
         for stage in stages

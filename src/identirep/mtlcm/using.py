@@ -1,0 +1,265 @@
+"""What a fitted MTLCM is used for: latents, predictions, new tasks, likelihood of rows, samples, refits."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import TransformerMixin
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
+
+from identirep._typing import Array, RandomState
+from identirep.moments import TaskMoments
+from identirep.mtlcm.fitted import FittedLatents
+from identirep.mtlcm.new_tasks.adapt import adapt_task, check_new_task
+from identirep.mtlcm.new_tasks.task import AdaptedTask, Use, check_use
+from identirep.mtlcm.roles.sets import causal_regression
+from identirep.mtlcm.trust.refits import BootstrapResult, bootstrap_fit
+from identirep.parameters import Choice, Whole, check_arguments
+from identirep.seeds import as_generator
+from identirep.validation import check_features, check_task_data
+
+__all__ = ["LatentTransformer", "UsableLatents"]
+
+
+class LatentTransformer(TransformerMixin):
+    """Base of all whose `transform` returns latents: their names, so that `set_output` makes them a data frame."""
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Return the names of the latents, which `transform` gives to the columns of a data frame.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Ignored; latents are not named after the inputs.
+
+        Returns
+        -------
+        array of str, shape (n_components_,)
+            "latent_0", "latent_1", ...
+        """
+        check_is_fitted(self)
+        return np.array([f"latent_{i}" for i in range(self.n_components_)], dtype=object)
+
+
+class UsableLatents(LatentTransformer, FittedLatents):
+    """Base of `MTLCM`: its methods that need a fit."""
+
+    def transform(self, X: Any) -> Array:
+        """Return the latents of features: the posterior mean of z given h.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        array, shape (n_samples, n_components)
+            ``(X - mean_) @ components_.T``; a data frame if `set_output` asks for one.
+        """
+        return self._latents_of(X)
+
+    def _latents_of(self, X: Any) -> Array:
+        """Return the latents as an array, whatever `set_output` says."""
+        return self._map(check_features(self, X))
+
+    def _map(self, H: NDArray[Any]) -> Array:
+        return np.asarray((H - self.mean_) @ self.components_.T, dtype=np.float64)
+
+    def predict(self, X: Any, *, use: Use = "all") -> Array:
+        """Predict the targets of the fitted tasks from the latents.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features)
+            Features.
+        use : {"all", "causal"}, default "all"
+            "all" regresses each target on all latents, its effects included. "causal" regresses it on its most
+            probable causes alone, which stays valid where the effects change. That rests on the roles: with shared
+            inputs they are associations, and nothing is promised.
+
+        Returns
+        -------
+        array, shape (n_samples, n_tasks)
+            Predicted targets.
+
+        Raises
+        ------
+        ValueError
+            If `use` is neither, or `X` does not have the features of the fit.
+        """
+        check_use(use)
+        Z = self._latents_of(X)
+        latents = self._latents()
+        if use == "causal":
+            coef = self.causal_coef_
+        else:
+            everything = np.ones(latents.cov_hy.shape, dtype=bool)
+            coef = causal_regression(latents.cov_h[latents.group], latents.cov_hy, everything)
+        intercept = latents.mean_y - np.einsum("ti,ti->t", coef, latents.mean_h[latents.group])
+        return np.asarray(Z @ coef.T + intercept)
+
+    def adapt(self, X: Any, y: Any) -> AdaptedTask:
+        """Learn a new task from few labelled rows, the latents held as they are.
+
+        The roles of the latents, the coefficients and their uncertainty are a posterior in closed form; the prior is
+        what the tasks of the fit have in common. About 20 rows do for ten latents, and fewer rows than latents are no
+        obstacle: the answer is then closer to the prior.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features)
+            Features.
+        y : array-like, shape (n_samples,)
+            Target of the new task, in any unit; rows with NaN are left out. At least two labels that differ.
+
+        Returns
+        -------
+        AdaptedTask
+            Roles, coefficients, predictions and intervals. This model is not changed.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not valid; all faults are listed.
+        """
+        check_is_fitted(self)
+        rows, target = check_new_task(self, X, y, name="X")
+        moments = TaskMoments.from_arrays(self._map(rows), target[:, None])
+        return adapt_task(moments, self._latent_noise(), self.posterior_.prior, self._latents_of)
+
+    def inverse_transform(self, Z: Any) -> Array:
+        """Return the expected features of latents.
+
+        Parameters
+        ----------
+        Z : array-like, shape (n_samples, n_components)
+            Latents.
+
+        Returns
+        -------
+        array, shape (n_samples, n_features)
+            ``Z @ mixing_.T + mean_``. Undoes `transform` exactly without noise and with as many latents as features.
+        """
+        check_is_fitted(self)
+        Z = np.asarray(Z, dtype=np.float64)
+        if Z.ndim != 2 or Z.shape[1] != self.n_components_:
+            raise ValueError(
+                f"Z has the wrong shape: got {Z.shape}, expected (n_samples, {self.n_components_}). "
+                "Pass latents from transform."
+            )
+        return np.asarray(Z @ self.mixing_.T + self.mean_)
+
+    def score(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> float:
+        """Return the mean log marginal likelihood log p(h | y, t) of labelled rows.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features)
+            Features.
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+            Targets of tasks of the fit, in either layout.
+        tasks : array-like, optional
+            As for `fit`.
+
+        Returns
+        -------
+        float
+            Mean over labels; equal to `log_likelihood_` on the data of the fit.
+
+        Raises
+        ------
+        ValueError
+            If a task was not seen in `fit`.
+        """
+        check_is_fitted(self)
+        data = check_task_data(
+            X, y, tasks, estimator=self, reset=False, name="X", min_labels=0, known_tasks=self.task_names_
+        )
+        if data.task_index is None:
+            moments = TaskMoments.from_arrays(data.X, data.targets)
+        else:
+            moments = TaskMoments.from_long(data.X, data.targets, data.task_index)
+        # Both layouts name the tasks by their position among those of the fit.
+        moments = moments.select_tasks(np.flatnonzero(moments.n_samples > 0))
+        index = np.array(moments.task_names, dtype=np.int64)
+        return float(moments.weights @ self._task_log_likelihoods(moments, index))
+
+    def sample(
+        self,
+        n_samples: int = 100,
+        *,
+        random_state: RandomState = None,
+    ) -> Bunch:
+        """Draw rows from the fitted causal model, each latent in its most probable role.
+
+        Parameters
+        ----------
+        n_samples : int, default 100
+            Rows for each task.
+        random_state : int, Generator, RandomState or None, default None
+            Source of the draws.
+
+        Returns
+        -------
+        Bunch
+            ``H`` (n_tasks * n_samples, n_features), ``y`` and ``tasks`` (n_tasks * n_samples,) in the long layout, and
+            the latents ``Z``.
+        """
+        check_is_fitted(self)
+        check_arguments(n_samples=(n_samples, Whole()))
+        rng = as_generator(random_state)
+        Z = self._latents()
+        T, D = Z.n_tasks, Z.n_features
+        causal = self.posterior_.best
+        mean, variance = Z.mean_h[Z.group], np.einsum("gii->gi", Z.cov_h)[Z.group]
+        causes = mean[:, None] + np.sqrt(variance)[:, None] * rng.normal(size=(T, n_samples, D))
+        residual = np.maximum(Z.var_y - np.einsum("ti,ti->t", self.causal_coef_, Z.cov_hy), 0.0)
+        y = np.einsum("tni,ti->tn", causes - mean[:, None], self.causal_coef_) + Z.mean_y[:, None]
+        y += np.sqrt(residual)[:, None] * rng.normal(size=y.shape)
+        effects = mean[:, None] + self.spurious_coef_[:, None] * (y - Z.mean_y[:, None])[..., None]
+        effects += np.sqrt(self.fit_.variances)[:, None] * rng.normal(size=effects.shape)
+        latents = np.where(causal[:, None], causes, effects).reshape(-1, D)
+        H = latents @ self.mixing_.T + self.mean_ + self.noise_std_ * rng.normal(size=(T * n_samples, len(self.mean_)))
+        labels = np.empty(T, dtype=object)
+        labels[:] = self.task_names_
+        tasks = np.repeat(labels, n_samples)
+        return Bunch(H=H, y=y.reshape(-1), tasks=np.array(tasks.tolist()), Z=latents)
+
+    def bootstrap(
+        self,
+        over: Literal["tasks", "samples"] = "tasks",
+        *,
+        n_refits: int = 20,
+        random_state: RandomState = None,
+    ) -> BootstrapResult:
+        """Refit the model on resampled tasks or samples and compare the axes.
+
+        Parameters
+        ----------
+        over : {"tasks", "samples"}, default "tasks"
+            "tasks" gives each task a random exponential weight (Bayesian bootstrap): what other tasks would do.
+            "samples" draws the moments of each task anew from their law for Gaussian rows (parametric bootstrap): what
+            other rows would do. Both work on moments alone.
+        n_refits : int, default 20
+            Number of refits.
+        random_state : int, Generator, RandomState or None, default None
+            Source of the draws.
+
+        Returns
+        -------
+        BootstrapResult
+            Agreement for each refit and latent.
+
+        Raises
+        ------
+        ValueError
+            If `over` is unknown or `n_refits` less than one.
+        """
+        check_is_fitted(self)
+        check_arguments(over=(over, Choice("tasks", "samples")), n_refits=(n_refits, Whole()))
+        rng = as_generator(random_state)
+        return bootstrap_fit(self.fit_, self.moments_, self.posterior_.best, over, int(n_refits), rng)

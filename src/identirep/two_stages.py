@@ -1,0 +1,256 @@
+"""What both fitted stages say and are used for together, as the base of `IdentifiableRegressor`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from identirep._typing import Array, IntArray
+from identirep.moments import TaskMoments
+from identirep.mtlcm import (
+    MTLCM,
+    AdaptedTask,
+    CausalStructure,
+    Certificate,
+    LatentTransformer,
+    Use,
+    check_new_task,
+    check_use,
+)
+from identirep.mtrn import MTRN, PredictiveFeatures
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["StageOne", "TwoStages"]
+StageOne: TypeAlias = MTRN | PredictiveFeatures
+
+
+class TwoStages(LatentTransformer):
+    """Base of `IdentifiableRegressor`: its attributes and its methods that need a fit."""
+
+    regressor_: StageOne
+    causal_model_: MTLCM | None
+
+    @property
+    def n_components_(self) -> int:
+        """Number of latents; 0 if the targets carry no signal."""
+        return int(self._fitted().n_components_)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of inputs."""
+        return int(self._fitted().n_features_in_)
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any]:
+        """Names of the inputs, if they had any."""
+        return self._fitted().feature_names_in_
+
+    @property
+    def task_names_(self) -> tuple[Hashable, ...]:
+        """Labels of the tasks."""
+        return self._fitted().task_names_
+
+    @property
+    def spectrum_(self) -> Array:
+        """Predictive spectrum of stage one."""
+        return self._fitted().spectrum_
+
+    @property
+    def moments_(self) -> TaskMoments:
+        """Moments of the features of stage one, on which stage two was fitted."""
+        return self._fitted().moments_
+
+    @property
+    def certificate_(self) -> Certificate:
+        """Which latents can be trusted, and why; none if held-out rows show no signal in any direction."""
+        stage = self._fitted()
+        if self.causal_model_ is None:
+            return Certificate.empty()
+        found = self.causal_model_.certificate_
+        # An encoder memorises: its features can carry signal on the rows of the fit and none elsewhere.
+        return found if np.any(stage.spectrum_ > stage.spectrum_threshold_) else found.without_signal()
+
+    @property
+    def structure_(self) -> CausalStructure:
+        """Roles of the latents in each task, as arrays, table and graphs; with shared inputs these are associations."""
+        stage = self._fitted()
+        return CausalStructure.empty(stage.task_names_) if self.causal_model_ is None else self.causal_model_.structure_
+
+    @property
+    def causal_probability_(self) -> Array:
+        """Probability that the latent causes the target, shape (n_tasks, n_components_)."""
+        return self._roles("causal_probability_")
+
+    @property
+    def causal_coef_(self) -> Array:
+        """Regression of each target on its causes, shape (n_tasks, n_components_)."""
+        return self._roles("causal_coef_")
+
+    @property
+    def spurious_coef_(self) -> Array:
+        """Regression of each effect on the target, shape (n_tasks, n_components_)."""
+        return self._roles("spurious_coef_")
+
+    def _roles(self, name: str) -> Array:
+        stage = self._fitted()
+        return (
+            np.zeros((len(stage.task_names_), 0)) if self.causal_model_ is None else getattr(self.causal_model_, name)
+        )
+
+    def _fitted(self) -> StageOne:
+        try:
+            return self.__dict__["regressor_"]
+        except KeyError:
+            # Not check_is_fitted: it looks for attributes with a trailing underscore, and would ask us again.
+            raise NotFittedError(
+                f"This {type(self).__name__} is not fitted yet: got no regressor_, expected a fitted model. Call fit "
+                "first."
+            ) from None
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "regressor_" in self.__dict__
+
+    def transform(self, X: Any) -> Array:
+        """Return the canonical latents of inputs.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        array, shape (n_samples, n_components_)
+            Latents, of unit variance on the rows of the fit; a data frame if `set_output` asks for one.
+        """
+        return self._latents_of(X)
+
+    def _latents_of(self, X: Any) -> Array:
+        """Return the latents as an array, whatever `set_output` says."""
+        check_is_fitted(self)
+        H = self.regressor_.transform(X)
+        return H if self.causal_model_ is None else self.causal_model_.transform(H)
+
+    def predict(self, X: Any, *, use: Use = "all") -> Array:
+        """Predict the targets of all tasks.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features)
+            Inputs.
+        use : {"all", "causal"}, default "all"
+            "all" are the predictions of stage one. "causal" regresses each target on its most probable causes among
+            the latents, see `MTLCM.predict`; with shared inputs roles are associations, and nothing is promised.
+
+        Returns
+        -------
+        array, shape (n_samples, n_tasks)
+            Predicted targets.
+
+        Raises
+        ------
+        ValueError
+            If `use` is neither.
+        """
+        check_is_fitted(self)
+        check_use(use)
+        if use == "all" or self.causal_model_ is None:
+            # Without latents there are no causes, and stage one predicts means.
+            return self.regressor_.predict(X)
+        prediction = self.causal_model_.predict(self.regressor_.transform(X), use=use)
+        return prediction[:, 0] if self.regressor_._flat_target else prediction
+
+    def _predict_rows(self, X: Any, task_index: IntArray) -> Array:
+        return self.regressor_._predict_rows(X, task_index)
+
+    def adapt(self, X: Any, y: Any) -> AdaptedTask:
+        """Learn a new task from few labelled rows, the latents held as they are.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features)
+            Inputs.
+        y : array-like, shape (n_samples,)
+            Target of the new task, in any unit; rows with NaN are left out. At least two labels that differ.
+
+        Returns
+        -------
+        AdaptedTask
+            Roles, coefficients, predictions from inputs and their intervals. This model is not changed.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not valid, or the targets of the fit carried no signal and so there are no latents.
+
+        Notes
+        -----
+        See `MTLCM.adapt`. Coefficients refer to the latents of `transform`.
+        """
+        check_is_fitted(self)
+        if self.causal_model_ is None:
+            raise ValueError(
+                "the model has no latents: got targets without signal in fit, expected at least one latent. Fit to "
+                "targets that the inputs say something about."
+            )
+        check_new_task(self.regressor_, X, y, name="X")
+        return replace(self.causal_model_.adapt(self.regressor_.transform(X), y), transform=self._latents_of)
+
+    def score(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> float:
+        """Return the mean over tasks of the coefficient of determination R^2.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features)
+            Inputs.
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,)
+            Targets, in either layout; missing labels are left out.
+        tasks : array-like, optional
+            As for `fit`.
+
+        Returns
+        -------
+        float
+            Mean R^2.
+        """
+        check_is_fitted(self)
+        return float(self.regressor_.score(X, y, tasks))
+
+    def to_torch(self) -> torch.nn.Module:
+        """Return one module that maps inputs to latents.
+
+        Returns
+        -------
+        torch.nn.Module
+            float32 (n_samples, n_features) to (n_samples, n_components_), scaling included, in evaluation mode.
+
+        Raises
+        ------
+        TypeError
+            If stage one is not a neural network.
+        """
+        check_is_fitted(self)
+        if not isinstance(self.regressor_, MTRN):
+            raise TypeError(
+                f"regressor has no torch form: got {type(self.regressor_).__name__}, expected an MTRN. Fit with "
+                "regressor='mtrn'."
+            )
+        import torch
+
+        stage = self.regressor_.to_torch()
+        if self.causal_model_ is None:
+            return stage
+        model = self.causal_model_
+        last = torch.nn.Linear(model.n_features_in_, model.n_components_)
+        with torch.no_grad():
+            last.weight.copy_(torch.from_numpy(model.components_))
+            last.bias.copy_(torch.from_numpy(-model.components_ @ model.mean_))
+        return torch.nn.Sequential(stage, last).eval()
