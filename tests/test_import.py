@@ -1,12 +1,15 @@
 """Importing the package is fast, loads no heavy dependency, and leads to every public name."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import identirep
+import identirep.mtlcm
 
 _HEAVY = ["torch", "lightning_fabric", "plotly", "pyarrow", "matplotlib", "sklearn", "scipy", "typer"]
 
@@ -36,6 +39,17 @@ def test_stage_two_needs_only_the_scientific_stack():
 def test_public_names_resolve(name):
     assert getattr(identirep, name) is not None
     assert name in dir(identirep)
+
+
+def test_the_table_of_symbols_names_files_and_attributes_that_exist():
+    room = Path(identirep.mtlcm.__file__).parent
+    files = re.findall(r"``((?:\.\./|\w+/)*\w+\.py)``", identirep.mtlcm.__doc__)
+    assert len(files) > 15
+    assert [name for name in files if not (room / name).is_file()] == []
+    modules = [(room / name).read_text(encoding="utf-8") for name in files]
+    symbols = re.findall(r"^[\w^]+ +``(\w+)``", identirep.mtlcm.__doc__, flags=re.MULTILINE)
+    assert len(symbols) > 7
+    assert [symbol for symbol in symbols if not any(symbol in text for text in modules)] == []
 
 
 def test_unknown_name():

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
-from identirep import MTRN, IdentifiableRegressor
+from identirep import MTLCM, MTRN, IdentifiableRegressor, TaskMoments
+from identirep.datasets import make_linear_tasks
 from identirep.directories import replaced_directory
-from identirep.persistence import load_regressor, save_regressor
 
-_OLD_RUN = Path(__file__).parent / "data" / "run_v1"
+_RUN_V1 = Path(__file__).parent / "data" / "run_v1"
 _FILES = {"model.safetensors", "model.json", "history.parquet"}
 
 
@@ -52,34 +53,45 @@ def test_round_trip(model, run):
         x = torch.from_numpy(X).float()
         np.testing.assert_array_equal(loaded.to_torch()(x), model.to_torch()(x))
     assert loaded.task_names_ == model.task_names_
-    assert loaded.features_.history_ == model.features_.history_
+    assert loaded.regressor_.history_ == model.regressor_.history_
     for name in ("causal_probability_", "causal_coef_", "spurious_coef_", "spectrum_"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name))
 
 
 def test_round_trip_of_the_certificate(model, run):
-    loaded = load_regressor(run)
+    loaded = IdentifiableRegressor.load(run)
     assert loaded.certificate_.verdict == model.certificate_.verdict
     np.testing.assert_array_equal(loaded.certificate_.bootstrap_mcc, model.certificate_.bootstrap_mcc)
 
 
-def test_round_trip_of_parameters(model, run):
-    loaded = load_regressor(run)
-    assert loaded.regressor.get_params() == model.regressor.get_params()
-    expected = {name: value for name, value in model.get_params(deep=False).items() if name != "regressor"}
-    assert {name: value for name, value in loaded.get_params(deep=False).items() if name != "regressor"} == expected
-    assert loaded.features_.get_params() == model.features_.get_params()
+def test_round_trip_of_parameters(tmp_path):
+    stage, causal = _stage(hidden_sizes=np.array([8]), verbose=True, device="cpu"), MTLCM(n_init=7, noise_std=0.0)
+    generator = np.random.default_rng(0)
+    fitted = IdentifiableRegressor(2, regressor=stage, causal_model=causal, verbose=True, random_state=generator)
+    fitted.fit(*_problem()).save(tmp_path / "run")
+    loaded = IdentifiableRegressor.load(tmp_path / "run")
+    # Where it ran and what it printed is not the model, and generators have served their purpose.
+    expected = _stage(hidden_sizes=(8,)).get_params()
+    assert loaded.regressor.get_params() == expected
+    assert loaded.regressor_.get_params() == expected | {
+        name: getattr(fitted.regressor_, name) for name in ("n_components", "random_state")
+    }
+    assert loaded.causal_model.get_params() == causal.get_params()
+    assert loaded.causal_model_.get_params() == fitted.causal_model_.get_params()
+    assert (loaded.n_components, loaded.verbose, loaded.random_state) == (2, False, None)
+    assert loaded.n_refinements_ == 0
+    assert "cpu" not in (tmp_path / "run" / "model.json").read_text().replace("+cpu", "")
 
 
 def test_names_of_features_are_kept_and_checked(run):
     X, _ = _problem()
     wrong = pa.table([pa.array(column) for column in X.T], names=["Fe", "Ni", "size", "x,y"])
     with pytest.raises(ValueError, match="size"):
-        load_regressor(run).transform(wrong)
+        IdentifiableRegressor.load(run).transform(wrong)
 
 
 def test_a_loaded_model_can_be_saved_again(run, tmp_path):
-    save_regressor(load_regressor(run), tmp_path / "again")
+    IdentifiableRegressor.load(run).save(tmp_path / "again")
     assert (tmp_path / "again" / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
 
 
@@ -96,11 +108,11 @@ def test_long_layout_with_numbered_tasks(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:y has no predictive signal")
-def test_model_without_latents(tmp_path):
+def test_model_without_stage_two(tmp_path):
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(200, 3)), rng.normal(size=(200, 5))
     fitted = IdentifiableRegressor(regressor=_stage(max_epochs=2), random_state=0).fit(X, Y)
-    assert fitted.latents_ is None
+    assert fitted.causal_model_ is None
     fitted.save(tmp_path / "run")
     loaded = IdentifiableRegressor.load(tmp_path / "run")
     assert loaded.transform(X).shape == (200, 0)
@@ -126,7 +138,8 @@ def test_files(run):
     document = json.loads((run / "model.json").read_text(encoding="utf-8"))
     assert document["format_version"] == 1
     assert document["feature_names"] == ["Fe", "Ni", "größe", "x,y"]
-    assert document["task_names"] == [f"task {t}" for t in range(8)]
+    assert document["kind"] == "IdentifiableRegressor"
+    assert document["parts"]["regressor"]["meta"]["moments"]["task_names"] == [f"task {t}" for t in range(8)]
     assert document["versions"]["numpy"] == np.__version__
     assert len(document["sha256"]) == 64
 
@@ -156,9 +169,9 @@ def _from_the_future(run):
     (run / "model.json").write_text(json.dumps(document))
 
 
-def _without_latents(run):
+def _without_stage_two(run):
     document = json.loads((run / "model.json").read_text(encoding="utf-8"))
-    del document["latents"]
+    del document["parts"]["causal_model"]
     (run / "model.json").write_text(json.dumps(document))
 
 
@@ -176,7 +189,7 @@ def _without_latents(run):
         ),
         (lambda run: (run / "model.json").write_text("{"), ValueError, r"model.json' is damaged: got no valid JSON"),
         (lambda run: (run / "model.json").write_text("[]"), ValueError, r"model.json' is damaged"),
-        (_without_latents, ValueError, r"model.json' is damaged: got no entry 'latents'"),
+        (_without_stage_two, ValueError, r"model.json' is damaged: got no entry 'causal_model'"),
         (_from_the_future, ValueError, r"newer format: got version 2 \(written by identirep 9.1\).*Upgrade identirep"),
         (lambda run: (run / "model.json").unlink(), FileNotFoundError, r"not a run directory: got a directory without"),
         (shutil.rmtree, FileNotFoundError, r"not a run directory: got no directory"),
@@ -185,7 +198,7 @@ def _without_latents(run):
 def test_unreadable_runs(run, damage, error, message):
     damage(run)
     with pytest.raises(error, match=message):
-        load_regressor(run)
+        IdentifiableRegressor.load(run)
 
 
 def test_other_files_are_kept(model, run):
@@ -222,10 +235,20 @@ def test_a_failure_of_the_swap_puts_the_old_run_back(run, monkeypatch):
     assert [path.name for path in run.parent.iterdir()] == ["run"]
 
 
-def test_a_crash_between_the_renames_is_undone_on_the_next_look(run):
+def test_a_crash_between_the_renames_is_read_as_it_is_and_undone_by_the_next_writer(model, run):
     run.rename(run.with_name(".run.previous"))
-    load_regressor(run)
+    IdentifiableRegressor.load(run)
+    assert [path.name for path in run.parent.iterdir()] == [".run.previous"]
+    (run.with_name(".run.previous") / "notes.txt").write_text("kept")
+    model.save(run)
     assert [path.name for path in run.parent.iterdir()] == ["run"]
+    assert (run / "notes.txt").read_text() == "kept"
+
+
+def test_readers_leave_what_a_writer_is_about_to_remove(run):
+    shutil.copytree(run, run.with_name(".run.previous"))
+    IdentifiableRegressor.load(run)
+    assert sorted(path.name for path in run.parent.iterdir()) == [".run.previous", "run"]
 
 
 def _fails(*_, **__):
@@ -265,12 +288,93 @@ def test_parents_are_made(model, tmp_path):
     assert {path.name for path in (tmp_path / "a" / "b").iterdir()} == _FILES
 
 
-def test_old_run_directory_still_loads():
-    expected = json.loads((_OLD_RUN / "expected.json").read_text(encoding="utf-8"))
-    loaded = load_regressor(_OLD_RUN)
+def test_stored_run_still_loads():
+    expected = json.loads((_RUN_V1 / "expected.json").read_text(encoding="utf-8"))
+    loaded = IdentifiableRegressor.load(_RUN_V1)
     X = np.array(expected["X"])
     table = pa.table([pa.array(column) for column in X.T], names=["Fe", "Ni", "Cu", "Zn"])
     np.testing.assert_allclose(loaded.transform(table), expected["latents"], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(loaded.predict(table), expected["predictions"], rtol=1e-4, atol=1e-5)
     assert list(loaded.task_names_) == expected["task_names"]
     assert loaded.certificate_.verdict == expected["verdict"]
+
+
+# -- stage two alone -------------------------------------------------------------------------------------------------
+
+
+class _Named(MTLCM):
+    """A subclass with a parameter of its own."""
+
+    def __init__(self, n_components=None, *, name="mine", random_state=None):
+        super().__init__(n_components, random_state=random_state)
+        self.name = name
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_linear_tasks(n_tasks=20, n_samples=40, n_latents=3, n_causal=1, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def causal(data):
+    return MTLCM(n_init=3, random_state=0).fit(pa.table(dict(zip("abc", data.H.T, strict=True))), data.y, data.tasks)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_round_trip_of_stage_two(causal, data, tmp_path):
+    causal.save(tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"model.safetensors", "model.json"}
+    loaded = MTLCM.load(tmp_path / "run")
+    assert loaded.get_params() == causal.get_params()
+    assert list(loaded.feature_names_in_) == ["a", "b", "c"]
+    np.testing.assert_array_equal(loaded.transform(data.H), causal.transform(data.H))
+    np.testing.assert_array_equal(loaded.causal_probability_, causal.causal_probability_)
+    np.testing.assert_array_equal(loaded.certificate_.bootstrap_mcc, causal.certificate_.bootstrap_mcc)
+    assert loaded.log_likelihood_ == causal.log_likelihood_
+    assert (loaded.converged_, loaded.n_iter_) == (causal.converged_, causal.n_iter_)
+
+
+def test_rows_that_wait_for_a_fit_are_stored(data, tmp_path):
+    model = MTLCM(random_state=0).fit(data.H[:-40], data.y[:-40], data.tasks[:-40])
+    model.partial_fit(data.H[-40:-38], data.y[-40:-38], data.tasks[-40:-38])
+    model.save(tmp_path / "run")
+    loaded = MTLCM.load(tmp_path / "run").partial_fit(data.H[-38:], data.y[-38:], data.tasks[-38:])
+    once = MTLCM(random_state=0).fit(data.H, data.y, data.tasks)
+    np.testing.assert_allclose(loaded.transform(data.H), once.transform(data.H), atol=1e-9)
+
+
+def test_subclasses_are_loaded_as_such(data, tmp_path):
+    fitted = _Named(name="his", random_state=0).fit(data.H, data.y, data.tasks)
+    fitted.save(tmp_path / "run")
+    loaded = _Named.load(tmp_path / "run")
+    assert (type(loaded), loaded.name) == (_Named, "his")
+    with pytest.raises(ValueError, match="MTLCM has no parameter name: got a model of another class"):
+        MTLCM.load(tmp_path / "run")
+    fitted.name = len
+    with pytest.raises(TypeError, match="name cannot be saved without pickle: got builtin_function_or_method"):
+        fitted.save(tmp_path / "run")
+
+
+def test_subclasses_of_both_stages_are_loaded_as_such(run):
+    class Mine(IdentifiableRegressor):
+        pass
+
+    assert type(Mine.load(run)) is Mine
+
+
+def test_models_of_the_other_kind_are_named(model, causal, run, tmp_path):
+    with pytest.raises(ValueError, match="another kind of model: got 'IdentifiableRegressor', expected 'MTLCM'"):
+        MTLCM.load(run)
+    # Stage two takes the place of both stages, and no curve of another model is left.
+    causal.save(run)
+    with pytest.raises(ValueError, match="another kind of model: got 'MTLCM', expected 'IdentifiableRegressor'"):
+        IdentifiableRegressor.load(run)
+    assert not (run / "history.parquet").exists()
+
+
+def test_accumulated_rows_alone_are_no_model(data, tmp_path):
+    model = MTLCM().partial_fit(data.H[:2], data.y[:2], data.tasks[:2])
+    assert isinstance(model.accumulated_, TaskMoments)
+    with pytest.raises(NotFittedError):
+        model.save(tmp_path / "run")
+    assert not list(tmp_path.iterdir())

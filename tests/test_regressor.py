@@ -1,14 +1,17 @@
 """Both stages together: truth, any stage one, no signal, export, conventions."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from identirep import MTRN, IdentifiableRegressor, PredictiveFeatures
+from identirep import MTLCM, MTRN, IdentifiableRegressor, PredictiveFeatures
 from identirep.datasets import make_nonlinear_tasks
 from identirep.metrics import mcc_score
 
@@ -111,13 +114,109 @@ def test_same_seed_same_bits():
     ("regressor", "error", "message"),
     [
         ("mlp", ValueError, "regressor is not valid: got 'mlp', expected 'mtrn' or an estimator"),
-        (3.0, TypeError, "regressor has the wrong type: got float"),
+        (3.0, TypeError, "regressor has the wrong type: got 3"),
     ],
 )
 def test_bad_regressors_are_named(regressor, error, message):
     X, Y, _ = _wide(n=50)
     with pytest.raises(error, match=message):
         IdentifiableRegressor(2, regressor=regressor).fit(X, Y)
+
+
+def test_settings_of_stage_two_are_kept_and_the_object_is_not_touched():
+    X, Y, _ = _wide(n=400)
+    causal = MTLCM(noise_std=0.1, n_init=2, max_iter=300)
+    settings = {"regressor": LinearRegression(), "random_state": 0}
+    model = IdentifiableRegressor(2, causal_model=causal, **settings).fit(X, Y)
+    assert not hasattr(causal, "mixing_")
+    assert causal.random_state is None
+    assert model.causal_model_.noise_std_ == 0.1
+    seed = model.causal_model_.random_state
+    assert model.causal_model_.get_params() == causal.get_params() | {"random_state": seed}
+    # The same draw for both: what is set is kept.
+    assert IdentifiableRegressor(2, **settings).fit(X, Y).causal_model_.random_state == seed
+    own = IdentifiableRegressor(2, causal_model=MTLCM(2, random_state=5), **settings).fit(X, Y)
+    assert own.causal_model_.random_state == 5
+
+
+class _Untrained(LinearRegression):
+    def fit(self, X, y):
+        raise AssertionError("stage one was trained")
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        (
+            {"causal_model": MTLCM(3)},
+            ValueError,
+            r"causal_model has an n_components of its own: got 3.* one, 2",
+        ),
+        ({"n_components": "auto", "causal_model": MTLCM(2)}, ValueError, "got 2, expected None or that .* 'auto'"),
+        ({"causal_model": MTLCM(n_init=0)}, ValueError, "causal_model: n_init is not valid: got 0"),
+        (
+            {"causal_model": "exact"},
+            TypeError,
+            "causal_model has the wrong type: got 'exact', expected None or an",
+        ),
+        ({"n_refinements": -1}, ValueError, "n_refinements is not valid: got -1, expected an int of at least 0"),
+        ({"n_refinements": True}, TypeError, "n_refinements has the wrong type: got True"),
+        ({"n_refinements": 1}, ValueError, "n_refinements does not fit the data"),
+        ({"verbose": 2}, TypeError, "verbose has the wrong type: got 2"),
+        ({"n_components": 0}, ValueError, "n_components is not valid: got 0, expected 'auto' or an int"),
+        (
+            {"causal_model": MTLCM(3, tol=0.0), "n_refinements": 1},
+            ValueError,
+            "(?s)3 faults.*causal_model: tol.*causal_model has.*n_refinements",
+        ),
+    ],
+)
+def test_bad_settings_are_named_before_anything_is_trained(settings, error, message):
+    X, Y, _ = _wide(n=50)
+    with pytest.raises(error, match=message):
+        IdentifiableRegressor(**{"n_components": 2, "regressor": _Untrained()} | settings).fit(X, Y)
+
+
+def test_warnings_name_what_the_caller_can_change():
+    X, Y, _ = _wide(n=400)
+    causal = MTLCM(n_init=1, max_iter=1, tol=1e-12)
+    model = IdentifiableRegressor(4, regressor=LinearRegression(), causal_model=causal, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=r"Pass causal_model=MTLCM\(max_iter=\.\.\.\) with more than 1\."):
+        model.fit(X, Y)
+
+
+@pytest.mark.parametrize(("output", "kind"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_set_output_names_the_latents(output, kind):
+    X, Y, _ = _wide(n=400)
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(12)], index=[f"row {i}" for i in range(400)])
+    inputs = frame if output == "pandas" else pl.from_pandas(frame)
+    settings = {"regressor": PredictiveFeatures(LinearRegression()), "random_state": 0}
+    plain = IdentifiableRegressor(3, **settings).fit(inputs, Y)
+    causal = MTLCM().set_output(transform=output)
+    framed = IdentifiableRegressor(3, causal_model=causal, **settings).set_output(transform=output).fit(inputs, Y)
+    Z = framed.transform(inputs)
+    assert isinstance(Z, kind)
+    assert list(Z.columns) == list(plain.get_feature_names_out()) == ["latent_0", "latent_1", "latent_2"]
+    assert list(plain.feature_names_in_) == list(frame.columns)
+    if output == "pandas":
+        pd.testing.assert_index_equal(Z.index, frame.index)
+    np.testing.assert_array_equal(Z.to_numpy(), plain.transform(inputs))
+    with config_context(transform_output=output):
+        assert isinstance(plain.transform(inputs), kind)
+        for use in ("all", "causal"):
+            np.testing.assert_array_equal(framed.predict(inputs, use=use), plain.predict(inputs, use=use))
+        task = framed.adapt(inputs[:30], Y[:30, 0])
+        assert isinstance(task.predict(inputs), np.ndarray)
+
+
+def test_refinement_does_not_depend_on_set_output():
+    data = make_nonlinear_tasks(20, 40, 2, 8, 1, random_state=0)
+    stage = MTRN(hidden_sizes=(16,), n_replicates=2, max_epochs=5, device="cpu")
+    with config_context(transform_output="pandas"):
+        model = IdentifiableRegressor(2, regressor=stage, n_refinements=1, random_state=0)
+        Z = model.fit(data.X, data.y, data.tasks).transform(data.X)
+    assert list(Z.columns) == ["latent_0", "latent_1"]
 
 
 def test_trees_have_no_torch_form():

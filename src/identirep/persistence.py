@@ -161,7 +161,7 @@ def _write(staging: Path, arrays: Arrays, document: dict[str, Any]) -> None:
     # Not save_file, which makes a file that nobody but its owner may read.
     (staging / ARRAYS_FILE).write_bytes(save({name: np.asarray(value, order="C") for name, value in arrays.items()}))
     document = {**document, "sha256": _sha256(staging / ARRAYS_FILE)}
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=lambda number: number.item())
     (staging / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
 
 

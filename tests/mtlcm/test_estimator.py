@@ -3,7 +3,10 @@
 import warnings
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -164,20 +167,6 @@ def test_global_generator_is_left_alone(problem):
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-def test_state_round_trip(problem):
-    data, model = problem
-    arrays, meta = model._to_arrays()
-    other = MTLCM(**model.get_params())._from_arrays(arrays, meta)
-    np.testing.assert_array_equal(other.transform(data.H), model.transform(data.H))
-    # What follows from the moments is computed again, from arrays that lie otherwise in memory: equal to rounding.
-    for find in (
-        lambda fitted: fitted.causal_probability_,
-        lambda fitted: fitted.certificate_.bootstrap_mcc,
-        lambda fitted: fitted.log_likelihood_,
-    ):
-        np.testing.assert_allclose(find(other), find(model), rtol=1e-8, atol=1e-12)
-
-
 def test_stopping_early_warns_with_figures(problem):
     data, _ = problem
     message = r"MTLCM stopped after 1 iterations with gradient norm .* > tol=.* Increase max_iter"
@@ -186,24 +175,75 @@ def test_stopping_early_warns_with_figures(problem):
     assert not model.converged_
 
 
+def test_faults_of_parameters_and_data_come_together():
+    data = make_linear_tasks(n_tasks=4, n_samples=20, n_latents=3, n_causal=1, random_state=0)
+    with pytest.raises(ValueError, match=r"(?s)2 faults.*tol is not valid.*X contains 1 non-finite"):
+        MTLCM(tol=-1.0).fit(np.where(np.arange(80)[:, None] + [0, 1, 2] == 0, np.nan, data.H), data.y, data.tasks)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n_components": 6}, "n_components is out of range: got 6, expected an int from 1 to 5"),
-        ({"n_components": 0}, "n_components is out of range: got 0"),
-        ({"prior": "exactly"}, "prior is unknown: got 'exactly'"),
-        ({"spurious_std": -1.0}, "spurious_std is not valid: got -1.0"),
+        ({"n_components": 6}, "n_components is too large: got 6, expected at most 5, the number of features"),
+        ({"n_components": 0}, "n_components is not valid: got 0"),
+        ({"prior": "exactly"}, "prior is not valid: got 'exactly', expected 'factorized' or 'exact'"),
         ({"noise_std": "guess"}, "noise_std is not valid: got 'guess'"),
         ({"n_init": 0}, "n_init is not valid: got 0"),
         ({"max_iter": 0}, "max_iter is not valid"),
         ({"tol": 0.0}, "tol is not valid"),
-        ({"tol": 0.0, "n_init": 0}, "several faults:\n- n_init is not valid.*\n- tol is not valid"),
+        ({"tol": 0.0, "n_init": 0}, "2 faults:\n  1. n_init is not valid.*\n  2. tol is not valid"),
     ],
 )
 def test_bad_parameters_are_named(problem, change, message):
     data, _ = problem
     with pytest.raises(ValueError, match=message):
         MTLCM(**change).fit(data.H, data.y, tasks=data.tasks)
+    with pytest.raises(ValueError, match=message):
+        MTLCM(**change).fit_moments(TaskMoments.from_long(data.H, data.y, data.tasks))
+
+
+def test_parameters_of_a_wrong_type_are_type_errors(problem):
+    data, model = problem
+    with pytest.raises(TypeError, match="n_init has the wrong type: got list, expected 'auto' or an int of at least 1"):
+        MTLCM(n_init=[5]).fit(data.H, data.y, tasks=data.tasks)
+    with pytest.raises(ValueError, match=r"(?s)2 faults.*over is not valid: got 'rows'.*n_refits is not valid: got 0"):
+        model.bootstrap("rows", n_refits=0)
+
+
+def test_moments_have_no_names_of_features(problem):
+    data, _ = problem
+    frame = pd.DataFrame(data.H, columns=list("abcde"))
+    model = MTLCM(random_state=0).fit(frame, data.y, data.tasks)
+    assert list(model.feature_names_in_) == list("abcde")
+    model.fit_moments(model.moments_)
+    assert not hasattr(model, "feature_names_in_")
+
+
+@pytest.mark.parametrize(("output", "kind"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
+def test_set_output_names_the_latents(problem, output, kind):
+    data, model = problem
+    framed = clone(model).set_output(transform=output).fit(data.H, data.y, data.tasks)
+    Z = framed.transform(data.H)
+    assert isinstance(Z, kind)
+    assert list(Z.columns) == list(model.get_feature_names_out()) == [f"latent_{i}" for i in range(5)]
+    np.testing.assert_array_equal(Z.to_numpy(), model.transform(data.H))
+    # What uses latents inside does not depend on it.
+    np.testing.assert_array_equal(framed.predict(data.H), model.predict(data.H))
+    new = data.H[:30], data.y[:30]
+    np.testing.assert_array_equal(framed.adapt(*new).predict(new[0]), model.adapt(*new).predict(new[0]))
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_frames_keep_their_index_and_are_not_warned_of(problem):
+    data, model = problem
+    frame = pd.DataFrame(data.H, columns=list("abcde"), index=[f"row {i}" for i in range(len(data.H))])
+    framed = MTLCM(random_state=0).set_output(transform="pandas").fit(frame, data.y, data.tasks)
+    Z = framed.transform(frame)
+    pd.testing.assert_index_equal(Z.index, frame.index)
+    np.testing.assert_array_equal(Z, model.transform(data.H))
+    framed.adapt(frame[:30], data.y[:30]).predict(frame)
+    other = MTLCM(random_state=0).fit(pl.from_pandas(frame), data.y, data.tasks)
+    np.testing.assert_array_equal(other.mixing_, framed.mixing_)
 
 
 def _bad_data(kind):
