@@ -78,7 +78,11 @@ def test_fit_writes_a_run_directory(fitted):
     assert {path.name for path in run.iterdir()} == _RUN_FILES
     document = json.loads((run / "model.json").read_text(encoding="utf-8"))
     assert document["feature_names"] == [f"x{i}" for i in range(5)]
-    assert document["task_names"] == [*(f"y_{t}" for t in range(8)), "strain, max", "<b>hardness</b>"]
+    assert document["parts"]["regressor"]["meta"]["moments"]["task_names"] == [
+        *(f"y_{t}" for t in range(8)),
+        "strain, max",
+        "<b>hardness</b>",
+    ]
     assert "&lt;b&gt;hardness&lt;/b&gt;" in (run / "report.html").read_text(encoding="utf-8")
     assert result.stderr == ""
 

@@ -99,7 +99,7 @@ def test_rounds_are_judged_on_held_out_rows(errors, kept, seed):
 
 @pytest.mark.parametrize(
     ("value", "error", "message"),
-    [(-1, ValueError, "n_refinements is negative: got -1"), (1.5, TypeError, "n_refinements has the wrong type")],
+    [(-1, ValueError, "n_refinements is not valid: got -1"), (1.5, TypeError, "n_refinements has the wrong type")],
 )
 def test_bad_numbers_of_refinements(data, value, error, message):
     with pytest.raises(error, match=message):

@@ -159,8 +159,6 @@ class _Untrained(LinearRegression):
             TypeError,
             "causal_model has the wrong type: got 'exact', expected None or an",
         ),
-        ({"n_refinements": -1}, ValueError, "n_refinements is not valid: got -1, expected an int of at least 0"),
-        ({"n_refinements": True}, TypeError, "n_refinements has the wrong type: got True"),
         ({"n_refinements": 1}, ValueError, "n_refinements does not fit the data"),
         ({"verbose": 2}, TypeError, "verbose has the wrong type: got 2"),
         ({"n_components": 0}, ValueError, "n_components is not valid: got 0, expected 'auto' or an int"),

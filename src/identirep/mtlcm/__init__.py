@@ -4,30 +4,30 @@ In task t each latent either causes the target or is caused by it (Figure 1), an
 factorised prior p(z | y, t) (6) makes the axes unique up to order, sign and scale, where Theorem 3.2 leaves those of
 stage one unique up to an invertible matrix. Symbols, with K features, D latents and T tasks:
 
-===========  ========================  ============  =======================================  ==========================
-paper        here                      shape         what                                     computed in
-===========  ========================  ============  =======================================  ==========================
-h, z         ``H``, ``Z``              (n, K or D)   features and latents, h = A z + e (9)    ``using.py`` (transform)
-A            ``mixing``                (K, D)        mixing of (9)                            ``axes/fit.py``
-B            ``unmixing``              (D, K)        inverse of A on the span of the latents  ``axes/diagonalise.py``
-o^2          ``noise_variance``        float         variance of e in (9)                     ``axes/noise.py``
-c_t          ``causal``                (T, D)        whether a latent causes (Figure 1), (6)  ``roles/posterior.py``
-w_t          ``causal_coef``           (T, D)        target given its causes, first part (6)  ``roles/sets.py``
-gamma_t      ``spurious_coef``         (T, D)        effects given the target, second in (6)  ``fitted.py``
-lambda_t     ``variances``             (T, D)        variance of a latent given the target    ``axes/fit.py``
-R_t          ``residual_covariance``   (T, K, K)     cov(h | y) in task t                     ``model/likelihood.py``
-p_t          ``weights``               (T,)          share of a task among all rows           ``../moments.py``
-===========  ========================  ============  =======================================  ==========================
+========  ===========================  ===========  =========================================  =======================
+paper     here                         shape        what                                       computed in
+========  ===========================  ===========  =========================================  =======================
+h, z      ``H``, ``Z``                 (n, K or D)  features and latents, h = A z + e (9)      ``using.py``
+A         ``mixing``                   (K, D)       mixing of (9)                              ``axes/fit.py``
+B         ``unmixing``                 (D, K)       inverse of A on the span of the latents    ``axes/fit.py``
+o^2       ``noise_variance``           float        variance of e in (9)                       ``axes/noise.py``
+c_t       ``causal``                   (T, D)       which latents cause the target (Figure 1)  ``roles/posterior.py``
+w_t       ``causal_coef``              (T, D)       target given its causes                    ``fitted.py``
+gamma_t   ``spurious_coef``            (T, D)       effects given the target                   ``fitted.py``
+lambda_t  ``variances``                (T, D)       variance of latents given the target (6)   ``axes/fit.py``
+R_t       ``conditional_covariances``  (T, K, K)    cov(h | y)                                 ``model/likelihood.py``
+p_t       ``weights``                  (T,)         share of a task among all rows             ``../moments.py``
+========  ===========================  ===========  =========================================  =======================
 
-==============================  ===================================================================================
-statement of the paper          where
-==============================  ===================================================================================
-(6), the factorised prior       likelihood: ``model/likelihood.py``; evidence for roles: ``roles/sets.py``
-(9), the Gaussian likelihood    p(h | y, t) and p(h, y | t): ``model/likelihood.py``, maximised in ``axes/fit.py``
-Theorem 3.2                     stage one: ``../mtrn/reduction.py``; how far it is met: ``trust/goodness.py``
-Figure 1, the causal graph      ``roles/structure.py``; a new task: ``new_tasks/adapt.py``
-Figures 2a and 3, the data      ``../datasets/synthetic.py``: linear and nonlinear tasks
-==============================  ===================================================================================
+=============  =======================================================================================================
+statement      where
+=============  =======================================================================================================
+(6)            p(z | y, t): likelihood in ``model/likelihood.py``, evidence for causes in ``roles/sets.py``
+(9)            p(h | y, t), and p(h, y | t) for the exact prior: ``model/likelihood.py``, maximised in ``axes/fit.py``
+Theorem 3.2    features in ``../mtrn/reduction.py``; rank of the heads that it needs in ``trust/certificate.py``
+Figure 1       graph of each task in ``roles/structure.py``, of a new one in ``new_tasks/adapt.py``
+Figures 2a, 3  linear and nonlinear data in ``../datasets/synthetic.py``
+=============  =======================================================================================================
 
 Imports go one way: ``model``, ``roles`` <- ``axes``, ``new_tasks`` <- ``trust`` <- ``estimator``.
 """
