@@ -78,7 +78,8 @@ def test_fit_writes_a_run_directory(fitted):
     assert {path.name for path in run.iterdir()} == _RUN_FILES
     document = json.loads((run / "model.json").read_text(encoding="utf-8"))
     assert document["feature_names"] == [f"x{i}" for i in range(5)]
-    assert document["parts"]["regressor"]["meta"]["moments"]["task_names"] == [
+    moments = document["parts"]["regressor"]["meta"]["moments"]
+    assert moments["task_names"] == [
         *(f"y_{t}" for t in range(8)),
         "strain, max",
         "<b>hardness</b>",

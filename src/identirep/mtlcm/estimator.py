@@ -211,9 +211,10 @@ class MTLCM(UsableLatents, BaseEstimator):
         ValueError
             If the moments or the parameters are not valid; all faults are listed.
         """
+        self._fit(moments)
         # Moments have no names of features, and those of an earlier fit are not theirs.
         self.__dict__.pop("feature_names_in_", None)
-        return self._fit(moments)
+        return self
 
     def partial_fit(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> Self:
         """Add a batch of rows and fit the model to all rows so far.

@@ -110,8 +110,8 @@ def test_same_seed_same_refits():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"over": "rows"}, "over is unknown: got 'rows', expected 'tasks' or 'samples'"),
-        ({"n_refits": 0}, "n_refits is not valid: got 0, expected an int >= 1"),
+        ({"over": "rows"}, "over is not valid: got 'rows', expected 'tasks' or 'samples'"),
+        ({"n_refits": 0}, "n_refits is not valid: got 0, expected an int of at least 1"),
     ],
 )
 def test_bootstrap_says_what_is_wrong(arguments, message):
