@@ -117,9 +117,7 @@ def restored(
 ) -> _Estimator:
     """Make an estimator of a part; `nested` are the classes of parameters that are estimators."""
     assert part is not None
-    model: Any = _made(make, part.parameters, encoder, nested or {})
-    model._from_arrays(part.arrays, part.meta)
-    return model
+    return _made(make, part.parameters, encoder, nested or {})._from_arrays(part.arrays, part.meta)
 
 
 def prefixed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:

@@ -293,8 +293,9 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         """Return what this model has besides its stages."""
         return {}, {"n_refinements": self.n_refinements_}
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> None:
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
         self.n_refinements_ = int(meta["n_refinements"])
+        return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from identirep.mtlcm.roles.structure import CausalStructure, causal_structure
 from identirep.mtlcm.trust.certificate import Certificate, certify
 from identirep.mtlcm.trust.goodness import latent_moments
 from identirep.persistence import prefixed, taken
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["FittedLatents"]
 
@@ -156,7 +159,7 @@ class FittedLatents:
             arrays |= prefixed("accumulated", accumulated)
         return arrays, meta
 
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> None:
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
         """Take over a state of `_to_arrays`; parameters are those of the constructor."""
         moments = TaskMoments.from_parts(taken("moments", arrays), meta["moments"])
         fit = LatentFit(
@@ -170,6 +173,7 @@ class FittedLatents:
         self._store(moments, fit)
         if "accumulated" in meta:
             self.accumulated_ = TaskMoments.from_parts(taken("accumulated", arrays), meta["accumulated"])
+        return self
 
     def __sklearn_is_fitted__(self) -> bool:
         # Not any attribute will do: accumulated moments alone are no fit.

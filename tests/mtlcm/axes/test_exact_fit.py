@@ -112,9 +112,3 @@ def test_more_than_twelve_latents():
         n_tasks=100, n_latents=14, n_causal=8, mixing="orthogonal", spurious_std=1.0, standardize=False, random_state=0
     )
     assert _score(_fit(data, "exact", n_init=3), data) > 0.99
-
-
-def test_fixed_spurious_scale_does_not_go_with_it():
-    data = make_linear_tasks(n_tasks=10, n_latents=3, n_causal=1, random_state=0)
-    with pytest.raises(ValueError, match="spurious_std does not go with prior='exact'"):
-        _fit(data, "exact", spurious_std=0.1)
