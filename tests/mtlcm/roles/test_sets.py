@@ -9,7 +9,7 @@ from identirep import TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.mtlcm.model.likelihood import joint_covariances
 from identirep.mtlcm.roles.sets import (
-    _sweep,
+    sweep,
     all_sets,
     causal_regression,
     correlations,
@@ -97,10 +97,10 @@ def test_log_determinants_of_all_sets():
 
 def test_sweeping_twice_restores_the_matrix():
     C = _correlations(_moments(n_tasks=3, n_latents=5)[0])
-    M = C.copy()
+    M = C.transpose(1, 2, 0).copy()
     for latent in (1, 3, 3, 1):
-        _sweep(M, np.arange(3), np.full(3, latent))
-    np.testing.assert_allclose(M, C, atol=1e-9)
+        sweep(M, latent)
+    np.testing.assert_allclose(M.transpose(2, 0, 1), C, atol=1e-9)
 
 
 def test_regression_on_causes_alone():

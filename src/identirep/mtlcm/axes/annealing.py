@@ -15,6 +15,7 @@ import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.model.likelihood import JointMoments
+from identirep.mtlcm.roles.sets import sweep
 
 __all__ = ["anneal"]
 Sets = BoolArray
@@ -103,25 +104,14 @@ def _draw_sets(M: Array, causal: Sets, half_n: Array, temperature: Array, order:
     own = half_n * np.log1p(-np.minimum(M[:, :D, D] ** 2 / S_ii, 1.0 - _TINY))
     buffer = np.empty_like(M)
     for i in range(D):
-        _sweep(M, i, causal[:, i], buffer)
+        sweep(M, i, causal[:, i], buffer)
     for i in order:
         residual = np.maximum(M[:, D, D], _TINY)
         flipped = np.maximum(residual - M[:, i, D] ** 2 / M[:, i, i], _TINY)
         gain = half_n * np.abs(np.log(flipped / residual))
         drawn = noise[:, i] < temperature * (own[:, i] + gain)
-        _sweep(M, i, drawn != causal[:, i], buffer)
+        sweep(M, i, drawn != causal[:, i], buffer)
         causal[:, i] = drawn
-
-
-def _sweep(M: Array, i: int, where: Sets, buffer: Array) -> None:
-    """Sweep latent i, in place, in the starts and tasks named; sweeping it again undoes that (Goodnight 1979)."""
-    row, pivot = M[:, i].copy(), M[:, i, i].copy()
-    factor = np.where(where, 1.0 / np.where(np.abs(pivot) > _TINY, pivot, np.copysign(_TINY, pivot)), 0.0)
-    np.multiply(row[:, :, None], (row * factor[:, None])[:, None], out=buffer)
-    M -= buffer
-    row *= np.where(where, np.abs(factor), 1.0)[:, None]
-    row[:, i] = np.where(where, -factor, pivot)
-    M[:, i] = M[:, :, i] = row
 
 
 def _step(J: Array, M: Array, causal: Sets, weights: Array) -> Array:

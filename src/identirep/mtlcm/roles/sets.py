@@ -4,7 +4,7 @@ The log evidence of a set C of causes, scales profiled out, is up to what does n
 
     n/2 [ sum_{i in C} log(1 - rho_i^2) - log(1 - R^2(y | C)) ],
 
-rho_i the correlation of latent i with y. Sets are moved through by sweeping matrices.
+rho_i the correlation of latent i with y. Sets are moved through by sweeping matrices (Goodnight 1979).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = [
     "own_terms",
     "search_mode",
     "set_members",
+    "sweep",
     "swept_on",
 ]
 
@@ -32,8 +33,9 @@ _MAX_NUMBERS = 2**17
 
 
 def correlations(joint: Array) -> Array:
-    """Scale covariance matrices to correlations, shape (n_tasks, D + 1, D + 1)."""
+    """Scale covariance matrices to correlations, shape (n_tasks, D + 1, D + 1); those with a constant are zero."""
     scale = np.sqrt(np.einsum("tii->ti", joint))
+    scale = np.where(scale > 0.0, scale, 1.0)
     return np.asarray(joint / (scale[:, :, None] * scale[:, None, :]), dtype=np.float64)
 
 
@@ -77,44 +79,20 @@ def causal_regression(cov_z: Array, cov_zy: Array, causal: BoolArray) -> Array:
     return np.linalg.solve(normal, right[..., None])[..., 0] / scale
 
 
-def log_residual_variances(M: Array, chosen: IntArray) -> Array:
-    """Log of 1 - R^2 of y on every set of the `chosen` latents, shape (n_tasks, 2**k); first latent = highest bit.
-
-    Parameters
-    ----------
-    M : array, shape (n_tasks, D + 1, D + 1)
-        Correlations of latents and target, or what latents already in the set leave of them.
-    chosen : array of int, shape (n_tasks, k)
-        The latents of each task.
-
-    Returns
-    -------
-    array, shape (n_tasks, 2**k)
-        Sets in the order of `set_members`.
-    """
+def log_residual_variances(M: Array, candidates: IntArray) -> Array:
+    """Log of 1 - R^2 of y on every set of the candidates (n_tasks, k), shape (n_tasks, 2**k) as in `set_members`."""
     T = len(M)
-    index = np.concatenate([chosen, np.full((T, 1), M.shape[1] - 1)], axis=1)
+    index = np.concatenate([candidates, np.full((T, 1), M.shape[1] - 1)], axis=1)
     return all_sets(M[np.arange(T)[:, None, None], index[:, :, None], index[:, None, :]])[0]
 
 
 def all_sets(M: Array) -> tuple[Array, Array]:
-    """Sweep every set of all latents but the last, the target.
+    """Sweep every set of all latents but the last, the target: log of what is left of it, log-determinant of the set.
 
     Each level of the recursion splits on one latent: left out, its row and column are dropped; taken in, they are
     swept out. The matrices shrink as fast as their number doubles, so all sets cost about as much as the last few
-    levels. Sets and tasks share the last axis, along which NumPy is fast.
-
-    Parameters
-    ----------
-    M : array, shape (n_tasks, k + 1, k + 1)
-        Symmetric matrices.
-
-    Returns
-    -------
-    log_residual : array, shape (n_tasks, 2**k)
-        Log of what is left of the last diagonal entry; sets in the order of `set_members`.
-    log_det : array, shape (n_tasks, 2**k)
-        Log-determinant of the submatrix of the set.
+    levels. Sets and tasks share the last axis, along which NumPy is fast. `M` has shape (n_tasks, k + 1, k + 1), what
+    is returned (n_tasks, 2**k), sets in the order of `set_members`.
     """
     k, T = M.shape[1] - 1, len(M)
     order = np.concatenate([[k], np.arange(k)])
@@ -134,35 +112,27 @@ def all_sets(M: Array) -> tuple[Array, Array]:
     return log_residual.reshape(-1, T).T.copy(), log_det.reshape(-1, T).T.copy()
 
 
-def _sweep(M: Array, tasks: IntArray, latent: IntArray) -> None:
-    """Sweep one latent of each task named, in place; sweeping it again undoes that (Goodnight 1979)."""
-    rows = M[tasks, latent].copy()
-    pivot = rows[np.arange(len(tasks)), latent]
-    pivot = np.where(np.abs(pivot) > TINY, pivot, np.copysign(TINY, pivot))
-    M[tasks] -= rows[:, :, None] * rows[:, None, :] / pivot[:, None, None]
-    scaled = rows / np.abs(pivot)[:, None]
-    M[tasks, latent], M[tasks, :, latent] = scaled, scaled
-    M[tasks, latent, latent] = -1.0 / pivot
+def sweep(M: Array, latent: int | IntArray, where: BoolArray | bool = True, buffer: Array | None = None) -> None:
+    """Sweep a latent, in place, where told; sweeping it again undoes that (Goodnight 1979).
+
+    `M` has shape (..., D + 1, D + 1, n_tasks), since NumPy is fast along a long last axis. The latent is one for all
+    tasks or one for each; `buffer` is room for as many numbers as `M` holds.
+    """
+    tasks = slice(None) if np.ndim(latent) == 0 else np.arange(M.shape[-1])
+    row = M[..., latent, tasks].copy()
+    pivot = row[..., latent, tasks].copy()
+    factor = np.where(where, 1.0 / np.where(np.abs(pivot) > TINY, pivot, np.copysign(TINY, pivot)), 0.0)
+    M -= np.multiply(row[..., :, None, :], (row * factor[..., None, :])[..., None, :, :], out=buffer)
+    row *= np.where(where, np.abs(factor), 1.0)[..., None, :]
+    row[..., latent, tasks] = np.where(where, -factor, pivot)
+    M[..., latent, tasks] = M.swapaxes(-3, -2)[..., latent, tasks] = row
 
 
 def swept_on(correlation: Array, causal: BoolArray) -> Array:
-    """Correlation matrices with each latent of the set swept in.
-
-    Parameters
-    ----------
-    correlation : array, shape (n_tasks, D + 1, D + 1)
-        Correlations of latents and target.
-    causal : array of bool, shape (n_tasks, D)
-        The sets.
-
-    Returns
-    -------
-    array, shape (n_tasks, D + 1, D + 1)
-        Regressions on the set (minus the inverse of its own block), and what it leaves of the others.
-    """
-    M = correlation.copy()
-    _sweep_sets(M, causal)
-    return M
+    """Regressions on the causes (minus the inverse of their own block), and what they leave of the other latents."""
+    M = correlation.transpose(1, 2, 0).copy()
+    _sweep_causes(M, causal)
+    return M.transpose(2, 0, 1)
 
 
 def search_mode(
@@ -173,41 +143,22 @@ def search_mode(
     log_strength: Array | None = None,
     pairs: Array | None = None,
 ) -> tuple[BoolArray, Array]:
-    """Flip the latent that gains most, in all tasks at once, until none gains.
+    """Flip the latent that gains most, in all tasks at once, until none gains; also return the log odds of a cause.
 
     A swept matrix gives the gain of every single flip: taking in latent i lowers the residual variance of y by
-    M_iy^2 / M_ii, and since M_ii < 0 for those in the set the same formula gives the rise from leaving it out.
-
-    Parameters
-    ----------
-    correlation : array, shape (n_tasks, D + 1, D + 1)
-        Correlations of latents and target.
-    n_samples : array of int, shape (n_tasks,)
-        Rows of each task.
-    bonus : array, shape (n_tasks, D)
-        Log odds that each latent brings as a cause, apart from the regression.
-    start : array of bool, shape (n_tasks, D)
-        The sets to start from.
-    log_strength : array, shape (n_tasks,), optional
-        Log of g: the regression then has coefficients N(0, g s^2 / n) integrated out. Without, they are profiled out.
-    pairs : array, shape (n_tasks, D, D), optional
-        Log evidence that each pair brings unless both are causes; zero on the diagonal.
-
-    Returns
-    -------
-    causal : array of bool, shape (n_tasks, D)
-        The sets found.
-    odds : array, shape (n_tasks, D)
-        Log odds there of cause against none, the other latents as they are.
+    M_iy^2 / M_ii, and since M_ii < 0 for those in the set the same formula gives the rise from leaving it out. `bonus`
+    (n_tasks, D) are the log odds that each latent brings as a cause, apart from the regression. With `log_strength`,
+    log of g for each task, the regression has coefficients N(0, g s^2 / n) integrated out; without, they are profiled
+    out. `pairs` (n_tasks, D, D) is the log evidence that each pair brings unless both are causes, zero on the diagonal.
     """
     T, D = bonus.shape
     causal, odds = start.copy(), np.zeros((T, D))
     block = max(1, _MAX_NUMBERS // (D + 1) ** 2)
     for first in range(0, T, block):
         part = slice(first, first + block)
-        M = correlation[part].copy()
+        M = correlation[part].transpose(1, 2, 0).copy()
         if log_strength is not None:
-            M[:, np.arange(D), np.arange(D)] += np.exp(-log_strength[part, None])
+            M[np.arange(D), np.arange(D)] += np.exp(-log_strength[part])
         price = None if log_strength is None else log_strength[part, None]
         together = None if pairs is None else pairs[part]
         causal[part], odds[part] = _search(M, n_samples[part], bonus[part], causal[part], price, together)
@@ -225,36 +176,36 @@ def _search(
     """Search the mode of a few tasks, so that their matrices `M` stay in cache; these are overwritten."""
     T, D = bonus.shape
     causal = start.copy()
-    _sweep_sets(M, causal)
-    i = np.arange(D)
+    _sweep_causes(M, causal)
     odds = np.zeros((T, D))
     running = np.arange(T)
     for _ in range(4 * D):
-        inside = causal[running]
-        residual = np.maximum(M[running, D, D], TINY)[:, None]
-        pivot = M[running[:, None], i, i]
-        change = M[running, :D, D] ** 2 / np.where(np.abs(pivot) > _COLLINEAR, pivot, np.inf)
+        now = causal[running]
+        residual, pivot = np.maximum(M[D, D], TINY)[:, None], np.einsum("iit->ti", M)[:, :D]
+        change = M[:D, D].T ** 2 / np.where(np.abs(pivot) > _COLLINEAR, pivot, np.inf)
         gain = 0.5 * n_samples[running, None] * np.abs(np.log(np.maximum(residual - change, TINY) / residual))
         if price is not None:
             # Half the log-determinant of the latents' matrix: a pivot as one joins, the inverse as it leaves.
             size = np.log(np.maximum(np.abs(pivot), TINY))
-            gain -= 0.5 * (price[running] + np.where(inside, -size, size))
+            gain -= 0.5 * (price[running] + np.where(now, -size, size))
         if pairs is not None:
-            gain -= np.einsum("tij,tj->ti", pairs[running], inside.astype(np.float64))
+            gain -= np.einsum("tij,tj->ti", pairs[running], now.astype(np.float64))
         odds[running] = gain + bonus[running]
-        improvement = np.where(inside, -odds[running], odds[running])
+        improvement = np.where(now, -odds[running], odds[running])
         best = np.argmax(improvement, axis=1)
         better = improvement[np.arange(len(running)), best] > 1e-9
         running, best = running[better], best[better]
         if not len(running):
             break
-        _sweep(M, running, best)
+        if not better.all():
+            M = M[..., better]
+        sweep(M, best)
         causal[running, best] ^= True
     return causal, odds
 
 
-def _sweep_sets(M: Array, causal: BoolArray) -> None:
-    for latent in range(causal.shape[1]):
-        tasks = np.flatnonzero(causal[:, latent])
-        if len(tasks):
-            _sweep(M, tasks, np.full(len(tasks), latent))
+def _sweep_causes(M: Array, causal: BoolArray) -> None:
+    """Sweep each latent where it is a cause, in place."""
+    buffer = np.empty_like(M)
+    for latent in np.flatnonzero(causal.any(axis=0)):
+        sweep(M, latent, causal[:, latent], buffer)
