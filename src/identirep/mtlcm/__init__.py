@@ -37,13 +37,13 @@ from identirep.mtlcm.axes.diagonalise import joint_diagonalise as joint_diagonal
 from identirep.mtlcm.estimator import MTLCM
 from identirep.mtlcm.model.likelihood import conditional_covariances as conditional_covariances
 from identirep.mtlcm.model.likelihood import joint_covariances as joint_covariances
-from identirep.mtlcm.new_tasks.adapt import check_new_task as check_new_task
-from identirep.mtlcm.new_tasks.task import AdaptedTask, Interval
-from identirep.mtlcm.new_tasks.task import Use as Use
-from identirep.mtlcm.new_tasks.task import check_use as check_use
-from identirep.mtlcm.roles.posterior import causal_posterior as causal_posterior
-from identirep.mtlcm.roles.sets import correlations as correlations
-from identirep.mtlcm.roles.structure import CausalStructure
+from identirep.mtlcm.new_tasks import AdaptedTask, Interval
+from identirep.mtlcm.new_tasks import Use as Use
+from identirep.mtlcm.new_tasks import check_new_task as check_new_task
+from identirep.mtlcm.new_tasks import check_use as check_use
+from identirep.mtlcm.roles import CausalStructure
+from identirep.mtlcm.roles import causal_posterior as causal_posterior
+from identirep.mtlcm.roles import correlations as correlations
 from identirep.mtlcm.trust.certificate import Certificate
 from identirep.mtlcm.trust.goodness import GoodnessOfFit
 from identirep.mtlcm.trust.refits import BootstrapResult

@@ -21,10 +21,15 @@ from identirep.mtlcm.model.likelihood import (
     model_covariances,
     residual_second_moments,
 )
-from identirep.mtlcm.roles.noise import noise_given_target
-from identirep.mtlcm.roles.posterior import CausalPosterior, causal_posterior
-from identirep.mtlcm.roles.sets import causal_regression, correlations
-from identirep.mtlcm.roles.structure import CausalStructure, causal_structure
+from identirep.mtlcm.roles import (
+    CausalPosterior,
+    CausalStructure,
+    causal_posterior,
+    causal_structure,
+    correlations,
+    noise_given_target,
+)
+from identirep.mtlcm.roles.sets import causal_regression
 from identirep.mtlcm.trust.certificate import Certificate, certify
 from identirep.mtlcm.trust.goodness import latent_moments
 from identirep.persistence import prefixed, taken
@@ -76,7 +81,7 @@ class FittedLatents:
         variances = np.einsum("gii->gi", latents.cov_h)[latents.group] if own_rows else None
         joint = joint_covariances(latents)
         noise = noise_given_target(self._latent_noise(), joint) if self.noise_std_ > 0.0 else None
-        return causal_posterior(correlations(joint), latents.n_samples, variances, noise=noise)
+        return causal_posterior(correlations(joint), latents.n_samples, variances, noise_covariance=noise)
 
     @property
     def causal_probability_(self) -> Array:

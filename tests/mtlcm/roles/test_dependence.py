@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from identirep.mtlcm.roles.dependence import NOISE_SHARES, Dependence, dependence_evidence
 from scipy.special import logsumexp
 
-from identirep.mtlcm.roles.dependence import NOISE_SHARES, Dependence, dependence_evidence
 from identirep.mtlcm.roles.sets import set_members
 
 _D, _N = 6, np.array([20, 30, 50])

@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from identirep.mtlcm.roles.noise import noise_dependence, noise_given_target, pair_evidence
+from identirep.mtlcm.roles.scales import SharedScales
 from scipy.special import logsumexp
 from sklearn.metrics import f1_score, roc_auc_score
 
@@ -12,10 +14,8 @@ from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc
 from identirep.mtlcm.model.likelihood import joint_covariances
 from identirep.mtlcm.roles import posterior as role_posterior
-from identirep.mtlcm.roles.noise import noise_dependence, noise_given_target, pair_evidence
 from identirep.mtlcm.roles.posterior import causal_posterior
 from identirep.mtlcm.roles.prior import STRENGTH_SCALES, effect_evidence
-from identirep.mtlcm.roles.scales import SharedScales
 from identirep.mtlcm.roles.sets import correlations
 
 

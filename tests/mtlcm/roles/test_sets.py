@@ -9,13 +9,13 @@ from identirep import TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.mtlcm.model.likelihood import joint_covariances
 from identirep.mtlcm.roles.sets import (
-    sweep,
     all_sets,
     causal_regression,
     correlations,
     log_residual_variances,
     search_mode,
     set_members,
+    sweep,
 )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.model.likelihood import JointMoments
-from identirep.mtlcm.roles.sets import sweep
+from identirep.mtlcm.roles import sweep
 
 __all__ = ["anneal"]
 Sets = BoolArray

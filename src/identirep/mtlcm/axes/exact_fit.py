@@ -21,8 +21,7 @@ from identirep.mtlcm.axes.exact import exact_state, exact_step
 from identirep.mtlcm.axes.search import best_roles, evidence_of, latent_correlations, random_rotation, search
 from identirep.mtlcm.axes.step_memory import StepMemory
 from identirep.mtlcm.model.likelihood import JointMoments
-from identirep.mtlcm.roles.posterior import causal_posterior
-from identirep.mtlcm.roles.prior import RolePrior
+from identirep.mtlcm.roles import RolePrior, causal_posterior
 
 __all__ = ["ExactFit", "climb", "exact_starts", "maximise_exact"]
 _SetsOf: TypeAlias = Callable[[JointMoments, IntArray], BoolArray]

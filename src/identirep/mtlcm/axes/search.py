@@ -14,7 +14,7 @@ import numpy as np
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.axes.annealing import anneal
 from identirep.mtlcm.model.likelihood import JointMoments
-from identirep.mtlcm.roles.sets import (
+from identirep.mtlcm.roles import (
     correlations,
     log_residual_variances,
     own_terms,

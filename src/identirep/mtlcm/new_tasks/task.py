@@ -40,22 +40,10 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class TargetModels:
-    """Regressions of the target on the sets of causes that are probable.
+    """Regressions of the target on the sets of causes that are probable: what `weight` they have, and for each
 
-    Parameters
-    ----------
-    weight : array, shape (n_sets,)
-        Posterior probability, scaled to sum to one.
-    coef : array, shape (n_sets, D)
-        Posterior mean of w given the set.
-    inverse : array, shape (n_sets, D, D)
-        Posterior covariance of w, in units of `variance`.
-    variance : array, shape (n_sets,)
-        Squared scale of the residual.
-    gain : array, shape (n_sets, D)
-        What a unit of each latent adds to the precision-weighted sum as an effect; zero for causes.
-    precision : array, shape (n_sets,)
-        Precision of the target given the effects alone.
+    the posterior mean of w, its covariance in units of the squared scale of the residual, that scale; what a unit of
+    each latent adds as an effect to the precision-weighted sum; the precision of the target given effects alone.
     """
 
     weight: Array

@@ -1,71 +1,272 @@
-"""Evidence of many sets of causes at once: all choices of some latents of each task, other causes held."""
+r"""Evidence of roles: of the regression of the target on its causes, of effects, and of the noise these have in common.
+
+For a set C of causes, latents and target centred and scaled to unit variance in the task,
+
+    y = w . z_C + N(0, s^2),      w | s ~ N(0, s^2 tau I)
+    z_i = gamma_i y + N(0, q_i),  gamma_i | q_i ~ N(0, q_i kappa_i),    i not in C
+
+with flat log s and log q_i, and gamma_i = 0 for unrelated latents. It is conjugate: the evidence of C is a product of
+Student's t, one for the target and one for each other latent.
+
+Observation noise that comes to several latents at once makes them covary given the target. Without taking that into
+account, effects whose noise cancels together predict the target better than each of them, and look like causes. Given
+the target, effects are independent but for the noise, whose correlations R are known. With F what the data show, the
+effects S of a set gain
+
+    -(n - 1)/2 [ log|R_SS| + tr(R_SS^{-1} F_SS) - tr F_SS ].
+
+Pairs taken one by one (`pair_evidence`) would count the same noise many times where it comes from one direction, as
+with ill-conditioned mixings. How much of what is left of the effects is noise is not known well, and a correlation near
+1 that is not quite there costs more than any role; so all correlations may be smaller by a common share, which is
+averaged over.
+"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from scipy.special import logsumexp
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.mtlcm.roles.sets import all_sets, set_members
+from identirep.mtlcm.roles.prior import STRENGTH_SCALES
+from identirep.mtlcm.roles.sets import TINY, all_sets, set_members
 
-__all__ = ["regression_evidence"]
+__all__ = [
+    "Dependence",
+    "effect_evidence",
+    "effect_scales",
+    "noise_dependence",
+    "noise_given_target",
+    "pair_evidence",
+    "set_evidence",
+]
+
+# Shares of observation noise in the variance of a latent are no larger.
+_MOST_NOISE = 0.99
+# Variance of a latent given the target, at least, in units of its noise.
+_LEAST_OWN = 1.05
+_MOST_CORRELATED = 0.98
+# Shares of the correlation of their noise that effects may have.
+NOISE_SHARES = (0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
+# Least eigenvalue of the correlations: what is given need not be positive definite.
+_LEAST = 1e-2
+# Numbers held at once (float64, 64 MB).
+_MAX_NUMBERS = 2**23
 
 
-def regression_evidence(
+class Dependence(NamedTuple):
+    """Correlations of the latents given the target, (n_tasks, D, D): by noise alone, and what the data show."""
+
+    model: Array
+    found: Array
+
+    def select(self, tasks: IntArray) -> Dependence:
+        """Keep some of the tasks."""
+        return Dependence(self.model[tasks], self.found[tasks])
+
+
+def set_evidence(
     correlation: Array,
     n_samples: IntArray,
-    chosen: IntArray,
-    outside: BoolArray,
+    candidates: IntArray,
+    causal: BoolArray,
+    scales: IntArray,
+    dependence: Dependence | None = None,
+) -> Array:
+    """Log evidence of every set of the candidates as causes, besides those that are `causal` anyway.
+
+    Candidates have shape (n_tasks, k); none leave each task its own set. The result has shape
+    (n_tasks, n_scales, 2**k): `scales` are positions in the grid of strengths, sets in the order of `set_members`.
+    What each cell brings by itself is left out.
+    """
+    strengths = STRENGTH_SCALES[scales]
+    parts = [_regression_evidence(correlation, n_samples, candidates, causal, float(tau)) for tau in strengths]
+    evidence = np.stack(parts, axis=1)
+    if dependence is not None:
+        evidence += _dependence_evidence(dependence, n_samples, candidates, causal)[:, None]
+    return evidence
+
+
+def _regression_evidence(
+    correlation: Array,
+    n_samples: IntArray,
+    candidates: IntArray,
+    causal: BoolArray,
     scale: float,
 ) -> Array:
-    """Log evidence of the target given its causes, coefficients N(0, scale s^2) and s integrated out.
-
-    Parameters
-    ----------
-    correlation : array, shape (n_tasks, D + 1, D + 1)
-        Within-task correlations of the latents and, last, the target.
-    n_samples : array of int, shape (n_tasks,)
-        Labelled rows of each task.
-    chosen : array of int, shape (n_tasks, k)
-        Latents that may be causes or not.
-    outside : array of bool, shape (n_tasks, D)
-        Other causes.
-    scale : float
-        Prior variance of coefficients of standardised latents, in units of s^2.
-
-    Returns
-    -------
-    array, shape (n_tasks, 2**k)
-        Sets in the order of `set_members`.
-    """
+    """Evidence of the target given its causes, coefficients N(0, scale s^2) and s integrated out, (n_tasks, 2**k)."""
     n = n_samples.astype(np.float64)
     g = n * scale
-    M, log_det = _left_by(correlation, outside, chosen, 1.0 / g)
+    M, log_det = _left_by_causes(correlation, causal, candidates, 1.0 / g)
     log_residual, own = all_sets(M)
-    size = outside.sum(axis=1)[:, None] + set_members(chosen.shape[1]).sum(axis=1)
+    size = causal.sum(axis=1)[:, None] + set_members(candidates.shape[1]).sum(axis=1)
     own += log_det[:, None] + size * np.log(g)[:, None]
     return np.asarray(-0.5 * own - 0.5 * (n - 1.0)[:, None] * log_residual)
 
 
-def _left_by(correlation: Array, inside: BoolArray, chosen: IntArray, ridge: Array) -> tuple[Array, Array]:
-    """What a ridge regression on the latents inside leaves of those chosen and the target; its log-determinant.
+def _left_by_causes(correlation: Array, causal: BoolArray, candidates: IntArray, ridge: Array) -> tuple[Array, Array]:
+    """What a ridge regression on the causes leaves of candidates and target; its log-determinant.
 
     Sets are padded to the largest one, since a batch of small systems is solved faster than one matrix is swept.
     """
-    T, k = chosen.shape
-    rows = np.arange(T)[:, None, None]
-    index = np.concatenate([chosen, np.full((T, 1), correlation.shape[1] - 1)], axis=1)
-    M = correlation[rows, index[:, :, None], index[:, None, :]]
-    i = np.arange(k)
+    every = np.concatenate([candidates, np.full((len(causal), 1), correlation.shape[1] - 1)], axis=1)
+    M = _submatrix(correlation, every, every)
+    i = np.arange(candidates.shape[1])
     M[:, i, i] += ridge[:, None]
-    count = inside.sum(axis=1)
-    m = int(count.max(initial=0))
-    if m == 0:
-        return M, np.zeros(T)
-    members = np.argsort(~inside, axis=1, kind="stable")[:, :m]
-    real = np.arange(m) < count[:, None]
-    both = real[:, :, None] & real[:, None, :]
-    A = np.where(both, correlation[rows, members[:, :, None], members[:, None, :]], 0.0)
-    i = np.arange(m)
-    A[:, i, i] = np.where(real, 1.0 + ridge[:, None], 1.0)
-    K = np.where(real[:, :, None], correlation[rows, members[:, :, None], index[:, None, :]], 0.0)
+    held, real = _padded(causal)
+    if not real.size:
+        return M, np.zeros(len(M))
+    A = np.where(real[:, :, None] & real[:, None, :], _submatrix(correlation, held, held), 0.0)
+    i = np.arange(held.shape[1])
+    A[:, i, i] = np.where(real, A[:, i, i] + ridge[:, None], 1.0)
+    K = np.where(real[:, :, None], _submatrix(correlation, held, every), 0.0)
     return M - K.swapaxes(1, 2) @ np.linalg.solve(A, K), np.asarray(np.linalg.slogdet(A)[1])
+
+
+def _padded(named: BoolArray) -> tuple[IntArray, BoolArray]:
+    """Positions of the latents named in each task, padded to the most there are, and which of them are no padding."""
+    count = named.sum(axis=1)
+    most = int(count.max(initial=0))
+    return np.argsort(~named, axis=1, kind="stable")[:, :most], np.arange(most) < count[:, None]
+
+
+def _submatrix(M: Array, rows: IntArray, columns: IntArray) -> Array:
+    """Rows and columns of the matrix of each task, both of shape (n_tasks, any)."""
+    return M[np.arange(len(M))[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def effect_scales(noise_share: Array) -> Array:
+    r"""Scales of the strength of effects as observation noise leaves them, shape (..., n_scales).
+
+    Of an effect of unit variance with the share e of noise, :math:`1 - e` is the target's part and its own in the
+    proportion g : 1, which makes its strength :math:`(1 - e) g / (1 + e g)`. So the noisiest latents, whose strengths
+    are all alike small, do not pass for causes, nor teach that effects are weak.
+    """
+    share = np.clip(noise_share, 0.0, _MOST_NOISE)[..., None]
+    return np.asarray((1.0 - share) * STRENGTH_SCALES / (1.0 + share * STRENGTH_SCALES))
+
+
+def effect_evidence(rho2: Array, n_samples: IntArray, scales: Array | None = None) -> Array:
+    r"""Log evidence of an effect of each scale, less that of an unrelated latent, shape (n_tasks, D, n_scales).
+
+    .. math::
+        \frac{n-2}{2} \log(1 + g) - \frac{n-1}{2} \log(1 + g (1 - \rho^2)), \qquad g = n \cdot \mathrm{scale},
+
+    the Bayes factor of Zellner's prior, intercept and variance integrated out. A cause without others has the same.
+    """
+    n = n_samples[:, None, None].astype(np.float64)
+    g = n * (STRENGTH_SCALES if scales is None else scales)
+    return 0.5 * (n - 2.0) * np.log1p(g) - 0.5 * (n - 1.0) * np.log1p(g * (1.0 - rho2[..., None]))
+
+
+def noise_given_target(latent_noise_covariance: Array, joint: Array) -> Array:
+    """What observation noise adds to the covariance of latents given the target, latents of unit variance in the task.
+
+    Latents are posterior means under a prior of unit variance: as much of latent j leaks into latent i as their noise
+    covaries, with the other sign. So what a latent has of its own, given the target, takes that much of the common
+    noise away (to first order in the noise).
+    """
+    variance = np.einsum("tii->ti", joint)[:, :-1]
+    own = np.maximum(variance - joint[:, :-1, -1] ** 2 / joint[:, -1:, -1], 0.0)
+    left = 1.0 - own[:, :, None] - own[:, None, :]
+    i = np.arange(left.shape[1])
+    left[:, i, i] = 1.0
+    scale = np.sqrt(np.where(variance > 0.0, variance, 1.0))
+    return np.asarray(latent_noise_covariance * left / (scale[:, :, None] * scale[:, None, :]))
+
+
+def noise_dependence(correlation: Array, noise_covariance: Array) -> Dependence:
+    """Correlations of the latents given the target; the covariance of their noise as in `noise_given_target`."""
+    rho, own = correlation[:, :-1, -1], np.einsum("tii->ti", noise_covariance)
+    left = np.sqrt(np.maximum(1.0 - rho**2, _LEAST_OWN * own))
+    scale = np.maximum(left[:, :, None] * left[:, None, :], TINY)
+    found = (correlation[:, :-1, :-1] - rho[:, :, None] * rho[:, None, :]) / scale
+    model = np.clip(noise_covariance / scale, -_MOST_CORRELATED, _MOST_CORRELATED)
+    i = np.arange(rho.shape[1])
+    model[:, i, i] = 1.0
+    return Dependence(model, found)
+
+
+def pair_evidence(dependence: Dependence, n_samples: IntArray) -> Array:
+    """Log-likelihood that each pair of latents gains by what their noise has in common, shape (n_tasks, D, D).
+
+    The sum over pairs is exact to second order in the correlations: good enough to search for sets, not to judge them
+    (`set_evidence`). The search counts all pairs but those of two causes; where pairs overstate what effects
+    gain together that ends in better sets than counting effects alone. Zero on the diagonal.
+    """
+    r, found = dependence
+    r = np.where(np.eye(r.shape[1], dtype=bool), 0.0, r)
+    rest = 1.0 - r**2
+    gain = np.log(rest) + 2.0 * r * (r - found) / rest
+    return np.asarray(-0.5 * (n_samples - 1.0)[:, None, None] * gain)
+
+
+def _dependence_evidence(dependence: Dependence, n_samples: IntArray, candidates: IntArray, causal: BoolArray) -> Array:
+    """Evidence of every set of causes by what the noise of all other latents has in common, (n_tasks, 2**k)."""
+    T, k = candidates.shape
+    D = causal.shape[1]
+    block = max(1, _MAX_NUMBERS // (len(NOISE_SHARES) * max(2 ** (k + 2), D * D)))
+    parts = [
+        _dependence_block(dependence.select(tasks), n_samples[tasks], candidates[tasks], causal[tasks])
+        for tasks in np.split(np.arange(T), range(block, T, block))
+    ]
+    return np.concatenate(parts)
+
+
+def _dependence_block(dependence: Dependence, n_samples: IntArray, candidates: IntArray, causal: BoolArray) -> Array:
+    """Compute `_dependence_evidence` for a few tasks."""
+    T, D = causal.shape
+    shares = np.array(NOISE_SHARES)
+    R = np.where(np.eye(D, dtype=bool), 0.0, dependence.model)
+    lowest = np.linalg.eigvalsh(R)[:, 0]
+    R *= np.minimum(1.0, (1.0 - _LEAST) / np.maximum(-lowest, 1.0 - _LEAST))[:, None, None]
+    # Shares and tasks are one axis, shares first.
+    R = (shares[:, None, None, None] * R + np.eye(D)).reshape(-1, D, D)
+    F = np.tile(dependence.found, (len(shares), 1, 1))
+    every = np.tile(candidates, (len(shares), 1))
+    apart = ~causal
+    np.put_along_axis(apart, candidates, False, axis=1)
+    plain = np.take_along_axis(np.einsum("tii->ti", F), every, axis=1)
+    R, F, start = _given(R, F, every, np.tile(apart, (len(shares), 1)))
+    loss = start[:, None] + _over_sets(R, F) - plain @ (1.0 - set_members(candidates.shape[1])).T
+    value = -0.5 * (n_samples - 1.0)[:, None] * loss.reshape(len(shares), T, -1)
+    return np.asarray(logsumexp(value, axis=0) - np.log(len(shares)))
+
+
+def _given(R: Array, F: Array, candidates: IntArray, apart: BoolArray) -> tuple[Array, Array, Array]:
+    """Correlations of the candidates given effects apart from them, and twice the negative gain of these."""
+    R_own, F_own = (_submatrix(M, candidates, candidates) for M in (R, F))
+    others, real = _padded(apart)
+    if not real.size:
+        return R_own, F_own, np.zeros(len(R))
+    both = real[:, :, None] & real[:, None, :]
+    A = np.where(both, _submatrix(R, others, others), np.eye(real.shape[1]))
+    B = np.where(both, _submatrix(F, others, others), 0.0)
+    R_cross, F_cross = (np.where(real[:, :, None], _submatrix(M, others, candidates), 0.0) for M in (R, F))
+    solved = np.linalg.solve(A, np.concatenate([R_cross, B], axis=2))
+    W, AB = solved[:, :, : candidates.shape[1]], solved[:, :, candidates.shape[1] :]
+    start = np.linalg.slogdet(A)[1] + np.einsum("tii->t", AB) - np.einsum("tii->t", B)
+    mixed = W.swapaxes(1, 2) @ F_cross
+    found = F_own - mixed - mixed.swapaxes(1, 2) + W.swapaxes(1, 2) @ B @ W
+    # What is left of the candidates is measured against what they were.
+    return R_own - W.swapaxes(1, 2) @ R_cross, found, start
+
+
+def _over_sets(R: Array, F: Array) -> Array:
+    """log|R_SS| + tr(R_SS^{-1} F_SS) for the complements S of all sets.
+
+    The recursion of `all_sets`: a cause is dropped, an effect is taken out of the others.
+    """
+    k, T = R.shape[1], len(R)
+    R, F = (M.transpose(1, 2, 0) for M in (R, F))
+    value = np.zeros(T)
+    for size in range(k - 1, -1, -1):
+        column, pivot, own = R[:size, size], np.maximum(R[size, size], _LEAST**2), F[size, size]
+        u = column / pivot
+        cross = u[:, None] * F[:size, size]
+        left_R = R[:size, :size] - u[:, None] * column
+        left_F = F[:size, :size] - cross - cross.swapaxes(0, 1) + u[:, None] * (own * u)
+        value = np.concatenate([value + np.log(pivot) + own / pivot, value])
+        R, F = (np.concatenate([a, b], axis=-1) for a, b in ((left_R, R[:size, :size]), (left_F, F[:size, :size])))
+    return value.reshape(-1, T).T

@@ -5,18 +5,28 @@ Strengths are free of units: of a cause :math:`w_i \, \mathrm{sd}(z_i) / s`, of 
 all causes of a task and one for each effect. Scales are log-normal over all tasks, on a grid: the families are narrow
 on purpose, since a latent that hardly correlates with the target could be a weak effect, a weak cause or unrelated, and
 what decides there is how many weak ones the strong ones lead to expect.
+
+Scales that all tasks share, where they do, tell roles apart too: the variance v_i of a latent as a cause, and q_i given
+the target as an effect. With the variance of latent i in task t S_ti, and R_ti = S_ti (1 - rho_ti^2) given the target,
+a cell loses
+
+    n_t/2 [ S_ti / v_i - log(S_ti / v_i) - 1 ]  as a cause,   n_t/2 [ R_ti / q_i - log(R_ti / q_i) - 1 ]  as an effect
+
+against a scale of its own. That is little where the scales are shared; it is much where they are not, as after
+standardising each task. The Bayesian information criterion decides: n_tasks D scales against 2 D. An unrelated latent
+comes from outside like a cause and has v_i.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import logsumexp
 
 from identirep._typing import Array, IntArray
 
-__all__ = ["STRENGTH_SCALES", "RolePrior", "effect_evidence", "effect_scales"]
+__all__ = ["STRENGTH_SCALES", "RolePrior", "SharedScales", "scales_may_be_shared"]
 
 # Variances of strengths.
 STRENGTH_SCALES = 3.0 ** np.arange(-6, 11)
@@ -27,24 +37,16 @@ _LEAST_SPREAD = 0.2
 _PSEUDO_SPREAD = 5.0
 # Probability from which a scale of causes is worth summing over.
 _LEAST_PROBABLE = 1e-3
-# Shares of noise are no larger.
-_MOST_NOISE = 0.99
+# Passes of the cheap search for scales that could be shared, sets of causes left aside.
+_PASSES = 10
+# Variances that differ between tasks by less than this share of what sampling makes of equal ones were set by hand.
+_TOO_EVEN = 0.5
 _TINY = 1e-300
 
 
 @dataclass(frozen=True)
 class RolePrior:
-    """Prior of roles and strengths.
-
-    Parameters
-    ----------
-    share : float
-        Share of causes.
-    unrelated : float
-        Share of unrelated latents.
-    cause_weights, effect_weights : array, shape (n_scales,)
-        Probability of each of `STRENGTH_SCALES`.
-    """
+    """Shares of causes and of unrelated latents, and the probability of each of `STRENGTH_SCALES` in either role."""
 
     share: float
     unrelated: float
@@ -77,18 +79,7 @@ class RolePrior:
 
         One of each role counts for the shares, and for the scales one with the mean of both roles together and some
         with their spread. Where the data say nothing of roles, likelihoods are flat and accidents would separate them.
-
-        Parameters
-        ----------
-        cause, unrelated : array, shape (n_tasks, D)
-            Probability of these roles.
-        cause_counts, effect_counts : array, shape (n_scales,)
-            Expected number of tasks, and of effects, of each scale.
-
-        Returns
-        -------
-        RolePrior
-            The prior.
+        Counts are expected numbers of tasks, and of effects, of each scale.
         """
         total = cause.size + 3.0
         mean_c, spread_c = _log_moments(cause_counts)
@@ -109,52 +100,58 @@ class RolePrior:
         return float(max(abs(x) for x in (*shares, *(_LOG_SCALES @ w for w in weights))))
 
 
-def effect_scales(noise: Array) -> Array:
-    r"""Scales of the strength of effects as observation noise leaves them, shape (..., n_scales).
+@dataclass(frozen=True)
+class SharedScales:
+    """Shared variances (D,) as a cause (v) and as an effect given the target (q), and what they cost each cell.
 
-    Of an effect of unit variance with the share e of noise, :math:`1 - e` is the target's part and its own in the
-    proportion g : 1, which makes its strength :math:`(1 - e) g / (1 + e g)`. So the noisiest latents, whose strengths
-    are all alike small, do not pass for causes, nor teach that effects are weak.
-
-    Parameters
-    ----------
-    noise : array, shape (...)
-        Share of observation noise in the variance of each latent, 0 to 1.
-
-    Returns
-    -------
-    array
-        The scales.
+    `as_cause` and `as_effect` (n_tasks, D) are the log-likelihood of the cell in either role, less that with a scale
+    of its own.
     """
-    share = np.clip(noise, 0.0, _MOST_NOISE)[..., None]
-    return np.asarray((1.0 - share) * STRENGTH_SCALES / (1.0 + share * STRENGTH_SCALES))
+
+    cause: Array
+    effect: Array
+    as_cause: Array
+    as_effect: Array
+
+    @property
+    def log_odds(self) -> Array:
+        """Log odds of cause against effect from the scales, shape (n_tasks, D)."""
+        return self.as_cause - self.as_effect
+
+    @classmethod
+    def fit(cls, variances: Array, rho2: Array, n_samples: IntArray, no_effect: Array) -> SharedScales:
+        """Estimate the scales given the probability that each latent is no effect."""
+        n = n_samples[:, None]
+        cause, effect = _mean(variances, n * no_effect), _mean(variances * (1.0 - rho2), n * (1.0 - no_effect))
+        return cls(cause, effect, variances, variances).applied(variances, rho2, n_samples)
+
+    def applied(self, variances: Array, rho2: Array, n_samples: IntArray) -> SharedScales:
+        """Return the same scales with what they cost the cells of other tasks."""
+        half_n = 0.5 * n_samples[:, None]
+        as_cause = -half_n * _loss(variances / self.cause)
+        return replace(self, as_cause=as_cause, as_effect=-half_n * _loss(variances * (1.0 - rho2) / self.effect))
+
+    def cost(self, n_samples: IntArray) -> float:
+        """Log-likelihood that 2 D shared scales may lose against D for each task (BIC); negative: they are fewer."""
+        D = len(self.cause)
+        return float(D * np.log(n_samples.sum()) - 0.5 * D * np.log(n_samples).sum())
 
 
-def effect_evidence(rho2: Array, n_samples: IntArray, scales: Array | None = None) -> Array:
-    r"""Log evidence of an effect of each scale, less that of an unrelated latent, shape (n_tasks, D, n_scales).
+def scales_may_be_shared(variances: Array, rho2: Array, n_samples: IntArray, no_effect: Array) -> bool:
+    """Whether shared scales are worth a closer look: every cell in the role that fits its variance better.
 
-    .. math::
-        \frac{n-2}{2} \log(1 + g) - \frac{n-1}{2} \log(1 + g (1 - \rho^2)), \qquad g = n \cdot \mathrm{scale},
-
-    the Bayes factor of Zellner's prior, intercept and variance integrated out. A cause without others has the same.
-
-    Parameters
-    ----------
-    rho2 : array, shape (n_tasks, D)
-        Squared correlation of each latent with the target.
-    n_samples : array of int, shape (n_tasks,)
-        Labelled rows of each task.
-    scales : array, shape (n_scales,) or (n_tasks, D, n_scales), optional
-        Variances of strengths; default `STRENGTH_SCALES`.
-
-    Returns
-    -------
-    array, shape (n_tasks, D, n_scales)
-        The log evidence.
+    `no_effect` is the probability, to start from, of that. Variances too even to come from sampling say nothing of
+    roles: tasks were standardised.
     """
-    n = n_samples[:, None, None].astype(np.float64)
-    g = n * (STRENGTH_SCALES if scales is None else scales)
-    return 0.5 * (n - 2.0) * np.log1p(g) - 0.5 * (n - 1.0) * np.log1p(g * (1.0 - rho2[..., None]))
+    logs = np.log(np.maximum(variances, np.finfo(np.float64).tiny))
+    chance = 2.0 / n_samples.mean()
+    if np.median(logs.var(axis=0)) < _TOO_EVEN * chance:
+        return False
+    scales = SharedScales.fit(variances, rho2, n_samples, no_effect)
+    for _ in range(_PASSES):
+        scales = SharedScales.fit(variances, rho2, n_samples, (scales.log_odds > 0).astype(np.float64))
+    most = float(np.maximum(scales.as_cause, scales.as_effect).sum())
+    return most - scales.cost(n_samples) > 0.0
 
 
 def _log_moments(counts: Array) -> tuple[float, float]:
@@ -172,3 +169,13 @@ def _log_normal(mean: float, spread: float) -> Array:
     """Weights of a log-normal law on the grid."""
     log_weights = -0.5 * (_LOG_SCALES - mean) ** 2 / max(spread, _LEAST_SPREAD)
     return np.asarray(np.exp(log_weights - logsumexp(log_weights)))
+
+
+def _mean(values: Array, weights: Array) -> Array:
+    """Weighted mean over tasks, drawn towards the plain one with the weight of one row."""
+    return (np.sum(weights * values, axis=0) + values.mean(axis=0)) / (weights.sum(axis=0) + 1.0)
+
+
+def _loss(ratio: Array) -> Array:
+    ratio = np.maximum(ratio, np.finfo(np.float64).tiny)
+    return ratio - np.log(ratio) - 1.0

@@ -202,26 +202,7 @@ def causal_structure(
     n_samples: IntArray,
     task_names: tuple[Hashable, ...],
 ) -> CausalStructure:
-    """Join probabilities and effect sizes.
-
-    Parameters
-    ----------
-    posterior : CausalPosterior
-        Posterior of the roles.
-    correlation : array, shape (n_tasks, D + 1, D + 1)
-        Within-task correlations of the latents and, last, the target.
-    scale : array, shape (n_tasks, D + 1)
-        Within-task standard deviations of the same.
-    n_samples : array of int, shape (n_tasks,)
-        Labelled rows of each task.
-    task_names : tuple of hashable, length n_tasks
-        Labels of the tasks.
-
-    Returns
-    -------
-    CausalStructure
-        The structure.
-    """
+    """Join probabilities and effect sizes; `scale` (n_tasks, D + 1) are standard deviations of latents and target."""
     D = correlation.shape[1] - 1
     causal, n = posterior.best, n_samples[:, None]
     coef, error = _joining_regression(swept_on(correlation, causal), causal, n)
