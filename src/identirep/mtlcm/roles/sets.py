@@ -112,7 +112,7 @@ def all_sets(M: Array) -> tuple[Array, Array]:
     return log_residual.reshape(-1, T).T.copy(), log_det.reshape(-1, T).T.copy()
 
 
-def sweep(M: Array, latent: int | IntArray, where: BoolArray | bool = True, buffer: Array | None = None) -> None:
+def sweep(M: Array, latent: np.integer | int | IntArray, where: BoolArray | bool = True, buffer: Array | None = None) -> None:
     """Sweep a latent, in place, where told; sweeping it again undoes that (Goodnight 1979).
 
     `M` has shape (..., D + 1, D + 1, n_tasks), since NumPy is fast along a long last axis. The latent is one for all
