@@ -1,11 +1,22 @@
-"""Evidence of the noise that effects have in common is that of the Gaussian likelihood, for all sets at once."""
+"""Evidence of roles: regressions, effects, and what noise they have in common, each against its Gaussian likelihood."""
+
+import itertools
 
 import numpy as np
 import pytest
-from identirep.mtlcm.roles.dependence import NOISE_SHARES, Dependence, dependence_evidence
 from scipy.special import logsumexp
 
-from identirep.mtlcm.roles.sets import set_members
+from identirep.mtlcm.roles.evidence import (
+    NOISE_SHARES,
+    Dependence,
+    _dependence_evidence,
+    effect_evidence,
+    noise_dependence,
+    pair_evidence,
+    set_evidence,
+)
+from identirep.mtlcm.roles.prior import STRENGTH_SCALES
+from identirep.mtlcm.roles.sets import correlations, set_members
 
 _D, _N = 6, np.array([20, 30, 50])
 
@@ -26,30 +37,80 @@ def _direct(dependence, t, causes):
     return logsumexp(gains) - np.log(len(NOISE_SHARES))
 
 
-@pytest.mark.parametrize("chosen", [range(_D), (4, 1), (2,)], ids=["all latents", "two", "one"])
-def test_all_sets_have_the_gain_of_the_likelihood(chosen, monkeypatch):
+@pytest.mark.parametrize("candidates", [range(_D), (4, 1), (2,)], ids=["all latents", "two", "one"])
+def test_all_sets_have_the_gain_of_the_likelihood(candidates, monkeypatch):
     dependence = Dependence(_correlations(18), _correlations(40))
-    chosen = np.tile(np.array(chosen), (len(_N), 1))
-    outside = np.random.default_rng(0).random((len(_N), _D)) < 0.4
-    outside[np.arange(len(_N))[:, None], chosen] = False
-    members = set_members(chosen.shape[1]) > 0.5
+    candidates = np.tile(np.array(candidates), (len(_N), 1))
+    causal = np.random.default_rng(0).random((len(_N), _D)) < 0.4
+    causal[np.arange(len(_N))[:, None], candidates] = False
+    members = set_members(candidates.shape[1]) > 0.5
     expected = np.empty((len(_N), len(members)))
     for t in range(len(_N)):
-        for k, inside in enumerate(members):
-            causes = outside[t].copy()
-            causes[chosen[t]] = inside
+        for k, among in enumerate(members):
+            causes = causal[t].copy()
+            causes[candidates[t]] = among
             expected[t, k] = _direct(dependence, t, causes)
-    np.testing.assert_allclose(dependence_evidence(dependence, _N, chosen, outside), expected, atol=1e-9)
+    np.testing.assert_allclose(_dependence_evidence(dependence, _N, candidates, causal), expected, atol=1e-9)
     # Task by task, as where there are many, nothing changes.
-    monkeypatch.setattr("identirep.mtlcm.roles.dependence._MAX_NUMBERS", 1)
-    np.testing.assert_allclose(dependence_evidence(dependence, _N, chosen, outside), expected, atol=1e-9)
+    monkeypatch.setattr("identirep.mtlcm.roles.evidence._MAX_NUMBERS", 1)
+    np.testing.assert_allclose(_dependence_evidence(dependence, _N, candidates, causal), expected, atol=1e-9)
 
 
 def test_impossible_correlations_cost_no_more_than_nearly_singular_ones():
     model = np.full((1, 3, 3), -0.9)
     model[:, np.arange(3), np.arange(3)] = 1.0
-    gain = dependence_evidence(
+    gain = _dependence_evidence(
         Dependence(model, np.eye(3)[None]), np.array([30]), np.arange(3)[None], np.zeros((1, 3), bool)
     )
     assert np.isfinite(gain).all()
     assert gain.max() <= 0.0
+
+
+def _regression(C, n, causes, scale):
+    """Log evidence of y given the causes: the Gaussian of n rows with unit variances, s summed out."""
+    K = np.eye(len(causes)) + n * scale * C[np.ix_(causes, causes)]
+    r = C[causes, -1]
+    return -0.5 * np.linalg.slogdet(K)[1] - 0.5 * (n - 1) * np.log(1.0 - n * scale * r @ np.linalg.solve(K, r))
+
+
+@pytest.mark.parametrize("candidates", [range(4), (3, 1), ()], ids=["all latents", "two", "none"])
+def test_evidence_of_a_set_is_that_of_its_regression_however_it_is_named(candidates):
+    """As one of all sets of the candidates, or as the set that is held."""
+    Z = np.random.default_rng(0).normal(size=(5, 40, 5)) @ np.random.default_rng(1).normal(size=(5, 5))
+    C, n = np.array([np.corrcoef(rows.T) for rows in Z]), np.arange(20, 70, 10)
+    candidates = np.tile(np.array(candidates, dtype=int), (5, 1))
+    causal = np.random.default_rng(2).random((5, 4)) < 0.5
+    np.put_along_axis(causal, candidates, False, axis=1)
+    scales, dependence = np.array([2, 9]), Dependence(C[:, :4, :4], np.tile(np.eye(4), (5, 1, 1)))
+    found, none = set_evidence(C, n, candidates, causal, scales), np.zeros((5, 0), dtype=int)
+    with_noise = set_evidence(C, n, candidates, causal, scales, dependence)
+    for k, among in enumerate(set_members(candidates.shape[1]) > 0.5):
+        held = causal.copy()
+        np.put_along_axis(held, candidates, np.tile(among, (5, 1)), axis=1)
+        for t, s in itertools.product(range(5), range(2)):
+            expected = _regression(C[t], n[t], list(np.flatnonzero(held[t])), STRENGTH_SCALES[scales[s]])
+            assert found[t, s, k] == pytest.approx(expected, abs=1e-9)
+        np.testing.assert_allclose(with_noise[..., k], set_evidence(C, n, none, held, scales, dependence)[..., 0])
+
+
+def test_one_cause_and_one_effect_have_the_same_evidence():
+    rho2 = np.array([[0.02, 0.3, 0.97]])
+    effect = effect_evidence(rho2, np.array([40]))[0]
+    for i, rho in enumerate(np.sqrt(rho2[0])):
+        C = np.array([[1.0, rho], [rho, 1.0]])
+        np.testing.assert_allclose(effect[i], [_regression(C, 40, [0], tau) for tau in STRENGTH_SCALES], atol=1e-9)
+
+
+def test_evidence_of_a_pair_is_that_of_its_likelihood():
+    rng = np.random.default_rng(0)
+    joint = np.cov(rng.normal(size=(3, 50)) + rng.normal(size=50))[None]
+    C, n = correlations(joint), np.array([50])
+    noise = np.array([[[0.2, 0.1], [0.1, 0.3]]])
+    found = pair_evidence(noise_dependence(C, noise), n)[0]
+    left = C[0, :2, :2] - np.outer(C[0, :2, 2], C[0, :2, 2])
+    assumed = np.diag(np.diag(left)) + 0.1 * (1 - np.eye(2))
+    log_p = [
+        -0.5 * 49 * (np.linalg.slogdet(S)[1] + np.trace(np.linalg.solve(S, left)))
+        for S in (assumed, np.diag(np.diag(left)))
+    ]
+    np.testing.assert_allclose(found, (log_p[0] - log_p[1]) * (1 - np.eye(2)), atol=1e-9)

@@ -112,7 +112,9 @@ def all_sets(M: Array) -> tuple[Array, Array]:
     return log_residual.reshape(-1, T).T.copy(), log_det.reshape(-1, T).T.copy()
 
 
-def sweep(M: Array, latent: np.integer | int | IntArray, where: BoolArray | bool = True, buffer: Array | None = None) -> None:
+def sweep(
+    M: Array, latent: int | IntArray, where: BoolArray | bool = True, buffer: Array | None = None
+) -> None:
     """Sweep a latent, in place, where told; sweeping it again undoes that (Goodnight 1979).
 
     `M` has shape (..., D + 1, D + 1, n_tasks), since NumPy is fast along a long last axis. The latent is one for all
@@ -120,7 +122,7 @@ def sweep(M: Array, latent: np.integer | int | IntArray, where: BoolArray | bool
     """
     tasks = slice(None) if np.ndim(latent) == 0 else np.arange(M.shape[-1])
     row = M[..., latent, tasks].copy()
-    pivot = row[..., latent, tasks].copy()
+    pivot = row[..., latent, tasks]
     factor = np.where(where, 1.0 / np.where(np.abs(pivot) > TINY, pivot, np.copysign(TINY, pivot)), 0.0)
     M -= np.multiply(row[..., :, None, :], (row * factor[..., None, :])[..., None, :, :], out=buffer)
     row *= np.where(where, np.abs(factor), 1.0)[..., None, :]
@@ -207,5 +209,5 @@ def _search(
 def _sweep_causes(M: Array, causal: BoolArray) -> None:
     """Sweep each latent where it is a cause, in place."""
     buffer = np.empty_like(M)
-    for latent in np.flatnonzero(causal.any(axis=0)):
+    for latent in np.flatnonzero(causal.any(axis=0)).tolist():
         sweep(M, latent, causal[:, latent], buffer)
