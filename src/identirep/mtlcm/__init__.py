@@ -44,9 +44,7 @@ from identirep.mtlcm.new_tasks import check_use as check_use
 from identirep.mtlcm.roles import CausalStructure
 from identirep.mtlcm.roles import causal_posterior as causal_posterior
 from identirep.mtlcm.roles import correlations as correlations
-from identirep.mtlcm.trust.certificate import Certificate
-from identirep.mtlcm.trust.goodness import GoodnessOfFit
-from identirep.mtlcm.trust.refits import BootstrapResult
+from identirep.mtlcm.trust import BootstrapResult, Certificate, GoodnessOfFit
 from identirep.mtlcm.using import LatentTransformer as LatentTransformer
 
 # What users get. The other names, imported as themselves, are for the rest of this library.

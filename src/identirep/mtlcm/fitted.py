@@ -30,8 +30,7 @@ from identirep.mtlcm.roles import (
     noise_given_target,
 )
 from identirep.mtlcm.roles.sets import causal_regression
-from identirep.mtlcm.trust.certificate import Certificate, certify
-from identirep.mtlcm.trust.goodness import latent_moments
+from identirep.mtlcm.trust import Certificate, certify, latent_moments
 from identirep.persistence import prefixed, taken
 
 if TYPE_CHECKING:

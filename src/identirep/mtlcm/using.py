@@ -13,10 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from identirep._typing import Array, RandomState
 from identirep.moments import TaskMoments
 from identirep.mtlcm.fitted import FittedLatents
-from identirep.mtlcm.new_tasks.adapt import adapt_task, check_new_task
-from identirep.mtlcm.new_tasks.task import AdaptedTask, Use, check_use
+from identirep.mtlcm.new_tasks import AdaptedTask, Use, adapt_task, check_new_task, check_use
 from identirep.mtlcm.roles.sets import causal_regression
-from identirep.mtlcm.trust.refits import BootstrapResult, bootstrap_fit
+from identirep.mtlcm.trust import BootstrapResult, bootstrap
 from identirep.parameters import Choice, Whole, check_arguments
 from identirep.seeds import as_generator
 from identirep.validation import check_features, check_task_data
@@ -262,4 +261,4 @@ class UsableLatents(LatentTransformer, FittedLatents):
         check_is_fitted(self)
         check_arguments(over=(over, Choice("tasks", "samples")), n_refits=(n_refits, Whole()))
         rng = as_generator(random_state)
-        return bootstrap_fit(self.fit_, self.moments_, self.posterior_.best, over, int(n_refits), rng)
+        return bootstrap(self.fit_, self.moments_, self.posterior_.best, over, int(n_refits), rng)

@@ -1,14 +1,12 @@
-"""Leakage: the sandwich against simulation where the model is wrong, scores against gradients, quantiles."""
+"""Leakage: the sandwich against simulation where the model is wrong, moderation, quantiles."""
 
 import numpy as np
 import pytest
 
 from identirep import MTLCM
-from identirep.mtlcm.axes.exact import exact_scores, exact_state
 from identirep.mtlcm.model.information import fisher_leakage
-from identirep.mtlcm.trust.goodness import latent_moments
+from identirep.mtlcm.trust.latents import latent_information
 from identirep.mtlcm.trust.leakage import loss_quantiles, moderated_leakage, robust_leakage
-from identirep.mtlcm.trust.pair_information import effective_tasks, information
 
 
 def _draw(rng, variances, tilt, n):
@@ -29,9 +27,9 @@ def _shares(model):
     return B / np.diag(B)[:, None]
 
 
-def _any_roles(model):
-    """The factorised likelihood does not ask for roles."""
-    return np.zeros(model.fit_.variances.shape, dtype=bool)
+def _information(model):
+    """Of the factorised likelihood, which does not ask for roles."""
+    return latent_information(model.fit_, model.moments_, np.zeros(model.fit_.variances.shape, dtype=bool))
 
 
 @pytest.mark.parametrize(("tilt", "model_holds"), [(0.0, True), (0.3, False)])
@@ -46,10 +44,8 @@ def test_sandwich_is_the_variance_over_repetitions(tilt, model_holds):
         found.append(_shares(model)[0, 1])
         order = np.argmax(np.abs(model.components_), axis=0)[:2]
         scale = np.sqrt(model.moments_.pooled_covariance()[0, 0] / model.moments_.pooled_covariance()[1, 1])
-        causal = _any_roles(model)
-        of_a_row = information(model.fit_, model.moments_, causal)
-        fisher.append(scale**2 * fisher_leakage(of_a_row, model.moments_.n_rows)[1][tuple(order)])
-        robust.append(scale**2 * robust_leakage(model.fit_, model.moments_, causal)[0][tuple(order)])
+        fisher.append(scale**2 * fisher_leakage(_information(model))[1][tuple(order)])
+        robust.append(scale**2 * robust_leakage(_information(model))[0][tuple(order)])
     actual = np.var(found)
     assert 0.7 < np.mean(robust) / actual < 1.4
     if model_holds:
@@ -76,9 +72,8 @@ def test_leakage_with_observation_noise_is_the_variance_over_repetitions():
         order = np.argmax(np.abs(shares), axis=0)
         shares = shares[order]
         found.append(shares / np.diag(shares)[:, None])
-        of_a_row = information(model.fit_, model.moments_, _any_roles(model))
-        fisher.append(fisher_leakage(of_a_row, model.moments_.n_rows)[1][np.ix_(order, order)])
-        robust.append(robust_leakage(model.fit_, model.moments_, _any_roles(model))[0][np.ix_(order, order)])
+        fisher.append(fisher_leakage(_information(model))[1][np.ix_(order, order)])
+        robust.append(robust_leakage(_information(model))[0][np.ix_(order, order)])
     off = ~np.eye(D, dtype=bool)
     actual = np.var(found, axis=0)[off]
     for predicted in (fisher, robust):
@@ -100,7 +95,7 @@ def test_degrees_of_freedom_count_the_tasks_that_inform():
         Z, y, tasks = _draw(rng, variances, 0.0, 500)
         model = MTLCM(noise_std=0.0, n_init=1, random_state=0).fit(Z, y, tasks=tasks)
         order = np.argmax(np.abs(model.components_), axis=0)
-        counted.append(effective_tasks(model.fit_, model.moments_)[np.ix_(order, order)])
+        counted.append(_information(model).effective_tasks()[np.ix_(order, order)])
     assert np.all(counted[0] <= T)
     assert counted[1][1, 0] < 0.3 * T
 
@@ -132,18 +127,6 @@ def test_moderated_leakage_without_a_sandwich_is_the_models():
     modelled = np.where(np.eye(3, dtype=bool), 0.0, 1e-3)
     unknown = np.where(np.eye(3, dtype=bool), 0.0, np.nan)
     np.testing.assert_array_equal(moderated_leakage(modelled, unknown, np.zeros((3, 3))), modelled)
-
-
-def test_scores_of_the_exact_likelihood_sum_to_its_gradient():
-    rng = np.random.default_rng(1)
-    Z, y, tasks = _draw(rng, rng.gamma(1.0, size=(20, 4)) + 0.1, 0.2, 40)
-    y = y + Z @ rng.normal(size=4)
-    model = MTLCM(noise_std=0.0, random_state=0).fit(Z, y, tasks=tasks)
-    z = latent_moments(model.fit_, model.moments_)
-    causal = rng.random(z.s.shape) < 0.5
-    scores = exact_scores(z, causal)
-    assert scores.shape == (20, 4, 4)
-    np.testing.assert_allclose(scores.sum(axis=0) - np.eye(4), exact_state(z, causal).gradient, atol=1e-10)
 
 
 def test_two_tasks_leave_no_degree_of_freedom():

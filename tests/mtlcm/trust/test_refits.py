@@ -6,8 +6,8 @@ import pytest
 from identirep import MTLCM, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc
-from identirep.mtlcm.trust import refits as bootstrap
-from identirep.mtlcm.trust.resampling import resample_rows
+from identirep.mtlcm.trust import refits
+from identirep.mtlcm.trust.refits import resample_rows
 
 
 def _fit(n_tasks=40, n_samples=60, prior="factorized", random_state=0, **options):
@@ -84,15 +84,15 @@ def test_fits_of_wide_data_are_resampled_too():
 
 def test_large_problems_are_refitted_from_the_fit_alone(monkeypatch):
     _, model = _fit()
-    agreement, n_starts, solve = [], [], bootstrap.solve_in_blocks
+    agreement, n_starts, solve = [], [], refits.solve_in_blocks
 
     def counted(covariances, starts, **options):
         n_starts.append(len(starts))
         return solve(covariances, starts, **options)
 
-    monkeypatch.setattr(bootstrap, "solve_in_blocks", counted)
-    for work in (bootstrap._WORK, 0.0):
-        monkeypatch.setattr(bootstrap, "_WORK", work)
+    monkeypatch.setattr(refits, "solve_in_blocks", counted)
+    for work in (refits._WORK, 0.0):
+        monkeypatch.setattr(refits, "_WORK", work)
         agreement.append(model.bootstrap(n_refits=5, random_state=0).agreement)
     assert n_starts == [15, 5]
     # There is one optimum, and rotations lead to where the fit leads.

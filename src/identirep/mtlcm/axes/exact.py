@@ -20,7 +20,7 @@ from identirep.mtlcm.axes.step_memory import StepMemory
 from identirep.mtlcm.model.likelihood import JointMoments
 from identirep.mtlcm.roles.sets import causal_regression
 
-__all__ = ["ExactState", "exact_information", "exact_scores", "exact_state", "exact_step"]
+__all__ = ["ExactState", "exact_state", "exact_step"]
 
 _MIN_CURVATURE = 1e-2
 _TINY = 1e-12
@@ -53,71 +53,6 @@ def exact_state(z: JointMoments, causal: BoolArray) -> ExactState:
     G -= coupling.T @ left
     H = (np.where(causal, inverse, 0.0) + coupling * w).T @ S_ii + np.where(causal, 0.0, inverse).T @ R_ii
     return ExactState(value, G - np.eye(len(G)), H)
-
-
-def exact_information(z: JointMoments, causal: BoolArray, *, observed: bool = False) -> Array:
-    r"""Second derivative of the criterion, less log|det B|, along each E_ij, shape (D, D): what a row tells about it.
-
-    Adding a share e of latent j to latent i changes log S_ii (log R_ii if i is no cause), and, if i is a cause, what
-    the regression leaves of y: with :math:`b, g` what the causes leave of cov(z_j, y) and var(z_j), :math:`\beta` the
-    coefficient of z_i in the regression of z_j on them and :math:`c` the variance of z_i given the others,
-
-    .. math::
-        \frac{w_i^2 g + 2 w_i \beta b - b^2 / c}{\sigma^2} - \frac{2 w_i^2 b^2}{\sigma^4}.
-
-    This is zero if j is a cause too: the regression does not care which basis of the causes it has.
-
-    Parameters
-    ----------
-    z : JointMoments
-        Moments of the latents and the target.
-    causal : array of bool, shape (n_tasks, D)
-        The causes.
-    observed : bool, default False
-        Whether covariances that the model expects to be zero are taken as they are, where the model may be wrong.
-
-    Returns
-    -------
-    array, shape (D, D)
-        The diagonal means nothing.
-    """
-    D = causal.shape[1]
-    S_ii = np.einsum("tii->ti", z.S)
-    R_ii = np.maximum(S_ii - z.s**2 / z.v[:, None], _TINY * S_ii)
-    variance, other = np.where(causal, S_ii, R_ii), np.where(causal[:, :, None], S_ii[:, None], R_ii[:, None])
-    mixed = z.S - np.where(causal[:, :, None], 0.0, z.s[:, :, None] * z.s[:, None] / z.v[:, None, None])
-    if not observed:
-        mixed = np.where(causal[:, :, None] & ~causal[:, None], mixed, 0.0)
-    own = other / variance[:, :, None] - 2.0 * (mixed / variance[:, :, None]) ** 2
-    # Regressions of target and latents on the causes; a unit diagonal for the others keeps the inverse regular.
-    both = causal[:, :, None] & causal[:, None]
-    padded = np.where(both, z.S, 0.0)
-    i = np.arange(D)
-    padded[:, i, i] = np.where(causal, S_ii * (1.0 + _TINY), 1.0)
-    inverse = np.where(both, np.linalg.inv(padded), 0.0)
-    w = np.einsum("tij,tj->ti", inverse, z.s)
-    residual = np.maximum(z.v - np.einsum("ti,ti->t", w, z.s), _TINY * z.v)[:, None, None]
-    b = np.where(causal, 0.0, z.s - np.einsum("ti,tij->tj", w, z.S))[:, None]
-    beta = inverse @ z.S
-    g = np.where(causal, 0.0, np.maximum(S_ii - np.einsum("tij,tij->tj", beta, z.S), 0.0))[:, None]
-    w2 = (w**2)[:, :, None]
-    own += (w2 * g + 2.0 * w[:, :, None] * beta * b - b**2 * np.einsum("tii->ti", inverse)[:, :, None]) / residual
-    own -= 2.0 * w2 * b**2 / residual**2
-    return np.asarray(np.maximum(np.tensordot(z.weights, own, axes=1), 0.0))
-
-
-def exact_scores(z: JointMoments, causal: BoolArray) -> Array:
-    """What each task adds to the relative gradient of `exact_state`, shape (n_tasks, D, D), up to the identity."""
-    S_ii = np.einsum("tii->ti", z.S)
-    R_ii = np.maximum(S_ii - z.s**2 / z.v[:, None], _TINY * S_ii)
-    w = causal_regression(z.S, z.s, causal)
-    residual = np.maximum(z.v - np.einsum("ti,ti->t", w, z.s), _TINY * z.v)
-    p = z.weights[:, None]
-    inverse = p / np.where(causal, S_ii, R_ii)
-    left = z.s - np.einsum("ti,tij->tj", w, z.S)
-    by_target = np.where(causal, 0.0, inverse) * z.s / z.v[:, None]
-    coupling = p * w / residual[:, None]
-    return inverse[:, :, None] * z.S - by_target[:, :, None] * z.s[:, None] - coupling[:, :, None] * left[:, None]
 
 
 def exact_step(

@@ -20,7 +20,7 @@ from identirep.mtlcm.axes.noisy_likelihood import maximise_noisy_likelihood
 from identirep.mtlcm.axes.noisy_model import NoisyFit
 from identirep.mtlcm.axes.spurious_scale import refine_with_spurious_scale
 from identirep.mtlcm.axes.starts import Starts, first_best, random_rotations, solve_until_found
-from identirep.mtlcm.model.information import chance_excess, fisher_leakage, model_information
+from identirep.mtlcm.model.information import FactorizedInformation, fisher_leakage
 from identirep.mtlcm.model.likelihood import JointMoments, explained_directions
 
 __all__ = [
@@ -196,8 +196,7 @@ def _is_better_with_noise(moments: TaskMoments, B: Array, variances: Array, nois
     if latent_agreement(B, exact, moments.pooled_covariance()).per_latent.min() < _ABOUT_THE_SAME:
         return False
     _, factor = canonical_rows(B, moments, noise)
-    information = model_information(B * factor[:, None], variances * factor**2, noise, moments.weights)
-    _, leakage = fisher_leakage(information, moments.n_rows, chance_excess(moments))
+    _, leakage = fisher_leakage(FactorizedInformation(moments, B * factor[:, None], variances * factor**2, noise))
     return bool(leakage.sum(axis=1).max() < _MOST_LEAKAGE)
 
 

@@ -2,7 +2,7 @@ r"""Which axes can be trusted: how well the data tell the latents apart, and how
 
 With lambda_ti the variance of latent i given the target, p_t the task weights and
 G_ij = sum_t p_t lambda_tj / lambda_ti, the Fisher information of the relative coordinates of the unmixing matrix gives,
-without observation noise (`pair_information` has it with noise),
+without observation noise (`model.information` has it with noise, and for the exact likelihood),
 
     separation  rho_ij = 1 / (G_ij G_ji)                        1: no task tells i and j apart
     leakage     var(E_ij) = G_ji / (N (G_ij G_ji - 1))          variance of the share of latent j in estimated axis i
@@ -21,23 +21,18 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import chi2
 
 from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.fit import LatentFit
-from identirep.mtlcm.model.information import chance_excess, fisher_leakage
-from identirep.mtlcm.trust.goodness import (
-    GoodnessOfFit,
-    goodness_of_fit,
-    heads,
-    noise_edge,
-    noise_reliability,
-    signal_strength,
-    tied_starts,
-)
+from identirep.mtlcm.axes.starts import Starts
+from identirep.mtlcm.model.information import fisher_leakage
+from identirep.mtlcm.trust.goodness import GoodnessOfFit, goodness_of_fit
+from identirep.mtlcm.trust.latents import latent_information, noise_reliability
 from identirep.mtlcm.trust.leakage import loss_quantiles, moderated_leakage, robust_leakage
-from identirep.mtlcm.trust.pair_information import information
-from identirep.mtlcm.trust.refits import bootstrap_fit
+from identirep.mtlcm.trust.refits import bootstrap
+from identirep.mtlcm.trust.signal import heads, noise_edge, signal_strength
 
 __all__ = ["Certificate", "certify"]
 
@@ -180,40 +175,21 @@ class Certificate:
 
 
 def certify(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.random.Generator) -> Certificate:
-    """Compute the certificate of a fit.
-
-    Parameters
-    ----------
-    fit : LatentFit
-        The fit.
-    moments : TaskMoments
-        Moments of the features it was fitted to.
-    causal : array of bool, shape (n_tasks, D)
-        The most probable roles.
-    rng : numpy.random.Generator
-        Source of the bootstrap.
-
-    Returns
-    -------
-    Certificate
-        The certificate.
-    """
-    of_a_row = information(fit, moments, causal)
-    # The exact likelihood has other sources than variances that differ.
-    chance = 0.0 if fit.prior == "exact" else chance_excess(moments)
-    separation, modelled = fisher_leakage(of_a_row, moments.n_rows, chance)
-    robust, freedom = robust_leakage(fit, moments, causal)
+    """Compute the certificate of a fit to moments, from its most probable roles; the generator is for the refits."""
+    information = latent_information(fit, moments, causal)
+    separation, modelled = fisher_leakage(information)
+    robust, freedom = robust_leakage(information)
     joined = moderated_leakage(modelled, robust, freedom)
     fisher = _correlation(modelled)
-    refits = bootstrap_fit(fit, moments, causal, "tasks", _N_REFITS, rng)
-    tied = tied_starts(fit.starts, moments.n_rows)
+    refits = bootstrap(fit, moments, causal, "tasks", _N_REFITS, rng)
+    tied = _tied(fit.starts, moments.n_rows)
     ties = fit.starts.agreement[tied].min(axis=0)
     noise = noise_reliability(fit, moments)
     goodness = goodness_of_fit(fit, moments, causal)
     # A lone optimum of a likelihood that has many may not be the best there is, unless the model fits.
-    lonely = fit.prior == "exact" and np.sum(tied) == 1 < len(tied) and not goodness.p_value > _REJECTED
-    signal = signal_strength(fit, moments) > noise_edge(len(fit.unmixing), moments)
-    singular, rank = heads(fit, moments)
+    lonely = information.has_many_optima and np.sum(tied) == 1 < len(tied) and not goodness.p_value > _REJECTED
+    signal = signal_strength(fit.components, moments) > noise_edge(len(fit.unmixing), moments)
+    singular, rank = heads(fit.components, moments)
     axis = np.minimum(np.minimum(_correlation(joined), _surely_seen(refits.agreement)), ties)
     losses = loss_quantiles(1.0 - axis, joined, 1.0 - refits.agreement, _LEVELS)
     lowest = np.fmin.reduce([fisher, _correlation(robust), refits.mcc, ties])
@@ -241,6 +217,13 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.ran
         noise_mcc=noise,
         n_tied_starts=int(np.sum(tied)),
     )
+
+
+def _tied(starts: Starts, n_rows: int) -> BoolArray:
+    """Starts as likely as the best within sampling noise (95% point of chi-squared, one degree for each E_ij)."""
+    D = starts.agreement.shape[1]
+    loss = 2.0 * n_rows * (starts.criterion - starts.criterion.min())
+    return np.asarray(loss <= chi2.ppf(0.95, max(D * (D - 1), 1)))
 
 
 def _correlation(leakage: Array) -> Array:

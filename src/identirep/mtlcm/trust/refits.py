@@ -1,4 +1,11 @@
-"""Refits on resampled tasks or samples: how far the axes move, whatever the model says."""
+"""Refits on resampled tasks or samples: how far the axes move, whatever the model says.
+
+Tasks are resampled by exponential weights (Bayesian bootstrap). New samples come without the samples, as moments drawn
+from the law that they have for Gaussian rows: the scatter of the n rows of a row group is Wishart with n - 1 degrees of
+freedom around the observed covariance. The target of a task of the group is h' beta + sigma times noise, with beta and
+sigma from the moments, which gives the scatter of (h, y) its Wishart law, and to the tasks of the group one common
+scatter of h. What moments do not hold is how the residuals of such tasks go together: they are drawn independently.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +21,9 @@ from identirep.mtlcm.axes.exact_fit import climb
 from identirep.mtlcm.axes.fit import LatentFit, whitened_covariances
 from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks
 from identirep.mtlcm.model.likelihood import JointMoments
-from identirep.mtlcm.trust.goodness import latent_moments
-from identirep.mtlcm.trust.resampling import resample_rows
+from identirep.mtlcm.trust.latents import latent_moments
 
-__all__ = ["BootstrapResult", "bootstrap_fit"]
+__all__ = ["BootstrapResult", "bootstrap", "resample_rows"]
 
 # Refits start from the fit and, as long as that costs about a second, from as many random rotations.
 _MOST_ROTATIONS = 2
@@ -70,7 +76,7 @@ class BootstrapResult:
         return np.asarray(np.quantile(self.agreement, level, axis=0))
 
 
-def bootstrap_fit(
+def bootstrap(
     fit: LatentFit,
     moments: TaskMoments,
     causal: BoolArray,
@@ -80,29 +86,8 @@ def bootstrap_fit(
 ) -> BootstrapResult:
     """Refit on moments, with the observation noise held at its estimate.
 
-    Over tasks: exponential weights on the tasks (Bayesian bootstrap). Over samples: moments drawn anew, see
-    `resample_rows`. The factorised likelihood is fitted again from the fit and, unless the problem is large, from
-    afar; the exact one from the fit, at its roles, since its starts are compared by themselves.
-
-    Parameters
-    ----------
-    fit : LatentFit
-        The fit.
-    moments : TaskMoments
-        Moments of the features it was fitted to.
-    causal : array of bool, shape (n_tasks, D)
-        The most probable roles.
-    over : {"tasks", "samples"}
-        What to resample.
-    n_refits : int
-        Number of refits.
-    rng : numpy.random.Generator
-        Source of weights, draws and starts.
-
-    Returns
-    -------
-    BootstrapResult
-        Agreement for each refit and axis.
+    The factorised likelihood is fitted again from the fit and, unless the problem is large, from afar; the exact one
+    from the fit, at its roles, since its starts are compared by themselves.
     """
     basis = np.linalg.qr(fit.mixing)[0]
     reduced = moments.map_features(basis.T)
@@ -141,3 +126,54 @@ def _refits(
 
 def _climbed(z: JointMoments, causal: BoolArray, weights: Array) -> Array:
     return climb(np.eye(z.s.shape[1]), JointMoments(z.S, z.s, z.v, weights), causal, 50, 1e-5)[0]
+
+
+def resample_rows(moments: TaskMoments, rng: np.random.Generator) -> TaskMoments:
+    """Draw the moments of as many other rows in each task (parametric bootstrap)."""
+    K = moments.n_features
+    scatter_h = np.zeros_like(moments.scatter_h)
+    scatter_hy, scatter_y = np.zeros_like(moments.scatter_hy), np.zeros_like(moments.scatter_y)
+    for g, count in enumerate(moments.counts):
+        freedom = int(count) - 1
+        tasks = np.flatnonzero(moments.group == g)
+        if freedom < 1 or not len(tasks):
+            continue
+        observed = moments.scatter_h[g]
+        factor = _root(observed / freedom) @ _wishart_factor(K, freedom, rng)
+        W = factor @ factor.T
+        beta = moments.scatter_hy[tasks] @ np.linalg.pinv(observed, hermitian=True)
+        left = moments.scatter_y[tasks] - np.einsum("tk,tk->t", beta, moments.scatter_hy[tasks])
+        sigma = np.sqrt(np.maximum(left, 0.0) / freedom)
+        noise = rng.normal(size=(len(tasks), factor.shape[1]))
+        outside = rng.chisquare(freedom - factor.shape[1], len(tasks)) if freedom > factor.shape[1] else 0.0
+        along = sigma[:, None] * (noise @ factor.T)
+        explained = beta @ W
+        scatter_h[g], scatter_hy[tasks] = W, explained + along
+        scatter_y[tasks] = np.einsum("tk,tk->t", beta, explained + 2.0 * along)
+        scatter_y[tasks] += sigma**2 * ((noise**2).sum(axis=1) + outside)
+    return TaskMoments(
+        moments.task_names,
+        moments.group,
+        moments.counts,
+        moments.mean_h,
+        scatter_h,
+        moments.mean_y,
+        scatter_hy,
+        scatter_y,
+        moments.n_rows,
+    )
+
+
+def _root(covariance: Array) -> Array:
+    """Symmetric factor L, L L' = covariance, also where that is singular."""
+    values, vectors = np.linalg.eigh(covariance)
+    return vectors * np.sqrt(np.maximum(values, 0.0))
+
+
+def _wishart_factor(K: int, freedom: int, rng: np.random.Generator) -> Array:
+    """F with F F' Wishart(freedom, I): Bartlett's triangle, or plain rows where these are fewer than the features."""
+    if freedom < K:
+        return rng.normal(size=(K, freedom))
+    F = np.tril(rng.normal(size=(K, K)), -1)
+    F[np.arange(K), np.arange(K)] = np.sqrt(rng.chisquare(freedom - np.arange(K)))
+    return F
