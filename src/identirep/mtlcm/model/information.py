@@ -117,15 +117,16 @@ class FactorizedInformation:
         """Information of a row about each pair if the model holds."""
         lam, both = self.variances, self._pair_weights
         own, cross = np.einsum("tij,tj->ij", both, lam**2), np.einsum("tij,ti,tj->ij", both, lam, lam)
-        # The noise variance moves the off-diagonal by o^2 N; what pairs cannot undo tells how large it is.
+        # The noise variance moves the off-diagonal by o^2 N. What pairs cannot undo tells how large it is, and so do
+        # directions of the features without latents.
         off = self.noise_variance * self.unmixing @ self.unmixing.T
         np.fill_diagonal(off, 0.0)
         coupling = np.einsum("tij,tj->ij", both, lam) * off
         determinant = np.maximum(own * own.T - cross**2, _TINY * own * own.T)
         np.fill_diagonal(determinant, 1.0)
         shift = (own.T * coupling - cross * coupling.T) / determinant
-        left = 0.5 * float(np.sum(both * off**2) - np.sum(coupling * shift))
-        return PairInformation(own, cross, shift**2 / max(left, _TINY))
+        left = 0.5 * np.sum(both * off**2) - np.sum(coupling * shift) + 0.5 * (self.moments.n_features - len(off))
+        return PairInformation(own, cross, shift**2 / np.maximum(left, _TINY))
 
     def scores(self) -> tuple[Array, PairInformation]:
         """g_tij up to its sign, (n_tasks, D, D), and the Hessian that goes with it where the model may be wrong."""
