@@ -150,6 +150,24 @@ def test_a_wrong_model_is_believed_less_than_it_claims():
     assert lost > 5 * (1 - certificate.fisher_mcc[worst])
 
 
+def test_a_model_that_holds_is_believed():
+    # Ten tasks tell little of how much their scores differ; the model, which holds, tells what to expect of each axis.
+    T, n, D = 10, 400, 5
+    ratios = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        variances = rng.gamma(1.0, size=(T, D)) + 0.1
+        variances /= variances.mean(axis=0)
+        Z = (np.sqrt(variances)[:, None] * rng.normal(size=(T, n, D))).reshape(-1, D)
+        tasks = np.repeat(np.arange(T), n)
+        model = MTLCM(noise_std=0.0, n_init=1, random_state=0).fit(Z, rng.normal(size=T * n), tasks=tasks)
+        G = (1 / variances).T @ variances / T
+        leakage = np.where(np.eye(D), 0.0, G.T / (G * G.T - 1 + np.eye(D))) / (T * n)
+        expected = 0.5 * leakage.sum(axis=1)[np.argmax(np.abs(model.components_), axis=1)]
+        ratios.append((1 - model.certificate_.expected_mcc) / expected)
+    assert np.sqrt(np.mean(np.log(ratios) ** 2)) < 0.1
+
+
 @pytest.mark.parametrize(("seed", "n"), [(0, 400), (2, 400), (3, 400)])
 def test_latents_that_vary_alike_are_named_however_well_refits_agree(seed, n):
     # Latents 0 and 1 have the same variances in all tasks. Only sampling error turns the fit, and all refits, one way.

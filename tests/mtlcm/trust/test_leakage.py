@@ -1,10 +1,12 @@
 """Leakage: the sandwich against simulation where the model is wrong, moderation, quantiles."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
 from identirep import MTLCM
-from identirep.mtlcm.model.information import fisher_leakage
+from identirep.mtlcm.model.information import PairInformation, fisher_leakage
 from identirep.mtlcm.trust.latents import latent_information
 from identirep.mtlcm.trust.leakage import loss_quantiles, moderated_leakage, robust_leakage
 
@@ -151,3 +153,25 @@ def test_quantiles_of_the_loss_are_those_of_the_weighted_chi_squares():
     wider = loss_quantiles(loss, leakage, loss * rng.exponential(size=(200, 1)) ** 2, (0.05, 0.95))
     assert wider[0, 0] < found[0, 0]
     assert wider[0, 1] > found[0, 1]
+
+
+class _Given(NamedTuple):
+    """Information with scores and Hessian as given."""
+
+    given: tuple
+    n_rows: int = 1000
+
+    def scores(self):
+        return self.given
+
+    def effective_tasks(self):
+        return np.full((2, 2), float(len(self.given[0])))
+
+
+def test_the_error_of_the_noise_comes_on_top_of_the_sandwich():
+    # Tasks do not show it: it moves all of them alike.
+    scores = np.random.default_rng(6).normal(size=(20, 2, 2)) / 1000
+    own, drift = np.array([[1.0, 3.0], [2.0, 1.0]]), np.array([[0.0, 5.0], [7.0, 0.0]])
+    without, _ = robust_leakage(_Given((scores, PairInformation(own, np.ones((2, 2)), np.zeros((2, 2))))))
+    found, _ = robust_leakage(_Given((scores, PairInformation(own, np.ones((2, 2)), drift))))
+    np.testing.assert_allclose(found - without, drift / 1000)
