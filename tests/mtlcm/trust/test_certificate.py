@@ -241,3 +241,49 @@ def test_ties_are_counted_and_compared(well):
     assert tied.tie_disagreement == pytest.approx(0.3)
     assert tied.verdict[4] == "not identified"
     assert "starts that fit equally well disagree" in tied.reasons[4]
+
+
+def test_a_lone_optimum_of_the_exact_likelihood_is_trusted_only_if_the_model_fits():
+    # Spurious noise equal to causal noise: the start of the search is blind there, and one search may end anywhere.
+    wrong, right = [], []
+    for seed in range(6):
+        data = make_linear_tasks(
+            n_tasks=30,
+            n_samples=2000,
+            n_latents=4,
+            n_causal=2,
+            mixing="orthogonal",
+            spurious_std=1.0,
+            standardize=False,
+            observation_noise=0.0,
+            random_state=seed,
+        )
+        model = _fit(data, prior="exact", n_init=1)
+        score = mcc(model.transform(data.H), data.Z).per_latent.min()
+        (right if score > 0.99 else wrong).append(model.certificate_)
+    assert wrong
+    assert right
+    for certificate in wrong:
+        # Nothing else tells: refits return to the optimum, and the tasks tell its axes apart.
+        assert min(certificate.fisher_mcc.min(), certificate.bootstrap_mcc.min()) > 0.9
+        assert "identified" not in certificate.verdict
+        assert all("only one start reached this optimum" in reason for reason in certificate.reasons)
+    assert sum(certificate.verdict == ["identified"] * 4 for certificate in right) >= len(right) - 1
+
+
+def test_an_optimum_reached_twice_or_the_only_one_there_is_needs_no_fit():
+    # Latents with a common cause that no target sees: the model does not hold.
+    data = make_linear_tasks(n_tasks=30, n_latents=3, mixing="identity", observation_noise=0.0, random_state=0)
+    common = np.random.default_rng(0).normal(size=(len(data.H), 1)) * np.linspace(-1, 1, 30)[data.tasks, None]
+    model = MTLCM(random_state=0).fit(data.H + 0.4 * common, data.y, tasks=data.tasks)
+    verdicts = {}
+    for prior in ("factorized", "exact"):
+        for second in (0.0, 1.0):
+            starts = Starts(np.array([0.0, second]), np.zeros(2), np.ones(2, int), np.ones(2, bool), np.ones((2, 3)))
+            fit = replace(model.fit_, prior=prior, starts=starts)
+            found = certify(fit, model.moments_, model.posterior_.best, np.random.default_rng(0))
+            assert found.goodness_of_fit.p_value < 1e-3
+            verdicts[prior, second] = found.verdict
+    assert "identified" not in verdicts["exact", 1.0]
+    for other in (("exact", 0.0), ("factorized", 0.0), ("factorized", 1.0)):
+        assert "identified" in verdicts[other]

@@ -187,7 +187,7 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.ran
     noise = noise_reliability(fit, moments)
     goodness = goodness_of_fit(fit, moments, causal)
     # A lone optimum of a likelihood that has many may not be the best there is, unless the model fits.
-    lonely = information.has_many_optima and np.sum(tied) == 1 < len(tied) and not goodness.p_value > _REJECTED
+    lonely = information.has_many_optima and np.sum(tied) == 1 and not goodness.p_value > _REJECTED
     signal = signal_strength(fit.components, moments) > noise_edge(len(fit.unmixing), moments)
     singular, rank = heads(fit.components, moments)
     axis = np.minimum(np.minimum(_correlation(joined), _surely_seen(refits.agreement)), ties)
