@@ -29,9 +29,8 @@ def test_split_keeps_groups_whole(rng, tasks):
     groups = rng.choice(list("abcdefghijklmnopqrstuvwxyz"), size=200)
     held_out = split_rows(200, 0.2, rng, groups=groups, tasks=tasks)
     assert set(groups[held_out]).isdisjoint(groups[~held_out])
-    # Groups that fit into the share, until one does not.
-    largest = np.unique(groups, return_counts=True)[1].max()
-    assert 40 - largest < held_out.sum() <= 40
+    # Groups for which there is room, so that no other would fit.
+    assert 40 - np.unique(groups[~held_out], return_counts=True)[1].min() < held_out.sum() <= 40
     assert split_rows(50, 0.3, rng, groups=np.repeat(np.arange(10), 5)).sum() == 15
 
 
@@ -39,6 +38,8 @@ def test_split_of_few_groups_leaves_one_on_each_side(rng):
     groups = np.repeat([0, 1], [5, 5])
     assert [split_rows(10, share, rng, groups=groups).sum() for share in (0.0, 0.1, 0.9)] == [0, 5, 5]
     assert split_rows(10, 0.5, rng, groups=np.zeros(10)).sum() == 0
+    # One large group among small ones: it does not fit, and the share is held out all the same.
+    assert split_rows(100, 0.2, rng, groups=np.maximum(np.arange(100) - 60, 0)).sum() == 20
 
 
 def test_split_takes_the_same_share_of_each_task_and_leaves_two_rows(rng):

@@ -20,22 +20,40 @@ __all__ = ["Evaluation", "score_tasks", "split_rows"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a fitted model on held-out rows, and where the rows came from."""
+    """Scores of a fitted model on held-out rows, and where the rows came from.
+
+    Parameters
+    ----------
+    data : str
+        Name of the data.
+    n_training_rows, n_held_out_rows : int
+        Sizes of the split.
+    grouped_by : str or None
+        What was never split between the two, in words; None for a split of single rows.
+    r2 : array, shape (n_tasks,)
+        Held-out R^2 of each task; NaN where it cannot be told.
+    stability : StabilityResult or None
+        Agreement of this fit (the first) with others on the held-out rows, if there are others.
+    weak_mcc : float or None
+        Mean agreement of the same fits up to linear maps.
+    """
 
     data: str
     n_training_rows: int
     n_held_out_rows: int
-    # What was never split between the two, in words; None for a split of single rows.
     grouped_by: str | None
-    # Held-out R^2 of each task, shape (n_tasks,); NaN where it cannot be told.
     r2: Array
-    # Agreement of this fit (the first) with others on the held-out rows, if there are others; of the same fits, up to
-    # linear maps, the mean.
     stability: StabilityResult | None = None
     weak_mcc: float | None = None
 
     def save(self, path: str | Path) -> None:
-        """Write the scores to a JSON file."""
+        """Write the scores to a JSON file.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write.
+        """
         document = asdict(self)
         document["r2"] = [None if np.isnan(value) else float(value) for value in self.r2]
         text = json.dumps(document, indent=2, ensure_ascii=False, default=lambda array: array.tolist())
@@ -43,7 +61,23 @@ class Evaluation:
 
     @classmethod
     def load(cls, path: str | Path) -> Evaluation:
-        """Read scores that `save` has written; ValueError if the file is damaged."""
+        """Read scores that `save` has written.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to read.
+
+        Returns
+        -------
+        Evaluation
+            The scores.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged.
+        """
         try:
             document: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
             document["r2"] = np.array(document["r2"], dtype=np.float64)
@@ -69,24 +103,27 @@ def split_rows(
 ) -> BoolArray:
     """Choose rows to hold out, True in the mask returned: whole groups, else a share of each task, else of all rows.
 
-    Of groups in random order as many as fit into the share of rows, but neither none nor all of them. With the task of
-    each row in `tasks`, each task keeps at least two rows for training, as do rows without groups and tasks.
+    Groups are gone through in random order, and held out if they still fit into the share of rows; if none does, the
+    smallest. With the task of each row in `tasks`, each task keeps at least two rows for training, as do rows without
+    groups and tasks. Of a share above zero at least one row or group is held out, except where tasks are too small.
     """
     wanted = round(share * n_rows)
     if groups is not None:
         _, index, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
         order = rng.permutation(len(counts))
-        n_fit = np.searchsorted(np.cumsum(counts[order]), wanted, side="right")
-        chosen = np.zeros(len(counts), dtype=bool)
-        chosen[order[: min(max(n_fit, int(share > 0)), len(counts) - 1)]] = True
+        chosen, room = np.zeros(len(counts), dtype=bool), min(wanted, n_rows - 1)
+        for group, count in zip(order.tolist(), counts[order].tolist(), strict=True):
+            if count <= room:
+                chosen[group], room = True, room - count
+        if share > 0 and not chosen.any() and len(counts) > 1:
+            chosen[order[np.argmin(counts[order])]] = True
         return np.asarray(chosen[index.reshape(-1)])
     if tasks is not None:
         _, index, counts = np.unique(np.asarray(tasks), return_inverse=True, return_counts=True)
         index = index.reshape(-1)
         rank = np.empty(n_rows, dtype=np.int64)
-        rank[np.lexsort((rng.random(n_rows), index))] = np.arange(n_rows) - np.repeat(
-            np.cumsum(counts) - counts, counts
-        )
+        order, starts = np.lexsort((rng.random(n_rows), index)), np.cumsum(counts) - counts
+        rank[order] = np.arange(n_rows) - np.repeat(starts, counts)
         return np.asarray(rank < np.minimum(np.round(share * counts), counts - 2)[index])
     held_out = np.zeros(n_rows, dtype=bool)
     held_out[rng.permutation(n_rows)[: max(min(max(wanted, int(share > 0)), n_rows - 2), 0)]] = True
