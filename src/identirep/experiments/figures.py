@@ -19,20 +19,11 @@ __all__ = ["dots", "predictions"]
 By = str | Callable[[Row], str]
 
 
-def dots(
-    rows: Sequence[Row],
-    *,
-    value: str,
-    label: str,
-    by: By,
-    panel: By,
-    where: Row | None = None,
-    best: float = 1.0,
-) -> Figure:
+def dots(rows: Sequence[Row], *, value: str, label: str, by: By, panel: By, where: Row | None = None) -> Figure:
     """Draw one dot for each row that has the value: a line for each method, a panel for each size.
 
     Lines and panels go by a value of the rows or a text made of some; rows that lack one are left out. The distance to
-    the best value is drawn on a logarithmic scale, so that 0.99 and 0.999 differ.
+    the perfect value 1 is drawn on a logarithmic scale, so that 0.99 and 0.999 differ.
     """
     from matplotlib.figure import Figure
 
@@ -45,7 +36,7 @@ def dots(
     floor = 1e-5
     for ax, name in zip(axes, panels, strict=False):
         for position, line in enumerate(lines):
-            loss = np.array([best - dot[0] for dot in known if dot[1:] == (line, name)])
+            loss = np.array([1.0 - dot[0] for dot in known if dot[1:] == (line, name)])
             if len(loss):
                 loss = np.maximum(loss, floor)
                 ax.plot(loss, np.full(len(loss), position), "o", color=MARK, alpha=0.35, markersize=4, mew=0)
@@ -61,7 +52,7 @@ def dots(
     # Axes are shared: turning one turns all.
     axes[0].invert_xaxis()
     axes[0].invert_yaxis()
-    figure.supxlabel(f"{best:g} - {label} (further right is better; bar: mean)", fontsize=9, color=MUTED)
+    figure.supxlabel(f"1 - {label} (further right is better; bar: mean)", fontsize=9, color=MUTED)
     return figure
 
 

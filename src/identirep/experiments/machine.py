@@ -13,9 +13,10 @@ _LIBRARIES = ("identirep", "numpy", "scipy", "scikit-learn", "torch")
 
 def describe_machine() -> dict[str, str]:
     """Return processor, cores, memory, system and versions; no host or user names."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     found = {
         "processor": _processor(),
-        "cores": str(_cores()),
+        "cores": str(cores),
         "memory": f"{_memory() / 2**30:.0f} GiB",
         "system": platform.system(),
         "Python": platform.python_version(),
@@ -26,12 +27,6 @@ def describe_machine() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory() -> float:

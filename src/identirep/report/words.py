@@ -8,10 +8,10 @@ import numpy as np
 
 from identirep.evaluation import Evaluation
 from identirep.report.content import Findings
+from identirep.report.style import VERDICT_COLOURS
 
 __all__ = ["causal_statement", "count", "headline", "reproducibility_statement", "verdict_counts", "what_was_fitted"]
 
-VERDICTS = ("identified", "uncertain", "not identified")
 # Level at which the fit test counts as a rejection.
 _SIGNIFICANT = 0.01
 # Correlation with other fits from which a latent counts as found again.
@@ -20,7 +20,7 @@ AGREES = 0.95
 
 def verdict_counts(findings: Findings) -> dict[str, int]:
     """Return the number of latents with each verdict."""
-    return {verdict: findings.certificate.verdict.count(verdict) for verdict in VERDICTS}
+    return {verdict: findings.certificate.verdict.count(verdict) for verdict in VERDICT_COLOURS}
 
 
 def headline(findings: Findings) -> str:
