@@ -49,13 +49,6 @@ _PUBLIC_MODULES = {
     f"identirep.{name}"
     for name in ("baselines", "datasets", "metrics", "moments", "mtlcm", "mtrn", "regressor", "report")
 }
-# What the faces of these export for other rooms alone.
-_INTERNAL = {
-    "identirep.datasets": {"open_table", "read_whole"},
-    "identirep.report": {
-        *("Findings", "causal_statement", "count", "headline", "reproducibility_statement", "score_summary"),
-    },
-}
 
 
 def _modules():
@@ -67,12 +60,12 @@ def _modules():
 def _documented_objects():
     """Map the classes and functions in the `__all__` of all modules, and the methods of public classes, to checks.
 
-    Public is what a public module exports, less what it exports for other rooms.
+    Public is the `__all__` of a public module.
     """
     checks = {}
     for module in _modules():
         for name in getattr(module, "__all__", []):
-            is_public = module.__name__ in _PUBLIC_MODULES and name not in _INTERNAL.get(module.__name__, ())
+            is_public = module.__name__ in _PUBLIC_MODULES
             value = getattr(module, name)
             # Type aliases, constants and submodules have no signature to document.
             if not (inspect.isclass(value) or inspect.isfunction(value)):
@@ -104,7 +97,6 @@ def test_numpydoc(name):
 
 
 def test_public_objects_are_found():
-    assert all(name in importlib.import_module(module).__all__ for module, names in _INTERNAL.items() for name in names)
     assert _CHECKS_OF["identirep.datasets.synthetic.make_linear_tasks"] == _CHECKS_OF_CALLED
     assert _CHECKS_OF["identirep.moments.TaskMoments.from_arrays"] == _CHECKS
     assert _CHECKS_OF["identirep.mtlcm.estimator.MTLCM.get_feature_names_out"] == _CHECKS

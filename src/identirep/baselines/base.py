@@ -152,7 +152,22 @@ class LabelFreeBaseline(Baseline):
     _needs_labels = False
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> Self:
-        """Fit the model to inputs, as `Baseline.fit` does; `y` and `tasks` are not used."""
+        """Fit the model to inputs.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features)
+            Inputs.
+        y : array-like, optional
+            Checked and not used.
+        tasks : array-like, optional
+            Checked and not used.
+
+        Returns
+        -------
+        estimator
+            This estimator.
+        """
         return super().fit(X, y, tasks)
 
 

@@ -1,11 +1,11 @@
 """Data sets: synthetic ones with known truth, published ones, and your own tables."""
 
 from identirep.datasets.qm9 import load_qm9
-from identirep.datasets.readers import open_table, read_whole
+from identirep.datasets.readers import open_table as open_table
+from identirep.datasets.readers import read_whole as read_whole
 from identirep.datasets.superconductivity import load_superconductivity
 from identirep.datasets.synthetic import make_linear_tasks, make_nonlinear_tasks
 from identirep.datasets.tables import load_table
 
+# What users get. The other names, imported as themselves, are for the rest of this library.
 __all__ = ["load_qm9", "load_superconductivity", "load_table", "make_linear_tasks", "make_nonlinear_tasks"]
-# For the command line.
-__all__ += ["open_table", "read_whole"]

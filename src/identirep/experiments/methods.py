@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from identirep import MTLCM, baselines
+from identirep.baselines import IVAE, VAE, ICaRL, IndependentComponents, PerRowMTLCM, PrincipalComponents, SparseHeads
+from identirep.mtlcm import MTLCM
 
 __all__ = ["AFTER_STAGE_ONE", "FROM_FEATURES", "FROM_INPUTS", "OURS", "REFERENCE"]
 
@@ -22,13 +23,13 @@ REFERENCE = "truth"
 FROM_FEATURES: dict[str, Build] = {
     OURS: lambda D, seed, epochs: MTLCM(D, random_state=seed),
     "MTLCM exact": lambda D, seed, epochs: MTLCM(D, prior="exact", random_state=seed),
-    "sparse heads": lambda D, seed, epochs: baselines.SparseHeads(D, random_state=seed),
-    "FastICA": lambda D, seed, epochs: baselines.IndependentComponents(D, random_state=seed),
-    "PCA": lambda D, seed, epochs: baselines.PrincipalComponents(D),
-    "iVAE": lambda D, seed, epochs: baselines.IVAE(D, hidden_sizes=(), max_epochs=epochs, random_state=seed),
-    "iCaRL": lambda D, seed, epochs: baselines.ICaRL(D, hidden_sizes=(), max_epochs=epochs, random_state=seed),
-    "VAE": lambda D, seed, epochs: baselines.VAE(D, hidden_sizes=(), max_epochs=epochs, random_state=seed),
-    "MTLCM as published": lambda D, seed, epochs: baselines.PerRowMTLCM(
+    "sparse heads": lambda D, seed, epochs: SparseHeads(D, random_state=seed),
+    "FastICA": lambda D, seed, epochs: IndependentComponents(D, random_state=seed),
+    "PCA": lambda D, seed, epochs: PrincipalComponents(D),
+    "iVAE": lambda D, seed, epochs: IVAE(D, hidden_sizes=(), max_epochs=epochs, random_state=seed),
+    "iCaRL": lambda D, seed, epochs: ICaRL(D, hidden_sizes=(), max_epochs=epochs, random_state=seed),
+    "VAE": lambda D, seed, epochs: VAE(D, hidden_sizes=(), max_epochs=epochs, random_state=seed),
+    "MTLCM as published": lambda D, seed, epochs: PerRowMTLCM(
         D, max_epochs=_PUBLISHED_EPOCHS if epochs == "auto" else epochs, random_state=seed
     ),
 }
@@ -38,9 +39,9 @@ AFTER_STAGE_ONE: dict[str, Build] = {name: FROM_FEATURES[name] for name in (OURS
 
 # Methods that go from the observations to latents in one stage.
 FROM_INPUTS: dict[str, Build] = {
-    "iVAE": lambda D, seed, epochs: baselines.IVAE(D, max_epochs=epochs, random_state=seed),
-    "iCaRL": lambda D, seed, epochs: baselines.ICaRL(D, max_epochs=epochs, random_state=seed),
-    "VAE": lambda D, seed, epochs: baselines.VAE(D, max_epochs=epochs, random_state=seed),
-    "FastICA": lambda D, seed, epochs: baselines.IndependentComponents(D, random_state=seed),
-    "PCA": lambda D, seed, epochs: baselines.PrincipalComponents(D),
+    "iVAE": lambda D, seed, epochs: IVAE(D, max_epochs=epochs, random_state=seed),
+    "iCaRL": lambda D, seed, epochs: ICaRL(D, max_epochs=epochs, random_state=seed),
+    "VAE": lambda D, seed, epochs: VAE(D, max_epochs=epochs, random_state=seed),
+    "FastICA": lambda D, seed, epochs: IndependentComponents(D, random_state=seed),
+    "PCA": lambda D, seed, epochs: PrincipalComponents(D),
 }

@@ -32,11 +32,11 @@ Figures 2a, 3  linear and nonlinear data in ``../datasets/synthetic.py``
 Imports go one way: ``model``, ``roles`` <- ``axes``, ``new_tasks`` <- ``trust`` <- ``estimator``.
 """
 
-from identirep.mtlcm.axes.covariances import DenseCovariances as DenseCovariances
-from identirep.mtlcm.axes.diagonalise import joint_diagonalise as joint_diagonalise
+from identirep.mtlcm.axes import DenseCovariances as DenseCovariances
+from identirep.mtlcm.axes import joint_diagonalise as joint_diagonalise
 from identirep.mtlcm.estimator import MTLCM
-from identirep.mtlcm.model.likelihood import conditional_covariances as conditional_covariances
-from identirep.mtlcm.model.likelihood import joint_covariances as joint_covariances
+from identirep.mtlcm.model import conditional_covariances as conditional_covariances
+from identirep.mtlcm.model import joint_covariances as joint_covariances
 from identirep.mtlcm.new_tasks import AdaptedTask, Interval
 from identirep.mtlcm.new_tasks import Use as Use
 from identirep.mtlcm.new_tasks import check_new_task as check_new_task

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes.fit import fit_latents
+from identirep.mtlcm.axes import fit_latents
 from identirep.mtlcm.checks import moments_faults
 from identirep.mtlcm.using import UsableLatents
 from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
@@ -272,7 +272,6 @@ class MTLCM(UsableLatents, BaseEstimator):
             D,
             prior=self.prior,
             noise_std=self.noise_std,
-            spurious_std=None,
             **self._n_starts(moments),
             max_iter=self.max_iter,
             tol=self.tol,

@@ -12,9 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes.fit import LatentFit
-from identirep.mtlcm.axes.starts import Starts
-from identirep.mtlcm.model.likelihood import (
+from identirep.mtlcm.axes import LatentFit, Starts
+from identirep.mtlcm.model import (
+    causal_regression,
     gaussian_log_likelihood,
     joint_covariances,
     joint_model_covariances,
@@ -29,7 +29,6 @@ from identirep.mtlcm.roles import (
     correlations,
     noise_given_target,
 )
-from identirep.mtlcm.roles.sets import causal_regression
 from identirep.mtlcm.trust import Certificate, certify, latent_moments
 from identirep.persistence import prefixed, taken
 

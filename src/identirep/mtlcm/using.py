@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from identirep._typing import Array, RandomState
 from identirep.moments import TaskMoments
 from identirep.mtlcm.fitted import FittedLatents
+from identirep.mtlcm.model import causal_regression
 from identirep.mtlcm.new_tasks import AdaptedTask, Use, adapt_task, check_new_task, check_use
-from identirep.mtlcm.roles.sets import causal_regression
 from identirep.mtlcm.trust import BootstrapResult, bootstrap
 from identirep.parameters import Choice, Whole, check_arguments
 from identirep.seeds import as_generator

@@ -1,13 +1,19 @@
 """What a fit has found: a page for people and figures for notebooks."""
 
 from identirep.evaluation import Evaluation
-from identirep.report.content import Findings, score_summary
+from identirep.report.content import Findings as Findings
+from identirep.report.content import score_summary as score_summary
 from identirep.report.html import write_report
 from identirep.report.plots import plot_certificate, plot_roles, plot_spectrum, plot_stability
-from identirep.report.style import INK, MARK, MUTED, VERDICT_COLOURS, VERDICT_SYMBOLS
-from identirep.report.words import causal_statement, count, headline, reproducibility_statement
+from identirep.report.style import INK as INK
+from identirep.report.style import MARK as MARK
+from identirep.report.style import MUTED as MUTED
+from identirep.report.style import VERDICT_COLOURS as VERDICT_COLOURS
+from identirep.report.style import VERDICT_SYMBOLS as VERDICT_SYMBOLS
+from identirep.report.words import causal_statement as causal_statement
+from identirep.report.words import count as count
+from identirep.report.words import headline as headline
+from identirep.report.words import reproducibility_statement as reproducibility_statement
 
+# What users get. The other names, imported as themselves, are for the rest of this library.
 __all__ = ["Evaluation", "plot_certificate", "plot_roles", "plot_spectrum", "plot_stability", "write_report"]
-# For the command line and the experiments.
-__all__ += ["INK", "MARK", "MUTED", "VERDICT_COLOURS", "VERDICT_SYMBOLS"]
-__all__ += ["Findings", "causal_statement", "count", "headline", "reproducibility_statement", "score_summary"]

@@ -6,8 +6,9 @@ import pytest
 from identirep import TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.mtlcm.axes.annealing import _draw_sets, _joint, _mapped, _step, anneal
-from identirep.mtlcm.axes.exact import exact_state, exact_step
-from identirep.mtlcm.model.likelihood import JointMoments, joint_covariances
+from identirep.mtlcm.axes.diagonalise import StepMemory
+from identirep.mtlcm.axes.exact import ExactState, exact_step
+from identirep.mtlcm.model import JointMoments, joint_covariances
 from identirep.mtlcm.roles.sets import correlations, log_residual_variances, own_terms, set_members
 
 
@@ -57,8 +58,8 @@ def test_steps_are_those_of_the_exact_likelihood():
     noise = np.where(causal, -np.inf, np.inf)
     _draw_sets(M, causal, 0.5 * moments.n_samples, np.ones((1, 1)), np.arange(4), noise)
     np.testing.assert_array_equal(causal[0], data.causal.T)
-    expected = exact_step(z, data.causal, exact_state(z, data.causal))[0]
-    np.testing.assert_allclose(_step(J, M, causal, joint.weights)[0], expected, atol=1e-8)
+    E = exact_step(ExactState.at(z, data.causal, start), data.causal, StepMemory())[1]
+    np.testing.assert_allclose(_step(J, M, causal, joint.weights)[0], np.eye(4) + E, atol=1e-8)
 
 
 @pytest.mark.parametrize("n_tasks", [100, 150])

@@ -27,7 +27,7 @@ def _both():
 
 
 @pytest.mark.parametrize(("covariances", "R"), [(c, R) for _, c, R in _both()], ids=[name for name, _, _ in _both()])
-class TestCovarianceSets:
+class TestBothForms:
     def test_variances(self, covariances, R):
         B = np.random.default_rng(1).normal(size=(S, D, D))
         expected = np.einsum("sij,tjk,sik->sti", B, R, B)

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from identirep.mtlcm.axes.noisy_likelihood import _Objective, maximise_noisy_likelihood
-from identirep.mtlcm.axes.noisy_model import inverse_and_log_det, latent_covariances, log_likelihood
-from identirep.mtlcm.model.likelihood import gaussian_log_likelihood
+from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, _Objective, log_likelihood, maximise_noisy_likelihood
+from identirep.mtlcm.model import gaussian_log_likelihood
 
 T, D = 30, 4
 
@@ -18,17 +17,6 @@ def _problem(seed=0, noise=0.02):
     variances = rng.gamma(1.0, size=(T, D)) + 0.1
     R = (A * variances[:, None]) @ A.T + noise * np.eye(D)
     return A, variances, R, rng.integers(50, 150, size=T)
-
-
-@pytest.mark.parametrize("size", [4, 25])
-def test_inverse_and_log_determinant(size):
-    A = np.random.default_rng(0).normal(size=(6, size, 2 * size))
-    Sigma = A @ A.swapaxes(1, 2)
-    inverse, log_det = inverse_and_log_det(Sigma)
-    np.testing.assert_allclose(inverse @ Sigma, np.broadcast_to(np.eye(size), Sigma.shape), atol=1e-9)
-    np.testing.assert_allclose(log_det, np.linalg.slogdet(Sigma)[1], rtol=1e-12)
-    with pytest.raises(np.linalg.LinAlgError):
-        inverse_and_log_det(-Sigma)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
@@ -44,18 +32,12 @@ def test_likelihood_is_that_of_the_features_up_to_a_constant(noise):
     assert constants[0] == pytest.approx(-0.5 * D * np.log(2 * np.pi))
 
 
-def test_latent_covariances_are_those_of_unmixed_features():
-    A, variances, R, _ = _problem(noise=0.3)
-    B = np.linalg.inv(A)
-    np.testing.assert_allclose(latent_covariances(B, variances, 0.3), B @ R @ B.T, atol=1e-10)
-
-
-@pytest.mark.parametrize("noise", ["fixed", "apart", "joined"])
-def test_gradient_by_finite_differences(noise):
+@pytest.mark.parametrize("moves", ["fixed", "apart", "joined"])
+def test_gradient_by_finite_differences(moves):
     A, variances, R, n = _problem()
     rng = np.random.default_rng(1)
-    objective = _Objective.at(R, n, np.linalg.inv(A + 0.05 * rng.normal(size=(D, D))), variances, 0.01, noise)
-    x = 0.02 * rng.normal(size=D * D + T * D + (noise != "fixed"))
+    objective = _Objective.at(R, n, NoisyFit(np.linalg.inv(A + 0.05 * rng.normal(size=(D, D))), variances, 0.01), moves)
+    x = 0.02 * rng.normal(size=D * D + T * D + (moves != "fixed"))
     _, gradient = objective(x)
     for k in [*range(D * D), *rng.integers(D * D, len(x), 20), len(x) - 1]:
         step = np.zeros_like(x)
@@ -64,12 +46,12 @@ def test_gradient_by_finite_differences(noise):
         assert gradient[k] == pytest.approx(slope, abs=1e-8)
 
 
-@pytest.mark.parametrize("noise", ["fixed", "apart", "joined"])
-def test_zero_is_the_start(noise):
+@pytest.mark.parametrize("moves", ["fixed", "apart", "joined"])
+def test_zero_is_the_start(moves):
     A, variances, R, n = _problem()
     B = np.linalg.inv(A)
-    objective = _Objective.at(R, n, B, variances, 0.01, noise)
-    value, _ = objective(np.zeros(D * D + T * D + (noise != "fixed")))
+    objective = _Objective.at(R, n, NoisyFit(B, variances, 0.01), moves)
+    value, _ = objective(np.zeros(D * D + T * D + (moves != "fixed")))
     expected = log_likelihood(R, n / n.sum(), B, variances, 0.01)
     assert float(np.linalg.slogdet(objective.unmixing)[1]) - value == pytest.approx(expected, abs=1e-12)
 
@@ -80,7 +62,7 @@ def test_noise_and_mixing_are_found_from_starts_with_other_noise(start):
     rng = np.random.default_rng(2)
     B = np.linalg.inv(A @ (np.eye(D) + 0.1 * rng.normal(size=(D, D))))
     n = 100 * n
-    found = maximise_noisy_likelihood(R, n, B, np.ones((T, D)), start * 0.02, fixed_noise=False)
+    found = maximise_noisy_likelihood(R, n, NoisyFit(B, np.ones((T, D)), start * 0.02), fixed_noise=False)
     assert found.noise_variance == pytest.approx(0.02, rel=0.02)
     P = found.unmixing @ A
     assert np.abs(P / np.diag(P)[:, None] - np.eye(D)).max() < 0.02
@@ -90,7 +72,7 @@ def test_noise_and_mixing_are_found_from_starts_with_other_noise(start):
 
 def test_fixed_noise_stays():
     A, _, R, n = _problem()
-    found = maximise_noisy_likelihood(R, n, np.linalg.inv(A), np.ones((T, D)), 0.02, fixed_noise=True)
+    found = maximise_noisy_likelihood(R, n, NoisyFit(np.linalg.inv(A), np.ones((T, D)), 0.02), fixed_noise=True)
     assert found.noise_variance == 0.02
 
 
@@ -99,7 +81,7 @@ def test_a_latent_that_noise_drowns_keeps_positive_variances():
     variances = variances.copy()
     variances[:, -1] *= 1e-3
     R = (A * variances[:, None]) @ A.T + 0.02 * np.eye(D)
-    found = maximise_noisy_likelihood(R, n, np.linalg.inv(A), variances, 0.03, fixed_noise=False)
+    found = maximise_noisy_likelihood(R, n, NoisyFit(np.linalg.inv(A), variances, 0.03), fixed_noise=False)
     assert np.all(found.variances > 0)
     assert np.isfinite(found.log_likelihood)
     assert found.noise_variance == pytest.approx(0.02, rel=0.05)

@@ -5,15 +5,17 @@ import pytest
 
 from identirep import TaskMoments
 from identirep.datasets import make_linear_tasks
+from identirep.mtlcm.axes import latent_agreement
 from identirep.mtlcm.axes import search as exact_search
-from identirep.mtlcm.axes.search import evidence_of, marginal_evidence, search
-from identirep.mtlcm.model.likelihood import JointMoments
+from identirep.mtlcm.axes.exact import exact_starts
+from identirep.mtlcm.axes.search import evidence_of, search
+from identirep.mtlcm.model import JointMoments
 
 
 def _alike(**options):
     """Moments of latents that vary alike in both roles; the unmixing matrix is the identity."""
-    settings = {"mixing": "identity", "spurious_std": 1.0, "standardize": False, "observation_noise": 0.0, **options}
-    data = make_linear_tasks(random_state=0, **settings)
+    settings = {"mixing": "identity", "spurious_std": 1.0, "standardize": False, "observation_noise": 0.0}
+    data = make_linear_tasks(**(settings | {"random_state": 0} | options))
     m = TaskMoments.from_long(data.Z, data.y, data.tasks)
     return JointMoments(m.cov_h[m.group], m.cov_hy, m.var_y, m.weights), m.n_samples
 
@@ -28,8 +30,7 @@ def test_evidence_does_not_depend_on_order_and_scale():
     B = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
     other = np.diag([2.0, -0.5, 1.0, 3.0]) @ B[[2, 0, 3, 1]]
     assert evidence_of(moments, other, n) == pytest.approx(evidence_of(moments, B, n), abs=1e-10)
-    assert marginal_evidence(moments, n) == evidence_of(moments, np.eye(4), n)
-    assert marginal_evidence(moments, n) > evidence_of(moments, B, n)
+    assert evidence_of(moments, np.eye(4), n) > evidence_of(moments, B, n)
 
 
 def test_temperatures_rise_to_one():
@@ -62,8 +63,20 @@ def test_latents_that_two_starts_have_found_are_kept_and_the_others_found():
     assert all(_confused(start) > 0.3 for start in starts)
     found = search(moments, n, starts, rng)
     assert _confused(found.unmixing[0]) < 0.1
-    assert np.all(np.diff(found.evidence) <= 0)
-    assert found.evidence[0] > marginal_evidence(moments, n) - 1e-3
+    assert np.all(np.diff(found.criterion) >= 0)
+    assert -found.criterion[0] > evidence_of(moments, np.eye(6), n) - 1e-3
+
+
+def test_generations_find_what_starts_by_themselves_miss():
+    # With few tasks most starts stall: without generations the mean here is 0.84, and the truth has more evidence.
+    scores = []
+    for seed in range(3):
+        moments, n = _alike(n_tasks=60, n_latents=10, n_causal=5, random_state=seed)
+        rng = np.random.default_rng(seed)
+        found = search(moments, n, exact_starts(moments, 4, rng), rng)
+        pooled = np.tensordot(moments.weights, moments.S, axes=1)
+        scores.append(latent_agreement(np.eye(10), found.unmixing[0], pooled).per_latent.mean())
+    assert np.mean(scores) > 0.9
 
 
 def test_blocks_of_starts_find_what_all_at_once_find(monkeypatch):
@@ -77,4 +90,4 @@ def test_one_start_is_not_confirmed_and_stays_alone():
     moments, n = _alike(n_tasks=60, n_latents=3, n_causal=1)
     found = search(moments, n, np.eye(3)[None], np.random.default_rng(0))
     assert found.unmixing.shape == (1, 3, 3)
-    assert found.n_rounds.tolist() == [200]
+    assert found.n_iter.tolist() == [200]

@@ -6,21 +6,16 @@ import pytest
 from identirep import MTLCM, TaskMoments
 from identirep.mtlcm.axes import starts as starts_module
 from identirep.mtlcm.axes.covariances import DenseCovariances, SharedCovariances
-from identirep.mtlcm.axes.starts import Starts, random_rotations, solve_in_blocks, solve_until_found
+from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks, solve_until_found
 
 
-def _starts(criterion, converged):
-    n = len(criterion)
-    return Starts(
-        np.array(criterion), np.zeros(n), np.ones(n, dtype=np.int64), np.array(converged, dtype=bool), np.ones((n, 2))
-    )
-
-
-def test_the_best_start_is_the_first_among_equals_that_converged():
-    assert _starts([0.0, -1.0, -1.0 + 1e-12, 2.0], [True] * 4).best == 1
-    assert _starts([0.0, -1.0, -1.0 + 1e-12, 2.0], [True, False, True, True]).best == 2
-    # A lower criterion counts more than convergence.
-    assert _starts([0.0, -1.0], [True, False]).best == 1
+def test_rotations_are_drawn_uniformly():
+    # Traces of uniform rotations have mean 0 and variance 1; those of a bare QR have the sign of its convention.
+    Q = random_rotations(4000, 3, np.random.default_rng(0))
+    np.testing.assert_allclose(Q @ Q.swapaxes(1, 2), np.broadcast_to(np.eye(3), Q.shape), atol=1e-12)
+    trace = np.einsum("sii->s", Q)
+    assert abs(trace.mean()) < 0.06
+    assert abs(trace.var() - 1.0) < 0.1
 
 
 def test_blocks_of_starts_give_what_all_together_give(monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 
 from identirep import TaskMoments
 from identirep.datasets import make_linear_tasks
-from identirep.mtlcm.axes.exact import exact_state
+from identirep.mtlcm.model import exact_criterion
 from identirep.mtlcm.model.information import ExactInformation, FactorizedInformation, fisher_leakage
 from identirep.mtlcm.model.likelihood import JointMoments
 
@@ -25,7 +25,7 @@ def test_information_is_the_second_derivative_of_the_criterion():
         for j in range(4):
             E = np.zeros((4, 4))
             E[i, j] = step
-            values = [exact_state(z.mapped(np.eye(4) + sign * E), data.causal).value for sign in (1, 0, -1)]
+            values = [exact_criterion(z.mapped(np.eye(4) + sign * E), data.causal).value for sign in (1, 0, -1)]
             if i != j:
                 assert found[i, j] == pytest.approx(max(values[0] - 2 * values[1] + values[2], 0.0) / step**2, rel=1e-3)
 
@@ -44,7 +44,7 @@ def test_scores_of_the_exact_likelihood_sum_to_its_gradient():
     z = moments.mapped(np.random.default_rng(1).normal(size=(4, 4)))
     scores, _ = ExactInformation(z, data.causal, 1).scores()
     assert scores.shape == (20, 4, 4)
-    np.testing.assert_allclose(scores.sum(axis=0) - np.eye(4), exact_state(z, data.causal).gradient, atol=1e-9)
+    np.testing.assert_allclose(scores.sum(axis=0) - np.eye(4), exact_criterion(z, data.causal).gradient, atol=1e-9)
 
 
 def _variance_by_all_parameters(mixing, variances, noise_variance, weights, *, noise_known):

@@ -5,11 +5,16 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from identirep import TaskMoments
-from identirep.mtlcm.model.likelihood import (
+from identirep.datasets import make_linear_tasks
+from identirep.mtlcm.model import (
+    causal_regression,
     conditional_covariances,
     gaussian_log_likelihood,
+    inverse_and_log_det,
     joint_covariances,
+    latent_covariances,
     model_covariances,
+    regular_covariances,
     residual_second_moments,
 )
 
@@ -56,3 +61,47 @@ def test_joint_covariance():
     joint = joint_covariances(TaskMoments.from_long(H, y, tasks))
     rows = tasks == 1
     np.testing.assert_allclose(joint[1], np.cov(np.c_[H[rows], y[rows]].T, bias=True), rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [4, 25])
+def test_inverse_and_log_determinant(size):
+    A = np.random.default_rng(0).normal(size=(6, size, 2 * size))
+    Sigma = A @ A.swapaxes(1, 2)
+    inverse, log_det = inverse_and_log_det(Sigma)
+    np.testing.assert_allclose(inverse @ Sigma, np.broadcast_to(np.eye(size), Sigma.shape), atol=1e-9)
+    np.testing.assert_allclose(log_det, np.linalg.slogdet(Sigma)[1], rtol=1e-12)
+    with pytest.raises(np.linalg.LinAlgError):
+        inverse_and_log_det(-Sigma)
+
+
+def test_latent_covariances_are_those_of_unmixed_features():
+    rng = np.random.default_rng(4)
+    A, variances = rng.normal(size=(3, 3)), rng.uniform(0.5, 2, size=(4, 3))
+    B = np.linalg.inv(A)
+    np.testing.assert_allclose(
+        latent_covariances(B, variances, 0.3), B @ model_covariances(A, variances, 0.3) @ B.T, atol=1e-10
+    )
+
+
+def test_regression_on_causes_alone():
+    data = make_linear_tasks(n_tasks=20, n_samples=5000, n_causal=3, random_state=0)
+    moments = TaskMoments.from_long(data.Z, data.y, data.tasks)
+    w = causal_regression(moments.cov_h, moments.cov_hy, data.causal)
+    assert np.all(w[~data.causal] == 0)
+    np.testing.assert_allclose(w, data.causal_coef, atol=0.15)
+    t = 4
+    rows, causes = data.tasks == t, data.causal[t]
+    design = np.c_[np.ones(rows.sum()), data.Z[rows][:, causes]]
+    expected = np.linalg.lstsq(design, data.y[rows], rcond=None)[0][1:]
+    np.testing.assert_allclose(w[t, causes], expected, rtol=1e-8)
+
+
+def test_small_tasks_borrow_from_the_pooled_covariance():
+    # Six rows less mean and target span four directions: without what is borrowed there would be zeros.
+    rng = np.random.default_rng(5)
+    H, y, tasks = _long(rng, T=20, n=6, K=8)
+    moments = TaskMoments.from_long(H, y, tasks)
+    assert np.linalg.eigvalsh(conditional_covariances(moments)).min() < 1e-6
+    assert np.linalg.eigvalsh(regular_covariances(moments)).min() > 1e-3
+    large = TaskMoments.from_long(*_long(rng, n=15))
+    np.testing.assert_array_equal(regular_covariances(large), conditional_covariances(large))

@@ -10,7 +10,6 @@ from identirep.datasets import make_linear_tasks
 from identirep.mtlcm.model.likelihood import joint_covariances
 from identirep.mtlcm.roles.sets import (
     all_sets,
-    causal_regression,
     correlations,
     log_residual_variances,
     search_mode,
@@ -101,15 +100,3 @@ def test_sweeping_twice_restores_the_matrix():
     for latent in (1, 3, 3, 1):
         sweep(M, latent)
     np.testing.assert_allclose(M.transpose(2, 0, 1), C, atol=1e-9)
-
-
-def test_regression_on_causes_alone():
-    moments, data = _moments(n_tasks=20, n_samples=5000, n_causal=3)
-    w = causal_regression(moments.cov_h, moments.cov_hy, data.causal)
-    assert np.all(w[~data.causal] == 0)
-    np.testing.assert_allclose(w, data.causal_coef, atol=0.15)
-    t = 4
-    rows, causes = data.tasks == t, data.causal[t]
-    design = np.c_[np.ones(rows.sum()), data.Z[rows][:, causes]]
-    expected = np.linalg.lstsq(design, data.y[rows], rcond=None)[0][1:]
-    np.testing.assert_allclose(w[t, causes], expected, rtol=1e-8)

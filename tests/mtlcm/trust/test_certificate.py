@@ -9,7 +9,7 @@ from identirep import MTLCM
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc
 from identirep.mtlcm import Certificate
-from identirep.mtlcm.axes.fit import Starts
+from identirep.mtlcm.axes import Starts
 from identirep.mtlcm.trust.certificate import certify
 
 

@@ -14,14 +14,15 @@ from __future__ import annotations
 import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.mtlcm.model.likelihood import JointMoments
+from identirep.mtlcm.axes.diagonalise import pair_step
+from identirep.mtlcm.model import JointMoments
 from identirep.mtlcm.roles import sweep
 
-__all__ = ["anneal"]
-Sets = BoolArray
+__all__ = ["MIN_CURVATURE", "anneal"]
 
 _TINY = 1e-12
-_MIN_CURVATURE = 1e-2
+# Determinants of pairs that no task tells apart are held above this.
+MIN_CURVATURE = 1e-2
 # Largest entry of a relative step.
 _MAX_STEP = 0.5
 # Numbers swept at once (float64, 1 MB: what a cache holds), and the fewest tasks that are worth a pass.
@@ -30,31 +31,11 @@ _MIN_TASKS = 64
 
 
 def anneal(
-    moments: JointMoments,
-    n_samples: IntArray,
-    unmixing: Array,
-    temperatures: Array,
-    rng: np.random.Generator,
+    moments: JointMoments, n_samples: IntArray, unmixing: Array, temperatures: Array, rng: np.random.Generator
 ) -> Array:
-    """Move unmixing matrices towards high marginal likelihood, from random causal sets.
+    """Move unmixing matrices, shape (n_starts, D, D), towards high marginal likelihood, from random causal sets.
 
-    Parameters
-    ----------
-    moments : JointMoments
-        Moments of features and target.
-    n_samples : array of int, shape (n_tasks,)
-        Rows of each task.
-    unmixing : array, shape (n_starts, D, D)
-        Unmixing matrix of each start.
-    temperatures : array, shape (n_rounds, n_starts)
-        Factor on the log evidence of sets in each round.
-    rng : numpy.random.Generator
-        Source of the draws.
-
-    Returns
-    -------
-    array, shape (n_starts, D, D)
-        Where the last round left each start.
+    Temperatures, shape (n_rounds, n_starts), are factors on the log evidence of sets.
     """
     T, D = moments.s.shape
     half_n = 0.5 * n_samples.astype(np.float64)
@@ -62,13 +43,13 @@ def anneal(
     J = _mapped(_joint(moments)[None], B)
     causal = rng.random((len(B), D, T)) < 0.5
     block = max(_MIN_TASKS, int(_MAX_NUMBERS // (len(B) * (D + 1) ** 2)))
-    for temperature in temperatures:
-        order, noise = rng.permutation(D), rng.logistic(size=causal.shape)
+    for temperature in temperatures[:, :, None]:
+        order, logistic = rng.permutation(D), rng.logistic(size=causal.shape)
         M = J.copy()
         for first in range(0, T, block):
             part = np.s_[..., first : first + block]
             # Drawn in place, so that a block is a view.
-            _draw_sets(M[part], causal[part], half_n[first : first + block], temperature[:, None], order, noise[part])
+            _draw_sets(M[part], causal[part], half_n[first : first + block], temperature, order, logistic[part])
         step = _step(J, M, causal, moments.weights)
         J, B = _mapped(J, step), step @ B
     return B
@@ -93,10 +74,12 @@ def _mapped(J: Array, maps: Array) -> Array:
     return np.asarray(whole[:, None] @ half.reshape(S, *J.shape[1:]))
 
 
-def _draw_sets(M: Array, causal: Sets, half_n: Array, temperature: Array, order: IntArray, noise: Array) -> None:
+def _draw_sets(
+    M: Array, causal: BoolArray, half_n: Array, temperature: Array, order: IntArray, logistic: Array
+) -> None:
     """Gibbs scan over the latents in the order given; `causal` becomes the draw, `M` is left swept on it.
 
-    A draw is compared with logistic `noise`. Latent i lowers the residual variance of y by M_iy^2 / M_ii as it joins
+    A draw is compared with a `logistic` one. Latent i lowers the residual variance of y by M_iy^2 / M_ii as it joins
     the causes; M_ii < 0 for those among them, and the same formula gives the rise as it leaves.
     """
     D = causal.shape[1]
@@ -109,12 +92,12 @@ def _draw_sets(M: Array, causal: Sets, half_n: Array, temperature: Array, order:
         residual = np.maximum(M[:, D, D], _TINY)
         flipped = np.maximum(residual - M[:, i, D] ** 2 / M[:, i, i], _TINY)
         gain = half_n * np.abs(np.log(flipped / residual))
-        drawn = noise[:, i] < temperature * (own[:, i] + gain)
+        drawn = logistic[:, i] < temperature * (own[:, i] + gain)
         sweep(M, i, drawn != causal[:, i], buffer)
         causal[:, i] = drawn
 
 
-def _step(J: Array, M: Array, causal: Sets, weights: Array) -> Array:
+def _step(J: Array, M: Array, causal: BoolArray, weights: Array) -> Array:
     """Map of the quasi-Newton step of `exact.exact_step` for each start, its length bounded but not searched."""
     D = causal.shape[1]
     S_ii, s = np.einsum("siit->sit", J)[:, :D], J[:, :D, D]
@@ -126,9 +109,6 @@ def _step(J: Array, M: Array, causal: Sets, weights: Array) -> Array:
     G = (J[:, :D, :D] @ (as_cause + as_effect)[..., None])[..., 0]
     G -= (as_effect * s) @ s.swapaxes(1, 2) + coupling @ left.swapaxes(1, 2) + np.eye(D)
     H = (as_cause + coupling * w) @ S_ii.swapaxes(1, 2) + as_effect @ R_ii.swapaxes(1, 2)
-    H *= np.sqrt(np.maximum((1.0 + _MIN_CURVATURE) / (H * H.swapaxes(1, 2)), 1.0))
-    E = -(H.swapaxes(1, 2) * G - G.swapaxes(1, 2)) / (H * H.swapaxes(1, 2) - 1.0)
-    i = np.arange(D)
-    E[:, i, i] = -G[:, i, i] / (H[:, i, i] + 1.0)
+    E = pair_step(G, H, MIN_CURVATURE)
     length = np.minimum(1.0, _MAX_STEP / np.maximum(np.abs(E).max(axis=(1, 2)), _TINY))
     return np.asarray(np.eye(D) + length[:, None, None] * E)

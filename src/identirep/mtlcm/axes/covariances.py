@@ -16,10 +16,10 @@ import numpy as np
 
 from identirep._typing import Array, IntArray
 
-__all__ = ["CovarianceSet", "DenseCovariances", "SharedCovariances"]
+__all__ = ["Covariances", "DenseCovariances", "SharedCovariances"]
 
 
-class CovarianceSet(Protocol):
+class Covariances(Protocol):
     """Covariances R_t of the tasks with their weights; B stands for unmixing matrices of shape (n_starts, D, D)."""
 
     @property
@@ -39,7 +39,7 @@ class CovarianceSet(Protocol):
         """Return the size of the terms that `variances` adds up, shape (n_starts, n_tasks, D): its rounding error."""
         ...
 
-    def reweighted(self, weights: Array) -> CovarianceSet:
+    def reweighted(self, weights: Array) -> Covariances:
         """Return the same covariances with other weights."""
         ...
 

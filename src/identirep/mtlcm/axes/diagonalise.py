@@ -2,156 +2,145 @@ r"""Joint diagonalisation of the tasks' covariances: the unmixing matrix by maxi
 
 With B the unmixing matrix, C_t = B R_t B' and task weights p_t that sum to one, minimise Pham's criterion
 
-    L(B) = -log|det B| + 1/2 sum_t p_t sum_i log (C_t)_ii
+    L(B) = -log|det B| + 1/2 sum_t p_t sum_i log (C_t)_ii,
 
-by quasi-Newton steps B <- (I + E) B. At a joint diagonaliser the Hessian couples E_ij with E_ji alone, so that a step
-costs one 2 x 2 system for each pair (Ablin, Cardoso, Gramfort 2019). Starts that have not converged after some steps
-get a memory of the last ones (`step_memory`). All starts are iterated at once, along the first
-axis. `covariance_sets` holds what a step asks of the covariances.
+the negative log-likelihood of equation (9) of the paper without noise, under the prior of equation (6), its variances
+profiled out. Steps are quasi-Newton, B <- (I + E) B. At a joint diagonaliser the Hessian couples E_ij with E_ji alone,
+so that a step costs one 2 x 2 system for each pair (Ablin, Cardoso, Gramfort 2019). All starts are iterated at once,
+along the first axis. `covariances` holds what a step asks of the covariances.
+
+Such steps converge within a dozen iterations or two where the Hessian couples nothing else. Where it does, because
+tasks hardly tell the latents apart or the model does not fit, they converge linearly, and a memory of a few past steps
+and changes of the gradient (L-BFGS) restores fast convergence (Ablin, Cardoso, Gramfort 2018). Steps and gradients are
+relative, in coordinates that move along.
 
 References
 ----------
 D. T. Pham, "Joint approximate diagonalization of positive definite Hermitian matrices", SIAM J. Matrix Anal. Appl. 22
 (2001) 1136-1152.
+P. Ablin, J.-F. Cardoso, A. Gramfort, "Faster independent component analysis by preconditioning with Hessian
+approximations", IEEE Trans. Signal Process. 66 (2018) 4040-4049.
 P. Ablin, J.-F. Cardoso, A. Gramfort, "Beyond Pham's algorithm for joint diagonalization", ESANN 2019, arXiv:1811.11433.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.mtlcm.axes.covariances import CovarianceSet
-from identirep.mtlcm.axes.step_memory import StepMemory
+from identirep.mtlcm.axes.covariances import Covariances
+from identirep.mtlcm.axes.solutions import Solutions
 
-__all__ = ["DiagonalisationResult", "joint_diagonalise"]
+__all__ = ["StepMemory", "joint_diagonalise", "pair_step"]
 
 # Pairs that no task tells apart have a singular 2 x 2 Hessian; its determinant is held above this.
 _MIN_CURVATURE = 1e-3
 _MAX_HALVINGS = 12
 # Where even that promises a decrease lost in rounding, a start has arrived.
 _LEAST_DETERMINANT = 1e-9
-# From then on steps have a memory: the Hessian couples more than pairs.
+# From then on steps have a memory.
 _PLAIN_ITERATIONS = 30
 # Rounding is looked at where a step promises less than this.
 _NEAR = 1e-6
 _EPS = float(np.finfo(np.float64).eps)
+# Steps remembered.
+_SIZE = 5
+# Cosine between step and change of the gradient below which the pair says nothing of a positive curvature.
+_LEAST_COSINE = 1e-10
 
 
-@dataclass(frozen=True)
-class DiagonalisationResult:
-    """Unmixing matrices of all starts and how they were reached.
-
-    Parameters
-    ----------
-    unmixing : array, shape (n_starts, D, D)
-        Unmixing matrix of each start.
-    criterion : array, shape (n_starts,)
-        Value of L at the end.
-    gradient_norm : array, shape (n_starts,)
-        Largest entry of the relative gradient at the end.
-    n_iter : array of int, shape (n_starts,)
-        Iterations used.
-    converged : array of bool, shape (n_starts,)
-        Whether the gradient norm is at most the tolerance, or what a Newton step would still gain is below the rounding
-        error of L.
-    """
-
-    unmixing: Array
-    criterion: Array
-    gradient_norm: Array
-    n_iter: IntArray
-    converged: BoolArray
-
-
-def joint_diagonalise(
-    covariances: CovarianceSet, initial: Array, *, max_iter: int = 500, tol: float = 1e-7
-) -> DiagonalisationResult:
-    """Minimise Pham's criterion from each start.
-
-    Parameters
-    ----------
-    covariances : CovarianceSet
-        Covariances in the coordinates that `initial` acts on.
-    initial : array, shape (n_starts, D, D)
-        Unmixing matrix of each start.
-    max_iter : int, default 500
-        Largest number of iterations of a start.
-    tol : float, default 1e-7
-        A start has converged when no entry of its relative gradient exceeds this.
-
-    Returns
-    -------
-    DiagonalisationResult
-        One entry for each start.
-    """
-    S, D = initial.shape[:2]
-    weights = np.broadcast_to(covariances.weights, (S, covariances.weights.shape[-1]))
-    unmixing = initial.copy()
-    norm, n_iter = np.full(S, np.inf), np.zeros(S, dtype=np.int64)
-    converged = np.zeros(S, dtype=bool)
-    active = np.arange(S)
-    B, w = unmixing, weights
-    lam = covariances.variances(B)
-    criterion = value = _criterion(B, lam, w)
-    memory, step, last = StepMemory(), np.zeros_like(B), np.zeros_like(B)
+def joint_diagonalise(covariances: Covariances, initial: Array, *, max_iter: int = 500, tol: float = 1e-7) -> Solutions:
+    """Minimise Pham's criterion from each start, shape (n_starts, D, D), in the coordinates of the covariances."""
+    n_starts, D = initial.shape[:2]
+    state = _State.at(covariances, initial)
+    unmixing, criterion = initial.copy(), state.value.copy()
+    norm, n_iter = np.full(n_starts, np.inf), np.zeros(n_starts, dtype=np.int64)
+    converged = np.zeros(n_starts, dtype=bool)
+    memory, step, last = StepMemory(), np.zeros_like(unmixing), np.zeros_like(unmixing)
     for iteration in range(max_iter + 1):
-        # The criterion leaves the scale of rows open: rows of unit mean variance make gradients scale-free.
-        scale = 1.0 / np.sqrt(np.einsum("st,sti->si", w, lam))
-        B, lam = B * scale[:, :, None], lam * scale[:, None, :] ** 2
-        ratio = w[:, :, None] / lam
-        G = covariances.weighted_rows(ratio, B) @ B.swapaxes(1, 2) - np.eye(D)
-        h = ratio.swapaxes(1, 2) @ lam
-        before, norm[active] = norm[active], np.abs(G).max(axis=(1, 2), initial=0.0)
-        gain, rounding = _newton_gain(G, h), np.zeros(len(active))
+        state = state.scaled()
+        index, ratio = state.start, state.weights[:, :, None] / state.lam
+        G = covariances.weighted_rows(ratio, state.B) @ state.B.swapaxes(1, 2)
+        # The criterion does not see the scale of a row: what differs from one on the diagonal is rounding.
+        G[:, np.arange(D), np.arange(D)] = 0.0
+        h = ratio.swapaxes(1, 2) @ state.lam
+        before, norm[index] = norm[index], np.abs(G).max(axis=(1, 2), initial=0.0)
+        gain, rounding = _newton_gain(G, h), np.zeros(len(index))
         if np.any(gain < _NEAR):
-            rounding = _rounding_error(B, lam, covariances.magnitudes(B), w)
+            rounding = _rounding_error(state, covariances.magnitudes(state.B))
         lost = gain <= rounding
         # Rounding error stops a start only where it keeps the gradient from falling.
-        converged[active] = (norm[active] <= tol) | (lost & (norm[active] >= before))
-        unmixing[active], criterion[active] = B, value
+        converged[index] = (norm[index] <= tol) | (lost & (norm[index] >= before))
+        unmixing[index], criterion[index] = state.B, state.value
         if iteration > _PLAIN_ITERATIONS:
             memory.remember(step, G - last)
-        going = ~converged[active] & (n_iter[active] < max_iter)
+        going = ~converged[index] & (n_iter[index] < max_iter)
         if not going.any():
             break
-        active, B, lam, w, value, G = active[going], B[going], lam[going], w[going], value[going], G[going]
         memory.select(going)
-        solve, before_step = partial(_direction, h=h[going]), B
-        search = partial(_line_search, covariances, weights=w, rounding=rounding[going])
-        B, lam, value, stalled = search(B, lam, value, memory.direction(G, solve), np.ones(len(B), dtype=bool))
+        state, G, lost, rounding = state.select(going), G[going], lost[going], rounding[going]
+        solve = partial(pair_step, curvature=h[going], least=_MIN_CURVATURE)
+        moved, stalled = _line_search(
+            covariances, state, memory.direction(G, solve), rounding, np.ones(len(G), dtype=bool)
+        )
         if memory.forget(stalled):
             # What the memory suggested leads nowhere.
-            B, lam, value, stalled = search(B, lam, value, solve(G), stalled)
-        n_iter[active[~stalled]] += 1
-        converged[active[stalled]] = lost[going][stalled]
-        moved = ~stalled
-        active, B, lam, w, value = active[moved], B[moved], lam[moved], w[moved], value[moved]
-        if not len(active):
+            moved, stalled = _line_search(covariances, moved, solve(G), rounding, stalled)
+        n_iter[state.start[~stalled]] += 1
+        converged[state.start[stalled]] = lost[stalled]
+        if stalled.all():
             break
         if iteration >= _PLAIN_ITERATIONS:
-            memory.select(moved)
-            last, step = G[moved], B @ np.linalg.inv(before_step[moved]) - np.eye(D)
-    return DiagonalisationResult(unmixing, criterion, norm, n_iter, converged)
+            memory.select(~stalled)
+            last, step = G[~stalled], moved.B[~stalled] @ np.linalg.inv(state.B[~stalled]) - np.eye(D)
+        state = moved.select(~stalled)
+    return Solutions(criterion, norm, n_iter, converged, unmixing)
+
+
+class _State(NamedTuple):
+    """The starts that are still iterated: position, unmixing matrix, variances (C_t)_ii, task weights, criterion."""
+
+    start: IntArray
+    B: Array
+    lam: Array
+    weights: Array
+    value: Array
+
+    @classmethod
+    def at(cls, covariances: Covariances, B: Array) -> _State:
+        weights = np.broadcast_to(covariances.weights, (len(B), covariances.weights.shape[-1]))
+        lam = covariances.variances(B)
+        return cls(np.arange(len(B)), B, lam, weights, _criterion(B, lam, weights))
+
+    def select(self, starts: Any) -> _State:
+        return _State(*(values[starts] for values in self))
+
+    def scaled(self) -> _State:
+        """Rows of unit mean variance make gradients scale-free; the criterion leaves the scale of rows open."""
+        scale = 1.0 / np.sqrt(np.einsum("st,sti->si", self.weights, self.lam))
+        return self._replace(B=self.B * scale[:, :, None], lam=self.lam * scale[:, None, :] ** 2)
+
+
+def pair_step(gradient: Array, curvature: Array, least: float) -> Array:
+    """Solve [h_ij 1; 1 h_ji] [E_ij; E_ji] = -[G_ij; G_ji] for all pairs, determinants held above `least`.
+
+    Arrays are (n_starts, D, D). The scale of a row, E_ii, is a system of its own.
+    """
+    h = curvature * np.sqrt(np.maximum((1.0 + least) / (curvature * curvature.swapaxes(1, 2)), 1.0))
+    ht = h.swapaxes(1, 2)
+    E = -(ht * gradient - gradient.swapaxes(1, 2)) / (h * ht - 1.0)
+    i = np.arange(h.shape[1])
+    E[:, i, i] = -gradient[:, i, i] / (h[:, i, i] + 1.0)
+    return np.asarray(E)
 
 
 def _criterion(B: Array, lam: Array, weights: Array) -> Array:
     value: Array = -np.linalg.slogdet(B)[1] + 0.5 * np.einsum("st,sti->s", weights, np.log(lam))
     return value
-
-
-def _direction(G: Array, h: Array) -> Array:
-    """Solve [h_ij 1; 1 h_ji] [E_ij; E_ji] = -[G_ij; G_ji] for all pairs, determinants held positive."""
-    h = h * np.sqrt(np.maximum((1.0 + _MIN_CURVATURE) / (h * h.swapaxes(1, 2)), 1.0))
-    ht = h.swapaxes(1, 2)
-    E = -(ht * G - G.swapaxes(1, 2)) / (h * ht - 1.0)
-    diagonal = np.arange(G.shape[1])
-    # The criterion does not see the scale of a row; its gradient there is zero by construction.
-    E[:, diagonal, diagonal] = 0.0
-    return E
 
 
 def _newton_gain(G: Array, h: Array) -> Array:
@@ -161,30 +150,22 @@ def _newton_gain(G: Array, h: Array) -> Array:
     return np.asarray(0.5 * np.sum((ht * G - G.swapaxes(1, 2)) * G / determinant, axis=(1, 2)))
 
 
-def _rounding_error(B: Array, lam: Array, magnitudes: Array, weights: Array) -> Array:
+def _rounding_error(state: _State, magnitudes: Array) -> Array:
     """Bound on the rounding error of the criterion: of its terms, and of the variances that they are logarithms of."""
-    terms = np.einsum("st,sti->s", weights, np.abs(np.log(lam)) + magnitudes / lam)
-    return np.asarray(_EPS * (np.abs(np.linalg.slogdet(B)[1]) + 0.5 * terms))
+    terms = np.einsum("st,sti->s", state.weights, np.abs(np.log(state.lam)) + magnitudes / state.lam)
+    return np.asarray(_EPS * (np.abs(np.linalg.slogdet(state.B)[1]) + 0.5 * terms))
 
 
 def _line_search(
-    covariances: CovarianceSet,
-    B: Array,
-    lam: Array,
-    criterion: Array,
-    E: Array,
-    starts: BoolArray,
-    *,
-    weights: Array,
-    rounding: Array,
-) -> tuple[Array, Array, Array, BoolArray]:
+    covariances: Covariances, state: _State, E: Array, rounding: Array, starts: BoolArray
+) -> tuple[_State, BoolArray]:
     """Halve the step of the starts named until the criterion falls; one that cannot fall any more has stalled."""
-    B, lam, criterion = B.copy(), lam.copy(), criterion.copy()
+    B, lam, criterion = state.B.copy(), state.lam.copy(), state.value.copy()
     pending, step = np.flatnonzero(starts), 1.0
     for _ in range(_MAX_HALVINGS):
         moved = B[pending] + step * E[pending] @ B[pending]
         variances = covariances.variances(moved)
-        value = _criterion(moved, variances, weights[pending])
+        value = _criterion(moved, variances, state.weights[pending])
         # Rounding in the criterion is no reason to refuse a step.
         fell = value <= criterion[pending] + rounding[pending]
         done = pending[fell]
@@ -195,4 +176,56 @@ def _line_search(
         step *= 0.5
     stalled = np.zeros(len(B), dtype=bool)
     stalled[pending] = True
-    return B, lam, criterion, stalled
+    return state._replace(B=B, lam=lam, value=criterion), stalled
+
+
+class _Pair(NamedTuple):
+    """A step, the change of the gradient along it, and the inverse of their product; 0 where that is not positive."""
+
+    step: Array
+    change: Array
+    inverse: Array
+
+
+class StepMemory:
+    """Past steps of several starts, along the first axis."""
+
+    def __init__(self) -> None:
+        self._pairs: list[_Pair] = []
+
+    def remember(self, step: Array, change: Array) -> None:
+        """Add a step and the change of the gradient along it, both of shape (n_starts, D, D)."""
+        product = _inner(step, change)
+        positive = product > _LEAST_COSINE * np.sqrt(_inner(step, step) * _inner(change, change))
+        self._pairs.append(_Pair(step, change, np.where(positive, 1.0 / np.where(positive, product, 1.0), 0.0)))
+        del self._pairs[:-_SIZE]
+
+    def select(self, starts: BoolArray) -> None:
+        """Keep some of the starts."""
+        self._pairs = [_Pair(*(values[starts] for values in pair)) for pair in self._pairs]
+
+    def forget(self, starts: BoolArray) -> bool:
+        """Forget the steps of some starts; return whether there was anything to forget."""
+        known = any(np.any(pair.inverse[starts] > 0.0) for pair in self._pairs)
+        for pair in self._pairs:
+            pair.inverse[starts] = 0.0
+        return known
+
+    def direction(self, gradient: Array, solve: Callable[[Array], Array]) -> Array:
+        """Return the step that the memory makes of `solve`, the step for a gradient without one.
+
+        Where that would not go downhill, `solve` alone is used.
+        """
+        rest, shares = gradient, []
+        for pair in reversed(self._pairs):
+            shares.append(pair.inverse * _inner(pair.step, rest))
+            rest = rest - shares[-1][:, None, None] * pair.change
+        step = solve(rest)
+        for pair, share in zip(self._pairs, reversed(shares), strict=True):
+            step = step - (share + pair.inverse * _inner(pair.change, step))[:, None, None] * pair.step
+        uphill = ~(_inner(step, gradient) < 0.0)
+        return np.where(uphill[:, None, None], solve(gradient), step) if uphill.any() else step
+
+
+def _inner(first: Array, second: Array) -> Array:
+    return np.asarray(np.einsum("sij,sij->s", first, second))

@@ -10,17 +10,11 @@ from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.canonical import latent_agreement
 from identirep.mtlcm.axes.covariances import DenseCovariances
 from identirep.mtlcm.axes.diagonalise import joint_diagonalise
-from identirep.mtlcm.axes.noisy_likelihood import approach_optimum, settle_noise
-from identirep.mtlcm.axes.noisy_model import NoisyFit, log_likelihood
-from identirep.mtlcm.model.likelihood import conditional_covariances
+from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, climb_with_noise, log_likelihood
+from identirep.mtlcm.model import JointMoments, explained_directions, regular_covariances
 
-__all__ = ["PRIOR_BELOW", "SAME_AXES", "denoised_covariances", "find_noise", "regular_covariances"]
+__all__ = ["SAME_AXES", "denoised_covariances", "denoised_joint_moments", "find_noise"]
 
-# Tasks with fewer rows than this many times the latents get part of a pseudo-row of the pooled covariance: without it
-# the criterion has no minimum once a task has fewer rows than latents. Larger tasks do not need it. More of it makes
-# tasks depend on each other's errors, and costs accuracy.
-PRIOR_BELOW = 5
-_PRIOR_ROWS = 0.05
 # Eigenvalues that the noise would use up keep this share of the noise variance.
 _FLOOR = 1e-3
 # Level of the test for noise.
@@ -36,22 +30,17 @@ _CHEAP = 0.25
 _WORTH_A_TRY = 1.0
 
 
-def regular_covariances(moments: TaskMoments) -> Array:
-    """Return R_t, the covariances given the target, small tasks with part of a pseudo-row of the pooled R."""
-    R = conditional_covariances(moments)
-    n = moments.n_samples
-    small = n < PRIOR_BELOW * moments.n_features
-    if small.any():
-        pooled = np.tensordot(moments.weights, R, axes=1)
-        rows = n[small, None, None]
-        R[small] = (rows * R[small] + _PRIOR_ROWS * pooled) / (rows + _PRIOR_ROWS)
-    return R
-
-
 def denoised_covariances(moments: TaskMoments, noise_variance: float) -> Array:
     """Return R_t - o^2 I with eigenvalues held positive, small tasks with part of a pseudo-row of the pooled R."""
     R = regular_covariances(moments)
     return R if noise_variance == 0.0 else _rebuild(*np.linalg.eigh(R), noise_variance)
+
+
+def denoised_joint_moments(moments: TaskMoments, noise_variance: float) -> JointMoments:
+    """Return the moments of features and target with the noise taken out of the features."""
+    u = explained_directions(moments)
+    S = denoised_covariances(moments, noise_variance) + u[:, :, None] * u[:, None, :]
+    return JointMoments(S, moments.cov_hy, moments.var_y, moments.weights)
 
 
 def find_noise(moments: TaskMoments, clean: Array) -> NoisyFit | None:
@@ -63,18 +52,8 @@ def find_noise(moments: TaskMoments, clean: Array) -> NoisyFit | None:
     and badly known, but far less than it does where the noise is small. So the largest noise that costs little is a
     start too.
 
-    Parameters
-    ----------
-    moments : TaskMoments
-        Moments of the features, as many as latents, with covariances that differ between tasks.
-    clean : array, shape (D, D)
-        Unmixing matrix without noise: a joint diagonaliser of the covariances given the target.
-
-    Returns
-    -------
-    NoisyFit or None
-        The model with noise; None unless a likelihood-ratio test at 0.1% prefers it. Where A'A is diagonal the latents'
-        own variances take noise up and nothing can tell.
+    `clean` is the unmixing matrix without noise. None unless a likelihood-ratio test at 0.1% prefers noise: where A'A
+    is diagonal the latents' own variances take noise up and nothing can tell.
     """
     R, n, weights = regular_covariances(moments), moments.n_samples, moments.weights
     values = np.linalg.eigvalsh(np.tensordot(weights, R, axes=1))
@@ -96,10 +75,10 @@ def find_noise(moments: TaskMoments, clean: Array) -> NoisyFit | None:
         if without - height > _CHEAP:
             break
     starts = _starts(grid, without, n_rows, largest)
-    rough = [approach_optimum(R, n, start.unmixing, start.variances, start.noise_variance) for start in starts]
+    rough = [climb_with_noise(R, n, start, "apart") for start in starts]
     if not rough:
         return None
-    found = settle_noise(R, n, max(rough, key=lambda fit: fit.log_likelihood))
+    found = climb_with_noise(R, n, max(rough, key=lambda fit: fit.log_likelihood), "joined")
     same = latent_agreement(clean, found.unmixing, moments.pooled_covariance()).per_latent.min() > SAME_AXES
     # Next to the fit without noise its variance is one parameter more; elsewhere an axis is free to be another one.
     freedom = 1 if same else 1 + len(clean)

@@ -1,8 +1,8 @@
 r"""Full likelihood of the factorised model with observation noise, maximised from a joint diagonaliser.
 
-With noise the covariances given the target are Sigma_t = A Lambda_t A' + o^2 I, and joint diagonalisation of what is
-left of R_t after taking o^2 I away is only close to the maximum. In the coordinates of the start, where A is M = I + E
-with a small E and the noise has covariance o^2 N,
+With noise, equation (9) of the paper, the covariances given the target are Sigma_t = A Lambda_t A' + o^2 I, and joint
+diagonalisation of what is left of R_t after taking o^2 I away is only close to the maximum. In the coordinates of the
+start, where A is M = I + E with a small E and the noise has covariance o^2 N,
 
     L = 1/2 sum_t p_t [ log|Sigma_t| + tr(Sigma_t^{-1} C_t) ],      dL = sum_t tr(G_t dSigma_t),
     G_t = p_t/2 (Sigma_t^{-1} - Sigma_t^{-1} C_t Sigma_t^{-1}),
@@ -18,14 +18,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy.optimize import minimize
 
 from identirep._typing import Array, IntArray
-from identirep.mtlcm.axes.noisy_model import NoisyFit, inverse_and_log_det
+from identirep.mtlcm.model import inverse_and_log_det, latent_covariances
 
-__all__ = ["approach_optimum", "maximise_noisy_likelihood", "settle_noise"]
+__all__ = ["NoisyFit", "climb_with_noise", "log_likelihood", "maximise_noisy_likelihood"]
+_Moves: TypeAlias = Literal["fixed", "apart", "joined"]
 
 # Stop when an iteration raises the log-likelihood of all rows together by less than so many nats a parameter: while
 # approaching the maximum, and at the end. Half a nat is a standard error of a parameter.
@@ -40,86 +42,45 @@ _LEAST_INFORMATION = 1e-2
 _BEND = 0.1
 
 
-def maximise_noisy_likelihood(
-    R: Array, n_samples: IntArray, B: Array, variances: Array, noise_variance: float, *, fixed_noise: bool
-) -> NoisyFit:
-    """Maximise the likelihood of covariances given the target over mixing, variances and noise.
+@dataclass(frozen=True)
+class NoisyFit:
+    """Parameters of the model with noise, and the mean log-likelihood of a row if known, up to a constant."""
 
-    Parameters
-    ----------
-    R : array, shape (n_tasks, D, D)
-        Covariances given the target, noise included.
-    n_samples : array of int, shape (n_tasks,)
-        Rows of each task.
-    B : array, shape (D, D)
-        Unmixing matrix to start from.
-    variances : array, shape (n_tasks, D)
-        Variances to start from, positive.
-    noise_variance : float
-        Noise to start from, positive.
-    fixed_noise : bool
-        Whether the noise stays at its start.
+    unmixing: Array
+    variances: Array
+    noise_variance: float
+    log_likelihood: float = -np.inf
 
-    Returns
-    -------
-    NoisyFit
-        At least as likely as the start.
-    """
+
+def log_likelihood(R: Array, weights: Array, B: Array, variances: Array, noise_variance: float) -> float:
+    """Mean log-likelihood of a row as in `NoisyFit`; minus infinity if a covariance is not positive definite."""
+    log_det_B = float(np.linalg.slogdet(B)[1])
+    if noise_variance == 0.0:
+        observed = np.einsum("tij,ij->ti", B @ R, B)
+        return log_det_B - 0.5 * float(weights @ (np.log(variances) + observed / variances).sum(axis=1))
+    try:
+        inverse, log_det = inverse_and_log_det(latent_covariances(B, variances, noise_variance))
+    except np.linalg.LinAlgError:
+        return -np.inf
+    traces = np.einsum("tij,tij->t", inverse, B @ R @ B.T)
+    return log_det_B - 0.5 * float(weights @ (log_det + traces))
+
+
+def maximise_noisy_likelihood(R: Array, n_samples: IntArray, start: NoisyFit, *, fixed_noise: bool) -> NoisyFit:
+    """Maximise the likelihood of R, noise included, over mixing, positive variances and, unless fixed, the noise."""
     if fixed_noise:
-        return _climb(_Objective.at(R, n_samples, B, variances, noise_variance, "fixed"), _FINE)
-    return settle_noise(R, n_samples, approach_optimum(R, n_samples, B, variances, noise_variance))
+        return climb_with_noise(R, n_samples, start, "fixed")
+    return climb_with_noise(R, n_samples, climb_with_noise(R, n_samples, start, "apart"), "joined")
 
 
-def approach_optimum(R: Array, n_samples: IntArray, B: Array, variances: Array, noise_variance: float) -> NoisyFit:
-    """Climb from afar, where the variances may be far off, until an iteration gains little.
-
-    Parameters
-    ----------
-    R : array, shape (n_tasks, D, D)
-        Covariances given the target, noise included.
-    n_samples : array of int, shape (n_tasks,)
-        Rows of each task.
-    B : array, shape (D, D)
-        Unmixing matrix to start from.
-    variances : array, shape (n_tasks, D)
-        Variances to start from, positive.
-    noise_variance : float
-        Noise to start from, positive.
-
-    Returns
-    -------
-    NoisyFit
-        Near a maximum; to be settled.
-    """
-    return _climb(_Objective.at(R, n_samples, B, variances, noise_variance, "apart"), _ROUGH)
-
-
-def settle_noise(R: Array, n_samples: IntArray, near: NoisyFit) -> NoisyFit:
-    """Climb to the top from nearby, the noise no longer held back by the variances.
-
-    Parameters
-    ----------
-    R : array, shape (n_tasks, D, D)
-        Covariances given the target, noise included.
-    n_samples : array of int, shape (n_tasks,)
-        Rows of each task.
-    near : NoisyFit
-        Where to start.
-
-    Returns
-    -------
-    NoisyFit
-        The maximum.
-    """
-    return _climb(_Objective.at(R, n_samples, near.unmixing, near.variances, near.noise_variance, "joined"), _FINE)
-
-
-def _climb(objective: _Objective, tolerance: float) -> NoisyFit:
+def climb_with_noise(R: Array, n_samples: IntArray, start: NoisyFit, moves: _Moves) -> NoisyFit:
+    """Climb until an iteration gains little; "apart" is for starts whose variances may be far off, and stops early."""
+    objective = _Objective.at(R, n_samples, start, moves)
     T, D = objective.variances.shape
-    start = np.zeros(D * D + T * D + (0 if objective.noise == "fixed" else 1))
-    nats = max(tolerance * len(start), _LEAST_NATS)
+    x = np.zeros(D * D + T * D + (moves != "fixed"))
+    nats = max((_ROUGH if moves == "apart" else _FINE) * len(x), _LEAST_NATS)
     options = {"maxiter": _MAX_ITER, "maxcor": 20, "ftol": nats / objective.n_rows, "gtol": 1e-9}
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
+    found = minimize(objective, x, jac=True, method="L-BFGS-B", options=options)
     point = objective.point(found.x)
     unmixing = np.asarray(np.linalg.solve(point.M, objective.unmixing), dtype=np.float64)
     height = float(np.linalg.slogdet(objective.unmixing)[1]) - float(found.fun)
@@ -141,7 +102,7 @@ class _Point:
 class _Objective:
     """Negative mean log-likelihood and its gradient, in the coordinates of the start, which is zero.
 
-    `noise` says how the noise moves: "fixed", "apart" from the variances, or "joined" with them to their total.
+    `moves` says how the noise moves: "fixed", "apart" from the variances, or "joined" with them to their total.
     """
 
     unmixing: Array
@@ -151,17 +112,15 @@ class _Objective:
     weights: Array
     variances: Array
     noise_variance: float
-    noise: str
+    moves: _Moves
 
     @classmethod
-    def at(
-        cls, R: Array, n_samples: IntArray, B: Array, variances: Array, noise_variance: float, noise: str
-    ) -> _Objective:
+    def at(cls, R: Array, n_samples: IntArray, start: NoisyFit, moves: _Moves) -> _Objective:
         n_rows = float(n_samples.sum())
         weights = n_samples / n_rows
-        scale = 1.0 / np.sqrt(weights @ variances)
-        B, variances = B * scale[:, None], variances * scale**2
-        return cls(B, B @ R @ B.T, B @ B.T, n_rows, weights, variances, noise_variance, noise)
+        scale = 1.0 / np.sqrt(weights @ start.variances)
+        B, variances = start.unmixing * scale[:, None], start.variances * scale**2
+        return cls(B, B @ R @ B.T, B @ B.T, n_rows, weights, variances, start.noise_variance, moves)
 
     @cached_property
     def total(self) -> Array:
@@ -199,7 +158,7 @@ class _Objective:
     @cached_property
     def noise_scale(self) -> float:
         """Inverse root of the information of log noise in the off-diagonal of Sigma_t, the only one if joined."""
-        if self.noise == "apart":
+        if self.moves == "apart":
             return 1.0
         shares = self.noise_variance / self.total
         off = self.noise_shape - np.diag(np.diag(self.noise_shape))
@@ -214,8 +173,8 @@ class _Objective:
         # The scale of a latent belongs to its variances.
         np.fill_diagonal(E, 0.0)
         growth = np.exp(np.clip(x[D * D : D * D + T * D].reshape(T, D) * self.scales, -50.0, 50.0))
-        if self.noise != "joined":
-            noise = self.noise_variance * (1.0 if self.noise == "fixed" else float(np.exp(x[-1])))
+        if self.moves != "joined":
+            noise = self.noise_variance * (1.0 if self.moves == "fixed" else float(np.exp(x[-1])))
             variances = self.variances * growth
             return _Point(np.eye(D) + E, variances, noise, variances * self.scales, np.zeros(D))
         noise = self.noise_variance * float(np.exp(np.clip(x[-1] * self.noise_scale, -50.0, 50.0)))
@@ -245,9 +204,9 @@ class _Objective:
         np.fill_diagonal(by_mixing, 0.0)
         by_pairs = self.pair_roots[..., 0, 0] * by_mixing + self.pair_roots[..., 0, 1].T * by_mixing.T
         parts = [by_pairs.ravel(), (by_variance * point.by_own).ravel()]
-        if self.noise != "fixed":
+        if self.moves != "fixed":
             # Sigma_t consists of latents and noise, and tr(G_t Sigma_t) is known.
             whole = 0.5 * float(self.weights @ (D - traces))
             by_noise = whole - np.sum(by_variance * point.variances) + np.sum(by_variance * point.by_noise)
-            parts.append(np.array([by_noise * (self.noise_scale if self.noise == "joined" else 1.0)]))
+            parts.append(np.array([by_noise * (self.noise_scale if self.moves == "joined" else 1.0)]))
         return value, np.concatenate(parts)

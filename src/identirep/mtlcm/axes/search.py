@@ -7,13 +7,15 @@ until all of them are confirmed. What starts are compared by is the marginal lik
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.mtlcm.axes.annealing import anneal
-from identirep.mtlcm.model.likelihood import JointMoments
+from identirep.mtlcm.axes.annealing import MIN_CURVATURE, anneal
+from identirep.mtlcm.axes.solutions import Solutions
+from identirep.mtlcm.axes.starts import random_rotations
+from identirep.mtlcm.model import JointMoments
 from identirep.mtlcm.roles import (
     correlations,
     log_residual_variances,
@@ -23,15 +25,7 @@ from identirep.mtlcm.roles import (
     swept_on,
 )
 
-__all__ = [
-    "Population",
-    "best_roles",
-    "evidence_of",
-    "latent_correlations",
-    "marginal_evidence",
-    "random_rotation",
-    "search",
-]
+__all__ = ["MIN_CURVATURE", "best_roles", "evidence_of", "latent_correlations", "search"]
 
 # Temperature of the first round: of starts; of starts once more, where they do not agree; of latents drawn anew.
 _FROM_FLAT, _FROM_WARM, _FROM_COOL = 0.01, 0.3, 0.03
@@ -48,37 +42,11 @@ _MAX_ENUMERATED = 12
 _MAX_NUMBERS = 2e7
 
 
-@dataclass(frozen=True)
-class Population:
-    """Unmixing matrices, their evidence, and the rounds it took to get there."""
-
-    unmixing: Array
-    evidence: Array
-    n_rounds: IntArray
-
-    def best(self, n: int) -> Population:
-        """Return the n with the highest evidence, best first."""
-        order = np.argsort(-self.evidence, kind="stable")[:n]
-        return Population(self.unmixing[order], self.evidence[order], self.n_rounds[order])
-
-
-def search(moments: JointMoments, n_samples: IntArray, starts: Array, rng: np.random.Generator) -> Population:
-    """Anneal generations of starts until another start confirms every latent of the best one."""
-    T, D = moments.s.shape
-    n_rounds = int(np.clip(_WORK / (T * D**3), 10, _MAX_ROUNDS))
-
-    def annealed(B: Array, first: Array, before: int) -> Population:
-        parts = np.array_split(np.arange(len(B)), max(1, int(np.ceil(len(B) * T * (D + 1) ** 2 / _MAX_NUMBERS))))
-        B = np.concatenate(
-            [anneal(moments, n_samples, B[k], _temperatures(first[k], n_rounds), rng) for k in parts if len(k)]
-        )
-        evidence = np.array([evidence_of(moments, each, n_samples) for each in B])
-        return Population(B, evidence, np.full(len(B), before + n_rounds))
-
+def search(moments: JointMoments, n_samples: IntArray, starts: Array, rng: np.random.Generator) -> Solutions:
+    """Anneal generations of starts until another start confirms every latent of the best one; ends, best first."""
     n = len(starts)
     root = np.linalg.cholesky(np.tensordot(moments.weights, moments.S, axes=1))
-    last = annealed(starts, np.full(n, _FROM_FLAT), 0).best(n)
-    found = last
+    found = last = _annealed(moments, n_samples, starts, np.full(n, _FROM_FLAT), rng).ranked(n)
     for generation in range(1, _MAX_GENERATIONS if n > 1 else 1):
         axes = last.unmixing @ root
         axes /= np.linalg.norm(axes, axis=2, keepdims=True)
@@ -91,12 +59,24 @@ def search(moments: JointMoments, n_samples: IntArray, starts: Array, rng: np.ra
         if generation == 1:
             # Where the draws at low temperature say nothing, starts are better than what these lead to.
             anew, first = np.concatenate([anew, starts]), np.concatenate([first, np.full(n, _FROM_WARM)])
-        new = annealed(anew, first, int(last.n_rounds.max()))
+        new = _annealed(moments, n_samples, anew, first, rng)
+        new = replace(new, n_iter=new.n_iter + last.n_iter.max())
         # The best so far is confirmed by new ones, or beaten by one.
-        last = _joined(last.best(1), new.best(n - 1))
-        found = _joined(found, new).best(n)
-        last = last.best(n)
+        last = Solutions.joined([last.ranked(1), new.ranked(n - 1)]).ranked(n)
+        found = Solutions.joined([found, new]).ranked(n)
     return found
+
+
+def _annealed(
+    moments: JointMoments, n_samples: IntArray, starts: Array, first: Array, rng: np.random.Generator
+) -> Solutions:
+    """Anneal starts from first temperatures of their own, as many at once as fit into a bounded amount of memory."""
+    (T, D), n = moments.s.shape, len(starts)
+    temperatures = _temperatures(first, int(np.clip(_WORK / (T * D**3), 10, _MAX_ROUNDS)))
+    blocks = np.array_split(np.arange(n), min(n, max(1, int(np.ceil(n * T * (D + 1) ** 2 / _MAX_NUMBERS)))))
+    B = np.concatenate([anneal(moments, n_samples, starts[k], temperatures[:, k], rng) for k in blocks])
+    criterion = -np.array([evidence_of(moments, each, n_samples) for each in B])
+    return Solutions(criterion, np.full(n, np.inf), np.full(n, len(temperatures)), np.zeros(n, dtype=bool), B)
 
 
 def _temperatures(first: Array, n_rounds: int) -> Array:
@@ -109,43 +89,19 @@ def _completed(axes: Array, rng: np.random.Generator) -> Array:
     """Add random axes, orthogonal to those given and to each other; unit vectors in the rows."""
     k, D = axes.shape
     rest = np.linalg.svd(axes, full_matrices=True)[2][k:] if k else np.eye(D)
-    return np.concatenate([axes, random_rotation(D - k, rng) @ rest])
-
-
-def _joined(a: Population, b: Population) -> Population:
-    return Population(
-        np.concatenate([a.unmixing, b.unmixing]),
-        np.concatenate([a.evidence, b.evidence]),
-        np.concatenate([a.n_rounds, b.n_rounds]),
-    )
-
-
-def marginal_evidence(z: JointMoments, n_samples: IntArray) -> float:
-    """Mean log marginal likelihood of a row, roles summed out under a flat prior, up to a constant.
-
-    Beyond twelve latents, the value at the best set found stands for the sum.
-
-    Parameters
-    ----------
-    z : JointMoments
-        Moments of latents and target.
-    n_samples : array of int, shape (n_tasks,)
-        Rows of each task.
-
-    Returns
-    -------
-    float
-        The evidence, less log|det B| of the unmixing matrix B.
-    """
-    roles, _ = best_roles(z, n_samples)
-    own = own_terms(latent_correlations(z), n_samples).sum(axis=1)
-    scales = 0.5 * float(z.weights @ np.log(np.einsum("tii->ti", z.S)).sum(axis=1))
-    return float((roles - own).sum() / n_samples.sum()) - scales
+    return np.concatenate([axes, random_rotations(1, D - k, rng)[0] @ rest])
 
 
 def evidence_of(moments: JointMoments, B: Array, n_samples: IntArray) -> float:
-    """Return the mean log evidence of a row under an unmixing, roles summed out, comparable between unmixings."""
-    return marginal_evidence(moments.mapped(B), n_samples) + float(np.linalg.slogdet(B)[1])
+    """Mean log marginal likelihood of a row under an unmixing, roles summed out under a flat prior, up to a constant.
+
+    Beyond twelve latents, the value at the best set found stands for the sum.
+    """
+    z = moments.mapped(B)
+    roles, _ = best_roles(z, n_samples)
+    own = own_terms(latent_correlations(z), n_samples).sum(axis=1)
+    scales = 0.5 * float(z.weights @ np.log(np.einsum("tii->ti", z.S)).sum(axis=1))
+    return float((roles - own).sum() / n_samples.sum()) - scales + float(np.linalg.slogdet(B)[1])
 
 
 def best_roles(z: JointMoments, n_samples: IntArray) -> tuple[Array, BoolArray]:
@@ -162,11 +118,6 @@ def best_roles(z: JointMoments, n_samples: IntArray) -> tuple[Array, BoolArray]:
     causal, _ = search_mode(correlation, n_samples, own, own > -0.5 * n_samples[:, None] * np.log(2.0))
     residual = np.log(np.maximum(swept_on(correlation, causal)[:, -1, -1], 1e-12))
     return np.where(causal, own, 0.0).sum(axis=1) - D * np.log(2.0) - 0.5 * n_samples * residual, causal
-
-
-def random_rotation(D: int, rng: np.random.Generator) -> Array:
-    """Draw an orthogonal matrix."""
-    return np.asarray(np.linalg.qr(rng.normal(size=(D, D)))[0])
 
 
 def latent_correlations(z: JointMoments) -> Array:

@@ -42,9 +42,13 @@ import numpy as np
 
 from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes.noise import regular_covariances
-from identirep.mtlcm.axes.noisy_model import inverse_and_log_det, latent_covariances
-from identirep.mtlcm.model.likelihood import JointMoments, explained_directions
+from identirep.mtlcm.model.likelihood import (
+    JointMoments,
+    explained_directions,
+    inverse_and_log_det,
+    latent_covariances,
+    regular_covariances,
+)
 
 __all__ = [
     "ExactInformation",

@@ -1,6 +1,7 @@
 r"""Gaussian likelihoods of features on moments.
 
 Everything is a function of per-task second moments: with R_t = S_t - s_t s_t' / v_t, the covariance given the target,
+equation (9) of the paper, the prior over latents of equation (6) integrated out, is
 
     log p(h | y, t) = -1/2 [ K log 2 pi + log|Sigma_t| + tr(Sigma_t^{-1} E_t) ],   Sigma_t = A Lambda_t A' + o^2 I,
 
@@ -12,22 +13,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.lapack import dpotri
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.roles.sets import causal_regression
 
 __all__ = [
+    "PRIOR_BELOW",
     "JointMoments",
+    "causal_regression",
     "conditional_covariances",
     "explained_directions",
     "gaussian_log_likelihood",
+    "inverse_and_log_det",
     "joint_covariances",
     "joint_model_covariances",
+    "latent_covariances",
     "model_covariances",
+    "regular_covariances",
     "residual_second_moments",
 ]
 
+# Tasks with fewer rows than this many times the latents get part of a pseudo-row of the pooled covariance: without it
+# the criterion has no minimum once a task has fewer rows than latents. Larger tasks do not need it. More of it makes
+# tasks depend on each other's errors, and costs accuracy.
+PRIOR_BELOW = 5
+_PRIOR_ROWS = 0.05
+# From this size on the Cholesky factor gives the inverse in half the time of a general solver.
+_LARGE = 20
 # Share of the target's variance that features never explain.
 _LEAST_UNEXPLAINED = 1e-8
 
@@ -64,12 +77,61 @@ def conditional_covariances(moments: TaskMoments) -> Array:
     return moments.cov_h[moments.group] - explained[:, :, None] * explained[:, None, :]
 
 
+def regular_covariances(moments: TaskMoments) -> Array:
+    """Return R_t, small tasks with part of a pseudo-row of the pooled R."""
+    R = conditional_covariances(moments)
+    n = moments.n_samples
+    small = n < PRIOR_BELOW * moments.n_features
+    if small.any():
+        pooled = np.tensordot(moments.weights, R, axes=1)
+        rows = n[small, None, None]
+        R[small] = (rows * R[small] + _PRIOR_ROWS * pooled) / (rows + _PRIOR_ROWS)
+    return R
+
+
 def model_covariances(mixing: Array, variances: Array, noise_variance: float) -> Array:
     """Return A diag(variances_t) A' + noise_variance I, shape (n_tasks, K, K)."""
     covariances = (mixing * variances[:, None, :]) @ mixing.T
     diagonal = np.arange(len(mixing))
     covariances[:, diagonal, diagonal] += noise_variance
     return covariances
+
+
+def latent_covariances(unmixing: Array, variances: Array, noise_variance: float) -> Array:
+    """Return the covariances of B h given the target, Lambda_t + o^2 B B', shape (n_tasks, D, D)."""
+    covariances = np.repeat(noise_variance * (unmixing @ unmixing.T)[None], len(variances), axis=0)
+    diagonal = np.arange(len(unmixing))
+    covariances[:, diagonal, diagonal] += variances
+    return covariances
+
+
+def inverse_and_log_det(covariances: Array) -> tuple[Array, Array]:
+    """Invert positive definite matrices, shape (n, D, D); LinAlgError if one is not positive definite."""
+    factor = np.linalg.cholesky(covariances)
+    log_det = np.asarray(2.0 * np.log(np.einsum("tii->ti", factor)).sum(axis=1))
+    if covariances.shape[1] < _LARGE:
+        return np.asarray(np.linalg.inv(covariances), dtype=np.float64), log_det
+    for t in range(len(factor)):
+        # In place: the transposed factor is upper triangular in Fortran order.
+        factor[t] = dpotri(factor[t].T, lower=0, overwrite_c=1)[0].T
+    diagonal = np.arange(covariances.shape[1])
+    inverse = factor + factor.swapaxes(1, 2)
+    inverse[:, diagonal, diagonal] *= 0.5
+    return inverse, log_det
+
+
+def causal_regression(cov_z: Array, cov_zy: Array, causal: BoolArray) -> Array:
+    """Regress each target on its causes: coefficients, shape (n_tasks, D), 0 for latents that are no causes."""
+    D = cov_z.shape[1]
+    both = causal[:, :, None] & causal[:, None, :]
+    scale = np.sqrt(np.einsum("tii->ti", cov_z))
+    scale = np.where(scale > 0, scale, 1.0)
+    normal = np.where(both, cov_z / (scale[:, :, None] * scale[:, None, :]), 0.0)
+    # A unit diagonal for the others makes the system regular and their coefficients zero; the ridge is at rounding
+    # level.
+    normal[:, np.arange(D), np.arange(D)] = 1.0 + 1e-12
+    right = np.where(causal, cov_zy / scale, 0.0)
+    return np.linalg.solve(normal, right[..., None])[..., 0] / scale
 
 
 def joint_covariances(moments: TaskMoments) -> Array:
@@ -83,25 +145,7 @@ def joint_covariances(moments: TaskMoments) -> Array:
 
 
 def gaussian_log_likelihood(second_moments: Array, covariances: Array) -> Array:
-    """Mean log density of centred Gaussians with the covariances given, from second moments.
-
-    Parameters
-    ----------
-    second_moments : array, shape (n_tasks, K, K)
-        Mean of r r' in each task.
-    covariances : array, shape (n_tasks, K, K)
-        Covariance of r in each task; positive definite.
-
-    Returns
-    -------
-    array, shape (n_tasks,)
-        Mean log density for a row.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If a covariance is not positive definite.
-    """
+    """Mean log density of centred Gaussians with these covariances, from second moments, shape (n_tasks,)."""
     L = np.linalg.cholesky(covariances)
     log_det = 2.0 * np.log(np.einsum("tii->ti", L)).sum(axis=1)
     quadratic = np.einsum("tii->t", np.linalg.solve(covariances, second_moments))
@@ -109,24 +153,7 @@ def gaussian_log_likelihood(second_moments: Array, covariances: Array) -> Array:
 
 
 def residual_second_moments(moments: TaskMoments, mean_h: Array, mean_y: Array, slope: Array) -> Array:
-    """Second moments of h - mean_h - slope (y - mean_y) on the rows of `moments`.
-
-    Parameters
-    ----------
-    moments : TaskMoments
-        Rows to average over.
-    mean_h : array, shape (n_tasks, K)
-        Intercept of each task of `moments`.
-    mean_y : array, shape (n_tasks,)
-        Target mean of each task.
-    slope : array, shape (n_tasks, K)
-        Regression of the features on the target.
-
-    Returns
-    -------
-    array, shape (n_tasks, K, K)
-        Mean of r r' in each task.
-    """
+    """Mean of r r' on the rows of `moments` with r = h - mean_h - slope (y - mean_y), shape (n_tasks, K, K)."""
     cross = moments.cov_hy[:, :, None] * slope[:, None, :]
     covariance = moments.cov_h[moments.group] - cross - cross.swapaxes(1, 2)
     covariance += moments.var_y[:, None, None] * slope[:, :, None] * slope[:, None, :]
@@ -135,25 +162,9 @@ def residual_second_moments(moments: TaskMoments, mean_h: Array, mean_y: Array, 
 
 
 def joint_model_covariances(A: Array, z: JointMoments, causal: BoolArray, noise_variance: float) -> Array:
-    """Covariance of (h, y) that the causal model implies, its coefficients fitted to the latents' moments.
+    """Covariances of (h, y) that the causal model implies, its coefficients fitted to the latents' moments `z`.
 
     With k = cov(z, y), two latents covary as k_i k_j / var(y), except that two causes do not.
-
-    Parameters
-    ----------
-    A : array, shape (K, D)
-        Mixing matrix.
-    z : JointMoments
-        Moments of latents, free of noise, and target.
-    causal : array of bool, shape (n_tasks, D)
-        The causes.
-    noise_variance : float
-        Variance of the observation noise.
-
-    Returns
-    -------
-    array, shape (n_tasks, K + 1, K + 1)
-        Covariances; the target comes last.
     """
     K, D = A.shape
     w = causal_regression(z.S, z.s, causal)

@@ -20,7 +20,7 @@ from scipy.special import logsumexp
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.model.likelihood import joint_covariances
+from identirep.mtlcm.model import joint_covariances
 from identirep.mtlcm.new_tasks.task import AdaptedTask, TargetModels
 from identirep.mtlcm.roles import (
     STRENGTH_SCALES,

@@ -40,10 +40,10 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class TargetModels:
-    """Regressions of the target on the sets of causes that are probable: what `weight` they have, and for each
+    """Regressions of the target on the sets of causes that are probable, and the `weight` of each.
 
-    the posterior mean of w, its covariance in units of the squared scale of the residual, that scale; what a unit of
-    each latent adds as an effect to the precision-weighted sum; the precision of the target given effects alone.
+    Of each set the posterior mean of w, its covariance in units of the squared scale of the residual, that scale, what
+    a unit of each latent adds as an effect to the precision-weighted sum, and the precision given effects alone.
     """
 
     weight: Array

@@ -15,7 +15,6 @@ from identirep._typing import Array, BoolArray, IntArray
 
 __all__ = [
     "all_sets",
-    "causal_regression",
     "correlations",
     "log_residual_variances",
     "own_terms",
@@ -48,35 +47,6 @@ def own_terms(correlation: Array, n_samples: IntArray) -> Array:
 def set_members(k: int) -> Array:
     """Membership (0 or 1) of k latents in all sets, shape (2**k, k); the first latent is the highest bit."""
     return (np.arange(2**k)[:, None] >> np.arange(k)[::-1] & 1).astype(np.float64)
-
-
-def causal_regression(cov_z: Array, cov_zy: Array, causal: BoolArray) -> Array:
-    """Regress each target on its causes.
-
-    Parameters
-    ----------
-    cov_z : array, shape (n_tasks, D, D)
-        Within-task covariance of the latents.
-    cov_zy : array, shape (n_tasks, D)
-        Covariance of latents and target.
-    causal : array of bool, shape (n_tasks, D)
-        The causes.
-
-    Returns
-    -------
-    array, shape (n_tasks, D)
-        Regression coefficients; 0 for latents that are no causes.
-    """
-    D = cov_z.shape[1]
-    both = causal[:, :, None] & causal[:, None, :]
-    scale = np.sqrt(np.einsum("tii->ti", cov_z))
-    scale = np.where(scale > 0, scale, 1.0)
-    normal = np.where(both, cov_z / (scale[:, :, None] * scale[:, None, :]), 0.0)
-    # A unit diagonal for the others makes the system regular and their coefficients zero; the ridge is at rounding
-    # level.
-    normal[:, np.arange(D), np.arange(D)] = 1.0 + 1e-12
-    right = np.where(causal, cov_zy / scale, 0.0)
-    return np.linalg.solve(normal, right[..., None])[..., 0] / scale
 
 
 def log_residual_variances(M: Array, candidates: IntArray) -> Array:
@@ -112,9 +82,7 @@ def all_sets(M: Array) -> tuple[Array, Array]:
     return log_residual.reshape(-1, T).T.copy(), log_det.reshape(-1, T).T.copy()
 
 
-def sweep(
-    M: Array, latent: int | IntArray, where: BoolArray | bool = True, buffer: Array | None = None
-) -> None:
+def sweep(M: Array, latent: int | IntArray, where: BoolArray | bool = True, buffer: Array | None = None) -> None:
     """Sweep a latent, in place, where told; sweeping it again undoes that (Goodnight 1979).
 
     `M` has shape (..., D + 1, D + 1, n_tasks), since NumPy is fast along a long last axis. The latent is one for all

@@ -25,9 +25,8 @@ from scipy.stats import chi2
 
 from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes.fit import LatentFit
-from identirep.mtlcm.axes.starts import Starts
-from identirep.mtlcm.model.information import fisher_leakage
+from identirep.mtlcm.axes import LatentFit, Starts
+from identirep.mtlcm.model import fisher_leakage
 from identirep.mtlcm.trust.goodness import GoodnessOfFit, goodness_of_fit
 from identirep.mtlcm.trust.latents import latent_information, noise_reliability
 from identirep.mtlcm.trust.leakage import loss_quantiles, moderated_leakage, robust_leakage

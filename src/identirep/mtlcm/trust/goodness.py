@@ -10,8 +10,8 @@ from scipy.stats import gamma
 
 from identirep._typing import BoolArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes.fit import LatentFit
-from identirep.mtlcm.model.likelihood import joint_covariances, joint_model_covariances
+from identirep.mtlcm.axes import LatentFit
+from identirep.mtlcm.model import joint_covariances, joint_model_covariances
 from identirep.mtlcm.trust.latents import latent_moments
 
 __all__ = [

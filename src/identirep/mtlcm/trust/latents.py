@@ -6,9 +6,8 @@ import numpy as np
 
 from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes.fit import LatentFit, denoised_joint_moments
-from identirep.mtlcm.model.information import ExactInformation, FactorizedInformation, Information
-from identirep.mtlcm.model.likelihood import JointMoments
+from identirep.mtlcm.axes import LatentFit, denoised_joint_moments
+from identirep.mtlcm.model import ExactInformation, FactorizedInformation, Information, JointMoments
 
 __all__ = ["latent_information", "latent_moments", "noise_reliability"]
 

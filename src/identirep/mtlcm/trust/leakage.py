@@ -19,7 +19,7 @@ from scipy.special import digamma, polygamma
 from scipy.stats import chi2, gamma
 
 from identirep._typing import Array
-from identirep.mtlcm.model.information import Information
+from identirep.mtlcm.model import Information
 
 __all__ = ["loss_quantiles", "moderated_leakage", "robust_leakage"]
 

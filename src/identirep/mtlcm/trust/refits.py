@@ -16,11 +16,15 @@ import numpy as np
 
 from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes.canonical import latent_agreement
-from identirep.mtlcm.axes.exact_fit import climb
-from identirep.mtlcm.axes.fit import LatentFit, whitened_covariances
-from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks
-from identirep.mtlcm.model.likelihood import JointMoments
+from identirep.mtlcm.axes import (
+    LatentFit,
+    climb,
+    latent_agreement,
+    random_rotations,
+    solve_in_blocks,
+    whitened_covariances,
+)
+from identirep.mtlcm.model import JointMoments
 from identirep.mtlcm.trust.latents import latent_moments
 
 __all__ = ["BootstrapResult", "bootstrap", "resample_rows"]
@@ -125,7 +129,8 @@ def _refits(
 
 
 def _climbed(z: JointMoments, causal: BoolArray, weights: Array) -> Array:
-    return climb(np.eye(z.s.shape[1]), JointMoments(z.S, z.s, z.v, weights), causal, 50, 1e-5)[0]
+    start = np.eye(z.s.shape[1])
+    return climb(JointMoments(z.S, z.s, z.v, weights), start, causal, max_iter=50, tol=1e-5).unmixing[0]
 
 
 def resample_rows(moments: TaskMoments, rng: np.random.Generator) -> TaskMoments:
