@@ -1,0 +1,38 @@
+"""Goodness of fit: p-values where the model holds, where it does not, and where nothing can be tested."""
+
+import numpy as np
+
+from identirep import MTLCM
+from identirep.datasets import make_linear_tasks
+
+
+def _fit(data):
+    return MTLCM(random_state=0).fit(data.H, data.y, tasks=data.tasks)
+
+
+def test_goodness_of_fit_accepts_the_model_and_rejects_a_wrong_one():
+    data = make_linear_tasks(mixing="orthogonal", n_causal=4, observation_noise=0.0, random_state=0)
+    model = _fit(data)
+    assert model.certificate_.goodness_of_fit.p_value > 0.001
+    # A common cause of all latents that no target sees breaks their independence.
+    data = make_linear_tasks(mixing="identity", n_causal=4, observation_noise=0.0, random_state=0)
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(len(data.H), 1)) * rng.uniform(0, 1, size=(200, 10))[data.tasks]
+    wrong = MTLCM(random_state=0).fit(data.H + 0.3 * common, data.y, tasks=data.tasks)
+    assert wrong.certificate_.goodness_of_fit.p_value < 1e-6
+
+
+def test_p_values_are_not_extreme_under_the_model():
+    p_values = []
+    for seed in range(20):
+        data = make_linear_tasks(
+            n_tasks=40, n_latents=5, n_causal=2, mixing="orthogonal", observation_noise=0.0, random_state=seed
+        )
+        p_values.append(_fit(data).certificate_.goodness_of_fit.p_value)
+    assert 0.25 < np.mean(p_values) < 0.75
+    assert np.sum(np.array(p_values) < 0.05) <= 4
+
+
+def test_tasks_too_small_to_test_give_no_p_value():
+    data = make_linear_tasks(n_tasks=300, n_samples=8, mixing="orthogonal", random_state=0)
+    assert np.isnan(_fit(data).certificate_.goodness_of_fit.p_value)

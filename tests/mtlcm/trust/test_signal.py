@@ -1,0 +1,31 @@
+"""Signal: targets that depend on nothing, and on some directions of the features alone."""
+
+import numpy as np
+import pytest
+
+from identirep import MTLCM
+from identirep.datasets import make_linear_tasks
+
+
+@pytest.mark.filterwarnings("ignore:MTLCM stopped:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("layout", ["long", "wide"])
+def test_shuffled_targets_carry_no_signal(layout):
+    data = make_linear_tasks(mixing="orthogonal", random_state=0)
+    rng = np.random.default_rng(1)
+    if layout == "long":
+        model = MTLCM(random_state=0).fit(data.H, rng.permutation(data.y), tasks=data.tasks)
+    else:
+        Y = rng.normal(size=(len(data.H), 3)) @ rng.normal(size=(3, 40))
+        model = MTLCM(random_state=0).fit(data.H, Y)
+    certificate = model.certificate_
+    assert certificate.verdict == ["not identified"] * 10
+    assert all("no signal" in reason for reason in certificate.reasons)
+
+
+def test_heads_of_deficient_rank_are_reported():
+    rng = np.random.default_rng(0)
+    H = rng.normal(size=(2000, 5))
+    Y = H[:, :3] @ rng.laplace(size=(3, 30)) + rng.normal(size=(2000, 30))
+    certificate = MTLCM(random_state=0).fit(H, Y).certificate_
+    assert certificate.head_rank == 3
+    assert certificate.verdict.count("not identified") >= 2
