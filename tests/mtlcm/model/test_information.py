@@ -90,7 +90,7 @@ def test_leakage_is_the_inverse_of_the_information_of_all_parameters(seed, n_fea
     own, cross, drift = model.pairs()
     off = ~np.eye(D, dtype=bool)
     by_pairs = own.T[off] / (own * own.T - cross**2)[off]
-    np.testing.assert_allclose(by_pairs, known[off], rtol=0.05)
+    np.testing.assert_allclose(by_pairs, known[off], rtol=0.1)
     found = fisher_leakage(model)[1][off] * model.n_rows
     np.testing.assert_allclose(found, by_pairs + drift[off])
     # Over all pairs, the error of the noise is what it adds; pair by pair as far as pairs are alone.
