@@ -12,6 +12,7 @@ from identirep.mtlcm.roles.evidence import (
     _dependence_evidence,
     effect_evidence,
     noise_dependence,
+    noise_given_target,
     pair_evidence,
     set_evidence,
 )
@@ -114,3 +115,42 @@ def test_evidence_of_a_pair_is_that_of_its_likelihood():
         for S in (assumed, np.diag(np.diag(left)))
     ]
     np.testing.assert_allclose(found, (log_p[0] - log_p[1]) * (1 - np.eye(2)), atol=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.55, 0.95])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_noise_that_is_a_part_of_what_is_assumed_costs_no_more_than_not_knowing_the_part(share, seed):
+    """Correlations near 1 that are not quite there would cost effects more than any role."""
+    rng, n = np.random.default_rng(seed), np.array([1000])
+    loading = np.sqrt(rng.uniform(0.9, 0.99, size=5)) * rng.choice([-1.0, 1.0], size=5)
+    R = np.outer(loading, loading)
+    np.fill_diagonal(R, 1.0)
+    true = share * R + (1.0 - share) * np.eye(5)
+    F = np.cov(rng.multivariate_normal(np.zeros(5), true, size=1000).T)
+    all_effects = np.zeros((1, 5), dtype=bool)
+    found = _dependence_evidence(Dependence(R[None], F[None]), n, np.zeros((1, 0), dtype=int), all_effects)[0, 0]
+    known = -0.5 * 999 * (np.linalg.slogdet(true)[1] + np.trace(np.linalg.solve(true, F)) - np.trace(F))
+    assert known > 0.0
+    # Shares between those summed over fit a little less well.
+    assert found > 0.75 * known - np.log(len(NOISE_SHARES))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_noise_that_leaks_is_what_posterior_means_covary_by_given_the_target(seed):
+    """Exact covariances of posterior means of latents that are all effects, with little noise from few directions."""
+    rng, D = np.random.default_rng(seed), 5
+    gamma = rng.uniform(0.3, 0.9, size=D)
+    own = 1.0 - gamma**2
+    mixing = (np.linalg.qr(rng.normal(size=(D, D)))[0] * [1.0, 1.0, 1.0, 0.2, 0.1]) @ np.linalg.qr(
+        rng.normal(size=(D, D))
+    )[0]
+    noise_variance = 1e-5
+    unmixing = np.linalg.solve(mixing.T @ mixing + noise_variance * np.eye(D), mixing.T)
+    latent_noise, M = noise_variance * unmixing @ unmixing.T, unmixing @ mixing
+    given_target = M @ np.diag(own) @ M.T + latent_noise
+    joint = np.block([[given_target + np.outer(M @ gamma, M @ gamma), (M @ gamma)[:, None]], [M @ gamma, 1.0]])
+    found = noise_given_target(latent_noise, joint[None])[0]
+    scale, apart = np.sqrt(np.diag(joint)[:D]), ~np.eye(D, dtype=bool)
+    np.testing.assert_allclose(
+        found[apart], (given_target / np.outer(scale, scale))[apart], atol=0.02 * np.abs(latent_noise).max()
+    )

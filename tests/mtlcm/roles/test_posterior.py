@@ -204,6 +204,24 @@ def test_noise_common_to_latents_does_not_turn_effects_into_causes(n_latents):
     assert right[0] > right[1] + 0.01
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_effects_that_are_mostly_noise_do_not_pass_for_causes(seed):
+    """The strength that noise leaves of them is that of a cause in a target with other causes."""
+    data = make_linear_tasks(
+        n_tasks=60, n_latents=8, n_causal=3, mixing="identity", observation_noise=0.0, random_state=seed
+    )
+    # Two latents are noise by 0.8.
+    noise_variance = np.where(np.arange(8) < 2, 4.0, 0.0)
+    wiener = 1.0 / (1.0 + noise_variance)
+    Z = wiener * (data.Z + np.sqrt(noise_variance) * np.random.default_rng(seed).normal(size=data.Z.shape))
+    moments = TaskMoments.from_long(Z, data.y, data.tasks)
+    joint = joint_covariances(moments)
+    noise_covariance = noise_given_target(np.diag(wiener**2 * noise_variance), joint)
+    posterior = causal_posterior(correlations(joint), moments.n_samples, noise_covariance=noise_covariance)
+    # What noise hides is not known, but it is no cause more often than all latents are.
+    assert posterior.cause[:, :2][~data.causal[:, :2]].mean() < 3 / 8
+
+
 def test_roles_of_latents_close_to_the_noise_are_found_and_calibrated():
     # In one direction of the latents there is as much noise as signal, so that they correlate with the truth by 0.965
     # on average, and what noise they have is common to all.
