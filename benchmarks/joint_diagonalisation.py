@@ -18,7 +18,7 @@ from qndiag import qndiag  # noqa: E402
 
 from identirep import TaskMoments  # noqa: E402
 from identirep.datasets import make_linear_tasks  # noqa: E402
-from identirep.mtlcm import DenseCovariances, conditional_covariances, joint_diagonalise  # noqa: E402
+from identirep.mtlcm import DenseCovariances, joint_diagonalise, residual_covariances  # noqa: E402
 
 
 def criterion(B: np.ndarray, R: np.ndarray) -> float:
@@ -33,7 +33,7 @@ def main() -> None:
         data = make_linear_tasks(
             n_samples=10 * D, n_latents=D, n_causal=max(2, D // 5), mixing="orthogonal", random_state=0
         )
-        R = conditional_covariances(TaskMoments.from_long(data.H, data.y, data.tasks))
+        R = residual_covariances(TaskMoments.from_long(data.H, data.y, data.tasks))
         pooled = R.mean(axis=0)
         values, vectors = np.linalg.eigh(pooled)
         W = vectors.T / np.sqrt(values)[:, None]

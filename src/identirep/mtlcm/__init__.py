@@ -15,16 +15,16 @@ c_t       ``causal``                   (T, D)       which latents cause the targ
 w_t       ``causal_coef``              (T, D)       target given its causes                    ``fitted.py``
 gamma_t   ``spurious_coef``            (T, D)       effects given the target                   ``fitted.py``
 lambda_t  ``variances``                (T, D)       variance of latents given the target (6)   ``axes/fit.py``
-R_t       ``conditional_covariances``  (T, K, K)    cov(h | y)                                 ``model/likelihood.py``
+R_t       ``residual_covariances``     (T, K, K)    cov(h | y)                                 ``model/likelihood.py``
 p_t       ``weights``                  (T,)         share of a task among all rows             ``../moments.py``
 ========  ===========================  ===========  =========================================  =======================
 
 =============  =======================================================================================================
 statement      where
 =============  =======================================================================================================
-(6)            p(z | y, t): likelihood in ``model/likelihood.py``, evidence for causes in ``roles/sets.py``
+(6)            p(z | y, t): likelihood in ``model/likelihood.py``, evidence for causes in ``roles/evidence.py``
 (9)            p(h | y, t), and p(h, y | t) for the exact prior: ``model/likelihood.py``, maximised in ``axes/fit.py``
-Theorem 3.2    features in ``../mtrn/reduction.py``; rank of the heads that it needs in ``trust/certificate.py``
+Theorem 3.2    features in ``../mtrn/reduction.py``; rank of the heads that it needs in ``trust/signal.py``
 Figure 1       graph of each task in ``roles/structure.py``, of a new one in ``new_tasks/adapt.py``
 Figures 2a, 3  linear and nonlinear data in ``../datasets/synthetic.py``
 =============  =======================================================================================================
@@ -35,8 +35,8 @@ Imports go one way: ``model``, ``roles`` <- ``axes``, ``new_tasks`` <- ``trust``
 from identirep.mtlcm.axes import DenseCovariances as DenseCovariances
 from identirep.mtlcm.axes import joint_diagonalise as joint_diagonalise
 from identirep.mtlcm.estimator import MTLCM
-from identirep.mtlcm.model import conditional_covariances as conditional_covariances
 from identirep.mtlcm.model import joint_covariances as joint_covariances
+from identirep.mtlcm.model import residual_covariances as residual_covariances
 from identirep.mtlcm.new_tasks import AdaptedTask, Interval
 from identirep.mtlcm.new_tasks import Use as Use
 from identirep.mtlcm.new_tasks import check_new_task as check_new_task

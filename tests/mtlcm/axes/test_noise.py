@@ -6,7 +6,7 @@ import pytest
 from identirep import MTLCM, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc_score
-from identirep.mtlcm.axes.noise import denoised_covariances, find_noise
+from identirep.mtlcm.axes.noise import denoised_residual_covariances, find_noise
 
 
 def _ill_conditioned(seed=1, D=10):
@@ -69,8 +69,8 @@ def test_no_noise_is_found_without_noise():
 def test_given_noise_is_taken_out_and_eigenvalues_stay_positive():
     data = make_linear_tasks(n_latents=5, random_state=0)
     moments = TaskMoments.from_long(data.H, data.y, data.tasks)
-    plain = denoised_covariances(moments, 0.0)
+    plain = denoised_residual_covariances(moments, 0.0)
     small = np.linalg.eigvalsh(plain).min() / 2
-    np.testing.assert_allclose(denoised_covariances(moments, small), plain - small * np.eye(5), atol=1e-10)
+    np.testing.assert_allclose(denoised_residual_covariances(moments, small), plain - small * np.eye(5), atol=1e-10)
     large = np.linalg.eigvalsh(plain).max() * 2
-    assert np.linalg.eigvalsh(denoised_covariances(moments, large)).min() > 0
+    assert np.linalg.eigvalsh(denoised_residual_covariances(moments, large)).min() > 0

@@ -8,13 +8,13 @@ from identirep import TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.mtlcm.model import (
     causal_regression,
-    conditional_covariances,
     gaussian_log_likelihood,
     inverse_and_log_det,
     joint_covariances,
     latent_covariances,
     model_covariances,
-    regular_covariances,
+    regular_residual_covariances,
+    residual_covariances,
     residual_second_moments,
 )
 
@@ -41,7 +41,7 @@ def test_log_likelihood_from_moments_is_the_mean_over_rows():
 
 def test_conditional_covariance_is_that_of_regression_residuals():
     H, y, tasks = _long(np.random.default_rng(1))
-    R = conditional_covariances(TaskMoments.from_long(H, y, tasks))
+    R = residual_covariances(TaskMoments.from_long(H, y, tasks))
     rows = tasks == 2
     design = np.c_[np.ones(rows.sum()), y[rows]]
     residuals = H[rows] - design @ np.linalg.lstsq(design, H[rows], rcond=None)[0]
@@ -101,7 +101,7 @@ def test_small_tasks_borrow_from_the_pooled_covariance():
     rng = np.random.default_rng(5)
     H, y, tasks = _long(rng, T=20, n=6, K=8)
     moments = TaskMoments.from_long(H, y, tasks)
-    assert np.linalg.eigvalsh(conditional_covariances(moments)).min() < 1e-6
-    assert np.linalg.eigvalsh(regular_covariances(moments)).min() > 1e-3
+    assert np.linalg.eigvalsh(residual_covariances(moments)).min() < 1e-6
+    assert np.linalg.eigvalsh(regular_residual_covariances(moments)).min() > 1e-3
     large = TaskMoments.from_long(*_long(rng, n=15))
-    np.testing.assert_array_equal(regular_covariances(large), conditional_covariances(large))
+    np.testing.assert_array_equal(regular_residual_covariances(large), residual_covariances(large))

@@ -14,7 +14,7 @@ from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.canonical import canonical_rows, latent_agreement, posterior_mean_map
 from identirep.mtlcm.axes.covariances import Covariances, DenseCovariances, SharedCovariances
 from identirep.mtlcm.axes.exact import exact_starts, maximise_exact
-from identirep.mtlcm.axes.noise import SAME_AXES, denoised_covariances, denoised_joint_moments, find_noise
+from identirep.mtlcm.axes.noise import SAME_AXES, denoised_joint_moments, denoised_residual_covariances, find_noise
 from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, maximise_noisy_likelihood
 from identirep.mtlcm.axes.solutions import Solutions, Starts
 from identirep.mtlcm.axes.starts import random_rotations, solve_until_found
@@ -23,7 +23,7 @@ from identirep.mtlcm.model import (
     FactorizedInformation,
     explained_directions,
     fisher_leakage,
-    regular_covariances,
+    regular_residual_covariances,
 )
 
 __all__ = ["LatentFit", "fit_latents", "whitened_covariances"]
@@ -124,7 +124,7 @@ def _diagonalised(
     found = solve(covariances, initial)
     found = replace(found, unmixing=found.unmixing @ whitener)
     B = found.unmixing[found.best]
-    variances = _variances(B, denoised_covariances(moments, noise_variance))
+    variances = _variances(B, denoised_residual_covariances(moments, noise_variance))
     return _State(moments, B, variances, noise_variance, found, near)
 
 
@@ -144,7 +144,7 @@ def _with_noise_inside(state: _State) -> _State:
     moments, found = state.moments, state.noisy
     start = NoisyFit(state.unmixing, state.variances, state.noise_variance)
     if found is None or _least_agreement(state, found.unmixing) <= SAME_AXES:
-        R, n = regular_covariances(moments), moments.n_samples
+        R, n = regular_residual_covariances(moments), moments.n_samples
         climbed = maximise_noisy_likelihood(R, n, start, fixed_noise=found is None)
         found = climbed if found is None or climbed.log_likelihood >= found.log_likelihood else found
     return replace(state, unmixing=found.unmixing, variances=found.variances, noise_variance=found.noise_variance)
@@ -159,7 +159,7 @@ def _with_roles_inside(state: _State, n_others: int, rng: np.random.Generator, *
     state = replace(state, solutions=solutions)
     if state.noise_variance > 0.0 and _least_agreement(state, B) >= _ABOUT_THE_SAME and _expects_identified(state):
         return state
-    variances = _variances(B, denoised_covariances(state.moments, state.noise_variance))
+    variances = _variances(B, denoised_residual_covariances(state.moments, state.noise_variance))
     return replace(state, unmixing=B, variances=variances)
 
 
@@ -200,7 +200,7 @@ def whitened_covariances(moments: TaskMoments, noise_variance: float) -> tuple[C
         whitener = _inverse_root(moments.cov_h[0])
         vectors = explained_directions(moments) @ whitener.T
         return SharedCovariances(np.eye(moments.n_features), vectors, weights), whitener
-    R = denoised_covariances(moments, noise_variance)
+    R = denoised_residual_covariances(moments, noise_variance)
     whitener = _inverse_root(np.tensordot(weights, R, axes=1))
     return DenseCovariances.from_matrices(whitener @ R @ whitener.T, weights), whitener
 

@@ -11,9 +11,9 @@ from identirep.mtlcm.axes.canonical import latent_agreement
 from identirep.mtlcm.axes.covariances import DenseCovariances
 from identirep.mtlcm.axes.diagonalise import joint_diagonalise
 from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, climb_with_noise, log_likelihood
-from identirep.mtlcm.model import JointMoments, explained_directions, regular_covariances
+from identirep.mtlcm.model import JointMoments, explained_directions, regular_residual_covariances
 
-__all__ = ["SAME_AXES", "denoised_covariances", "denoised_joint_moments", "find_noise"]
+__all__ = ["SAME_AXES", "denoised_joint_moments", "denoised_residual_covariances", "find_noise"]
 
 # Eigenvalues that the noise would use up keep this share of the noise variance.
 _FLOOR = 1e-3
@@ -30,16 +30,16 @@ _CHEAP = 0.25
 _WORTH_A_TRY = 1.0
 
 
-def denoised_covariances(moments: TaskMoments, noise_variance: float) -> Array:
+def denoised_residual_covariances(moments: TaskMoments, noise_variance: float) -> Array:
     """Return R_t - o^2 I with eigenvalues held positive, small tasks with part of a pseudo-row of the pooled R."""
-    R = regular_covariances(moments)
+    R = regular_residual_covariances(moments)
     return R if noise_variance == 0.0 else _rebuild(*np.linalg.eigh(R), noise_variance)
 
 
 def denoised_joint_moments(moments: TaskMoments, noise_variance: float) -> JointMoments:
     """Return the moments of features and target with the noise taken out of the features."""
     u = explained_directions(moments)
-    S = denoised_covariances(moments, noise_variance) + u[:, :, None] * u[:, None, :]
+    S = denoised_residual_covariances(moments, noise_variance) + u[:, :, None] * u[:, None, :]
     return JointMoments(S, moments.cov_hy, moments.var_y, moments.weights)
 
 
@@ -55,7 +55,7 @@ def find_noise(moments: TaskMoments, clean: Array) -> NoisyFit | None:
     `clean` is the unmixing matrix without noise. None unless a likelihood-ratio test at 0.1% prefers noise: where A'A
     is diagonal the latents' own variances take noise up and nothing can tell.
     """
-    R, n, weights = regular_covariances(moments), moments.n_samples, moments.weights
+    R, n, weights = regular_residual_covariances(moments), moments.n_samples, moments.weights
     values = np.linalg.eigvalsh(np.tensordot(weights, R, axes=1))
     # Noise cannot exceed the smallest variance that there is.
     largest = float(values[0])

@@ -11,7 +11,6 @@ from identirep.mtlcm.model.likelihood import (
     PRIOR_BELOW,
     JointMoments,
     causal_regression,
-    conditional_covariances,
     explained_directions,
     gaussian_log_likelihood,
     inverse_and_log_det,
@@ -19,7 +18,8 @@ from identirep.mtlcm.model.likelihood import (
     joint_model_covariances,
     latent_covariances,
     model_covariances,
-    regular_covariances,
+    regular_residual_covariances,
+    residual_covariances,
     residual_second_moments,
 )
 
@@ -31,7 +31,6 @@ __all__ = [
     "Information",
     "JointMoments",
     "causal_regression",
-    "conditional_covariances",
     "exact_criterion",
     "explained_directions",
     "fisher_leakage",
@@ -41,6 +40,7 @@ __all__ = [
     "joint_model_covariances",
     "latent_covariances",
     "model_covariances",
-    "regular_covariances",
+    "regular_residual_covariances",
+    "residual_covariances",
     "residual_second_moments",
 ]

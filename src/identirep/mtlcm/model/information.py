@@ -47,7 +47,7 @@ from identirep.mtlcm.model.likelihood import (
     explained_directions,
     inverse_and_log_det,
     latent_covariances,
-    regular_covariances,
+    regular_residual_covariances,
 )
 
 __all__ = [
@@ -136,7 +136,7 @@ class FactorizedInformation:
         """g_tij up to its sign, (n_tasks, D, D), and the Hessian that goes with it where the model may be wrong."""
         lam, precision, weights = self.variances, self._precision, self.moments.weights[:, None, None]
         latents = self.moments.map_features(self.unmixing)
-        C = regular_covariances(latents)
+        C = regular_residual_covariances(latents)
         if self.noise_variance == 0.0:
             # Nothing is inverted here, so that what the target explains is taken out whole.
             u, s = explained_directions(latents), latents.cov_hy

@@ -22,7 +22,6 @@ __all__ = [
     "PRIOR_BELOW",
     "JointMoments",
     "causal_regression",
-    "conditional_covariances",
     "explained_directions",
     "gaussian_log_likelihood",
     "inverse_and_log_det",
@@ -30,7 +29,8 @@ __all__ = [
     "joint_model_covariances",
     "latent_covariances",
     "model_covariances",
-    "regular_covariances",
+    "regular_residual_covariances",
+    "residual_covariances",
     "residual_second_moments",
 ]
 
@@ -71,15 +71,15 @@ def explained_directions(moments: TaskMoments) -> Array:
     return np.asarray(moments.cov_hy * np.sqrt((1.0 - _LEAST_UNEXPLAINED) / moments.var_y)[:, None])
 
 
-def conditional_covariances(moments: TaskMoments) -> Array:
+def residual_covariances(moments: TaskMoments) -> Array:
     """Return R_t, the covariance of the features given the target, shape (n_tasks, K, K)."""
     explained = explained_directions(moments)
     return moments.cov_h[moments.group] - explained[:, :, None] * explained[:, None, :]
 
 
-def regular_covariances(moments: TaskMoments) -> Array:
+def regular_residual_covariances(moments: TaskMoments) -> Array:
     """Return R_t, small tasks with part of a pseudo-row of the pooled R."""
-    R = conditional_covariances(moments)
+    R = residual_covariances(moments)
     n = moments.n_samples
     small = n < PRIOR_BELOW * moments.n_features
     if small.any():
