@@ -83,11 +83,12 @@ class TaskMoments(StoredMoments):
         self.task_names: tuple[Hashable, ...] = tuple(task_names)
         self.group: IntArray = np.asarray(group, dtype=np.int64)
         self.counts: IntArray = np.asarray(counts, dtype=np.int64)
-        self.mean_h: Array = np.asarray(mean_h, dtype=np.float64)
-        self.scatter_h: Array = np.asarray(scatter_h, dtype=np.float64)
-        self.mean_y: Array = np.asarray(mean_y, dtype=np.float64)
-        self.scatter_hy: Array = np.asarray(scatter_hy, dtype=np.float64)
-        self.scatter_y: Array = np.asarray(scatter_y, dtype=np.float64)
+        # Contiguous, as stored ones are read: sums over other strides round differently.
+        self.mean_h: Array = np.ascontiguousarray(mean_h, dtype=np.float64)
+        self.scatter_h: Array = np.ascontiguousarray(scatter_h, dtype=np.float64)
+        self.mean_y: Array = np.ascontiguousarray(mean_y, dtype=np.float64)
+        self.scatter_hy: Array = np.ascontiguousarray(scatter_hy, dtype=np.float64)
+        self.scatter_y: Array = np.ascontiguousarray(scatter_y, dtype=np.float64)
         self.n_rows = int(n_rows)
 
     @classmethod

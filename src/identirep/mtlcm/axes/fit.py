@@ -187,9 +187,10 @@ def _canonical(state: _State, basis: Array, prior: Literal["factorized", "exact"
         unmixing=B @ basis.T,
         mixing=basis @ np.linalg.inv(B),
         components=posterior_mean_map(B, state.moments, state.noise_variance) @ basis.T,
-        variances=(state.variances * factor**2)[:, order],
+        # Contiguous, as a stored fit is read: sums over other strides round differently.
+        variances=np.ascontiguousarray((state.variances * factor**2)[:, order]),
         noise_variance=state.noise_variance,
-        starts=replace(starts, agreement=starts.agreement[:, order]),
+        starts=replace(starts, agreement=np.ascontiguousarray(starts.agreement[:, order])),
     )
 
 
