@@ -87,7 +87,7 @@ def superconductivity(trees: bool) -> None:
 def cut() -> None:
     from identirep import MTLCM, MTRN, TaskMoments
     from identirep.datasets import load_superconductivity
-    from identirep.metrics import mcc_score, weak_mcc_score
+    from identirep.metrics import canonical_correlations, mcc_score
     from identirep.mtrn.cut import cut_clarity
     from identirep.mtrn.reduction import linear_heads, reduce_features
 
@@ -109,7 +109,7 @@ def cut() -> None:
             MTLCM(random_state=0).fit_moments(moments.map_features(np.eye(D, most))).transform(values[:, :D])
             for moments, values in fits
         ]
-        between = D * (1 - weak_mcc_score(*H))
+        between = D - canonical_correlations(*H).sum()
         gaps = " | ".join(f"{values[D - 1]:.0f}" for values in clarity)
         print(f"| {D} | {gaps} | {between:.2f} | {mcc_score(*Z):.4f} |", flush=True)
 

@@ -114,6 +114,40 @@ def test_weak_mcc_spearman(rng):
     assert weak_mcc_score(X, X @ rng.normal(size=(3, 3)), correlation="spearman") == pytest.approx(1.0, abs=1e-9)
 
 
+def _random_fits(seed, n_rows=400):
+    """Two sets of latents, each on rows to learn from and on rows to score: correlated, disturbed, mixed."""
+    rng = np.random.default_rng(seed)
+    D = int(rng.integers(1, 9))
+    true = rng.normal(size=(2 * n_rows, D)) + rng.uniform(0, 3) * rng.normal(size=(2 * n_rows, 1))
+    mixing = np.eye(D) + rng.choice([0.0, rng.uniform()]) * rng.normal(size=(D, D))
+    first, second = (Z + rng.uniform(0, 1.5, size=D) * rng.normal(size=Z.shape) for Z in (true, true @ mixing))
+    return (first[:n_rows], second[:n_rows]), (first[n_rows:], second[n_rows:])
+
+
+def test_strong_mcc_never_exceeds_the_weak_one():
+    excess = []
+    for seed in range(1000):
+        learn, score = _random_fits(seed)
+        assert mcc_score(*learn) <= weak_mcc_score(*learn) + 1e-12
+        excess.append(mcc_score(*learn, held_out=score) - weak_mcc_score(*learn, held_out=score))
+    # On other rows up to what the coefficients of the maps have learnt by chance.
+    assert max(excess) < 0.05
+    assert np.mean(np.array(excess) > 0.01) < 0.02
+
+
+def test_weak_mcc_of_latents_without_partner():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 3))
+    assert weak_mcc_score(X, X[:, [2, 0]] @ [[1.0, 2.0], [-1.0, 1.0]]) == pytest.approx(1.0)
+    assert mcc_score(X, X[:, :2]) <= weak_mcc_score(X, X[:, :2])
+
+
+def test_linear_maps_are_learnt_on_the_first_rows_alone(rng):
+    X, Y = rng.normal(size=(400, 20)), rng.normal(size=(400, 20))
+    assert weak_mcc_score(X[:100], Y[:100]) > 0.3
+    assert abs(weak_mcc_score(X[:100], Y[:100], held_out=(X[100:], Y[100:]))) < 0.1
+
+
 def test_stability_of_several_fits(rng):
     Z = rng.normal(size=(1000, 3))
     noisy = Z[:, [1, 2, 0]].copy()

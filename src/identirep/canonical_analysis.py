@@ -1,4 +1,4 @@
-"""Correlations of columns, and the exact canonical analysis of two sets of columns (Bjorck and Golub 1973)."""
+"""Correlations of columns, exact canonical analysis of two sets of them (Bjorck and Golub 1973), best linear maps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from identirep._typing import Array
 
-__all__ = ["Correlation", "canonical_maps", "cross_correlation", "variate_correlations"]
+__all__ = ["Correlation", "canonical_maps", "column_correlations", "cross_correlation", "linear_maps"]
 
 Correlation = Literal["pearson", "spearman"]
 
@@ -31,24 +31,24 @@ class CanonicalMaps(NamedTuple):
 
 def canonical_maps(x: Array, y: Array) -> CanonicalMaps:
     """Canonical analysis on the triangular factor of both sets together, which is small and loses no digits."""
-    n_x = x.shape[1]
-    joint = np.concatenate([x, y], axis=1)
-    joint -= joint.mean(axis=0)
-    scale = np.sqrt(np.einsum("ij,ij->j", joint, joint))
-    scale = np.where(scale > 0, scale, 1.0)
-    joint /= scale
-    R = _triangular_factor(joint)
-    tolerance = max(joint.shape) * np.finfo(np.float64).eps
-    Ux, Wx = _basis(R[:, :n_x], tolerance)
-    Uy, Wy = _basis(R[:, n_x:], tolerance)
+    (Rx, Ry), (scale_x, scale_y), tolerance = _joint_factor(x, y)
+    Ux, Wx = _basis(Rx, tolerance)
+    Uy, Wy = _basis(Ry, tolerance)
     U, s, Vt = np.linalg.svd(Ux.T @ Uy, full_matrices=False)
-    return CanonicalMaps(np.minimum(s, 1.0), (Wx @ U) / scale[:n_x, None], (Wy @ Vt.T) / scale[n_x:, None])
+    return CanonicalMaps(np.minimum(s, 1.0), (Wx @ U) / scale_x[:, None], (Wy @ Vt.T) / scale_y[:, None])
 
 
-def variate_correlations(maps: CanonicalMaps, x: Array, y: Array, correlation: Correlation = "pearson") -> Array:
-    """Correlation of each pair of canonical variates on the rows given."""
-    first, second = _standardized(x @ maps.map_x, correlation), _standardized(y @ maps.map_y, correlation)
-    return np.einsum("ij,ij->j", first, second)
+def linear_maps(x: Array, y: Array) -> tuple[Array, Array]:
+    """Maps of y to the columns of x and of x to those of y by least squares, up to offset and scale."""
+    (Rx, Ry), (scale_x, scale_y), tolerance = _joint_factor(x, y)
+    Ux, Wx = _basis(Rx, tolerance)
+    Uy, Wy = _basis(Ry, tolerance)
+    return (Wy @ (Uy.T @ Rx)) / scale_y[:, None], (Wx @ (Ux.T @ Ry)) / scale_x[:, None]
+
+
+def column_correlations(first: Array, second: Array, correlation: Correlation = "pearson") -> Array:
+    """Correlation of each column of the first set with the same column of the second."""
+    return np.einsum("ij,ij->j", _standardized(first, correlation), _standardized(second, correlation))
 
 
 def _standardized(Z: Array, correlation: Correlation) -> Array:
@@ -63,6 +63,19 @@ def _standardized(Z: Array, correlation: Correlation) -> Array:
     norm = np.linalg.norm(centred, axis=0)
     constant = norm <= 1e-12 * np.sqrt(len(Z)) * np.maximum(np.abs(Z).max(axis=0, initial=0.0), np.finfo(float).tiny)
     return np.where(constant, 0.0, centred / np.where(constant, 1.0, norm))
+
+
+def _joint_factor(x: Array, y: Array) -> tuple[tuple[Array, Array], tuple[Array, Array], float]:
+    """Triangular factor of the standardised columns of both sets, by set, their scales, and what counts as zero."""
+    n_x = x.shape[1]
+    joint = np.concatenate([x, y], axis=1)
+    joint -= joint.mean(axis=0)
+    scale = np.sqrt(np.einsum("ij,ij->j", joint, joint))
+    scale = np.where(scale > 0, scale, 1.0)
+    joint /= scale
+    R = _triangular_factor(joint)
+    tolerance = max(joint.shape) * np.finfo(np.float64).eps
+    return (R[:, :n_x], R[:, n_x:]), (scale[:n_x], scale[n_x:]), tolerance
 
 
 def _triangular_factor(X: Array) -> Array:
