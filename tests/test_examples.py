@@ -5,7 +5,10 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from identirep.metrics import MCCResult
 
 ROOT = Path(__file__).parent.parent
 ARGUMENTS = {"two_trainings.py": ["--quick", "--out", "figure.png"]}
@@ -19,6 +22,17 @@ def test_example_runs(path, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.strip()
     if "--out" in ARGUMENTS.get(path.name, []):
         assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def _match(*correlations):
+    return MCCResult(float(np.mean(correlations)), np.array(correlations), np.arange(len(correlations)), np.ones(1))
+
+
+def test_headline_of_two_trainings_is_that_of_the_run():
+    headline = runpy.run_path(str(ROOT / "examples" / "two_trainings.py"), run_name="example")["headline"]
+    bad, good = _match(0.97, 0.5, 0.5), _match(0.99, 0.98)
+    assert headline(bad, good) == "Trained twice, 1 of 3 features and 2 of 2 latents come back (correlation 0.95 or more)"
+    assert headline(good, bad).endswith("in this run latents do no better")
 
 
 def test_readme_python_runs(tmp_path, monkeypatch):

@@ -74,10 +74,10 @@ def stability(
         Path | None, typer.Option(metavar="DIR", help="Also write the first fit and a report there.")
     ] = None,
 ) -> None:
-    """Fit several times with different seeds and measure how far the latents agree.
+    """Fit several times to the same rows with different seeds, and measure how far the latents agree.
 
-    All fits see the same training rows; agreement is measured on rows held out. With 'auto' the first fit chooses the
-    number of latents for all.
+    Only the seed changes between fits; agreement is measured on rows held out. With 'auto' the first fit chooses the
+    number of latents for all. What other rows would give is checked by the first fit, as 'fit' does.
     """
     components = given.parse_components(n_components)
     table = _read(data, targets, tasks, groups, features, drop, out)
@@ -91,9 +91,9 @@ def stability(
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Run directory to write or replace.")] = Path("runs/demo"),
 ) -> None:
-    """Fit 21,263 superconductors with 81 targets twice, and compare the two fits. Needs no data of yours.
+    """Fit superconductors with 81 targets twice, with different seeds, and compare the fits. Needs no data of yours.
 
-    A quarter of the compositions is held out. Takes one to two minutes.
+    Of 21,263 superconductors a quarter, by compositions, is held out. Takes one to two minutes.
     """
     from identirep.cli.tables import Table, named
     from identirep.datasets import load_superconductivity
@@ -171,18 +171,26 @@ def _compare_fits(
         write_run(out, models[0], evaluation)
     print_findings(models[0], evaluation)
     if has_signal:
-        _print_pairs(agreement.matrix, weak, evaluation)
+        _print_pairs(agreement.matrix, weak, evaluation, range(seed, seed + n_fits))
     else:
         say("Agreement of fits would mean nothing without signal, so it was not measured.")
 
 
-def _print_pairs(strong: Any, weak: Any, evaluation: Evaluation) -> None:
-    rows = "held-out rows" if evaluation.n_held_out_rows else "the rows of the fits"
-    grid = Grid(box=box.SIMPLE_HEAD, title=f"Agreement on {rows}", title_justify="left", title_style="bold")
+def _print_pairs(strong: Any, weak: Any, evaluation: Evaluation, seeds: range) -> None:
+    from identirep.report import count, matching_sentence
+
+    say()
+    named = f"{', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
+    rows = f"{count(evaluation.n_held_out_rows, 'held-out row')}" if evaluation.n_held_out_rows else "these rows"
+    say(
+        f"Between fits only the seed changed ({named}), on the same {evaluation.n_training_rows:,} rows; compared on "
+        f"{rows}:"
+    )
+    grid = Grid(box=box.SIMPLE_HEAD)
     for heading in ("fits", "strong MCC", "weak MCC"):
         grid.add_column(heading, justify="left" if heading == "fits" else "right")
     for r in range(len(strong)):
         for s in range(r + 1, len(strong)):
             grid.add_row(f"{r + 1} and {s + 1}", f"{strong[r, s]:.4f}", f"{weak[r, s]:.4f}")
     OUTPUT.print(grid)
-    say("Strong: same axes up to order, sign and scale. Weak: up to any linear map, the most that strong can reach.")
+    say(matching_sentence(strong, weak))

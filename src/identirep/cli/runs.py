@@ -18,9 +18,11 @@ from identirep.evaluation import Evaluation, score_tasks, split_rows
 from identirep.metrics import StabilityResult, stability, weak_mcc_score
 from identirep.report import (
     VERDICT_COLOURS,
+    VERDICT_MEANINGS,
     VERDICT_SYMBOLS,
     Findings,
     causal_statement,
+    comes_back_sentence,
     count,
     headline,
     reproducibility_statement,
@@ -90,14 +92,19 @@ def write_run(directory: Path, model: IdentifiableRegressor, evaluation: Evaluat
 
 
 def print_findings(model: Any, evaluation: Evaluation) -> None:
-    """Print what was found: headline, the two statements, verdicts, held-out scores."""
+    """Print what was found: verdicts and how many axes come back, each latent, the two statements, held-out scores."""
     findings = Findings.of(model)
     say()
     say(headline(findings), style="bold")
     if findings.has_signal:
+        say(comes_back_sentence(findings, evaluation), style="bold")
         _print_latents(findings, evaluation)
+        for verdict in dict.fromkeys(findings.certificate.verdict):
+            meaning, action = VERDICT_MEANINGS[verdict]
+            style = f"bold {VERDICT_COLOURS[verdict]}"
+            OUTPUT.print(Text.assemble((f"{verdict}: ", style), f"{meaning}. {action[0].upper()}{action[1:]}."))
         for question, (answer, reason) in (
-            ("Reproducible", reproducibility_statement(findings, evaluation)),
+            ("Comes back on other rows", reproducibility_statement(findings, evaluation)),
             ("Causal roles", causal_statement(findings)),
         ):
             OUTPUT.print(Text.assemble((f"{question}: {answer}. ", "bold"), reason))
@@ -106,23 +113,38 @@ def print_findings(model: Any, evaluation: Evaluation) -> None:
 
 def _print_latents(findings: Findings, evaluation: Evaluation) -> None:
     certificate = findings.certificate
-    grid = Grid(box=box.SIMPLE_HEAD)
-    headings = ["latent", "verdict", "expected"] + ["measured"] * (evaluation.stability is not None)
-    for heading in headings:
+    # What was not measured has no column.
+    columns = {
+        "again": [_known(value) for value in findings.trained_again(evaluation)],
+        "other rows": [
+            f"{value:.3f} ({low:.2f}-{high:.2f})" if value == value else ""
+            for value, (low, high) in zip(
+                certificate.comes_back.other_rows, certificate.comes_back.other_rows_interval, strict=True
+            )
+        ],
+        f"{findings.kind}*": [_known(value, 2) for value in findings.other_targets],
+    }
+    columns = {heading: cells for heading, cells in columns.items() if any(cells)}
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for heading in ("latent", "verdict", *columns):
         grid.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
     grid.add_column("correlates with", no_wrap=True)
     # Rich would take the room for long names from the other columns.
-    room = OUTPUT.width - (54 if evaluation.stability is not None else 42)
+    room = OUTPUT.width - 29 - sum(3 + max(len(heading), *map(len, cells)) for heading, cells in columns.items())
     for i, verdict in enumerate(certificate.verdict):
-        targets = ", ".join(f"{correlation:+.2f} {name}" for name, correlation in findings.strongest(i, 2))
-        cells = [Text(str(i)), Text(f"{VERDICT_SYMBOLS[verdict]} {verdict}", style=VERDICT_COLOURS[verdict])]
-        cells.append(Text(f"{certificate.expected_mcc[i]:.3f}"))
-        if evaluation.stability is not None:
-            cells.append(Text(f"{evaluation.stability.per_latent[0, i]:.3f}"))
-        cells.append(Text(targets))
-        cells[-1].truncate(max(room, 20), overflow="ellipsis")
-        grid.add_row(*cells)
+        targets = Text(", ".join(f"{correlation:+.2f} {name}" for name, correlation in findings.strongest(i, 2)))
+        targets.truncate(max(room, 16), overflow="ellipsis")
+        judged = Text(f"{VERDICT_SYMBOLS[verdict]} {verdict}", style=VERDICT_COLOURS[verdict])
+        grid.add_row(str(i), judged, *(cells[i] for cells in columns.values()), targets)
     OUTPUT.print(grid)
+    if columns:
+        how = "Correlation of each axis with its partner in another fit"
+        how += "; of other rows with the range of 90% of fits" if "other rows" in columns else ""
+        say(how + (f"; * with other {findings.kind}, an estimate." if f"{findings.kind}*" in columns else "."))
+
+
+def _known(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}" if value == value else ""
 
 
 def _print_scores(findings: Findings, evaluation: Evaluation) -> None:

@@ -10,9 +10,12 @@ from identirep.report.style import MARK as MARK
 from identirep.report.style import MUTED as MUTED
 from identirep.report.style import VERDICT_COLOURS as VERDICT_COLOURS
 from identirep.report.style import VERDICT_SYMBOLS as VERDICT_SYMBOLS
+from identirep.report.words import VERDICT_MEANINGS as VERDICT_MEANINGS
 from identirep.report.words import causal_statement as causal_statement
+from identirep.report.words import comes_back_sentence as comes_back_sentence
 from identirep.report.words import count as count
 from identirep.report.words import headline as headline
+from identirep.report.words import matching_sentence as matching_sentence
 from identirep.report.words import reproducibility_statement as reproducibility_statement
 
 # What users get. The other names, imported as themselves, are for the rest of this library.

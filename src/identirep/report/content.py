@@ -8,17 +8,21 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.evaluation import Evaluation
 from identirep.moments import TaskMoments
-from identirep.mtlcm import MTLCM, Certificate
+from identirep.mtlcm import COMES_BACK, MTLCM, Certificate
+from identirep.mtrn import PredictiveFeatures
 
 __all__ = ["Findings", "score_summary"]
+
+# Leakage of a pair that alone takes an axis below the correlation asked of identified ones, 1 - leakage / 2 = 0.98.
+_LEAKS = 0.04
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Roles, certificate and spectrum of a fitted model, in one form for both kinds of estimators."""
+    """Axes, certificate and spectrum of a fitted model, in one form for both kinds of estimators."""
 
     task_names: list[str]
     correlation: Array  # of each latent with the target of each task, (T, D)
@@ -29,6 +33,7 @@ class Findings:
     spectrum: Array | None  # predictive spectrum, and what shuffled targets reach; None without stage one
     threshold: Array | None
     history: list[dict[str, float]]  # training curve of `MTRN`, if there is one
+    trained: str | None  # stage one and its verb; None where features were given
 
     @property
     def n_latents(self) -> int:
@@ -39,6 +44,11 @@ class Findings:
     def n_tasks(self) -> int:
         """Number of tasks T."""
         return len(self.task_names)
+
+    @property
+    def kind(self) -> str:
+        """What there are many of, in words: targets on the same rows, or tasks with rows of their own."""
+        return "targets" if self.shares_rows else "tasks"
 
     @property
     def n_signal(self) -> int:
@@ -52,6 +62,37 @@ class Findings:
     def has_signal(self) -> bool:
         """Whether the targets depend on the inputs more than by chance."""
         return self.n_latents > 0 and self.n_signal > 0
+
+    @property
+    def other_targets(self) -> Array:
+        """Estimate of the correlation of each axis with its partner in a fit to other rows and targets, shape (D,).
+
+        Refits with other weights on the targets keep the features of the fit, so that what other rows do limits it.
+        """
+        return np.minimum(self.certificate.bootstrap_mcc, self.certificate.comes_back.other_rows)
+
+    def trained_again(self, evaluation: Evaluation | None) -> Array:
+        """Correlation of each axis with its partner in fits to the same rows, NaN where that was not measured."""
+        if evaluation is not None and evaluation.stability is not None:
+            return evaluation.stability.per_latent[0]
+        return self.certificate.comes_back.same_rows
+
+    def returns(self, evaluation: Evaluation | None) -> BoolArray:
+        """Whether each axis comes back on other rows: by its verdict, and not unless it does on the same rows."""
+        kept = np.isin(np.array(self.certificate.verdict, dtype=str), ("identified", "reproducible"))
+        return np.asarray(kept & ~(self.trained_again(evaluation) < COMES_BACK))
+
+    def correlation_with_latent(self, i: int) -> float:
+        """Expected correlation of an axis with a latent of the causal model; NaN unless the axis is identified as one."""
+        certificate = self.certificate
+        known = not self.shares_rows and certificate.verdict[i] == "identified"
+        return float(certificate.expected_mcc[i]) if known else float("nan")
+
+    def not_told_apart(self, i: int) -> list[tuple[int, float]]:
+        """Latents that the tasks do not tell an axis apart from, worst first, with the separation of the two."""
+        leakage = np.fmax(self.certificate.leakage[i], self.certificate.robust_leakage[i])
+        order = np.argsort(-leakage, kind="stable")
+        return [(int(j), float(self.certificate.separation[i, j])) for j in order if j != i and leakage[j] > _LEAKS]
 
     def task_order(self) -> IntArray:
         """Order tasks by the latent that matters most to them, and by how much, so that blocks become visible."""
@@ -93,6 +134,7 @@ class Findings:
             spectrum=None if stage is None else np.asarray(stage.spectrum_, dtype=np.float64),
             threshold=None if stage is None else np.asarray(stage.spectrum_threshold_, dtype=np.float64),
             history=list(getattr(stage, "history_", [])),
+            trained=None if stage is None else _stage_in_words(stage),
         )
 
 
@@ -109,6 +151,13 @@ def score_summary(findings: Findings, evaluation: Evaluation | None) -> dict[str
         "unknown": len(r2) - len(known),
         "known": len(known),
     }
+
+
+def _stage_in_words(stage: Any) -> str:
+    """Name what was trained, as the start of a sentence."""
+    if isinstance(stage, PredictiveFeatures):
+        return f"{type(stage.regressor).__name__} was"
+    return "A network was" if stage.n_replicates == 1 else f"{stage.n_replicates} networks were"
 
 
 def _correlations(model: MTLCM) -> Array:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from identirep._typing import Array
 from identirep.evaluation import Evaluation
@@ -18,22 +17,28 @@ from identirep.report.style import DIVERGING, MARK, MUTED, SEQUENTIAL, THRESHOLD
 __all__ = ["draw_figures"]
 
 # With more tasks than this their names would be unreadable; they are shown on hovering.
-_MOST_LABELLED = 160
+_MOST_LABELLED = 120
+# Correlations above 0.9995 look alike.
+_LEAST_LOSS = 5e-4
 
 
 def draw_figures(findings: Findings, evaluation: Evaluation | None) -> dict[str, go.Figure | None]:
     """Draw all figures by name, in the order of the page; None where there is nothing to show."""
-    many = findings.has_signal and findings.n_latents > 1
     stability = None if evaluation is None else evaluation.stability
     scored = evaluation is not None and not np.isnan(evaluation.r2).all()
+    mixed = findings.has_signal and any(findings.not_told_apart(i) for i in range(findings.n_latents))
+    returns = _comes_back(findings, evaluation) if findings.has_signal else None
     return {
+        "returns": returns if returns is not None and returns.data else None,
+        "separation": _separation(findings) if mixed else None,
+        "stability": None if stability is None or len(stability.matrix) < 3 else _stability(stability),
         "spectrum": _spectrum(findings) if findings.spectrum is not None and len(findings.spectrum) else None,
-        "roles": _roles(findings) if findings.has_signal else None,
-        "expected": _expected_mcc(findings) if findings.has_signal else None,
-        "separation": _separation(findings) if many else None,
-        "stability": None if stability is None else _stability(stability),
+        "targets": _targets(findings, findings.correlation, "correlation", DIVERGING) if findings.has_signal else None,
         "scores": _scores(findings.task_names, evaluation.r2) if evaluation is not None and scored else None,
         "history": _history(findings.history) if findings.history else None,
+        "roles": _targets(findings, findings.causal_probability, "probability", SEQUENTIAL, small=findings.shares_rows)
+        if findings.has_signal
+        else None,
     }
 
 
@@ -74,61 +79,40 @@ def _spectrum(findings: Findings) -> go.Figure:
     return styled(figure, 340)
 
 
-def _roles(findings: Findings) -> go.Figure:
-    """Tasks by latents: correlation, and the probability that the latent is a cause."""
-    order = findings.task_order()[::-1]
-    labels = short_labels([findings.task_names[t] for t in order])
+def _targets(findings: Findings, values: Array, what: str, colours: list[str], *, small: bool = False) -> go.Figure:
+    """Latents by targets, with targets in the order of the latent that correlates most with them."""
+    order = findings.task_order()
+    names = [findings.task_names[t] for t in order]
+    labels = short_labels(names)
     latents = latent_labels(findings.n_latents)
-    role = "being a cause" if not findings.shares_rows else "fitting the role of a cause"
-    figure = make_subplots(
-        cols=2,
-        shared_yaxes=True,
-        horizontal_spacing=0.02,
-        subplot_titles=("Correlation of latent and target", f"Probability of {role}"),
+    shown = len(order) <= _MOST_LABELLED and not small
+    figure = go.Figure()
+    figure.add_heatmap(
+        x=np.arange(len(order)),
+        y=latents,
+        z=np.round(values[order].T, 4),
+        customdata=np.broadcast_to(np.array([escape(name) for name in names]), (len(latents), len(order))),
+        colorscale=colour_scale(colours),
+        zmin=-1.0 if colours is DIVERGING else 0.0,
+        zmax=1.0,
+        xgap=1 if shown else 0,
+        ygap=1,
+        hovertemplate="%{customdata}<br>latent %{y}<br>" + what + " %{z:.3f}<extra></extra>",
+        colorbar={"thickness": 10, "outlinewidth": 0, "tickfont": {"color": MUTED, "size": 11}},
     )
-    hover = np.broadcast_to(
-        np.array([escape(findings.task_names[t]) for t in order])[:, None], (len(order), len(latents))
+    figure.update_xaxes(
+        tickvals=np.arange(len(order)),
+        ticktext=labels,
+        tickangle=-90,
+        tickfont_size=9 if len(order) > 50 else 10,
+        showgrid=False,
+        ticks="",
+        showticklabels=shown,
     )
-    rows = np.arange(len(order))
-    for column, values, scale, low in (
-        (1, findings.correlation[order], DIVERGING, -1.0),
-        (2, findings.causal_probability[order], SEQUENTIAL, 0.0),
-    ):
-        what = "correlation" if column == 1 else "probability"
-        figure.add_heatmap(
-            x=latents,
-            y=rows,
-            z=np.round(values, 4),
-            customdata=hover,
-            colorscale=colour_scale(scale),
-            zmin=low,
-            zmax=1.0,
-            xgap=1,
-            ygap=1 if len(order) <= _MOST_LABELLED else 0,
-            hovertemplate="%{customdata}<br>latent %{x}<br>" + what + " %{z:.3f}<extra></extra>",
-            colorbar={
-                "orientation": "h",
-                "thickness": 10,
-                "len": 0.42,
-                "x": 0.245 if column == 1 else 0.755,
-                "y": 0.0,
-                "ypad": 20,
-                "yref": "container",
-                "yanchor": "bottom",
-                "outlinewidth": 0,
-                "tickfont": {"color": MUTED, "size": 11},
-            },
-            row=1,
-            col=column,
-        )
-    shown = len(order) <= _MOST_LABELLED
-    height = float(np.clip(900 / max(len(order), 1), 15, 30)) if shown else max(3.0, 1400 / len(order))
-    figure.update_yaxes(
-        tickvals=rows, ticktext=labels, tickfont_size=11, showgrid=False, ticks="", range=[-0.5, len(order) - 0.5]
-    )
-    figure.update_yaxes(showticklabels=shown, col=1)
-    figure.update_xaxes(title="latent", showgrid=False, ticks="", type="category", tickfont_size=11)
-    return styled(figure, int(164 + height * len(order)), left=label_margin(labels) if shown else 40, bottom=110)
+    figure.update_yaxes(title="latent", autorange="reversed", showgrid=False, ticks="", type="category")
+    margin = label_margin(labels) if shown else 24
+    cell = float(np.clip((120 if small else 360) / max(len(latents), 1), 8, 14 if small else 30))
+    return styled(figure, int(50 + margin + cell * len(latents)), bottom=margin, legend=False)
 
 
 def _separation(findings: Findings) -> go.Figure:
@@ -145,60 +129,70 @@ def _separation(findings: Findings) -> go.Figure:
     return styled(figure, 430, left=60)
 
 
-def _expected_mcc(findings: Findings) -> go.Figure:
-    """Expected agreement of each axis with the true latent, from the formula and from the bootstrap."""
-    certificate = findings.certificate
-    latents = latent_labels(findings.n_latents)
+def _comes_back(findings: Findings, evaluation: Evaluation | None) -> go.Figure:
+    """Correlation of each axis with its partner in other fits, by its distance from 1 on a logarithmic scale."""
+    back = findings.certificate.comes_back
+    latents = np.array(latent_labels(findings.n_latents))
+    colours = np.array([VERDICT_COLOURS[verdict] for verdict in findings.certificate.verdict])
     figure = go.Figure()
+    lowest = 0.9
     for values, name, symbol in (
-        (certificate.fisher_mcc, "formula", "circle-open"),
-        (certificate.bootstrap_mcc, "bootstrap", "diamond"),
+        (findings.trained_again(evaluation), "trained again", "circle-open"),
+        (back.other_rows, "other rows", "diamond"),
+        (findings.other_targets, f"other {findings.kind} (estimate)", "x-thin-open"),
     ):
+        known = ~np.isnan(values)
+        if not known.any():
+            continue
+        error = None
+        if name == "other rows":
+            ends = _loss(back.other_rows_interval[known])
+            lowest = min(lowest, float(back.other_rows_interval[known].min()))
+            error = {
+                "type": "data",
+                "symmetric": False,
+                "array": ends[:, 0] - _loss(values[known]),
+                "arrayminus": _loss(values[known]) - ends[:, 1],
+                "thickness": 1.5,
+                "width": 3,
+                "color": "#9fb0bf",
+            }
+        lowest = min(lowest, float(values[known].min()))
         figure.add_scatter(
-            x=latents,
-            y=values,
+            x=latents[known],
+            y=_loss(values[known]),
+            error_y=error,
+            customdata=values[known],
             name=name,
             mode="markers",
-            marker={
-                "symbol": symbol,
-                "size": 10,
-                "line": {"width": 2},
-                "color": [VERDICT_COLOURS[verdict] for verdict in certificate.verdict],
-            },
-            hovertemplate="latent %{x}<br>" + name + " %{y:.4f}<extra></extra>",
+            marker={"symbol": symbol, "size": 10, "line": {"width": 2}, "color": colours[known]},
+            hovertemplate="latent %{x}<br>" + name + " %{customdata:.4f}<extra></extra>",
         )
-    figure.update_xaxes(title="latent", type="category", showgrid=False)
+    ticks = [tick for tick in (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0 - _LEAST_LOSS)]
+    figure.update_xaxes(title="latent", type="category", categoryarray=list(latents), showgrid=False)
     figure.update_yaxes(
-        title="expected correlation", range=[min(0.85, float(np.min(certificate.expected_mcc)) - 0.03), 1.01]
+        title="correlation with its partner",
+        type="log",
+        range=[np.log10(1.2 * (1.0 - max(lowest, 0.0))), np.log10(_LEAST_LOSS / 1.3)],
+        tickvals=[1.0 - tick for tick in ticks],
+        ticktext=[f"{tick:g}" for tick in ticks[:-1]] + [f"{ticks[-1]:g}+"],
     )
-    return styled(figure, 430)
+    return styled(figure, 380)
+
+
+def _loss(correlation: Array) -> Array:
+    """Distance to 1, not less than what the scale ends with."""
+    return np.asarray(np.maximum(1.0 - correlation, _LEAST_LOSS))
 
 
 def _stability(stability: StabilityResult) -> go.Figure:
-    """Agreement of each latent of this fit with other fits, and of all fits with each other."""
-    latents = latent_labels(stability.per_latent.shape[1])
+    """Agreement of all fits with each other."""
     fits = [f"fit {r + 1}" for r in range(len(stability.matrix))]
-    figure = make_subplots(cols=2, column_widths=[0.62, 0.38], horizontal_spacing=0.12)
-    figure.add_scatter(
-        x=latents,
-        y=stability.per_latent[0],
-        mode="markers",
-        marker={"color": MARK, "size": 11},
-        hovertemplate="latent %{x}<br>correlation %{y:.4f}<extra></extra>",
-        row=1,
-        col=1,
-    )
-    square = heat_map(stability.matrix, fits, fits, SEQUENTIAL, min(0.9, float(stability.matrix.min())), 1.0)
-    square.update_traces(hovertemplate="%{y} and %{x}<br>strong MCC %{z:.4f}<extra></extra>", showscale=False)
+    figure = heat_map(stability.matrix, fits, fits, SEQUENTIAL, min(0.9, float(stability.matrix.min())), 1.0)
+    figure.update_traces(hovertemplate="%{y} and %{x}<br>strong MCC %{z:.4f}<extra></extra>")
     if len(fits) <= 8:
-        square.update_traces(texttemplate="%{z:.3f}")
-    figure.add_trace(square.data[0], row=1, col=2)
-    lowest = float(stability.per_latent[0].min())
-    figure.update_xaxes(title="latent", type="category", showgrid=False, col=1)
-    figure.update_yaxes(title="correlation with its partner", range=[min(0.9, lowest - 0.05), 1.005], col=1)
-    figure.update_xaxes(title="strong MCC of fits", showgrid=False, constrain="domain", ticks="", col=2)
-    figure.update_yaxes(autorange="reversed", showgrid=False, ticks="", col=2)
-    return styled(figure, 360, legend=False)
+        figure.update_traces(texttemplate="%{z:.3f}")
+    return styled(figure, 340, legend=False)
 
 
 def _scores(names: Sequence[str], r2: Array) -> go.Figure:

@@ -9,13 +9,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from identirep.evaluation import Evaluation
 from identirep.files import replaced_file
 from identirep.report.content import Findings, score_summary
 from identirep.report.style import VERDICT_COLOURS, VERDICT_SYMBOLS
 from identirep.report.words import (
-    AGREES,
+    VERDICT_MEANINGS,
     causal_statement,
+    comes_back_sentence,
     headline,
     reproducibility_statement,
     verdict_counts,
@@ -77,12 +80,15 @@ def write_report(
     )
     environment.filters["number"] = lambda value: f"{value:,}"
     environment.filters["fixed"] = lambda value, digits=3: _minus(f"{value:.{digits}f}")
+    environment.filters["known"] = lambda value, digits=3: "–" if value is None else _minus(f"{value:.{digits}f}")
     environment.filters["signed"] = lambda value: _minus(f"{value:+.2f}")
     page = environment.get_template("template.html").render(
         title=title,
         findings=findings,
         evaluation=evaluation,
         headline=headline(findings),
+        comes_back=comes_back_sentence(findings, evaluation) if findings.has_signal else "",
+        how=findings.certificate.comes_back.how,
         fitted=what_was_fitted(findings, evaluation),
         reproducible=reproducibility_statement(findings, evaluation),
         causal=causal_statement(findings),
@@ -92,6 +98,7 @@ def write_report(
         figures=_figures(findings, evaluation),
         colours=VERDICT_COLOURS,
         symbols=VERDICT_SYMBOLS,
+        meanings=VERDICT_MEANINGS,
         parameters=_parameters(model),
         version=version("identirep"),
         date=datetime.now(timezone.utc).strftime("%d %B %Y"),
@@ -123,24 +130,36 @@ def _figures(findings: Findings, evaluation: Evaluation | None) -> Mapping[str, 
 
 
 def _latent_rows(findings: Findings, evaluation: Evaluation | None) -> list[dict[str, Any]]:
-    """One entry for each latent: verdict, reason, and the targets that go with it."""
+    """One entry for each latent: verdict, what was measured, reason, and the targets that go with it."""
+    if not findings.has_signal:
+        return []
     certificate = findings.certificate
-    stability = None if evaluation is None else evaluation.stability
+    back, again, other_targets = certificate.comes_back, findings.trained_again(evaluation), findings.other_targets
+    returns = findings.returns(evaluation)
     rows = []
-    for i in range(findings.n_latents if findings.has_signal else 0):
-        measured = None if stability is None else float(stability.per_latent[0, i])
+    for i, (verdict, reason) in enumerate(zip(certificate.verdict, certificate.reasons, strict=True)):
         rows.append(
             {
                 "number": i,
-                "verdict": certificate.verdict[i],
-                "reason": certificate.reasons[i],
-                "expected": float(certificate.expected_mcc[i]),
-                "measured": measured,
-                "contradicted": measured is not None and certificate.verdict[i] == "identified" and measured < AGREES,
+                "verdict": verdict,
+                "reason": reason,
+                "again": _known(again[i]),
+                "other_rows": _known(back.other_rows[i]),
+                "interval": [_known(end) for end in back.other_rows_interval[i]],
+                "turns": _known(back.turn_probability[i]),
+                "other_targets": _known(other_targets[i]),
+                "with_latent": _known(findings.correlation_with_latent(i)),
+                "contradicted": verdict in ("identified", "reproducible") and not returns[i],
+                "not_told_apart": [] if "told apart" in reason else findings.not_told_apart(i),
                 "targets": findings.strongest(i, 3),
             }
         )
     return rows
+
+
+def _known(value: float) -> float | None:
+    """Replace what was not measured, so that templates can ask for it."""
+    return None if np.isnan(value) else float(value)
 
 
 def _parameters(model: Any) -> list[tuple[str, str]]:

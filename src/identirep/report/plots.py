@@ -121,13 +121,13 @@ def plot_roles(model: Any, ax: Axes | None = None, *, what: str = "correlation")
     ax.set(xlabel="latent", xticks=range(findings.n_latents))
     label = "correlation with the target" if signed else "probability of being a cause"
     if not signed and findings.shares_rows:
-        label += "\n(association: tasks share their rows)"
+        label = "fit to the role of an effect\n(an association: tasks share their rows)"
     ax.figure.colorbar(image, ax=ax, label=label)
     return ax
 
 
 def plot_certificate(model: Any, ax: Axes | None = None) -> Axes:
-    """Plot how well the tasks tell each pair of latents apart, with the verdicts.
+    """Plot how well the tasks tell each pair of latents apart, with the verdict on each latent.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def plot_certificate(model: Any, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        The axes. Dark pairs are not told apart by any task.
+        The axes. Dark pairs, with a separation near 1, are hardly told apart by any task.
 
     Examples
     --------
@@ -163,7 +163,8 @@ def plot_certificate(model: Any, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(verdicts)), [f"{VERDICT_SYMBOLS[verdict]} {i}" for i, verdict in enumerate(verdicts)])
     for tick, verdict in zip(ax.get_yticklabels(), verdicts, strict=True):
         tick.set_color(VERDICT_COLOURS[verdict])
-    ax.set(xlabel="latent", ylabel="latent (● identified, ◐ uncertain, ○ not identified)", xticks=range(len(verdicts)))
+    known = ", ".join(f"{VERDICT_SYMBOLS[verdict]} {verdict}" for verdict in dict.fromkeys(verdicts))
+    ax.set(xlabel="latent", ylabel=f"latent ({known})", xticks=range(len(verdicts)))
     ax.figure.colorbar(image, ax=ax, label="separation (1: not told apart)")
     return ax
 

@@ -1,4 +1,7 @@
-"""What was found, in sentences: the same ones in the report and on the command line."""
+"""What was found, in sentences: the same ones in the report and on the command line.
+
+Every number in them is one that the tables and figures show.
+"""
 
 from __future__ import annotations
 
@@ -6,85 +9,174 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from identirep._typing import Array, BoolArray
 from identirep.evaluation import Evaluation
+from identirep.mtlcm import COMES_BACK
 from identirep.report.content import Findings
 from identirep.report.style import VERDICT_COLOURS
 
-__all__ = ["causal_statement", "count", "headline", "reproducibility_statement", "verdict_counts", "what_was_fitted"]
+__all__ = [
+    "VERDICT_MEANINGS",
+    "causal_statement",
+    "comes_back_sentence",
+    "count",
+    "headline",
+    "matching_sentence",
+    "reproducibility_statement",
+    "verdict_counts",
+    "what_was_fitted",
+]
 
 # Level at which the fit test counts as a rejection.
 _SIGNIFICANT = 0.01
-# Correlation with other fits from which a latent counts as found again.
-AGREES = 0.95
+
+# What each verdict says, and what to do.
+VERDICT_MEANINGS = {
+    "identified": (
+        "comes back on other rows, tasks with rows of their own tell it apart from every other axis, and what encodes it "
+        "carries it",
+        "name it, build on it",
+    ),
+    "reproducible": (
+        "comes back on other rows, for this set of targets; other targets may turn it",
+        "name it; check again when targets change",
+    ),
+    "unstable": ("does not come back on other rows", "do not name it: more rows, or fewer latents"),
+    "not checked": ("nobody has looked whether it comes back", "check first"),
+}
 
 
 def verdict_counts(findings: Findings) -> dict[str, int]:
-    """Return the number of latents with each verdict."""
-    return {verdict: findings.certificate.verdict.count(verdict) for verdict in VERDICT_COLOURS}
+    """Return the number of latents with each verdict that occurs."""
+    counts = {verdict: findings.certificate.verdict.count(verdict) for verdict in VERDICT_COLOURS}
+    return {verdict: number for verdict, number in counts.items() if number}
 
 
 def headline(findings: Findings) -> str:
-    """Say in one sentence how many latents can be trusted."""
+    """Say in one sentence how many latents have which verdict."""
     if not findings.has_signal:
+        if findings.spectrum is None:
+            return f"No signal: the {count(findings.n_tasks, 'target')} depend on the features no more than by chance."
         return (
             f"No signal: on rows held out, the inputs predict the {count(findings.n_tasks, 'target')} no better than "
             "shuffled ones."
         )
-    counts = verdict_counts(findings)
-    parts = [f"{number} {verdict}" for verdict, number in counts.items() if number]
+    parts = [f"{number} {verdict}" for verdict, number in verdict_counts(findings).items()]
     return f"{count(findings.n_latents, 'latent')} from {count(findings.n_tasks, 'target')}: {_join(parts)}."
+
+
+def comes_back_sentence(findings: Findings, evaluation: Evaluation | None) -> str:
+    """Say how many axes come back: trained again, on other rows, with other targets."""
+    back = findings.certificate.comes_back
+    returns, other_targets = findings.returns(evaluation), findings.other_targets
+    again = findings.trained_again(evaluation)
+    if findings.spectrum is None and np.isnan(again).all():
+        parts = ["Features as given."]
+    else:
+        parts = [f"Trained again: {_tally(again, again >= COMES_BACK, 'axes come back')}."]
+    parts.append(f"On other rows: {_tally(back.other_rows, returns)}.")
+    estimate = _tally(other_targets, returns & (other_targets >= COMES_BACK), weaker=False)
+    parts.append(f"With other {findings.kind}: {estimate}{'' if np.isnan(other_targets).all() else ', an estimate'}.")
+    return " ".join(parts)
+
+
+def _tally(values: Array, comes: BoolArray, what: str = "", *, weaker: bool = True) -> str:
+    """Count the axes that come back, with the lowest of their values, and those that do not."""
+    known = ~np.isnan(values)
+    if not known.any():
+        return "not checked"
+    comes = comes & known
+    text = f"{comes.sum()} of {len(values)}{what and ' ' + what}"
+    least = float(values[comes].min()) if comes.any() else np.inf
+    rest = values[known & ~comes]
+    if comes.any() and weaker:
+        text += f" ({_floored(least)} or more)"
+    lower = np.sort(rest[rest < least])
+    if len(lower) and weaker:
+        text += f", {len(lower)} {'weaker' if comes.any() else 'less'} ({_range(lower)})"
+    if len(rest) > len(lower) and weaker:
+        text += f", {len(rest) - len(lower)} in doubt"
+    if not known.all():
+        text += f", {(~known).sum()} not checked"
+    return text
+
+
+def _range(values: Array) -> str:
+    """Write the lowest and the highest of sorted values."""
+    ends = list(dict.fromkeys(_floored(value) for value in (values[0], values[-1])))
+    return (" and " if len(values) == 2 else " to ").join(ends)
+
+
+def _floored(value: float) -> str:
+    """Write a correlation in two digits that never say more than it is."""
+    return f"{np.floor(100 * value + 1e-9) / 100:.2f}"
 
 
 def what_was_fitted(findings: Findings, evaluation: Evaluation | None) -> str:
     """Say what was done with which rows."""
     where = "" if evaluation is None else f" of {evaluation.data}"
-    if findings.spectrum is None:
+    if findings.trained is None:
         text = f"Features of {findings.n_rows:,} rows{where} were given."
     else:
         trained = findings.n_rows if evaluation is None else evaluation.n_training_rows
-        text = (
-            f"A network was trained on {trained:,} rows{where} to predict {count(findings.n_tasks, 'target')} from "
-            "features that all of them share."
-        )
+        text = f"{findings.trained} trained on {trained:,} rows{where} to predict {count(findings.n_tasks, 'target')}."
     if findings.has_signal:
-        text += (
-            f" The {count(findings.n_latents, 'direction')} that carry their signal were then turned to the axes that "
-            "the tasks tell apart: the latents."
-        )
+        axes = "1 axis, the latent," if findings.n_latents == 1 else f"{findings.n_latents} axes, the latents,"
+        text += f" The features were then turned to {axes} by how the targets depend on them."
     if evaluation is not None and evaluation.n_held_out_rows:
         together = "" if evaluation.grouped_by is None else f", with rows of one {evaluation.grouped_by} kept together"
-        text += f" {evaluation.n_held_out_rows:,} rows were held out to check the result{together}."
+        text += f" {count(evaluation.n_held_out_rows, 'row')} were held out to check the result{together}."
     return text
 
 
 def reproducibility_statement(findings: Findings, evaluation: Evaluation | None) -> tuple[str, str]:
-    """Say whether another run would give the same axes: a short answer, and why."""
+    """Say whether the axes come back: a short answer, and how that was found."""
     if not findings.has_signal:
         return "No", "Without signal the axes are accidents of the training; another run gives other ones."
     certificate = findings.certificate
-    identified = certificate.verdict.count("identified")
-    low, high = float(certificate.expected_mcc.min()), float(certificate.expected_mcc.max())
-    expected = (
-        f"The certificate, which also asks what other rows and tasks would give, calls {identified} of "
-        f"{count(findings.n_latents, 'latent')} identified, with expected correlations of {low:.3f} to {high:.3f}."
-    )
+    sentences = []
+    if np.isnan(certificate.comes_back.other_rows).all():
+        answer = "Not checked"
+        sentences.append(f"Other rows: not checked ({certificate.comes_back.how}).")
+    else:
+        answer = _share(int(findings.returns(evaluation).sum()), findings.n_latents)
+        sentences.append(f"What to expect on other rows was {_how(certificate.comes_back.how)}.")
+        sentences.append(f"Other {findings.kind} are an estimate, from other weights on the {findings.kind} with features as they are.")
+    if evaluation is not None and evaluation.stability is not None:
+        sentences.append(_agreement_sentence(evaluation))
     if findings.n_signal < findings.n_latents:
-        expected += (
-            f" Beyond chance the targets carry signal in {findings.n_signal} of the {findings.n_latents} directions "
-            "only: fewer latents would do."
+        sentences.append(
+            f"Beyond chance the targets carry signal in {findings.n_signal} of the {findings.n_latents} directions."
         )
-    stability = None if evaluation is None else evaluation.stability
-    if evaluation is None or stability is None:
-        return _share(identified, findings.n_latents), f"{expected} Other seeds were not tried: identirep stability."
+        if answer != "Yes":
+            sentences.append("Fewer latents may come back better.")
+    return answer, " ".join(sentences)
+
+
+def _how(how: str) -> str:
+    """Let the way of checking continue a sentence."""
+    return how if how.startswith(("measured", "estimated")) else f"found {how}"
+
+
+def _agreement_sentence(evaluation: Evaluation) -> str:
+    """Say how far fits with other seeds agree, strongly and weakly."""
+    stability = evaluation.stability
+    assert stability is not None
     rows = "held-out rows" if evaluation.n_held_out_rows else "the rows of the fit"
-    measured = (
-        f"{len(stability.matrix)} independent fits agree on {rows} with a mean correlation of {stability.score:.3f} "
-        f"(strong MCC); the worst latent has {stability.worst:.3f}."
+    text = (
+        f"{len(stability.matrix)} fits to the same rows with seeds of their own agree on {rows} with a mean correlation "
+        f"of {stability.score:.3f} (strong MCC), the lowest of all axes and pairs {stability.worst:.3f}."
     )
     if evaluation.weak_mcc is not None:
-        measured += f" Up to linear maps they agree to {evaluation.weak_mcc:.3f} (weak MCC), the most that can be had."
-    found_again = int(np.sum(stability.per_latent[0] >= AGREES))
-    return _share(found_again, findings.n_latents), f"{measured} {expected}"
+        text += f" Up to linear maps they agree to {evaluation.weak_mcc:.3f} (weak MCC)."
+    return text
+
+
+def matching_sentence(strong: Array, weak: Array) -> str:
+    """Explain strong and weak MCC of pairs; that weak is the bound of strong is said where the numbers show it."""
+    text = "Strong: same axes up to order, sign and scale. Weak: each axis with the best linear map of the other fit to it"
+    pairs = np.triu_indices(len(strong), 1)
+    return text + (", the most that strong can reach." if (strong[pairs] <= weak[pairs]).all() else ".")
 
 
 def causal_statement(findings: Findings) -> tuple[str, str]:
@@ -119,7 +211,7 @@ def count(number: int, noun: str) -> str:
 def _share(number: int, n_latents: int) -> str:
     if number == n_latents:
         return "Yes"
-    return f"For {number} of {count(n_latents, 'latent')}" if number else "Not shown for any latent"
+    return f"{number} of {n_latents} do" if number else "None does"
 
 
 def _p_value(p_value: float) -> str:
