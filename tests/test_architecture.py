@@ -16,7 +16,7 @@ PACKAGE = [
     {"report"},
     {"regressor"},
     {"two_stages"},
-    {"baselines", "refining"},
+    {"baselines", "checking", "refining"},
     {"mtlcm", "mtrn"},
     {"persistence"},
     {"datasets", "evaluation"},

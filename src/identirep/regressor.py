@@ -10,14 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import RandomState
-from identirep.mtlcm import MTLCM
-from identirep.mtrn import MTRN, PredictiveFeatures
+from identirep._typing import BoolArray, RandomState
+from identirep.checking import Fitted, check_fit
+from identirep.mtlcm import MTLCM, ComesBack
+from identirep.mtrn import MTRN, PredictiveFeatures, check_fit_data
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
-from identirep.persistence import Part, Run, opened_run, restored, write_run
+from identirep.persistence import Part, Run, opened_run, prefixed, restored, taken, write_run
 from identirep.refining import refine
 from identirep.seeds import as_generator
 from identirep.two_stages import StageOne, TwoStages
+from identirep.validation import TaskData
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -43,13 +45,17 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
     causal_model : MTLCM, optional
         Stage two, cloned and used with its own settings; default ``MTLCM()``. Its `n_components` is None or that of
         stage one, its `random_state` is drawn from that of this object where it is None.
+    n_checks : int, default 2
+        Fits of both stages to halves of the rows, an even number, from which `certificate_` says what comes back on
+        other rows: 2 for one pair of disjoint halves, 4 for two pairs, 0 for none, with verdicts "not checked". Two
+        take about as long as the fit itself.
     n_refinements : int, default 0
         Rounds in which the network is trained again on what targets and causal model say of the latents of its rows; in
         the long layout, with `MTRN` only. Each takes about as long as stage one, and is the last if on held-out rows
         targets say no more of the latents than before. Two or three bring latents of nonlinear data considerably
         closer to the truth.
     verbose : bool, default False
-        Whether stage one shows its progress (where it has any to show).
+        Whether stage one and the checks show their progress.
     random_state : int, Generator, RandomState or None, default None
         Source of all randomness of both stages.
 
@@ -63,6 +69,8 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         Number of latents; 0 if "auto" found no signal.
     n_refinements_ : int
         Rounds of refinement that were kept.
+    comes_back_ : ComesBack
+        What fits to halves of the rows showed of each axis.
     certificate_ : Certificate
         Which latents can be trusted.
     structure_ : CausalStructure
@@ -78,8 +86,9 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    *Reproducible* is what the certificate's verdicts state; *causally valid* is what its goodness-of-fit test is about.
-    With shared inputs (wide layout) the second cannot hold for all tasks at once.
+    What comes back on other rows is measured, by fits to halves of the rows. That an axis is a latent of the causal
+    model ("identified") is said only where tasks have rows of their own; with shared inputs (wide layout) that model
+    cannot hold for all tasks at once, and axes are reproducible at best.
 
     References
     ----------
@@ -103,6 +112,7 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         "n_components": Either(Choice("auto"), Whole()),
         "regressor": Either(Choice("mtrn"), Made("an estimator with fit and predict", ("fit", "predict"))),
         "causal_model": Either(Choice(None), Made("an MTLCM", ("fit_moments", "bootstrap"))),
+        "n_checks": Whole(0),
         "n_refinements": Whole(0),
         "verbose": Choice(False, True),
     }
@@ -113,6 +123,7 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         *,
         regressor: Any = "mtrn",
         causal_model: MTLCM | None = None,
+        n_checks: int = 2,
         n_refinements: int = 0,
         verbose: bool = False,
         random_state: RandomState = None,
@@ -120,6 +131,7 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         self.n_components = n_components
         self.regressor = regressor
         self.causal_model = causal_model
+        self.n_checks = n_checks
         self.n_refinements = n_refinements
         self.verbose = verbose
         self.random_state = random_state
@@ -155,15 +167,24 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         stage = self._stage_one(int(seeds[0]))
         raise_faults(self._faults(stage, y, tasks))
         self.regressor_: StageOne = stage.fit(X, y, tasks, groups=groups)
+        trained = clone(stage)
         self.causal_model_ = self._stage_two(int(seeds[1]))
         self.n_refinements_ = 0
         if self.n_refinements > 0 and self.causal_model_ is not None:
             self._refine(X, y, tasks, groups, rng)
+        self.comes_back_ = self._checked(trained, X, y, tasks, groups, rng)
         return self
 
     def _faults(self, stage: StageOne, y: Any, tasks: ArrayLike | None) -> list[Fault]:
         """List what is wrong with stage two, and with refinements of that stage one, before it is trained."""
         faults = []
+        if self.n_checks % 2:
+            faults.append(
+                Fault(
+                    f"n_checks is odd: got {self.n_checks}, expected an even number, since halves of the rows come in "
+                    "pairs. Pass 2, or 0 for no checks."
+                )
+            )
         if self.causal_model is not None:
             found = parameter_faults(self.causal_model)
             faults += [Fault(f"causal_model: {fault.message}", fault.of_type) for fault in found]
@@ -184,6 +205,38 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
                 )
             )
         return faults
+
+    def _checked(self, stage: StageOne, X: Any, y: Any, tasks: Any, groups: Any, rng: np.random.Generator) -> ComesBack:
+        """Fit again to halves of the rows, with a stage one like this, and compare."""
+        model = self.causal_model_
+        if model is None:
+            return ComesBack.unknown(0, "there are no axes")
+        if self.n_checks == 0:
+            return ComesBack.unknown(self.n_components_, "no fits to other rows were made: fit with n_checks=2")
+        data, group_index = check_fit_data(self.regressor_, X, y, tasks, groups)
+
+        def refit(rows: BoolArray, seed: int, quick: bool) -> Fitted:
+            own = clone(stage).set_params(n_components=self.n_components_)
+            if isinstance(own, MTRN):
+                # Half of the rows and half of the replicates double both parts of the error.
+                own.set_params(n_replicates=max(own.n_replicates // 2, 1))
+            elif quick and own.cross_fit != "oob":
+                own.set_params(cross_fit=2)
+            other = clone(self).set_params(
+                n_components=self.n_components_,
+                regressor=own,
+                n_checks=0,
+                n_refinements=self.n_refinements_,
+                random_state=seed,
+            )
+            labels = None if data.task_index is None else data.task_index[rows]
+            own_groups = None if group_index is None else group_index[rows]
+            other.fit(data.X[rows], data.targets[rows], labels, groups=own_groups)
+            part = TaskData(data.X[rows], data.targets[rows], labels, data.task_names)
+            return Fitted(other.regressor_, other.causal_model_, part, own_groups)
+
+        fit = Fitted(self.regressor_, model, data, group_index)
+        return check_fit(fit, refit, self.n_checks, rng, print if self.verbose else _silent)
 
     def _refine(self, X: Any, y: Any, tasks: Any, groups: Any, rng: np.random.Generator) -> None:
         """Train the encoder again on the latents, as often as asked for and as it helps."""
@@ -291,13 +344,20 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return what this model has besides its stages."""
-        return {}, {"n_refinements": self.n_refinements_}
+        arrays, comes_back = self.comes_back_._to_arrays()
+        return prefixed("comes_back", arrays), {"n_refinements": self.n_refinements_, "comes_back": comes_back}
 
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
         self.n_refinements_ = int(meta["n_refinements"])
+        if "comes_back" in meta:
+            self.comes_back_ = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
         return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _silent(text: str) -> None:
+    """Show nothing."""

@@ -18,6 +18,7 @@ from identirep.mtlcm import (
     AdaptedTask,
     CausalStructure,
     Certificate,
+    ComesBack,
     LatentTransformer,
     Use,
     check_new_task,
@@ -74,7 +75,11 @@ class TwoStages(LatentTransformer):
         stage = self._fitted()
         if self.causal_model_ is None:
             return Certificate.empty()
-        found = self.causal_model_.certificate_
+        unknown = np.full(stage.n_components_, np.nan)
+        comes_back = getattr(self, "comes_back_", None)
+        if comes_back is None:
+            comes_back = ComesBack.unknown(stage.n_components_, "the model was stored without checks: fit again")
+        found = self.causal_model_._formulas.checked(comes_back, encoder_mcc=unknown)
         # An encoder memorises: its features can carry signal on the rows of the fit and none elsewhere.
         return found if np.any(stage.spectrum_ > stage.spectrum_threshold_) else found.without_signal()
 

@@ -44,8 +44,15 @@ from identirep.mtlcm.new_tasks import check_use as check_use
 from identirep.mtlcm.roles import CausalStructure
 from identirep.mtlcm.roles import causal_posterior as causal_posterior
 from identirep.mtlcm.roles import correlations as correlations
-from identirep.mtlcm.trust import BootstrapResult, Certificate, GoodnessOfFit
+from identirep.mtlcm.trust import TURNED as TURNED
+from identirep.mtlcm.trust import VERDICTS as VERDICTS
+from identirep.mtlcm.trust import BootstrapResult, Certificate, ComesBack, GoodnessOfFit
+from identirep.mtlcm.trust import check_rows as check_rows
+from identirep.mtlcm.trust import extrapolated as extrapolated
+from identirep.mtlcm.trust import swapped_agreement as swapped_agreement
+from identirep.mtlcm.trust import whitened_heads as whitened_heads
 from identirep.mtlcm.using import LatentTransformer as LatentTransformer
 
 # What users get. The other names, imported as themselves, are for the rest of this library.
-__all__ = ["MTLCM", "AdaptedTask", "BootstrapResult", "CausalStructure", "Certificate", "GoodnessOfFit", "Interval"]
+__all__ = ["MTLCM", "AdaptedTask", "BootstrapResult", "CausalStructure", "Certificate", "ComesBack", "GoodnessOfFit"]
+__all__ += ["Interval"]

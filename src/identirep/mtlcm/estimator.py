@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import RandomState
+from identirep._typing import BoolArray, RandomState
+from identirep.evaluation import split_rows
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import fit_latents
 from identirep.mtlcm.checks import moments_faults
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["MTLCM"]
+
+# Labelled rows of a task of which halves can be made.
+_LEAST_IN_HALVES = 6
 
 
 class MTLCM(UsableLatents, BaseEstimator):
@@ -191,7 +195,7 @@ class MTLCM(UsableLatents, BaseEstimator):
             If the data or the parameters are not valid; all faults are listed.
         """
         data = check_task_data(X, y, tasks, estimator=self, found=parameter_faults(self))
-        return self._fit(_moments_of(data))
+        return self._fit(_moments_of(data), half=_half_of(data))
 
     def fit_moments(self, moments: TaskMoments) -> Self:
         """Fit the model to moments, wherever they come from.
@@ -261,7 +265,12 @@ class MTLCM(UsableLatents, BaseEstimator):
         self.accumulated_ = batch if before is None else before + batch
         return self if moments_faults(self.accumulated_, n_components) else self._fit(self.accumulated_)
 
-    def _fit(self, moments: TaskMoments, remedy: str = "Increase max_iter or standardise X.") -> Self:
+    def _fit(
+        self,
+        moments: TaskMoments,
+        remedy: str = "Increase max_iter or standardise X.",
+        half: TaskMoments | None = None,
+    ) -> Self:
         """Fit to moments, which may be bad; a warning of no convergence says what helps."""
         raise_faults(parameter_faults(self))
         D = self._n_latents(moments.n_features)
@@ -279,7 +288,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         )
         self.n_features_in_ = moments.n_features
         self.certificate_seed_ = int(rng.integers(2**31))
-        self._store(moments, fit)
+        self._store(moments, fit, half)
         if not self.converged_:
             norm = float(fit.starts.gradient_norm[fit.starts.best])
             warnings.warn(
@@ -362,10 +371,23 @@ class MTLCM(UsableLatents, BaseEstimator):
         return tags
 
 
-def _moments_of(data: TaskData) -> TaskMoments:
-    """Moments of checked rows, in either layout."""
+def _moments_of(data: TaskData, rows: BoolArray | None = None) -> TaskMoments:
+    """Moments of checked rows, or of some of them, in either layout."""
+    X, targets = (data.X, data.targets) if rows is None else (data.X[rows], data.targets[rows])
     if data.task_index is None:
-        return TaskMoments.from_arrays(data.X, data.targets, task_names=data.task_names)
+        return TaskMoments.from_arrays(X, targets, task_names=data.task_names)
     labels = np.empty(data.n_tasks, dtype=object)
     labels[:] = data.task_names
-    return TaskMoments.from_long(data.X, data.targets, labels[data.task_index])
+    return TaskMoments.from_long(X, targets, labels[data.task_index if rows is None else data.task_index[rows]])
+
+
+def _half_of(data: TaskData) -> TaskMoments | None:
+    """Moments of a random half of checked rows, of each task in the long layout; None if some task has too few."""
+    rng = np.random.default_rng(0)
+    if data.task_index is None:
+        return _moments_of(data, split_rows(len(data.X), 0.5, rng))
+    seen = ~np.isnan(data.targets)
+    if np.bincount(data.task_index[seen], minlength=data.n_tasks).min() < _LEAST_IN_HALVES:
+        return None
+    seen[seen] = split_rows(int(np.sum(seen)), 0.5, rng, tasks=data.task_index[seen])
+    return _moments_of(data, seen)

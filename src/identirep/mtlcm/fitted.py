@@ -29,7 +29,7 @@ from identirep.mtlcm.roles import (
     correlations,
     noise_given_target,
 )
-from identirep.mtlcm.trust import Certificate, certify, latent_moments
+from identirep.mtlcm.trust import Certificate, ComesBack, certify, check_rows, latent_moments
 from identirep.persistence import prefixed, taken
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ _COMPUTED_WHEN_ASKED = (
     "log_likelihood_",
     "certificate_",
     "structure_",
+    "_formulas",
+    "_comes_back",
 )
 _ARRAYS = ("unmixing", "mixing", "components", "variances")
 
@@ -54,9 +56,10 @@ class FittedLatents:
     n_features_in_: int
     certificate_seed_: int
 
-    def _store(self, moments: TaskMoments, fit: LatentFit) -> None:
+    def _store(self, moments: TaskMoments, fit: LatentFit, half: TaskMoments | None = None) -> None:
         for name in _COMPUTED_WHEN_ASKED:
             self.__dict__.pop(name, None)
+        self._half = half
         self.moments_ = self.accumulated_ = moments
         self.task_names_: tuple[Hashable, ...] = moments.task_names
         self.fit_ = fit
@@ -107,10 +110,25 @@ class FittedLatents:
 
     @cached_property
     def certificate_(self) -> Certificate:
-        """Which axes can be trusted, and why."""
+        """Which axes can be trusted, and why; features given."""
+        return self._formulas.checked(self._comes_back)
+
+    @cached_property
+    def _formulas(self) -> Certificate:
+        """What formulas and reweighted tasks say of the axes, not checked on rows."""
         check_is_fitted(self, "fit_")
         rng = np.random.default_rng(self.certificate_seed_)
         return certify(self.fit_, self.moments_, self.posterior_.best, rng)
+
+    @cached_property
+    def _comes_back(self) -> ComesBack:
+        """How far the axes come back on other rows, features given."""
+        check_is_fitted(self, "fit_")
+        rng = np.random.default_rng([self.certificate_seed_, 1])
+        found = check_rows(self.fit_, self.moments_, self.posterior_.best, self._half, rng)
+        # What is known from it is known for good.
+        self._half = None
+        return found
 
     @cached_property
     def structure_(self) -> CausalStructure:
@@ -157,6 +175,10 @@ class FittedLatents:
             "noise_variance": self.fit_.noise_variance,
             "certificate_seed": self.certificate_seed_,
         }
+        if self._half is not None or "_comes_back" in self.__dict__:
+            # Moments of all rows cannot be split again.
+            comes_back, meta["comes_back"] = self._comes_back._to_arrays()
+            arrays |= prefixed("comes_back", comes_back)
         if self.accumulated_ is not self.moments_:
             accumulated, meta["accumulated"] = self.accumulated_.to_arrays()
             arrays |= prefixed("accumulated", accumulated)
@@ -174,6 +196,8 @@ class FittedLatents:
         self.n_features_in_ = moments.n_features
         self.certificate_seed_ = int(meta["certificate_seed"])
         self._store(moments, fit)
+        if "comes_back" in meta:
+            self.__dict__["_comes_back"] = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
         if "accumulated" in meta:
             self.accumulated_ = TaskMoments.from_parts(taken("accumulated", arrays), meta["accumulated"])
         return self

@@ -122,6 +122,7 @@ class PredictiveFeatures(StageOne):
         else:
             unseen = _cross_fitted(regressor, data.X, Y_fit, groups, int(self.cross_fit), rng)
             self.regressor_ = clone(regressor).fit(data.X, Y_fit)
+        self._unseen = unseen
         predicted = ~np.isnan(unseen).any(axis=1)
         F, targets = unseen[predicted], data.targets[predicted]
         heads = Heads(np.eye(data.n_tasks), np.zeros(data.n_tasks), np.mean((targets - F) ** 2, axis=0))

@@ -1,8 +1,25 @@
 """What can be trusted: the certificate, refits, goodness of fit."""
 
 from identirep.mtlcm.trust.certificate import Certificate, certify
+from identirep.mtlcm.trust.comes_back import TURNED, ComesBack, extrapolated
 from identirep.mtlcm.trust.goodness import GoodnessOfFit
 from identirep.mtlcm.trust.latents import latent_moments
 from identirep.mtlcm.trust.refits import BootstrapResult, bootstrap
+from identirep.mtlcm.trust.rows import check_rows, swapped_agreement, whitened_heads
+from identirep.mtlcm.trust.verdict import VERDICTS
 
-__all__ = ["BootstrapResult", "Certificate", "GoodnessOfFit", "bootstrap", "certify", "latent_moments"]
+__all__ = [
+    "TURNED",
+    "VERDICTS",
+    "BootstrapResult",
+    "Certificate",
+    "ComesBack",
+    "GoodnessOfFit",
+    "bootstrap",
+    "certify",
+    "check_rows",
+    "extrapolated",
+    "latent_moments",
+    "swapped_agreement",
+    "whitened_heads",
+]

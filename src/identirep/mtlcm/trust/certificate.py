@@ -10,15 +10,17 @@ without observation noise (`model.information` has it with noise, and for the ex
 
 The Fisher formula believes the model. The sandwich form of var(E_ij) does not, nor does a Bayesian bootstrap over
 tasks: errors of the model have a random sign from task to task and show as scores that differ and as movement between
-refits. Starts that fit equally well but disagree tell of flat directions. A latent is called identified only if all of
+refits. Starts that fit equally well but disagree tell of flat directions. The tasks tell a latent apart only if all of
 them let it; what is expected of it is the best estimate, not the lowest. Estimated variances differ between tasks also
 where the true ones do not: a pair is told apart only if its separation is beyond what the fit makes of sampling error.
+
+All of that takes the features as given. Whether an axis comes back is measured by refits (`comes_back`), and what both
+amount to is said in `verdict`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import chi2
@@ -27,19 +29,16 @@ from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import LatentFit, Starts
 from identirep.mtlcm.model import fisher_leakage
+from identirep.mtlcm.trust.comes_back import ComesBack
 from identirep.mtlcm.trust.goodness import GoodnessOfFit, goodness_of_fit
 from identirep.mtlcm.trust.latents import latent_information, noise_reliability
 from identirep.mtlcm.trust.leakage import loss_quantiles, moderated_leakage, robust_leakage
 from identirep.mtlcm.trust.refits import bootstrap
 from identirep.mtlcm.trust.signal import heads, noise_edge, signal_strength
+from identirep.mtlcm.trust.verdict import IDENTIFIED, REPRODUCIBLE, Evidence, judge
 
 __all__ = ["Certificate", "certify"]
 
-IDENTIFIED, UNCERTAIN, NOT_IDENTIFIED = "identified", "uncertain", "not identified"
-
-# Agreement from which an axis counts as identified, and below which as not identified (measured on random settings: 99%
-# of the fits with an actual MCC under 0.95 stay below the first in some latent).
-_TRUSTED, _DOUBTFUL = 0.98, 0.9
 _REJECTED = 0.01
 _N_REFITS = 10
 # The interval of the expected correlation holds 90%.
@@ -52,11 +51,26 @@ _NAMED_SHARE, _MOST_NAMED = 0.5, 3
 class Certificate:
     """What the data say about each latent axis.
 
-    *Reproducible* (another fit gives the same axes) is what `verdict`, `expected_mcc` and `bootstrap_mcc` are about.
-    *Causally valid* (the model with its roles fits) is what `goodness_of_fit` is about. They are different statements.
+    *Comes back* (another fit gives the same axes) is measured, in `comes_back`. *Is the latent of the causal model* is
+    said only where tasks have rows of their own; `separation`, `leakage`, `fisher_mcc`, `robust_mcc`, `bootstrap_mcc`
+    and `features_mcc` are about that, features given, and `goodness_of_fit` is about the model itself.
 
     Parameters
     ----------
+    verdict : list of str, length D
+        "identified": comes back on other rows, is told apart from every other axis by the tasks, which have rows of
+        their own, and the encoder, if there is one, is shown to carry it. "reproducible": comes back on other rows, for
+        these targets. "unstable": does not. "not checked": no refits were made.
+    reasons : list of str, length D
+        Why, and what to do about it.
+    comes_back : ComesBack
+        Correlation of each axis with its partner in other fits, and the chance that it turns.
+    expected_mcc : array, shape (D,)
+        Expected correlation of each axis with the latent of the causal model, where one may be spoken of and every
+        known source of error is in it: in tasks with rows of their own, for axes that come back, with an encoder that
+        was judged. NaN elsewhere.
+    expected_mcc_interval : array, shape (D, 2)
+        Range in which that correlation lies with 90% probability, given noise and encoder; NaN elsewhere.
     separation : array, shape (D, D)
         For each pair, in (0, 1]: 1 means that no task tells the two apart.
     leakage : array, shape (D, D)
@@ -65,60 +79,72 @@ class Certificate:
     robust_leakage : array, shape (D, D)
         The same without believing the model (sandwich covariance): from how much the tasks pull the axes in different
         directions. NaN off the diagonal with two tasks, which leave no degree of freedom.
-    expected_mcc : array, shape (D,)
-        Expected correlation of each axis with the true latent: the best estimate, from `leakage` and `robust_leakage`
-        joined (the model is believed as far as the tasks' scores bear it out), lower where refits move more than that
-        or tied starts disagree, times `noise_mcc`.
-    expected_mcc_interval : array, shape (D, 2)
-        Range in which that correlation lies with 90% probability, given the noise: from the law of
-        1/2 sum_j E_ij^2 and the spread of the bootstrap, the wider of the two, around `expected_mcc`.
-    verdict : list of str, length D
-        "identified", "uncertain" or "not identified": by the lowest of `fisher_mcc`, `robust_mcc`, `bootstrap_mcc` and
-        `tie_mcc`, times `noise_mcc`, and whether the targets carry signal along the axis.
-    reasons : list of str, length D
-        The verdict in words, with the latents that the axis mixes with most.
     goodness_of_fit : GoodnessOfFit
         Statistic and p-value. Small p-values reject the model. NaN if no task has enough rows to test.
     head_rank : int
         Number of directions of the latents in which the targets carry more signal than chance.
     head_condition : float
         Ratio of the largest to the smallest singular value of the task heads.
+    features_mcc : array, shape (D,)
+        Expected correlation of each axis with the latent if the model holds for these features: the best estimate, from
+        `leakage` and `robust_leakage` joined (the model is believed as far as the tasks' scores bear it out), lower
+        where refits move more than that or tied starts disagree, times `noise_mcc`. It knows nothing of an encoder.
+    features_mcc_interval : array, shape (D, 2)
+        Range in which that correlation lies with 90% probability, given the noise: from the law of
+        1/2 sum_j E_ij^2 and the spread of the bootstrap, the wider of the two, around `features_mcc`.
     fisher_mcc : array, shape (D,)
         Expected correlation if the model holds.
     bootstrap_mcc : array, shape (D,)
-        Mean correlation of the axis with its partner in refits with random weights on the tasks.
+        Mean correlation of the axis with its partner in refits with random weights on the tasks, features given: an
+        estimate of what other tasks would give.
     tie_mcc : array, shape (D,)
         Lowest correlation of the axis with its partner in any start that fits equally well, within sampling noise.
     noise_mcc : array, shape (D,)
         Correlation of the posterior mean with the latent that observation noise leaves, if the axes are right.
     n_tied_starts : int
         Starts of the solver as likely as the best one within sampling noise, itself included.
+    has_signal : array of bool, shape (D,)
+        Whether the targets carry more signal along the axis than chance.
+    is_lonely : bool
+        Whether a single start reached this optimum of a likelihood that has many, and the model does not fit.
+    own_rows : bool
+        Whether tasks have rows of their own.
+    encoder_mcc : array, shape (D,), or None
+        Correlation of the features' latents with those of the causal model, which an encoder leaves; NaN where it was
+        not measured, None for features without encoder.
 
     Notes
     -----
     With shared inputs (all tasks observed on the same rows) the law of the latents is the same for every task, so the
-    causal model cannot hold for all of them at once: expect reproducible axes and a test that rejects. The test then
+    causal model cannot hold for all of them at once: axes are reproducible at best, and the test rejects. The test then
     is the smallest p-value over tasks, Bonferroni-corrected.
 
     Observation noise that the likelihood cannot tell from the latents' own variation (none was found, inputs are
     shared, or the mixing is orthogonal) counts as part of the latents: `expected_mcc` does not contain it.
     """
 
+    verdict: list[str]
+    reasons: list[str]
+    comes_back: ComesBack
+    expected_mcc: Array
+    expected_mcc_interval: Array
     separation: Array
     leakage: Array
     robust_leakage: Array
-    expected_mcc: Array
-    expected_mcc_interval: Array
-    verdict: list[str]
-    reasons: list[str]
     goodness_of_fit: GoodnessOfFit
     head_rank: int
     head_condition: float
+    features_mcc: Array
+    features_mcc_interval: Array
     fisher_mcc: Array
     bootstrap_mcc: Array
     tie_mcc: Array
     noise_mcc: Array
     n_tied_starts: int
+    has_signal: BoolArray
+    is_lonely: bool
+    own_rows: bool
+    encoder_mcc: Array | None = None
 
     @property
     def robust_mcc(self) -> Array:
@@ -141,23 +167,28 @@ class Certificate:
             With no latents, and rank 0.
         """
         none, square = np.zeros(0), np.zeros((0, 0))
-        untested = GoodnessOfFit(float("nan"), float("nan"))
         return cls(
+            verdict=[],
+            reasons=[],
+            comes_back=ComesBack.unknown(0, "there are no axes"),
+            expected_mcc=none,
+            expected_mcc_interval=np.zeros((0, 2)),
             separation=square,
             leakage=square,
             robust_leakage=square,
-            expected_mcc=none,
-            expected_mcc_interval=np.zeros((0, 2)),
-            verdict=[],
-            reasons=[],
-            goodness_of_fit=untested,
+            goodness_of_fit=GoodnessOfFit(float("nan"), float("nan")),
             head_rank=0,
             head_condition=float("nan"),
+            features_mcc=none,
+            features_mcc_interval=np.zeros((0, 2)),
             fisher_mcc=none,
             bootstrap_mcc=none,
             tie_mcc=none,
             noise_mcc=none,
             n_tied_starts=0,
+            has_signal=np.zeros(0, dtype=bool),
+            is_lonely=False,
+            own_rows=False,
         )
 
     def without_signal(self) -> Certificate:
@@ -166,20 +197,78 @@ class Certificate:
         Returns
         -------
         Certificate
-            Every verdict is "not identified".
+            Every verdict is "unstable".
         """
-        reason = "no signal: on held-out rows the targets depend on no direction of the features more than by chance"
-        D = len(self.verdict)
-        return replace(self, verdict=[NOT_IDENTIFIED] * D, reasons=[reason] * D, head_rank=0)
+        return replace(self, has_signal=np.zeros(len(self.verdict), dtype=bool), head_rank=0)._judged()
+
+    def checked(self, comes_back: ComesBack, encoder_mcc: Array | None = None) -> Certificate:
+        """Return this certificate judged by what was measured.
+
+        Parameters
+        ----------
+        comes_back : ComesBack
+            What refits show.
+        encoder_mcc : array, shape (D,), optional
+            Correlation that the encoder leaves between axes and latents, NaN where that was not measured; default there
+            is no encoder.
+
+        Returns
+        -------
+        Certificate
+            With other verdicts, reasons and expected correlations.
+        """
+        return replace(self, comes_back=comes_back, encoder_mcc=encoder_mcc)._judged()
+
+    def _judged(self) -> Certificate:
+        """Judge each axis by what is known of it, and say what is expected of those that come back."""
+        judged = [judge(self._evidence(i)) for i in range(len(self.has_signal))]
+        verdict, reasons = [word for word, _ in judged], [reason for _, reason in judged]
+        encoder = np.ones(len(verdict)) if self.encoder_mcc is None else self.encoder_mcc
+        known = self.own_rows & np.isin(verdict, (IDENTIFIED, REPRODUCIBLE))
+        factor = np.where(known, encoder, np.nan)
+        return replace(
+            self,
+            verdict=verdict,
+            reasons=reasons,
+            expected_mcc=self.features_mcc * factor,
+            expected_mcc_interval=self.features_mcc_interval * factor[:, None],
+        )
+
+    def _evidence(self, i: int) -> Evidence:
+        lowest = np.fmin.reduce([self.fisher_mcc, self.robust_mcc, self.bootstrap_mcc, self.tie_mcc])[i]
+        if np.isnan(self.fisher_mcc[i]):
+            # What the model makes no number of is no evidence either.
+            lowest = np.nan
+        mixes = _mixes_with(i, np.fmax(self.leakage, self.robust_leakage)[i], self.separation[i])
+        if self.noise_mcc[i] < lowest:
+            mixes = f"observation noise blurs it, amplified by the mixing, and {mixes}"
+        elif self.tie_mcc[i] == lowest:
+            mixes = f"starts that fit equally well disagree, and {mixes}"
+        back = self.comes_back
+        return Evidence(
+            signal=bool(self.has_signal[i]),
+            any_signal=self.head_rank > 0,
+            other_rows=float(back.other_rows[i]),
+            least=float(back.other_rows_interval[i, 0]),
+            turn_probability=float(back.turn_probability[i]),
+            how=back.how,
+            own_rows=self.own_rows,
+            apart=float(lowest * self.noise_mcc[i]),
+            mixes=mixes,
+            lonely=self.is_lonely,
+            encoder=None if self.encoder_mcc is None else float(self.encoder_mcc[i]),
+        )
 
 
 def certify(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.random.Generator) -> Certificate:
-    """Compute the certificate of a fit to moments, from its most probable roles; the generator is for the refits."""
+    """Compute what formulas and tasks say of a fit to moments, from its most probable roles; not checked on rows.
+
+    The generator is for the refits with other weights of the tasks.
+    """
     information = latent_information(fit, moments, causal)
     separation, modelled = fisher_leakage(information)
     robust, freedom = robust_leakage(information)
     joined = moderated_leakage(modelled, robust, freedom)
-    fisher = _correlation(modelled)
     refits = bootstrap(fit, moments, causal, "tasks", _N_REFITS, rng)
     tied = _tied(fit.starts, moments.n_rows)
     ties = fit.starts.agreement[tied].min(axis=0)
@@ -191,31 +280,29 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.ran
     singular, rank = heads(fit.components, moments)
     axis = np.minimum(np.minimum(_correlation(joined), _surely_seen(refits.agreement)), ties)
     losses = loss_quantiles(1.0 - axis, joined, 1.0 - refits.agreement, _LEVELS)
-    lowest = np.fmin.reduce([fisher, _correlation(robust), refits.mcc, ties])
-    either = np.fmax(modelled, robust)
-    verdict, reasons = [], []
-    for i in range(len(axis)):
-        evidence = _Evidence(axis[i], lowest[i], ties[i], noise[i], bool(lonely))
-        judged, reason = _judge(evidence, _mixes_with(i, either[i], separation[i]), bool(signal[i]), rank)
-        verdict.append(judged)
-        reasons.append(reason)
     return Certificate(
+        verdict=[],
+        reasons=[],
+        comes_back=ComesBack.unknown(len(axis), "no fit to other rows was made"),
+        expected_mcc=axis,
+        expected_mcc_interval=losses,
         separation=separation,
         leakage=modelled,
         robust_leakage=robust,
-        expected_mcc=axis * noise,
-        expected_mcc_interval=(1.0 - losses[:, ::-1]) * noise[:, None],
-        verdict=verdict,
-        reasons=reasons,
         goodness_of_fit=goodness,
         head_rank=rank,
         head_condition=float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf"),
-        fisher_mcc=fisher,
+        features_mcc=axis * noise,
+        features_mcc_interval=(1.0 - losses[:, ::-1]) * noise[:, None],
+        fisher_mcc=_correlation(modelled),
         bootstrap_mcc=refits.mcc,
         tie_mcc=ties,
         noise_mcc=noise,
         n_tied_starts=int(np.sum(tied)),
-    )
+        has_signal=signal,
+        is_lonely=bool(lonely),
+        own_rows=int(moments.n_samples.sum()) <= moments.n_rows,
+    )._judged()
 
 
 def _tied(starts: Starts, n_rows: int) -> BoolArray:
@@ -237,52 +324,22 @@ def _surely_seen(agreement: Array) -> Array:
     return np.asarray(np.minimum(agreement.mean(axis=0) + 2.0 * error, 1.0))
 
 
-class _Evidence(NamedTuple):
-    """What speaks for and against an axis: expected correlation, lowest of all estimates, ties, what noise leaves."""
-
-    axis: float
-    lowest: float
-    ties: float
-    noise: float
-    lonely: bool
-
-
 def _mixes_with(i: int, leakage: Array, separation: Array) -> str:
-    """Name the latents that leak into an axis most: as many as make up half of the leakage, up to three."""
+    """Say which latents an axis is not told apart from, as many as make up half of the leakage, and what helps."""
     others = np.argsort(-leakage, kind="stable")
     others = others[others != i]
     total = leakage.sum()
-    if not len(others) or total <= 0.0:
-        return "it mixes with no other latent"
+    if not len(others) or not total > 0.0:
+        return "its correlation with the latent is not known"
     if leakage[others[0]] >= 1.0:
-        named, text = others[leakage[others] >= 1.0], "the tasks tell it no better than chance from latent"
+        named, how = others[leakage[others] >= 1.0], "better than by chance"
     else:
         enough = int(np.searchsorted(np.cumsum(leakage[others]), _NAMED_SHARE * total)) + 1
-        named, text = others[:enough], "it mixes most with latent"
-    names = " and ".join(f"{j} (separation {separation[j]:.3f})" for j in named[:_MOST_NAMED])
-    return f"{text}{'s' if len(named) > 1 else ''} {names}"
-
-
-def _judge(evidence: _Evidence, mixes: str, signal: bool, rank: int) -> tuple[str, str]:
-    """Verdict and reason for one axis."""
-    if rank == 0:
-        return NOT_IDENTIFIED, "no signal: the targets depend on no direction of the features more than by chance"
-    if not signal:
-        return NOT_IDENTIFIED, "no signal: no target depends on this axis more than by chance"
-    lowest = evidence.lowest * evidence.noise
-    if evidence.noise < evidence.lowest:
-        mixes = f"observation noise blurs it, amplified by the mixing; {mixes}"
-    elif evidence.ties < _TRUSTED and evidence.ties == evidence.lowest:
-        mixes = f"starts that fit equally well disagree; {mixes}"
-    # Not a number is no evidence either.
-    if not lowest >= _DOUBTFUL:
-        return NOT_IDENTIFIED, f"the correlation with the true latent may be only {lowest:.2f}; {mixes}"
-    if evidence.lonely:
-        return (
-            UNCERTAIN,
-            f"only one start reached this optimum and the model does not fit: a better one may exist; {mixes}",
-        )
-    if not lowest >= _TRUSTED:
-        return UNCERTAIN, f"the correlation with the true latent may be {lowest:.3f}, below {_TRUSTED}; {mixes}"
-    expected = evidence.axis * evidence.noise
-    return IDENTIFIED, f"expected correlation with the true latent {expected:.4f}; stable when tasks are reweighted"
+        named, how = others[:enough], "well enough"
+    named = named[:_MOST_NAMED]
+    names = " and ".join(str(j) for j in sorted([i, *named.tolist()]))
+    apart = ", ".join(f"{separation[j]:.3f}" for j in named)
+    return (
+        f"latents {names} are not told apart {how} (separation {apart}): fit with one latent fewer, or add targets "
+        "that depend on one of them"
+    )

@@ -27,7 +27,7 @@ from identirep.mtlcm.axes import (
 from identirep.mtlcm.model import JointMoments
 from identirep.mtlcm.trust.latents import latent_moments
 
-__all__ = ["BootstrapResult", "bootstrap", "resample_rows"]
+__all__ = ["BootstrapResult", "bootstrap", "refitted", "resample_rows"]
 
 # Refits start from the fit and, as long as that costs about a second, from as many random rotations.
 _MOST_ROTATIONS = 2
@@ -93,9 +93,8 @@ def bootstrap(
     The factorised likelihood is fitted again from the fit and, unless the problem is large, from afar; the exact one
     from the fit, at its roles, since its starts are compared by themselves.
     """
-    basis = np.linalg.qr(fit.mixing)[0]
+    basis, square = _square(fit)
     reduced = moments.map_features(basis.T)
-    square = replace(fit, unmixing=fit.unmixing @ basis, mixing=basis.T @ fit.mixing)
     if over == "tasks":
         unmixing = _refits(square, reduced, causal, rng.exponential(size=(n_refits, moments.n_tasks)), rng)
     else:
@@ -103,6 +102,19 @@ def bootstrap(
         unmixing = [_refits(square, resample_rows(reduced, rng), causal, even, rng)[0] for _ in range(n_refits)]
     S = reduced.pooled_covariance()
     return BootstrapResult(over, np.stack([latent_agreement(square.unmixing, B, S).per_latent for B in unmixing]))
+
+
+def refitted(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.random.Generator) -> Array:
+    """Unmixing matrix of a refit, as in `bootstrap`, to other moments of the same features and tasks."""
+    basis, square = _square(fit)
+    even = np.ones((1, moments.n_tasks))
+    return _refits(square, moments.map_features(basis.T), causal, even, rng)[0] @ basis.T
+
+
+def _square(fit: LatentFit) -> tuple[Array, LatentFit]:
+    """Orthonormal basis of the subspace of the latents, and the fit in its coordinates."""
+    basis = np.linalg.qr(fit.mixing)[0]
+    return basis, replace(fit, unmixing=fit.unmixing @ basis, mixing=basis.T @ fit.mixing)
 
 
 def _refits(

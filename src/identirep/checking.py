@@ -1,0 +1,232 @@
+r"""Does what a fit says come back? Both stages are fitted again to disjoint halves of the rows, and compared.
+
+A share of the rows is held out from both halves; on these the latents of the fit, and those of both halves, are
+matched axis by axis (assignment by absolute correlation, learnt and scored on different rows). Halves see half the
+rows, so that their loss :math:`1 - c` is carried over to as many rows as the fit had by its learning curve,
+:math:`n^{-\alpha}` with :math:`\alpha` a little under the 1 of means: networks and trees learn more slowly. A half has
+half of the replicates of the network, too, which are averaged like rows. The loss of an axis is the larger of two
+estimates: between the halves, and between the fit and each half, which tells if the fit alone is in another optimum.
+
+Nearly tied optima of stage two turn several axes at once, and one pair of halves falls into one of them or the other.
+How often that happens is told by refits of stage two alone, on heads that are disturbed as rows disturb them: the
+difference of the halves' heads, less its best common linear map (which only mixes features), with a random sign for
+each task. With rows of their own, tasks swap the halves of their rows instead.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import clone
+
+from identirep._typing import Array, BoolArray, IntArray
+from identirep.evaluation import split_rows
+from identirep.metrics import mcc
+from identirep.mtlcm import MTLCM, TURNED, ComesBack, check_rows, extrapolated, swapped_agreement, whitened_heads
+from identirep.mtrn import MTRN, PredictiveFeatures, feature_moments, replicate_groups
+from identirep.validation import TaskData
+
+__all__ = ["Fitted", "check_fit"]
+
+# Share of rows held out from both halves; more, up to the second share, until there are so many.
+_RESERVE, _MOST_RESERVE, _ENOUGH_RESERVE = 0.15, 0.3, 100
+# Rows that each half needs, and labels of each task in it.
+_LEAST_ROWS, _LEAST_LABELS = 12, 3
+# Exponent of the learning curve, and standard deviation of the logarithm of predicted over actual loss with one pair of
+# halves, both measured on tables of 100 to 7,000 rows with networks and trees.
+_LEARNING, _LOG_ERROR = 0.75, 0.75
+# Quantile of the normal distribution for an interval of 90%.
+_QUANTILE = 1.645
+_LEAST_LOSS = 1e-6
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Both fitted stages and what they were fitted to, groups numbered from 0."""
+
+    stage: MTRN | PredictiveFeatures
+    model: MTLCM
+    data: TaskData
+    groups: IntArray | None
+
+    def latents(self, rows: BoolArray) -> Array:
+        """Return latents of rows of the fit, where possible as a regressor gives them that has not seen the row."""
+        H = self.stage.transform(self.data.X[rows])
+        if isinstance(self.stage, PredictiveFeatures):
+            unseen = (self.stage._unseen[rows] - self.stage.mean_) @ self.stage.components_.T
+            H = np.where(np.isnan(unseen), H, unseen)
+        return self.model.transform(H)
+
+
+# Fits both stages to some rows, with a seed; with True a variant that costs less and differs by its seed alone.
+Refit = Callable[[BoolArray, int, bool], Fitted]
+
+
+def check_fit(
+    fit: Fitted, refit: Refit, n_checks: int, rng: np.random.Generator, say: Callable[[str], None]
+) -> ComesBack:
+    """Fit again to halves of the rows, `n_checks` fits in all, and say of each axis how far it comes back."""
+    reserve = _reserve(fit, rng)
+    pairs = [_halves(fit, reserve, rng) for _ in range(n_checks // 2)]
+    D = fit.stage.n_components_
+    if (fault := _too_few(fit.data, pairs)) is not None:
+        return ComesBack.unknown(D, f"too few rows to fit again to halves of them: {fault}")
+    fits: list[tuple[Fitted, Fitted]] = []
+    with warnings.catch_warnings():
+        # What is to be said of the data the fit itself has said.
+        warnings.simplefilter("ignore")
+        try:
+            for k, pair in enumerate(pairs):
+                seeds = rng.integers(2**31, size=2).tolist()
+                halves = []
+                for i, (rows, seed) in enumerate(zip(pair, seeds, strict=True)):
+                    say(f"Check {2 * k + i + 1} of {n_checks}: a fit to {int(rows.sum()):,} of the rows")
+                    halves.append(refit(rows, seed, False))
+                fits.append((halves[0], halves[1]))
+            same = _same_rows(fit, fits[0][0], pairs[0][0], reserve, refit, rng)
+        except (ValueError, RuntimeError) as error:
+            return ComesBack.unknown(D, f"too few rows to fit again to halves of them: {error}")
+    share = float(np.mean([rows.mean() for pair in pairs for rows in pair])) ** _LEARNING
+    folds = _folds(fit, reserve, rng)
+    loss = _loss(fit, fits, reserve, folds, share)
+    n_pairs, n_reserve = len(fits), int(reserve.sum())
+    spread = np.sqrt(_LOG_ERROR**2 * (1.0 + 1.0 / n_pairs) / 2.0 + 4.0 / n_reserve)
+    factors = np.exp(_QUANTILE * spread * np.array([1.0, -1.0]))
+    interval = np.clip(1.0 - np.maximum(loss, _LEAST_LOSS)[:, None] * factors, 0.0, 1.0)
+    turns = _turns(fit, fits, rng)
+    return ComesBack(same, 1.0 - loss, interval, turns, f"measured on {2 * n_pairs} fits to halves of the rows")
+
+
+def _reserve(fit: Fitted, rng: np.random.Generator) -> BoolArray:
+    """Choose rows that no half is fitted to: those that the network of the fit was not trained on, and more if few."""
+    tasks, n = fit.data.task_index, len(fit.data.X)
+    if isinstance(fit.stage, MTRN):
+        reserve = fit.stage._held_out.copy()
+    else:
+        reserve = split_rows(n, _RESERVE, rng, groups=fit.groups, tasks=tasks)
+    missing = min(_ENOUGH_RESERVE, _MOST_RESERVE * n) - reserve.sum()
+    if missing > 0:
+        reserve[~reserve] = _split(fit, ~reserve, missing / np.sum(~reserve), rng)
+    return reserve
+
+
+def _halves(fit: Fitted, reserve: BoolArray, rng: np.random.Generator) -> tuple[BoolArray, BoolArray]:
+    """Split the rows that are not held out in two, groups kept whole and tasks halved."""
+    first = ~reserve
+    first[first] = _split(fit, ~reserve, 0.5, rng)
+    return first, ~(reserve | first)
+
+
+def _split(fit: Fitted, rows: BoolArray, share: float, rng: np.random.Generator) -> BoolArray:
+    """Choose a share of some rows, as `split_rows` does."""
+    groups, tasks = (None if of is None else of[rows] for of in (fit.groups, fit.data.task_index))
+    return split_rows(int(rows.sum()), float(share), rng, groups=groups, tasks=tasks)
+
+
+def _too_few(data: TaskData, pairs: list[tuple[BoolArray, BoolArray]]) -> str | None:
+    """Say what is missing for a fit to each half, None if nothing is."""
+    rows = min(int(half.sum()) for pair in pairs for half in pair)
+    if rows < _LEAST_ROWS:
+        return f"{rows} in a half, at least {_LEAST_ROWS} are needed"
+    for half in (half for pair in pairs for half in pair):
+        y = data.targets[half]
+        if data.task_index is None:
+            counts = np.sum(~np.isnan(y), axis=0)
+        else:
+            counts = np.bincount(data.task_index[half], minlength=data.n_tasks)
+        if counts.min() < _LEAST_LABELS:
+            task = data.task_names[int(counts.argmin())]
+            return f"task {task!r} has {int(counts.min())} in a half, at least {_LEAST_LABELS} are needed"
+    return None
+
+
+def _folds(fit: Fitted, reserve: BoolArray, rng: np.random.Generator) -> BoolArray:
+    """Split the rows held out in two: partners are learnt on one and scored on the other, in turn."""
+    groups = None if fit.groups is None else fit.groups[reserve]
+    return split_rows(int(reserve.sum()), 0.5, rng, groups=groups)
+
+
+def _loss(fit: Fitted, fits: list[tuple[Fitted, Fitted]], reserve: BoolArray, folds: BoolArray, share: float) -> Array:
+    """Loss of correlation to expect between the fit and one to as many other rows, shape (D,)."""
+    Z = fit.latents(reserve)
+    between, to_halves = [], []
+    for pair in fits:
+        others = [half.model.transform(half.stage.transform(fit.data.X[reserve])) for half in pair]
+        for learn in (folds, ~folds):
+            partners = [_partners(Z, W, learn) for W in others]
+            between.append(_correlation(partners[0][~learn], partners[1][~learn]))
+            to_halves += [_correlation(Z[~learn], partner[~learn]) for partner in partners]
+    # Errors of fits to a share of the rows are larger by 1 / share, so that between the fit and a half they sum to
+    # (1 + 1 / share) / 2 of those between two fits like it.
+    losses = share * (1.0 - np.mean(between, axis=0)), 2.0 / (1.0 + 1.0 / share) * (1.0 - np.mean(to_halves, axis=0))
+    return np.asarray(np.clip(np.maximum(*losses), 0.0, 1.0))
+
+
+def _partners(Z: Array, others: Array, learn: BoolArray) -> Array:
+    """Latents of another fit in the order and with the signs of `Z`, as learnt on some of the rows."""
+    found = mcc(Z[learn], others[learn])
+    return np.asarray(others[:, found.assignment] * found.signs)
+
+
+def _correlation(first: Array, second: Array) -> Array:
+    """Correlation of each column with the same one of another array, 0 for constant ones."""
+    a, b = first - first.mean(axis=0), second - second.mean(axis=0)
+    scale = np.sqrt(np.sum(a**2, axis=0) * np.sum(b**2, axis=0))
+    return np.asarray(np.sum(a * b, axis=0) / np.where(scale > 0.0, scale, 1.0))
+
+
+def _same_rows(
+    fit: Fitted, half: Fitted, rows: BoolArray, reserve: BoolArray, refit: Refit, rng: np.random.Generator
+) -> Array:
+    """Correlation to expect of each axis with another seed on the same rows, shape (D,).
+
+    Of a network two groups of the replicates, whose errors fall as one over their number; of another regressor the
+    first half fitted again, which says what a fit to fewer rows depends on its seed.
+    """
+    Z = fit.latents(reserve)
+    if isinstance(fit.stage, MTRN):
+        groups = replicate_groups(fit.stage, fit.data, fit.groups)
+        if not groups:
+            return np.full(Z.shape[1], np.nan)
+        pair = []
+        for H, moments in groups:
+            model = clone(fit.model).set_params(random_state=int(rng.integers(2**31)))
+            pair.append(model.fit_moments(moments).transform(H[reserve]))
+        share = (fit.stage.n_replicates // 2) / fit.stage.n_replicates
+    else:
+        again = refit(rows, int(rng.integers(2**31)), True)
+        pair = [other.model.transform(other.stage.transform(fit.data.X[reserve])) for other in (half, again)]
+        share = 1.0
+    everywhere = np.ones(len(Z), dtype=bool)
+    found = _correlation(*(_partners(Z, other, everywhere) for other in pair))
+    return np.clip(extrapolated(found, share), 0.0, 1.0)
+
+
+def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Generator) -> Array:
+    """Chance that a fit to other rows ends in another optimum of stage two, NaN where that cannot be told, (D,)."""
+    moments, model, data = fit.stage.moments_, fit.model, fit.data
+    T, D = moments.n_tasks, moments.n_features
+    causal = model.posterior_.best if model.prior == "exact" else np.zeros((T, D), dtype=bool)
+    if data.task_index is not None:
+        half = split_rows(len(data.X), 0.5, rng, tasks=data.task_index)
+        own = feature_moments(fit.stage.transform(data.X[half]), data.targets[half], data.task_index[half], T)
+        return check_rows(model.fit_, moments, causal, own, rng).turn_probability
+    if not moments.is_shared or T <= D + 2 or not all(half.stage.moments_.is_shared for pair in fits for half in pair):
+        return np.full(D, np.nan)
+    whole = _heads(fit)
+    found = []
+    for pair in fits:
+        mapped = [L @ np.linalg.lstsq(L, whole, rcond=None)[0] for L in map(_heads, pair)]
+        # Maps fitted to T heads take up D of them.
+        delta = 0.5 * (mapped[0] - mapped[1]) * np.sqrt(T / (T - D))
+        found.append(swapped_agreement(model.fit_, moments, causal, delta, rng))
+    draws = extrapolated(np.concatenate(found), 0.5)
+    return np.asarray(np.mean(draws < TURNED, axis=0))
+
+
+def _heads(fit: Fitted) -> Array:
+    """Correlation of each target with the whitened features of a fit, shape (T, D)."""
+    return whitened_heads(fit.stage.moments_, fit.stage.moments_)

@@ -1,0 +1,165 @@
+"""Whether axes come back on other rows, features given: from the moments of two halves of the rows.
+
+Tasks with rows of their own are independent, so each may swap its halves without the others: one split of the rows is
+2^T of them, all as good. Tasks on shared rows share one covariance, which hardly moves the axes; what moves them are
+the correlations of the features with the targets, and for these halves may be swapped in the same way. The mean of the
+halves is the whole, so that a swap takes the sign of half their difference. Where only moments of all rows are known,
+the parametric bootstrap of rows takes the place of halves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from identirep._typing import Array, BoolArray
+from identirep.moments import TaskMoments
+from identirep.mtlcm.axes import LatentFit, latent_agreement
+from identirep.mtlcm.trust.comes_back import TURNED, ComesBack, extrapolated
+from identirep.mtlcm.trust.refits import bootstrap, refitted
+
+__all__ = ["check_rows", "swapped_agreement", "whitened_heads"]
+
+_HALVES = "measured on two halves of the rows, features given"
+_BOOTSTRAP = "by the parametric bootstrap of rows, features given"
+_MOMENTS = f"{_BOOTSTRAP}, since no halves of the rows are known"
+# Splits that are tried, fewer where one of them takes long (numbers touched in an iteration of its refit).
+_N_SWAPS, _LEAST_SWAPS, _LARGE = 12, 3, 2e8
+_LEVELS = (0.05, 0.95)
+# Labelled rows that a task needs in each half.
+_LEAST_ROWS = 3
+# Numbers drawn by the parametric bootstrap, about a second.
+_WORK = 2e4
+# A target explained without residual leaves no room for a disturbance.
+_MOST_EXPLAINED = 0.9999
+
+
+def check_rows(
+    fit: LatentFit, moments: TaskMoments, causal: BoolArray, half: TaskMoments | None, rng: np.random.Generator
+) -> ComesBack:
+    """Measure how far the axes of a fit move from rows to rows, features given, by the moments of half of its rows."""
+    if half is not None and np.array_equal(half.group, moments.group):
+        rest = _rest(moments, half)
+        if min(half.n_samples.min(), rest.n_samples.min()) >= _LEAST_ROWS:
+            if moments.n_samples.sum() <= moments.n_rows:
+                return _of_agreement(_own_rows(fit, moments, causal, half, rest, rng), 0.5, _HALVES)
+            if moments.is_shared:
+                delta = 0.5 * (whitened_heads(half, moments) - whitened_heads(rest, moments))
+                return _of_agreement(swapped_agreement(fit, moments, causal, delta, rng), 0.5, _HALVES)
+    n_refits = int(np.clip(_WORK / moments.n_tasks, 2, _N_SWAPS))
+    found = bootstrap(fit, moments, causal, "samples", n_refits, rng).agreement
+    # The refits differ from the fit, which stands for the truth: two fits differ from each other by twice as much.
+    why = _MOMENTS if half is None else _BOOTSTRAP
+    return _of_agreement(found, 2.0, why)
+
+
+def _of_agreement(agreement: Array, share: float, how: str) -> ComesBack:
+    """Read refits, shape (n_refits, D), as draws of what other rows give."""
+    draws = np.clip(extrapolated(agreement, share), 0.0, 1.0)
+    interval = np.quantile(draws, _LEVELS, axis=0).T
+    unknown = np.full(draws.shape[1], np.nan)
+    return ComesBack(unknown, draws.mean(axis=0), interval, np.mean(draws < TURNED, axis=0), how)
+
+
+def _n_swaps(moments: TaskMoments) -> int:
+    work = moments.n_tasks * moments.n_features ** (2 if moments.is_shared else 3)
+    return int(np.clip(_LARGE / work, _LEAST_SWAPS, _N_SWAPS))
+
+
+def _rest(moments: TaskMoments, part: TaskMoments) -> TaskMoments:
+    """Moments of the rows that are not in a part with the same row groups (Chan's update, undone)."""
+    n = moments.counts - part.counts
+    ratio = moments.counts / np.maximum(n, 1)
+    delta_h, delta_y = part.mean_h - moments.mean_h, part.mean_y - moments.mean_y
+    share = part.counts / np.maximum(n, 1)
+    factor = (part.counts * ratio)[:, None, None]
+    own = factor[moments.group, 0]
+    g = moments.group
+    return TaskMoments(
+        moments.task_names,
+        g,
+        n,
+        moments.mean_h - share[:, None] * delta_h,
+        moments.scatter_h - part.scatter_h - factor * delta_h[:, :, None] * delta_h[:, None, :],
+        moments.mean_y - share[g] * delta_y,
+        moments.scatter_hy - part.scatter_hy - own * delta_y[:, None] * delta_h[g],
+        np.maximum(moments.scatter_y - part.scatter_y - own[:, 0] * delta_y**2, 0.0),
+        moments.n_rows - part.n_rows,
+    )
+
+
+def _own_rows(
+    fit: LatentFit,
+    moments: TaskMoments,
+    causal: BoolArray,
+    half: TaskMoments,
+    rest: TaskMoments,
+    rng: np.random.Generator,
+) -> Array:
+    """Agreement between fits to two halves, over splits that swap the halves of tasks, shape (n_swaps, D)."""
+    S = moments.pooled_covariance()
+    found = []
+    for _ in range(_n_swaps(moments)):
+        swap = rng.random(moments.n_tasks) < 0.5
+        sides = (_picked(half, rest, swap), _picked(half, rest, ~swap))
+        found.append(_agreement(fit, [refitted(fit, side, causal, rng) for side in sides], S))
+    return np.stack(found)
+
+
+def _picked(first: TaskMoments, second: TaskMoments, swap: BoolArray) -> TaskMoments:
+    """Moments of the second half in the tasks that swap, else of the first; each task is its own row group."""
+    of_group = np.empty(len(swap), dtype=bool)
+    of_group[first.group] = swap
+
+    def picked(name: str, chosen: BoolArray) -> Array:
+        a, b = getattr(first, name), getattr(second, name)
+        return np.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), b, a)
+
+    counts, mean_h, scatter_h = (picked(name, of_group) for name in ("counts", "mean_h", "scatter_h"))
+    mean_y, scatter_hy, scatter_y = (picked(name, swap) for name in ("mean_y", "scatter_hy", "scatter_y"))
+    n_rows = int(counts.sum())
+    names, group = first.task_names, first.group
+    return TaskMoments(names, group, counts, mean_h, scatter_h, mean_y, scatter_hy, scatter_y, n_rows)
+
+
+def _agreement(fit: LatentFit, pair: list[Array], S: Array) -> Array:
+    """Correlation between two refits of the partners of each axis of the fit, on features of covariance `S`."""
+    first, second = (B[latent_agreement(fit.unmixing, B, S).assignment] for B in pair)
+    scale = np.sqrt(np.einsum("ij,jk,ik->i", first, S, first) * np.einsum("ij,jk,ik->i", second, S, second))
+    return np.asarray(np.abs(np.einsum("ij,jk,ik->i", first, S, second)) / scale)
+
+
+def _whitener(moments: TaskMoments) -> Array:
+    """W with W S W' = I, of the pooled covariance S."""
+    values, vectors = np.linalg.eigh(moments.pooled_covariance())
+    return np.asarray(vectors.T / np.sqrt(values)[:, None])
+
+
+def whitened_heads(half: TaskMoments, moments: TaskMoments) -> Array:
+    """Heads of the targets, of unit variance, on shared features whitened as all `moments` have it, shape (T, K)."""
+    coef = np.linalg.solve(half.cov_h[0], half.cov_hy.T).T
+    return np.asarray(coef @ np.linalg.inv(_whitener(moments)) / np.sqrt(half.var_y)[:, None])
+
+
+def swapped_agreement(
+    fit: LatentFit, moments: TaskMoments, causal: BoolArray, delta: Array, rng: np.random.Generator
+) -> Array:
+    """Agreement between fits to two halves of shared rows whose heads are the whole's plus and minus `delta`, (T, K).
+
+    Over splits that swap the halves of tasks, shape (n_swaps, D).
+    """
+    W, S = _whitener(moments), moments.pooled_covariance()
+    scale = np.sqrt(moments.var_y)
+    whole = moments.cov_hy @ W.T / scale[:, None]
+    back = np.linalg.inv(W).T
+    found = []
+    for _ in range(_n_swaps(moments)):
+        sign = rng.choice([-1.0, 1.0], size=(moments.n_tasks, 1))
+        sides = []
+        for L in (whole + sign * delta, whole - sign * delta):
+            L *= np.minimum(1.0, np.sqrt(_MOST_EXPLAINED) / np.maximum(np.linalg.norm(L, axis=1), 1e-12))[:, None]
+            covariance = L * scale[:, None] @ back
+            side = moments.map_features(np.eye(moments.n_features))
+            side.scatter_hy = covariance * moments.n_samples[:, None]
+            sides.append(refitted(fit, side, causal, rng))
+        found.append(_agreement(fit, sides, S))
+    return np.stack(found)
