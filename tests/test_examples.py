@@ -31,7 +31,9 @@ def _match(*correlations):
 def test_headline_of_two_trainings_is_that_of_the_run():
     headline = runpy.run_path(str(ROOT / "examples" / "two_trainings.py"), run_name="example")["headline"]
     bad, good = _match(0.97, 0.5, 0.5), _match(0.99, 0.98)
-    assert headline(bad, good) == "Trained twice, 1 of 3 features and 2 of 2 latents come back (correlation 0.95 or more)"
+    assert (
+        headline(bad, good) == "Trained twice, 1 of 3 features and 2 of 2 latents come back (correlation 0.95 or more)"
+    )
     assert headline(good, bad).endswith("in this run latents do no better")
 
 

@@ -49,9 +49,15 @@ def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
 
 
 def fit_model(
-    table: Table, n_components: Components, seed: int, *, replicates: int | None = None, epochs: int | None = None
+    table: Table,
+    n_components: Components,
+    seed: int,
+    *,
+    replicates: int | None = None,
+    epochs: int | None = None,
+    n_checks: int = 2,
 ) -> IdentifiableRegressor:
-    """Fit both stages to all rows of a table."""
+    """Fit both stages to all rows of a table, with checks of what comes back."""
     from identirep.mtrn import MTRN
     from identirep.regressor import IdentifiableRegressor
 
@@ -59,7 +65,7 @@ def fit_model(
     stage = MTRN(
         n_components, verbose=OUTPUT.is_terminal, **{name: value for name, value in given.items() if value is not None}
     )
-    model = IdentifiableRegressor(n_components, regressor=stage, random_state=seed)
+    model = IdentifiableRegressor(n_components, regressor=stage, n_checks=n_checks, random_state=seed)
     return model.fit(table.X, table.targets, table.tasks, groups=table.groups)
 
 
@@ -117,23 +123,25 @@ def _print_latents(findings: Findings, evaluation: Evaluation) -> None:
     columns = {
         "again": [_known(value) for value in findings.trained_again(evaluation)],
         "other rows": [
-            f"{value:.3f} ({low:.2f}-{high:.2f})" if value == value else ""
+            f"{value:.3f} ({low:.3f}-{high:.3f})" if value == value else ""
             for value, (low, high) in zip(
                 certificate.comes_back.other_rows, certificate.comes_back.other_rows_interval, strict=True
             )
         ],
-        f"{findings.kind}*": [_known(value, 2) for value in findings.other_targets],
+        f"{findings.kind}*": [_known(value) for value in findings.other_targets],
     }
     columns = {heading: cells for heading, cells in columns.items() if any(cells)}
-    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1))
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("latent", "verdict", *columns):
         grid.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
     grid.add_column("correlates with", no_wrap=True)
-    # Rich would take the room for long names from the other columns.
-    room = OUTPUT.width - 29 - sum(3 + max(len(heading), *map(len, cells)) for heading, cells in columns.items())
+    # Rich would take the room for long names from the other columns; each of these has a space on both sides.
+    widths = [len("latent"), max(len(f"● {verdict}") for verdict in certificate.verdict)]
+    widths += [max(len(heading), *map(len, cells)) for heading, cells in columns.items()]
+    room = OUTPUT.width - sum(width + 2 for width in widths) - 3
     for i, verdict in enumerate(certificate.verdict):
         targets = Text(", ".join(f"{correlation:+.2f} {name}" for name, correlation in findings.strongest(i, 2)))
-        targets.truncate(max(room, 16), overflow="ellipsis")
+        targets.truncate(max(room, 12), overflow="ellipsis")
         judged = Text(f"{VERDICT_SYMBOLS[verdict]} {verdict}", style=VERDICT_COLOURS[verdict])
         grid.add_row(str(i), judged, *(cells[i] for cells in columns.values()), targets)
     OUTPUT.print(grid)
@@ -143,8 +151,8 @@ def _print_latents(findings: Findings, evaluation: Evaluation) -> None:
         say(how + (f"; * with other {findings.kind}, an estimate." if f"{findings.kind}*" in columns else "."))
 
 
-def _known(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f}" if value == value else ""
+def _known(value: float) -> str:
+    return f"{value:.3f}" if value == value else ""
 
 
 def _print_scores(findings: Findings, evaluation: Evaluation) -> None:

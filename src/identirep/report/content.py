@@ -83,7 +83,7 @@ class Findings:
         return np.asarray(kept & ~(self.trained_again(evaluation) < COMES_BACK))
 
     def correlation_with_latent(self, i: int) -> float:
-        """Expected correlation of an axis with a latent of the causal model; NaN unless the axis is identified as one."""
+        """Expected correlation of an axis with a latent of the causal model; NaN unless it is identified as one."""
         certificate = self.certificate
         known = not self.shares_rows and certificate.verdict[i] == "identified"
         return float(certificate.expected_mcc[i]) if known else float("nan")

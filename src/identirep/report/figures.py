@@ -104,13 +104,15 @@ def _targets(findings: Findings, values: Array, what: str, colours: list[str], *
         tickvals=np.arange(len(order)),
         ticktext=labels,
         tickangle=-90,
-        tickfont_size=9 if len(order) > 50 else 10,
+        tickfont_size=8 if small_print else 10,
         showgrid=False,
         ticks="",
         showticklabels=shown,
     )
     figure.update_yaxes(title="latent", autorange="reversed", showgrid=False, ticks="", type="category")
-    margin = label_margin(labels) if shown else 24
+    small_print = len(order) > 50
+    # Room is that of labels of 12 pixels.
+    margin = int(label_margin(labels) * (0.72 if small_print else 0.85)) if shown else 24
     cell = float(np.clip((120 if small else 360) / max(len(latents), 1), 8, 14 if small else 30))
     return styled(figure, int(50 + margin + cell * len(latents)), bottom=margin, legend=False)
 
@@ -168,7 +170,7 @@ def _comes_back(findings: Findings, evaluation: Evaluation | None) -> go.Figure:
             marker={"symbol": symbol, "size": 10, "line": {"width": 2}, "color": colours[known]},
             hovertemplate="latent %{x}<br>" + name + " %{customdata:.4f}<extra></extra>",
         )
-    ticks = [tick for tick in (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0 - _LEAST_LOSS)]
+    ticks = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0 - _LEAST_LOSS)
     figure.update_xaxes(title="latent", type="category", categoryarray=list(latents), showgrid=False)
     figure.update_yaxes(
         title="correlation with its partner",

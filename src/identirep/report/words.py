@@ -33,8 +33,8 @@ _SIGNIFICANT = 0.01
 # What each verdict says, and what to do.
 VERDICT_MEANINGS = {
     "identified": (
-        "comes back on other rows, tasks with rows of their own tell it apart from every other axis, and what encodes it "
-        "carries it",
+        "comes back on other rows, is told apart from every other axis by tasks with rows of their own, and an encoder "
+        "carries it where there is one",
         "name it, build on it",
     ),
     "reproducible": (
@@ -141,7 +141,9 @@ def reproducibility_statement(findings: Findings, evaluation: Evaluation | None)
     else:
         answer = _share(int(findings.returns(evaluation).sum()), findings.n_latents)
         sentences.append(f"What to expect on other rows was {_how(certificate.comes_back.how)}.")
-        sentences.append(f"Other {findings.kind} are an estimate, from other weights on the {findings.kind} with features as they are.")
+        sentences.append(
+            f"Other {findings.kind} are an estimate, from other weights on these {findings.kind}, features as they are."
+        )
     if evaluation is not None and evaluation.stability is not None:
         sentences.append(_agreement_sentence(evaluation))
     if findings.n_signal < findings.n_latents:
@@ -164,8 +166,8 @@ def _agreement_sentence(evaluation: Evaluation) -> str:
     assert stability is not None
     rows = "held-out rows" if evaluation.n_held_out_rows else "the rows of the fit"
     text = (
-        f"{len(stability.matrix)} fits to the same rows with seeds of their own agree on {rows} with a mean correlation "
-        f"of {stability.score:.3f} (strong MCC), the lowest of all axes and pairs {stability.worst:.3f}."
+        f"{len(stability.matrix)} fits to the same rows with other seeds agree on {rows} with a mean correlation of "
+        f"{stability.score:.3f} (strong MCC), the lowest of all axes and pairs {stability.worst:.3f}."
     )
     if evaluation.weak_mcc is not None:
         text += f" Up to linear maps they agree to {evaluation.weak_mcc:.3f} (weak MCC)."
@@ -174,7 +176,9 @@ def _agreement_sentence(evaluation: Evaluation) -> str:
 
 def matching_sentence(strong: Array, weak: Array) -> str:
     """Explain strong and weak MCC of pairs; that weak is the bound of strong is said where the numbers show it."""
-    text = "Strong: same axes up to order, sign and scale. Weak: each axis with the best linear map of the other fit to it"
+    text = (
+        "Strong: same axes up to order, sign and scale. Weak: each axis with the best linear map of the other fit to it"
+    )
     pairs = np.triu_indices(len(strong), 1)
     return text + (", the most that strong can reach." if (strong[pairs] <= weak[pairs]).all() else ".")
 

@@ -6,9 +6,10 @@ from identirep.mtlcm.trust.goodness import GoodnessOfFit
 from identirep.mtlcm.trust.latents import latent_moments
 from identirep.mtlcm.trust.refits import BootstrapResult, bootstrap
 from identirep.mtlcm.trust.rows import check_rows, swapped_agreement, whitened_heads
-from identirep.mtlcm.trust.verdict import VERDICTS
+from identirep.mtlcm.trust.verdict import COMES_BACK, VERDICTS
 
 __all__ = [
+    "COMES_BACK",
     "TURNED",
     "VERDICTS",
     "BootstrapResult",

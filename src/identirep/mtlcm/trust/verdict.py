@@ -14,14 +14,14 @@ from __future__ import annotations
 from math import isnan
 from typing import NamedTuple
 
-__all__ = ["IDENTIFIED", "NOT_CHECKED", "REPRODUCIBLE", "UNSTABLE", "VERDICTS", "Evidence", "judge"]
+__all__ = ["COMES_BACK", "IDENTIFIED", "NOT_CHECKED", "REPRODUCIBLE", "UNSTABLE", "VERDICTS", "Evidence", "judge"]
 
 IDENTIFIED, REPRODUCIBLE, UNSTABLE, NOT_CHECKED = "identified", "reproducible", "unstable", "not checked"
 VERDICTS = (IDENTIFIED, REPRODUCIBLE, UNSTABLE, NOT_CHECKED)
 
 # Correlation with a fit to other rows from which an axis comes back, the least that its interval may reach down to, and
 # the largest chance of a turn.
-_COMES_BACK, _LEAST, _MOST_TURNS = 0.96, 0.85, 0.1
+COMES_BACK, _LEAST, _MOST_TURNS = 0.96, 0.85, 0.1
 # Expected correlation from which the tasks tell an axis apart (measured on random settings: 99% of the fits with an
 # actual MCC under 0.95 stay below it in some latent), and correlation with the latent from which an encoder carries it.
 _APART, _CARRIED = 0.98, 0.98
@@ -57,7 +57,7 @@ def judge(evidence: Evidence) -> tuple[str, str]:
     if isnan(e.other_rows):
         return NOT_CHECKED, e.how
     found = f"a fit to other rows is expected to find it with a correlation of {e.other_rows:.2f} ({e.how})"
-    if not (e.other_rows >= _COMES_BACK and e.least >= _LEAST):
+    if not (e.other_rows >= COMES_BACK and e.least >= _LEAST):
         return UNSTABLE, f"{found}, or as little as {e.least:.2f}: more rows or fewer latents would help"
     if e.turn_probability > _MOST_TURNS:
         return UNSTABLE, (
