@@ -29,8 +29,8 @@ def _evaluation(per_latent):
 
 
 def test_headline_counts_verdicts(findings):
-    found = _certified(findings, verdict=["identified", "not identified", "identified"])
-    assert headline(found) == "3 latents from 30 targets: 2 identified and 1 not identified."
+    found = _certified(findings, verdict=["identified", "unstable", "identified"])
+    assert headline(found) == "3 latents from 30 targets: 2 identified and 1 unstable."
 
 
 def test_no_signal_is_said_in_every_statement(findings):
@@ -50,8 +50,9 @@ def test_signal_is_judged_on_held_out_rows_where_there_are_any(findings):
     ("verdict", "answer"),
     [
         (["identified"] * 3, "Yes"),
-        (["identified", "uncertain", "identified"], "For 2 of 3 latents"),
-        (["uncertain"] * 3, "Not shown for any latent"),
+        (["identified", "unstable", "reproducible"], "For 2 of 3 latents"),
+        (["unstable"] * 3, "Not shown for any latent"),
+        (["not checked"] * 3, "Not shown for any latent"),
     ],
 )
 def test_reproducibility_follows_the_verdicts(findings, verdict, answer):
@@ -61,13 +62,13 @@ def test_reproducibility_follows_the_verdicts(findings, verdict, answer):
 
 
 def test_measured_agreement_outweighs_the_certificate(findings):
-    certified = _certified(findings, verdict=["identified", "uncertain", "uncertain"])
+    certified = _certified(findings, verdict=["identified", "unstable", "unstable"])
     answer, reason = reproducibility_statement(certified, _evaluation([0.99, 0.5, 0.97]))
     assert answer == "For 2 of 3 latents"
     assert "0.900 (strong MCC)" in reason
     assert "the worst latent has 0.700" in reason
     assert "0.950 (weak MCC)" in reason
-    assert "calls 1 of 3 latents identified" in reason
+    assert "1 of 3 latents come back" in reason
 
 
 def test_surplus_latents_are_pointed_out(findings):

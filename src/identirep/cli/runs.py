@@ -107,7 +107,7 @@ def print_findings(model: Any, evaluation: Evaluation) -> None:
 def _print_latents(findings: Findings, evaluation: Evaluation) -> None:
     certificate = findings.certificate
     grid = Grid(box=box.SIMPLE_HEAD)
-    headings = ["latent", "verdict", "expected"] + ["measured"] * (evaluation.stability is not None)
+    headings = ["latent", "verdict", "other rows"] + ["measured"] * (evaluation.stability is not None)
     for heading in headings:
         grid.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
     grid.add_column("correlates with", no_wrap=True)
@@ -116,7 +116,8 @@ def _print_latents(findings: Findings, evaluation: Evaluation) -> None:
     for i, verdict in enumerate(certificate.verdict):
         targets = ", ".join(f"{correlation:+.2f} {name}" for name, correlation in findings.strongest(i, 2))
         cells = [Text(str(i)), Text(f"{VERDICT_SYMBOLS[verdict]} {verdict}", style=VERDICT_COLOURS[verdict])]
-        cells.append(Text(f"{certificate.expected_mcc[i]:.3f}"))
+        other_rows = certificate.comes_back.other_rows[i]
+        cells.append(Text("–" if np.isnan(other_rows) else f"{other_rows:.3f}"))
         if evaluation.stability is not None:
             cells.append(Text(f"{evaluation.stability.per_latent[0, i]:.3f}"))
         cells.append(Text(targets))

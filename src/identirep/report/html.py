@@ -76,7 +76,7 @@ def write_report(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = lambda value: f"{value:,}"
-    environment.filters["fixed"] = lambda value, digits=3: _minus(f"{value:.{digits}f}")
+    environment.filters["fixed"] = lambda value, digits=3: "–" if value != value else _minus(f"{value:.{digits}f}")
     environment.filters["signed"] = lambda value: _minus(f"{value:+.2f}")
     page = environment.get_template("template.html").render(
         title=title,
@@ -134,9 +134,11 @@ def _latent_rows(findings: Findings, evaluation: Evaluation | None) -> list[dict
                 "number": i,
                 "verdict": certificate.verdict[i],
                 "reason": certificate.reasons[i],
-                "expected": float(certificate.expected_mcc[i]),
+                "expected": float(certificate.comes_back.other_rows[i]),
                 "measured": measured,
-                "contradicted": measured is not None and certificate.verdict[i] == "identified" and measured < AGREES,
+                "contradicted": measured is not None
+                and certificate.verdict[i] in ("identified", "reproducible")
+                and measured < AGREES,
                 "targets": findings.strongest(i, 3),
             }
         )

@@ -163,7 +163,8 @@ def plot_certificate(model: Any, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(verdicts)), [f"{VERDICT_SYMBOLS[verdict]} {i}" for i, verdict in enumerate(verdicts)])
     for tick, verdict in zip(ax.get_yticklabels(), verdicts, strict=True):
         tick.set_color(VERDICT_COLOURS[verdict])
-    ax.set(xlabel="latent", ylabel="latent (● identified, ◐ uncertain, ○ not identified)", xticks=range(len(verdicts)))
+    legend = ", ".join(f"{symbol} {verdict}" for verdict, symbol in VERDICT_SYMBOLS.items() if verdict in verdicts)
+    ax.set(xlabel="latent", ylabel=f"latent ({legend})", xticks=range(len(verdicts)))
     ax.figure.colorbar(image, ax=ax, label="separation (1: not told apart)")
     return ax
 

@@ -7,9 +7,14 @@ __all__ = ["DIVERGING", "INK", "MARK", "MUTED", "SEQUENTIAL", "THRESHOLD", "VERD
 INK, MUTED = "#1d2733", "#6b7785"
 MARK, THRESHOLD = "#0b5fa5", "#d55e00"
 
-VERDICT_COLOURS = {"identified": "#0b5fa5", "uncertain": "#c98a00", "not identified": "#8a2f1d"}
+VERDICT_COLOURS = {
+    "identified": "#0b5fa5",
+    "reproducible": "#2f7fbd",
+    "unstable": "#c98a00",
+    "not checked": "#6b7785",
+}
 # The same by form, for prints without colours.
-VERDICT_SYMBOLS = {"identified": "●", "uncertain": "◐", "not identified": "○"}
+VERDICT_SYMBOLS = {"identified": "●", "reproducible": "◐", "unstable": "○", "not checked": "◌"}
 
 SEQUENTIAL = ["#f7fafc", "#d5e5f2", "#9cc4e0", "#4f97c9", "#1b69aa", "#0a3c70"]
 DIVERGING = ["#9a4b00", "#d8801f", "#f3c48c", "#f8f8f6", "#9cc4e0", "#2f7fbd", "#0a3c70"]

@@ -62,12 +62,15 @@ def reproducibility_statement(findings: Findings, evaluation: Evaluation | None)
     if not findings.has_signal:
         return "No", "Without signal the axes are accidents of the training; another run gives other ones."
     certificate = findings.certificate
-    identified = certificate.verdict.count("identified")
-    low, high = float(certificate.expected_mcc.min()), float(certificate.expected_mcc.max())
-    expected = (
-        f"The certificate, which also asks what other rows and tasks would give, calls {identified} of "
-        f"{count(findings.n_latents, 'latent')} identified, with expected correlations of {low:.3f} to {high:.3f}."
-    )
+    trusted = sum(verdict in ("identified", "reproducible") for verdict in certificate.verdict)
+    other_rows = certificate.comes_back.other_rows
+    if np.isnan(other_rows).all():
+        expected = "Whether other rows give the same axes was not checked."
+    else:
+        expected = (
+            f"Of fits to other rows correlations of {np.nanmin(other_rows):.3f} to {np.nanmax(other_rows):.3f} are "
+            f"expected: {trusted} of {count(findings.n_latents, 'latent')} come back."
+        )
     if findings.n_signal < findings.n_latents:
         expected += (
             f" Beyond chance the targets carry signal in {findings.n_signal} of the {findings.n_latents} directions "
@@ -75,7 +78,7 @@ def reproducibility_statement(findings: Findings, evaluation: Evaluation | None)
         )
     stability = None if evaluation is None else evaluation.stability
     if evaluation is None or stability is None:
-        return _share(identified, findings.n_latents), f"{expected} Other seeds were not tried: identirep stability."
+        return _share(trusted, findings.n_latents), f"{expected} Other seeds were not tried: identirep stability."
     rows = "held-out rows" if evaluation.n_held_out_rows else "the rows of the fit"
     measured = (
         f"{len(stability.matrix)} independent fits agree on {rows} with a mean correlation of {stability.score:.3f} "
