@@ -51,11 +51,11 @@ def _measure(cell: Cell) -> Measured:
     # Noise that the fit cannot tell from latents counts as part of them.
     seen = data.Z if model.noise_std_ > 0 else data.H @ np.linalg.inv(data.mixing).T
     per_latent = mcc(latents, seen).per_latent
-    low, high = certificate.expected_mcc_interval.T
+    low, high = certificate.features_mcc_interval.T
     row: Row = {
         **setting,
         "identified": all(verdict == "identified" for verdict in certificate.verdict),
-        "predicted_loss": float(1 - certificate.expected_mcc.mean()),
+        "predicted_loss": float(1 - certificate.features_mcc.mean()),
         "loss": 1 - mcc(latents, data.Z).score,
         "loss_of_axes": float(1 - per_latent.mean()),
         "inside_interval": float(np.mean((low <= per_latent) & (per_latent <= high))),

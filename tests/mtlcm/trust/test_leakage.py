@@ -137,7 +137,7 @@ def test_two_tasks_leave_no_degree_of_freedom():
     certificate = MTLCM(noise_std=0.0, random_state=0).fit(Z, y + Z[:, 0], tasks=tasks).certificate_
     assert np.isnan(certificate.robust_leakage[~np.eye(3, dtype=bool)]).all()
     np.testing.assert_array_equal(certificate.robust_mcc, certificate.fisher_mcc)
-    assert np.isfinite(certificate.expected_mcc).all()
+    assert np.isfinite(certificate.features_mcc).all()
 
 
 def test_quantiles_of_the_loss_are_those_of_the_weighted_chi_squares():

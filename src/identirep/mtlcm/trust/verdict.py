@@ -58,7 +58,8 @@ def judge(evidence: Evidence) -> tuple[str, str]:
         return NOT_CHECKED, e.how
     found = f"a fit to other rows is expected to find it with a correlation of {e.other_rows:.2f} ({e.how})"
     if not (e.other_rows >= COMES_BACK and e.least >= _LEAST):
-        return UNSTABLE, f"{found}, or as little as {e.least:.2f}: more rows or fewer latents would help"
+        mixed = e.own_rows and e.apart < _APART
+        return UNSTABLE, f"{found}; {e.mixes if mixed else 'fit to more rows, or with fewer latents'}"
     if e.turn_probability > _MOST_TURNS:
         return UNSTABLE, (
             f"a fit to other rows turns it with a probability of {e.turn_probability:.0%}, because two solutions fit "
