@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from identirep import IdentifiableRegressor, __version__
 from identirep.cli import app
+from identirep.report import VERDICT_MEANINGS
 
 _FAST = ("--epochs", "40", "--replicates", "1")
 _RUN_FILES = {"model.safetensors", "model.json", "history.parquet", "evaluation.json", "report.html"}
@@ -96,6 +97,11 @@ def test_fit_says_what_was_found_and_what_next(fitted):
     assert dict(part.split(" ", 1)[::-1] for part in re.split(", | and ", headline[1])) == {
         verdict: str(number) for verdict, number in verdicts.items()
     }
+    assert re.search(r"^Trained again: .* On other rows: .* With other targets: .*\.$", result.stdout, re.MULTILINE)
+    assert result.stdout.index("Trained again") < result.stdout.index("correlates with")
+    for verdict in verdicts:
+        assert f"{verdict}: {VERDICT_MEANINGS[verdict][0]}" in " ".join(result.stdout.split())
+    assert not re.search("true|truth|latent of the causal model", result.stdout)
     assert "Causal roles: No: associations, not causes." in result.stdout
     assert f"{run / 'report.html'}" in result.stdout
 
@@ -184,6 +190,10 @@ def test_stability(folder, tmp_path):
     first, second, _ = evaluation["stability"]["matrix"]
     assert first[2] == pytest.approx(strong["1 and 3"], abs=1e-4)
     assert len({first[1], first[2], second[2]}) == 3, "fits with different seeds must differ"
+    assert (
+        "Between fits only the seed changed (0, 1 and 2), on the same 225 rows; compared on 75 held-out rows:"
+        in result.stdout
+    )
     assert 'id="stability"' in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 

@@ -85,7 +85,7 @@ def _targets(findings: Findings, values: Array, what: str, colours: list[str], *
     names = [findings.task_names[t] for t in order]
     labels = short_labels(names)
     latents = latent_labels(findings.n_latents)
-    shown = len(order) <= _MOST_LABELLED and not small
+    shown, small_print = len(order) <= _MOST_LABELLED and not small, len(order) > 50
     figure = go.Figure()
     figure.add_heatmap(
         x=np.arange(len(order)),
@@ -110,7 +110,6 @@ def _targets(findings: Findings, values: Array, what: str, colours: list[str], *
         showticklabels=shown,
     )
     figure.update_yaxes(title="latent", autorange="reversed", showgrid=False, ticks="", type="category")
-    small_print = len(order) > 50
     # Room is that of labels of 12 pixels.
     margin = int(label_margin(labels) * (0.72 if small_print else 0.85)) if shown else 24
     cell = float(np.clip((120 if small else 360) / max(len(latents), 1), 8, 14 if small else 30))
