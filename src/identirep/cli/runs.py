@@ -47,7 +47,13 @@ def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
 
 
 def fit_model(
-    table: Table, n_components: Components, seed: int, *, replicates: int | None = None, epochs: int | None = None
+    table: Table,
+    n_components: Components,
+    seed: int,
+    *,
+    replicates: int | None = None,
+    epochs: int | None = None,
+    n_checks: int = 2,
 ) -> IdentifiableRegressor:
     """Fit both stages to all rows of a table."""
     from identirep.mtrn import MTRN
@@ -57,7 +63,9 @@ def fit_model(
     stage = MTRN(
         n_components, verbose=OUTPUT.is_terminal, **{name: value for name, value in given.items() if value is not None}
     )
-    model = IdentifiableRegressor(n_components, regressor=stage, random_state=seed)
+    model = IdentifiableRegressor(
+        n_components, regressor=stage, n_checks=n_checks, verbose=OUTPUT.is_terminal, random_state=seed
+    )
     return model.fit(table.X, table.targets, table.tasks, groups=table.groups)
 
 
