@@ -10,7 +10,7 @@ estimates: between the halves, and between the fit and each half, which tells if
 Nearly tied optima of stage two turn several axes at once, and one pair of halves falls into one of them or the other.
 How often that happens is told by refits of stage two alone, on heads that are disturbed as rows disturb them: the
 difference of the halves' heads, less its best common linear map (which only mixes features), with a random sign for
-each task. With rows of their own, tasks swap the halves of their rows instead.
+each task. With rows of their own, tasks mix the halves of their rows instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sklearn.base import clone
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.evaluation import split_rows
 from identirep.metrics import mcc
-from identirep.mtlcm import MTLCM, TURNED, ComesBack, check_rows, extrapolated, swapped_agreement, whitened_heads
+from identirep.mtlcm import MTLCM, TURNED, ComesBack, check_rows, disturbed_agreement, extrapolated, whitened_heads
 from identirep.mtrn import MTRN, PredictiveFeatures, feature_moments, replicate_groups
 from identirep.validation import TaskData
 
@@ -220,11 +220,11 @@ def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Genera
     found = []
     for pair in fits:
         mapped = [L @ np.linalg.lstsq(L, whole, rcond=None)[0] for L in map(_heads, pair)]
+        share = np.mean([len(half.data.X) for half in pair]) / len(data.X)
         # Maps fitted to T heads take up D of them.
-        delta = 0.5 * (mapped[0] - mapped[1]) * np.sqrt(T / (T - D))
-        found.append(swapped_agreement(model.fit_, moments, causal, delta, rng))
-    draws = extrapolated(np.concatenate(found), 0.5)
-    return np.asarray(np.mean(draws < TURNED, axis=0))
+        delta = 0.5 * (mapped[0] - mapped[1]) * np.sqrt(share * T / (T - D))
+        found.append(disturbed_agreement(model.fit_, moments, causal, delta, rng))
+    return np.asarray(np.mean(np.concatenate(found) < TURNED, axis=0))
 
 
 def _heads(fit: Fitted) -> Array:

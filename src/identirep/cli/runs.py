@@ -65,7 +65,9 @@ def fit_model(
     stage = MTRN(
         n_components, verbose=OUTPUT.is_terminal, **{name: value for name, value in given.items() if value is not None}
     )
-    model = IdentifiableRegressor(n_components, regressor=stage, n_checks=n_checks, random_state=seed)
+    model = IdentifiableRegressor(
+        n_components, regressor=stage, n_checks=n_checks, verbose=OUTPUT.is_terminal, random_state=seed
+    )
     return model.fit(table.X, table.targets, table.tasks, groups=table.groups)
 
 

@@ -49,8 +49,8 @@ from identirep.mtlcm.trust import TURNED as TURNED
 from identirep.mtlcm.trust import VERDICTS as VERDICTS
 from identirep.mtlcm.trust import BootstrapResult, Certificate, ComesBack, GoodnessOfFit
 from identirep.mtlcm.trust import check_rows as check_rows
+from identirep.mtlcm.trust import disturbed_agreement as disturbed_agreement
 from identirep.mtlcm.trust import extrapolated as extrapolated
-from identirep.mtlcm.trust import swapped_agreement as swapped_agreement
 from identirep.mtlcm.trust import whitened_heads as whitened_heads
 from identirep.mtlcm.using import LatentTransformer as LatentTransformer
 

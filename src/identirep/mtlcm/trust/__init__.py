@@ -5,7 +5,7 @@ from identirep.mtlcm.trust.comes_back import TURNED, ComesBack, extrapolated
 from identirep.mtlcm.trust.goodness import GoodnessOfFit
 from identirep.mtlcm.trust.latents import latent_moments
 from identirep.mtlcm.trust.refits import BootstrapResult, bootstrap
-from identirep.mtlcm.trust.rows import check_rows, swapped_agreement, whitened_heads
+from identirep.mtlcm.trust.rows import check_rows, disturbed_agreement, whitened_heads
 from identirep.mtlcm.trust.verdict import COMES_BACK, VERDICTS
 
 __all__ = [
@@ -19,8 +19,8 @@ __all__ = [
     "bootstrap",
     "certify",
     "check_rows",
+    "disturbed_agreement",
     "extrapolated",
     "latent_moments",
-    "swapped_agreement",
     "whitened_heads",
 ]

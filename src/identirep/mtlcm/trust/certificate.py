@@ -254,6 +254,7 @@ class Certificate:
             how=back.how,
             own_rows=self.own_rows,
             apart=float(lowest * self.noise_mcc[i]),
+            by_chance=bool(np.any(self.leakage[i] >= 1.0)),
             mixes=mixes,
             lonely=self.is_lonely,
             encoder=None if self.encoder_mcc is None else float(self.encoder_mcc[i]),

@@ -1,10 +1,11 @@
-"""Whether axes come back on other rows, features given: from the moments of two halves of the rows.
+r"""Whether axes come back on other rows, features given: from the moments of two halves of the rows.
 
-Tasks with rows of their own are independent, so each may swap its halves without the others: one split of the rows is
-2^T of them, all as good. Tasks on shared rows share one covariance, which hardly moves the axes; what moves them are
-the correlations of the features with the targets, and for these halves may be swapped in the same way. The mean of the
-halves is the whole, so that a swap takes the sign of half their difference. Where only moments of all rows are known,
-the parametric bootstrap of rows takes the place of halves.
+Let a and b be statistics of the halves of the rows of a task (covariances, correlations with a target), m their mean.
+The error of m has half the variance of that of a or b, so that :math:`m \pm (a - b) / \sqrt 8` differ as much as the
+statistics of two sets of as many rows as there are. Tasks with rows of their own are independent, so the sign is drawn
+for each: one split of the rows is 2^T of them, all as good. Tasks on shared rows share one covariance, which hardly
+moves the axes; what moves them are the correlations of features with targets, and these take signs in the same way.
+Where only moments of all rows are known, the parametric bootstrap of rows takes the place of halves.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ import numpy as np
 from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import LatentFit, latent_agreement
-from identirep.mtlcm.trust.comes_back import TURNED, ComesBack, extrapolated
+from identirep.mtlcm.trust.comes_back import TURNED, ComesBack
 from identirep.mtlcm.trust.refits import bootstrap, refitted
 
-__all__ = ["check_rows", "swapped_agreement", "whitened_heads"]
+__all__ = ["check_rows", "disturbed_agreement", "whitened_heads"]
 
 _HALVES = "measured on two halves of the rows, features given"
 _BOOTSTRAP = "by the parametric bootstrap of rows, features given"
 _MOMENTS = f"{_BOOTSTRAP}, since no halves of the rows are known"
-# Splits that are tried, fewer where one of them takes long (numbers touched in an iteration of its refit).
-_N_SWAPS, _LEAST_SWAPS, _LARGE = 12, 3, 2e8
+# Pairs that are drawn, fewer where one of them takes long (numbers touched in an iteration of its refit).
+_N_DRAWS, _LEAST_DRAWS, _LARGE = 16, 3, 2e8
 _LEVELS = (0.05, 0.95)
 # Labelled rows that a task needs in each half.
 _LEAST_ROWS = 3
@@ -41,28 +42,27 @@ def check_rows(
         rest = _rest(moments, half)
         if min(half.n_samples.min(), rest.n_samples.min()) >= _LEAST_ROWS:
             if moments.n_samples.sum() <= moments.n_rows:
-                return _of_agreement(_own_rows(fit, moments, causal, half, rest, rng), 0.5, _HALVES)
+                return _of_agreement(_own_rows(fit, moments, causal, half, rest, rng), _HALVES)
             if moments.is_shared:
-                delta = 0.5 * (whitened_heads(half, moments) - whitened_heads(rest, moments))
-                return _of_agreement(swapped_agreement(fit, moments, causal, delta, rng), 0.5, _HALVES)
-    n_refits = int(np.clip(_WORK / moments.n_tasks, 2, _N_SWAPS))
+                delta = (whitened_heads(half, moments) - whitened_heads(rest, moments)) / np.sqrt(8.0)
+                return _of_agreement(disturbed_agreement(fit, moments, causal, delta, rng), _HALVES)
+    n_refits = int(np.clip(_WORK / moments.n_tasks, 2, _N_DRAWS))
     found = bootstrap(fit, moments, causal, "samples", n_refits, rng).agreement
     # The refits differ from the fit, which stands for the truth: two fits differ from each other by twice as much.
     why = _MOMENTS if half is None else _BOOTSTRAP
-    return _of_agreement(found, 2.0, why)
+    return _of_agreement(np.maximum(1.0 - 2.0 * (1.0 - found), 0.0), why)
 
 
-def _of_agreement(agreement: Array, share: float, how: str) -> ComesBack:
-    """Read refits, shape (n_refits, D), as draws of what other rows give."""
-    draws = np.clip(extrapolated(agreement, share), 0.0, 1.0)
+def _of_agreement(draws: Array, how: str) -> ComesBack:
+    """Read the agreement of pairs of fits, shape (n_pairs, D), as draws of what other rows give."""
     interval = np.quantile(draws, _LEVELS, axis=0).T
     unknown = np.full(draws.shape[1], np.nan)
     return ComesBack(unknown, draws.mean(axis=0), interval, np.mean(draws < TURNED, axis=0), how)
 
 
-def _n_swaps(moments: TaskMoments) -> int:
+def _n_draws(moments: TaskMoments) -> int:
     work = moments.n_tasks * moments.n_features ** (2 if moments.is_shared else 3)
-    return int(np.clip(_LARGE / work, _LEAST_SWAPS, _N_SWAPS))
+    return int(np.clip(_LARGE / work, _LEAST_DRAWS, _N_DRAWS))
 
 
 def _rest(moments: TaskMoments, part: TaskMoments) -> TaskMoments:
@@ -95,30 +95,39 @@ def _own_rows(
     rest: TaskMoments,
     rng: np.random.Generator,
 ) -> Array:
-    """Agreement between fits to two halves, over splits that swap the halves of tasks, shape (n_swaps, D)."""
+    """Agreement between fits to moments that differ as those of other rows do, shape (n_draws, D)."""
     S = moments.pooled_covariance()
     found = []
-    for _ in range(_n_swaps(moments)):
-        swap = rng.random(moments.n_tasks) < 0.5
-        sides = (_picked(half, rest, swap), _picked(half, rest, ~swap))
+    for _ in range(_n_draws(moments)):
+        share = 0.5 + rng.choice([-1.0, 1.0], size=moments.n_tasks) / np.sqrt(8.0)
+        sides = (_mixed(moments, half, rest, share), _mixed(moments, half, rest, 1.0 - share))
         found.append(_agreement(fit, [refitted(fit, side, causal, rng) for side in sides], S))
     return np.stack(found)
 
 
-def _picked(first: TaskMoments, second: TaskMoments, swap: BoolArray) -> TaskMoments:
-    """Moments of the second half in the tasks that swap, else of the first; each task is its own row group."""
-    of_group = np.empty(len(swap), dtype=bool)
-    of_group[first.group] = swap
-
-    def picked(name: str, chosen: BoolArray) -> Array:
-        a, b = getattr(first, name), getattr(second, name)
-        return np.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), b, a)
-
-    counts, mean_h, scatter_h = (picked(name, of_group) for name in ("counts", "mean_h", "scatter_h"))
-    mean_y, scatter_hy, scatter_y = (picked(name, swap) for name in ("mean_y", "scatter_hy", "scatter_y"))
-    n_rows = int(counts.sum())
-    names, group = first.task_names, first.group
-    return TaskMoments(names, group, counts, mean_h, scatter_h, mean_y, scatter_hy, scatter_y, n_rows)
+def _mixed(moments: TaskMoments, first: TaskMoments, second: TaskMoments, share: Array) -> TaskMoments:
+    """Moments of as many rows, this share of them like the first half; each task is its own row group."""
+    p = np.empty(len(share))
+    p[moments.group] = share
+    n = moments.counts.astype(np.float64)
+    n_task = moments.n_samples.astype(np.float64)
+    delta_h, delta_y = second.mean_h - first.mean_h, second.mean_y - first.mean_y
+    between_h = (p * (1.0 - p))[:, None, None] * delta_h[:, :, None] * delta_h[:, None, :]
+    between_y = share * (1.0 - share) * delta_y
+    cov_h = p[:, None, None] * first.cov_h + (1.0 - p)[:, None, None] * second.cov_h + between_h
+    cov_hy = share[:, None] * first.cov_hy + (1.0 - share)[:, None] * second.cov_hy
+    var_y = share * first.var_y + (1.0 - share) * second.var_y + between_y * delta_y
+    return TaskMoments(
+        moments.task_names,
+        moments.group,
+        moments.counts,
+        first.mean_h + (1.0 - p)[:, None] * delta_h,
+        cov_h * n[:, None, None],
+        first.mean_y + (1.0 - share) * delta_y,
+        (cov_hy + between_y[:, None] * delta_h[moments.group]) * n_task[:, None],
+        var_y * n_task,
+        moments.n_rows,
+    )
 
 
 def _agreement(fit: LatentFit, pair: list[Array], S: Array) -> Array:
@@ -140,19 +149,16 @@ def whitened_heads(half: TaskMoments, moments: TaskMoments) -> Array:
     return np.asarray(coef @ np.linalg.inv(_whitener(moments)) / np.sqrt(half.var_y)[:, None])
 
 
-def swapped_agreement(
+def disturbed_agreement(
     fit: LatentFit, moments: TaskMoments, causal: BoolArray, delta: Array, rng: np.random.Generator
 ) -> Array:
-    """Agreement between fits to two halves of shared rows whose heads are the whole's plus and minus `delta`, (T, K).
-
-    Over splits that swap the halves of tasks, shape (n_swaps, D).
-    """
+    """Agreement between fits on shared rows to heads that are `delta` (T, K) above and below, shape (n_draws, D)."""
     W, S = _whitener(moments), moments.pooled_covariance()
     scale = np.sqrt(moments.var_y)
     whole = moments.cov_hy @ W.T / scale[:, None]
     back = np.linalg.inv(W).T
     found = []
-    for _ in range(_n_swaps(moments)):
+    for _ in range(_n_draws(moments)):
         sign = rng.choice([-1.0, 1.0], size=(moments.n_tasks, 1))
         sides = []
         for L in (whole + sign * delta, whole - sign * delta):

@@ -30,8 +30,8 @@ _APART, _CARRIED = 0.98, 0.98
 class Evidence(NamedTuple):
     """What is known of one axis; NaN is what was not measured, None an encoder that there is not.
 
-    `apart` is the lowest estimate of its correlation with the latent of these features, and `mixes` says what lowers
-    it.
+    `apart` is the lowest estimate of its correlation with the latent of these features, `by_chance` whether some other
+    latent is told apart from it by sampling error alone, and `mixes` says what lowers the estimate.
     """
 
     signal: bool
@@ -42,6 +42,7 @@ class Evidence(NamedTuple):
     how: str
     own_rows: bool
     apart: float
+    by_chance: bool
     mixes: str
     lonely: bool
     encoder: float | None
@@ -56,7 +57,10 @@ def judge(evidence: Evidence) -> tuple[str, str]:
         return UNSTABLE, "no signal: no target depends on this axis more than by chance; fit with one latent fewer"
     if isnan(e.other_rows):
         return NOT_CHECKED, e.how
-    found = f"a fit to other rows is expected to find it with a correlation of {e.other_rows:.2f} ({e.how})"
+    found = f"a fit to other rows is expected to find it with a correlation of {e.other_rows:.3f} ({e.how})"
+    if e.own_rows and e.by_chance:
+        # Sampling error turns the fit and all refits to halves of its rows one way, and fits to other rows another.
+        return UNSTABLE, e.mixes
     if not (e.other_rows >= COMES_BACK and e.least >= _LEAST):
         mixed = e.own_rows and e.apart < _APART
         return UNSTABLE, f"{found}; {e.mixes if mixed else 'fit to more rows, or with fewer latents'}"
