@@ -150,7 +150,7 @@ def test_every_verdict_in_both_layouts(model, monkeypatch, tmp_path, verdict, wi
     monkeypatch.setattr(Findings, "of", lambda _: found)
     write_report(model, tmp_path / "report.html")
     page = _Page(tmp_path / "report.html")
-    assert f"3 latents from 10 targets: 3 {verdict}." in page.text
+    assert f"3 latents from 10 {'targets' if wide else 'tasks'}: 3 {verdict}." in page.text
     assert VERDICT_MEANINGS[verdict][0] in page.text
     checked = verdict != "not checked"
     for text in ("0.988", "0.938 to 0.993", "turns: 4%", "Trained again: a fit to the same rows"):
@@ -231,7 +231,7 @@ def test_many_tasks_and_long_names(tmp_path):
     tasks = make_linear_tasks(n_tasks=200, n_samples=20, n_latents=2, random_state=0)
     labels = [f"a name that is much too long for a label of task {t}" for t in tasks.tasks]
     write_report(MTLCM(random_state=0).fit(tasks.H, tasks.y, labels), tmp_path / "report.html")
-    assert "200 targets" in _Page(tmp_path / "report.html").text
+    assert "200 tasks" in _Page(tmp_path / "report.html").text
 
 
 def test_a_failed_report_leaves_the_old_one(model, tmp_path, monkeypatch):

@@ -63,7 +63,7 @@ def _all_words(found, evaluation=None):
 
 def test_headline_counts_verdicts(findings):
     found = _certified(findings, verdict=[IDENTIFIED, UNSTABLE, IDENTIFIED])
-    assert headline(found) == "3 latents from 30 targets: 2 identified and 1 unstable."
+    assert headline(found) == "3 latents from 30 tasks: 2 identified and 1 unstable."
 
 
 def test_every_verdict_has_a_meaning_and_an_action():
@@ -97,7 +97,7 @@ def test_three_numbers_of_coming_back(findings):
     ("verdict", "other_rows", "said"),
     [
         ([IDENTIFIED, REPRODUCIBLE, IDENTIFIED], [0.98, 0.97, 0.99], "On other rows: 3 of 3 (0.97 or more)."),
-        ([UNSTABLE] * 3, [0.7, 0.8, 0.9], "On other rows: 0 of 3, 3 less (0.70 to 0.90)."),
+        ([UNSTABLE] * 3, [0.7, 0.8, 0.9], "On other rows: 0 of 3 (0.70 to 0.90)."),
         # An axis may be unstable for another reason than its correlation.
         (
             [REPRODUCIBLE, UNSTABLE, UNSTABLE],

@@ -56,13 +56,12 @@ def headline(findings: Findings) -> str:
     """Say in one sentence how many latents have which verdict."""
     if not findings.has_signal:
         if findings.spectrum is None:
-            return f"No signal: the {count(findings.n_tasks, 'target')} depend on the features no more than by chance."
+            return f"No signal: the {_tasks(findings)} depend on the features no more than by chance."
         return (
-            f"No signal: on rows held out, the inputs predict the {count(findings.n_tasks, 'target')} no better than "
-            "shuffled ones."
+            f"No signal: on rows held out, the inputs predict the {_tasks(findings)} no better than shuffled targets."
         )
     parts = [f"{number} {verdict}" for verdict, number in verdict_counts(findings).items()]
-    return f"{count(findings.n_latents, 'latent')} from {count(findings.n_tasks, 'target')}: {_join(parts)}."
+    return f"{count(findings.n_latents, 'latent')} from {_tasks(findings)}: {_join(parts)}."
 
 
 def comes_back_sentence(findings: Findings, evaluation: Evaluation | None) -> str:
@@ -93,7 +92,7 @@ def _tally(values: Array, comes: BoolArray, what: str = "", *, weaker: bool = Tr
         text += f" ({_floored(least)} or more)"
     lower = np.sort(rest[rest < least])
     if len(lower) and weaker:
-        text += f", {len(lower)} {'weaker' if comes.any() else 'less'} ({_range(lower)})"
+        text += f", {len(lower)} weaker ({_range(lower)})" if comes.any() else f" ({_range(lower)})"
     if len(rest) > len(lower) and weaker:
         text += f", {len(rest) - len(lower)} in doubt"
     if not known.all():
@@ -119,10 +118,10 @@ def what_was_fitted(findings: Findings, evaluation: Evaluation | None) -> str:
         text = f"Features of {findings.n_rows:,} rows{where} were given."
     else:
         trained = findings.n_rows if evaluation is None else evaluation.n_training_rows
-        text = f"{findings.trained} trained on {trained:,} rows{where} to predict {count(findings.n_tasks, 'target')}."
+        text = f"{findings.trained} trained on {trained:,} rows{where} to predict {_tasks(findings)}."
     if findings.has_signal:
         axes = "1 axis, the latent," if findings.n_latents == 1 else f"{findings.n_latents} axes, the latents,"
-        text += f" The features were then turned to {axes} by how the targets depend on them."
+        text += f" The features were then turned to {axes} by how the {findings.kind} depend on them."
     if evaluation is not None and evaluation.n_held_out_rows:
         together = "" if evaluation.grouped_by is None else f", with rows of one {evaluation.grouped_by} kept together"
         text += f" {count(evaluation.n_held_out_rows, 'row')} were held out to check the result{together}."
@@ -147,9 +146,8 @@ def reproducibility_statement(findings: Findings, evaluation: Evaluation | None)
     if evaluation is not None and evaluation.stability is not None:
         sentences.append(_agreement_sentence(evaluation))
     if findings.n_signal < findings.n_latents:
-        sentences.append(
-            f"Beyond chance the targets carry signal in {findings.n_signal} of the {findings.n_latents} directions."
-        )
+        where = f"{findings.n_signal} of the {findings.n_latents} directions"
+        sentences.append(f"Beyond chance the {findings.kind} carry signal in {where}.")
         if answer != "Yes":
             sentences.append("Fewer latents may come back better.")
     return answer, " ".join(sentences)
@@ -210,6 +208,11 @@ def causal_statement(findings: Findings) -> tuple[str, str]:
 def count(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _tasks(findings: Findings) -> str:
+    """Count targets on the same rows, or tasks with rows of their own."""
+    return count(findings.n_tasks, findings.kind[:-1])
 
 
 def _share(number: int, n_latents: int) -> str:
