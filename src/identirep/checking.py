@@ -17,8 +17,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from identirep._typing import Array, BoolArray, IntArray
@@ -53,11 +55,15 @@ class Fitted:
 
     def latents(self, rows: BoolArray) -> Array:
         """Return latents of rows of the fit, where possible as a regressor gives them that has not seen the row."""
-        H = self.stage.transform(self.data.X[rows])
+        H = self.stage._reduce(self.data.X[rows])
         if isinstance(self.stage, PredictiveFeatures):
             unseen = (self.stage._unseen[rows] - self.stage.mean_) @ self.stage.components_.T
             H = np.where(np.isnan(unseen), H, unseen)
-        return self.model.transform(H)
+        return self.model._map(H)
+
+    def of_others(self, X: NDArray[Any]) -> Array:
+        """Return latents of rows that this was not fitted to."""
+        return self.model._map(self.stage._reduce(X))
 
 
 # Fits both stages to some rows, with a seed; with True a variant that costs less and differs by its seed alone.
@@ -153,7 +159,7 @@ def _loss(fit: Fitted, fits: list[tuple[Fitted, Fitted]], reserve: BoolArray, fo
     Z = fit.latents(reserve)
     between, to_halves = [], []
     for pair in fits:
-        others = [half.model.transform(half.stage.transform(fit.data.X[reserve])) for half in pair]
+        others = [half.of_others(fit.data.X[reserve]) for half in pair]
         for learn in (folds, ~folds):
             partners = [_partners(Z, W, learn) for W in others]
             between.append(_correlation(partners[0][~learn], partners[1][~learn]))
@@ -197,7 +203,7 @@ def _same_rows(
         share = (fit.stage.n_replicates // 2) / fit.stage.n_replicates
     else:
         again = refit(rows, int(rng.integers(2**31)), True)
-        pair = [other.model.transform(other.stage.transform(fit.data.X[reserve])) for other in (half, again)]
+        pair = [other.of_others(fit.data.X[reserve]) for other in (half, again)]
         share = 1.0
     everywhere = np.ones(len(Z), dtype=bool)
     found = _correlation(*(_partners(Z, other, everywhere) for other in pair))
@@ -211,7 +217,7 @@ def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Genera
     causal = model.posterior_.best if model.prior == "exact" else np.zeros((T, D), dtype=bool)
     if data.task_index is not None:
         half = split_rows(len(data.X), 0.5, rng, tasks=data.task_index)
-        own = feature_moments(fit.stage.transform(data.X[half]), data.targets[half], data.task_index[half], T)
+        own = feature_moments(fit.stage._reduce(data.X[half]), data.targets[half], data.task_index[half], T)
         return check_rows(model.fit_, moments, causal, own, rng).turn_probability
     if not moments.is_shared or T <= D + 2 or not all(half.stage.moments_.is_shared for pair in fits for half in pair):
         return np.full(D, np.nan)
