@@ -1,0 +1,162 @@
+"""Fits to halves of the rows: what they say of an axis is what fits to other rows show."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import LinearRegression
+
+from identirep import MTRN, IdentifiableRegressor, PredictiveFeatures
+from identirep.checking import Fitted, check_fit
+from identirep.datasets import make_nonlinear_tasks
+from identirep.metrics import mcc
+
+QUICK = {"hidden_sizes": (32,), "n_replicates": 2, "max_epochs": 40, "device": "cpu"}
+
+
+def _rows(seed, n, D=3, T=20, noise=1.0, inputs=12):
+    """Targets that are linear in few latents of many inputs, and a function that draws rows of them."""
+    rng = np.random.default_rng(seed)
+    heads = rng.normal(size=(D, T)) * (rng.random((D, T)) < 0.4) + 0.01
+    into = np.linalg.qr(rng.normal(size=(inputs, inputs)))[0][:, :D]
+
+    def draw(rows_seed, rows=n):
+        rng = np.random.default_rng([seed, rows_seed])
+        X = rng.normal(size=(rows, inputs))
+        return X, X @ into @ heads + noise * rng.normal(size=(rows, T))
+
+    return draw
+
+
+def _linear(D, seed=0, **options):
+    return IdentifiableRegressor(D, regressor=LinearRegression(), random_state=seed, **options)
+
+
+def test_predicted_loss_is_that_of_fits_to_other_rows():
+    ratios = []
+    for seed in range(8):
+        draw = _rows(seed, 300)
+        model = _linear(3).fit(*draw(0))
+        X = draw(1, 2000)[0]
+        others = [_linear(3, n_checks=0).fit(*draw(2 + k)) for k in range(4)]
+        actual = np.mean([mcc(model.transform(X), other.transform(X)).score for other in others])
+        ratios.append((1 - model.certificate_.comes_back.other_rows.mean()) / (1 - actual))
+    assert 0.6 < np.exp(np.mean(np.log(ratios))) < 1.8
+
+
+def test_clean_data_are_reproducible_and_never_identified():
+    model = _linear(3).fit(*_rows(0, 1000, noise=0.2)(0))
+    certificate = model.certificate_
+    assert certificate.verdict == ["reproducible"] * 3
+    assert np.isnan(certificate.expected_mcc).all()
+    back = certificate.comes_back
+    assert back.other_rows.min() > 0.99
+    assert back.same_rows.min() > 0.99
+    assert back.turn_probability.max() < 0.1
+    assert np.all(back.other_rows_interval[:, 0] <= back.other_rows)
+    assert np.all(back.other_rows <= back.other_rows_interval[:, 1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_latent_of_hardly_any_signal_is_not_certified(seed):
+    model = _linear(1, seed).fit(*_rows(seed, 100, D=1, T=4, noise=6.0, inputs=20)(0))
+    assert "reproducible" not in model.certificate_.verdict
+
+
+@pytest.mark.filterwarnings("ignore:y has no predictive signal")
+def test_what_trees_learn_by_heart_does_not_come_back():
+    """On rows that both were fitted to, trees agree on any targets."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(200, 5)), rng.normal(size=(200, 3))
+    trees = PredictiveFeatures(ExtraTreesRegressor(20, random_state=0))
+    model = IdentifiableRegressor(1, regressor=trees, random_state=0).fit(X, Y)
+    assert model.comes_back_.other_rows[0] < 0.8
+
+
+def test_halves_are_disjoint_and_compared_on_other_rows():
+    draw = _rows(0, 240)
+    X, Y = draw(0)
+    groups = np.repeat(np.arange(60), 4)
+    main = _linear(2, n_checks=0).fit(X, Y, groups=groups)
+    seen = []
+
+    def refit(rows, seed, quick):
+        other = _linear(2, seed, n_checks=0).fit(X[rows], Y[rows])
+        seen.append((rows, quick))
+        return Fitted(other.regressor_, other.causal_model_, _Data(X[rows], Y[rows]), None)
+
+    fit = Fitted(main.regressor_, main.causal_model_, _Data(X, Y), groups)
+    said = []
+    found = check_fit(fit, refit, 4, np.random.default_rng(0), said.append)
+    assert "4 fits to halves" in found.how
+    assert len(said) == 4
+    pairs = [rows for rows, quick in seen if not quick]
+    assert len(pairs) == 4
+    reserve = ~(pairs[0] | pairs[1])
+    assert 0.1 * len(X) < reserve.sum() < 0.35 * len(X)
+    for first, second in (pairs[:2], pairs[2:]):
+        assert not np.any(first & second)
+        np.testing.assert_array_equal(~(first | second), reserve)
+        assert abs(first.sum() - second.sum()) <= 4
+        for rows in (first, second, reserve):
+            assert set(np.bincount(groups[rows], minlength=60)) <= {0, 4}
+    assert not np.array_equal(pairs[0], pairs[2])
+
+
+class _Data:
+    """Checked rows of the wide layout."""
+
+    def __init__(self, X, targets):
+        self.X, self.targets, self.task_index = X, targets, None
+        self.n_tasks, self.task_names = targets.shape[1], tuple(range(targets.shape[1]))
+
+
+def test_long_layout_comes_back_but_is_not_identified_without_its_encoder():
+    data = make_nonlinear_tasks(
+        n_tasks=80, n_samples=60, n_latents=2, n_observed=10, n_causal=1, activation="leaky_relu", random_state=0
+    )
+    model = IdentifiableRegressor(2, regressor=MTRN(**QUICK), random_state=0).fit(data.X, data.y, data.tasks)
+    certificate = model.certificate_
+    assert "identified" not in certificate.verdict
+    assert np.isfinite(certificate.comes_back.other_rows).all()
+    assert np.isfinite(certificate.comes_back.turn_probability).all()
+    assert np.isfinite(certificate.comes_back.same_rows).all()
+    assert np.isnan(certificate.expected_mcc).all()
+    carried = certificate.checked(certificate.comes_back, encoder_mcc=np.full(2, 0.99))
+    back = np.array(carried.verdict) != "unstable"
+    assert back.any()
+    np.testing.assert_allclose(carried.expected_mcc[back], 0.99 * certificate.features_mcc[back])
+
+
+def test_without_checks_nothing_is_claimed():
+    certificate = _linear(3, n_checks=0).fit(*_rows(0, 400, noise=0.2)(0)).certificate_
+    assert certificate.verdict == ["not checked"] * 3
+    assert all("n_checks=2" in reason for reason in certificate.reasons)
+    assert np.isnan(certificate.expected_mcc).all()
+
+
+def test_too_few_rows_are_not_checked():
+    certificate = _linear(1).fit(*_rows(0, 24, D=1, noise=0.1, inputs=2)(0)).certificate_
+    assert certificate.verdict == ["not checked"]
+    assert "too few rows" in certificate.reasons[0]
+
+
+def test_odd_numbers_of_checks_are_refused():
+    with pytest.raises(ValueError, match="n_checks is odd: got 3"):
+        _linear(1, n_checks=3).fit(*_rows(0, 50)(0))
+
+
+def test_progress_says_what_runs(capsys):
+    _linear(2, verbose=True).fit(*_rows(0, 200)(0))
+    assert "Check 1 of 2: a fit to" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_a_stored_model_keeps_its_checks(tmp_path):
+    X, Y = _rows(0, 200, D=2)(0)
+    model = IdentifiableRegressor(2, regressor=MTRN(**QUICK), random_state=0).fit(X, Y)
+    model.save(tmp_path / "run")
+    loaded = IdentifiableRegressor.load(tmp_path / "run")
+    for name in ("same_rows", "other_rows", "other_rows_interval", "turn_probability"):
+        np.testing.assert_array_equal(getattr(loaded.comes_back_, name), getattr(model.comes_back_, name))
+    assert loaded.certificate_.verdict == model.certificate_.verdict
+    assert loaded.certificate_.reasons == model.certificate_.reasons
