@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -11,8 +12,10 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
+from identirep.exchangeability import RowOrder, check_row_order
+from identirep.linear_copies import copy_remarks, linear_copies
 from identirep.mtlcm import MTLCM
-from identirep.mtrn import MTRN, PredictiveFeatures
+from identirep.mtrn import MTRN, PredictiveFeatures, check_fit_data
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, restored, write_run
 from identirep.refining import refine
@@ -61,6 +64,8 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         Fitted stage two; None if the targets carry no signal.
     n_components_ : int
         Number of latents; 0 if "auto" found no signal.
+    row_order_ : RowOrder
+        What the order of the rows says: whether neighbours are alike, and what that costs on rows away from them.
     n_refinements_ : int
         Rounds of refinement that were kept.
     certificate_ : Certificate
@@ -124,7 +129,15 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        tasks: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        order: ArrayLike | None = None,
+    ) -> Self:
         """Fit both stages.
 
         Parameters
@@ -137,7 +150,10 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
             Long layout: label of each row's task. Wide layout: names of the columns of `y`.
         groups : array-like, shape (n_samples,), optional
             Rows of one group (repeated compositions, the same molecule) are never split between training and held-out
-            rows.
+            rows. Nor are rows with equal inputs, without being told.
+        order : array-like, shape (n_samples,), optional
+            Numbers, dates or texts that sort, where rows next to each other are alike (a series in time): what is held
+            out is then the last rows, after a gap, or stretches of them.
 
         Returns
         -------
@@ -154,12 +170,23 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         seeds = rng.integers(2**31, size=2)
         stage = self._stage_one(int(seeds[0]))
         raise_faults(self._faults(stage, y, tasks))
-        self.regressor_: StageOne = stage.fit(X, y, tasks, groups=groups)
+        self.regressor_: StageOne = stage.fit(X, y, tasks, groups=groups, order=order)
+        self.row_order_ = self._look_at_rows(X, y, tasks, groups, order)
         self.causal_model_ = self._stage_two(int(seeds[1]))
         self.n_refinements_ = 0
         if self.n_refinements > 0 and self.causal_model_ is not None:
-            self._refine(X, y, tasks, groups, rng)
+            self._refine(X, y, tasks, groups, order, rng)
         return self
+
+    def _look_at_rows(self, X: Any, y: Any, tasks: Any, groups: Any, order: Any) -> RowOrder:
+        """Warn of targets that are copies, and of rows whose order matters; return what was found of the latter."""
+        data, group_index = check_fit_data(self.regressor_, X, y, tasks, groups, order=order)
+        found = check_row_order(data, group_index)
+        copies = copy_remarks(linear_copies(data, getattr(self.regressor_, "feature_names_in_", None)))
+        for text in (f"{'; '.join(copies)}." if copies else "", found.remark):
+            if text:
+                warnings.warn(text, UserWarning, stacklevel=3)
+        return found
 
     def _faults(self, stage: StageOne, y: Any, tasks: ArrayLike | None) -> list[Fault]:
         """List what is wrong with stage two, and with refinements of that stage one, before it is trained."""
@@ -185,13 +212,13 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
             )
         return faults
 
-    def _refine(self, X: Any, y: Any, tasks: Any, groups: Any, rng: np.random.Generator) -> None:
+    def _refine(self, X: Any, y: Any, tasks: Any, groups: Any, order: Any, rng: np.random.Generator) -> None:
         """Train the encoder again on the latents, as often as asked for and as it helps."""
         for _ in range(self.n_refinements):
             assert isinstance(self.regressor_, MTRN)
             assert self.causal_model_ is not None
             seeds = rng.integers(2**31, size=2)
-            refined = refine(self.regressor_, self.causal_model_, X, y, tasks, groups, int(seeds[0]))
+            refined = refine(self.regressor_, self.causal_model_, X, y, tasks, groups, int(seeds[0]), order=order)
             if refined is None:
                 break
             self.regressor_ = refined.set_output(transform="default")

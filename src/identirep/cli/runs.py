@@ -14,7 +14,7 @@ from identirep._typing import Array
 from identirep.cli.console import OUTPUT, say, working
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
-from identirep.evaluation import Evaluation, score_tasks, split_rows
+from identirep.evaluation import Evaluation, score_tasks
 from identirep.metrics import StabilityResult, stability, weak_mcc_score
 from identirep.report import (
     VERDICT_COLOURS,
