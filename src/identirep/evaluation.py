@@ -36,6 +36,8 @@ class Evaluation:
         Agreement of this fit (the first) with others on the held-out rows, if there are others.
     weak_mcc : float or None
         Mean agreement of the same fits up to linear maps.
+    ordered_by : str or None
+        What the rows are ordered by, in words, so that the last ones are held out; None for random rows.
     """
 
     data: str
@@ -45,6 +47,7 @@ class Evaluation:
     r2: Array
     stability: StabilityResult | None = None
     weak_mcc: float | None = None
+    ordered_by: str | None = None
 
     def save(self, path: str | Path) -> None:
         """Write the scores to a JSON file.

@@ -26,7 +26,7 @@ from identirep._typing import Array, IntArray
 from identirep.splits import folds
 from identirep.validation import TaskData
 
-__all__ = ["RowOrder", "check_row_order", "neighbours_alike"]
+__all__ = ["LEVEL", "RowOrder", "check_row_order", "consecutive_rows", "neighbours_alike"]
 
 # Chance of a false alarm, half of it for the inputs and half for the targets.
 LEVEL = 0.01
@@ -40,8 +40,8 @@ _N_FOLDS = 5
 _NEIGHBOURS = 5
 _PENALTIES = np.logspace(-3, 4, 8)
 _MOST_TASKS_SCORED = 20
-# Of the R^2 on random rows, stretches left out keep at least this share, their levels aside, or nothing learnt holds for
-# them: independent walks keep less than nothing, superconductors sorted by family a quarter.
+# Of the R^2 on random rows, stretches left out keep at least this share, their levels aside, or nothing learnt holds
+# for them: independent walks keep less than nothing, superconductors sorted by family a quarter.
 _KEPT_SHARE = 0.1
 # Below this R^2 on random rows simple regressors have not seen what there is to see.
 _LEAST_R2 = 0.05
@@ -98,10 +98,10 @@ class RowOrder:
             return "" if self.holds_later else f"{self.reason[:1].upper()}{self.reason[1:]}."
         if not self._alike or (len(self._alike) == 1 and self.p_inputs < LEVEL / 2 and not self._costs):
             return ""
+        scores = f" ({self._scores})" if np.isfinite(self.r2_random) else ""
         return (
-            f"Rows depend on each other in their order: neighbours are alike in {' and in '.join(self._alike)}"
-            f"{f' ({self._scores})' if np.isfinite(self.r2_random) else ''}. For a series, pass order=; if the table is "
-            "merely sorted, shuffle it."
+            f"Rows depend on each other in their order: neighbours are alike in {' and in '.join(self._alike)}{scores}. "
+            "For a series, pass order=; if the table is merely sorted, shuffle it."
         )
 
     @property
@@ -196,12 +196,18 @@ def _runs(data: TaskData, groups: IntArray | None) -> Iterator[IntArray]:
         for t in _evenly(data.n_tasks, _MOST_TASKS):
             yield rows[by_task[(stops[t - 1] if t else 0) : stops[t]]][:_RUN]
         return
-    most = _MOST_ROWS if data.X.shape[1] <= _MANY_INPUTS else _MOST_ROWS_WIDE
-    if len(rows) <= most:
-        yield rows
+    for run in consecutive_rows(len(rows), data.X.shape[1]):
+        yield rows[run]
+
+
+def consecutive_rows(n_rows: int, n_columns: int) -> Iterator[IntArray]:
+    """Yield the positions of the rows to look at: all of a short table, else runs of it."""
+    most = _MOST_ROWS if n_columns <= _MANY_INPUTS else _MOST_ROWS_WIDE
+    if n_rows <= most:
+        yield np.arange(n_rows)
         return
-    for start in np.linspace(0, len(rows) - _RUN, most // _RUN).astype(int):
-        yield rows[start : start + _RUN]
+    for start in np.linspace(0, n_rows - _RUN, most // _RUN).astype(int):
+        yield np.arange(start, start + _RUN)
 
 
 def _in_order(data: TaskData) -> IntArray:

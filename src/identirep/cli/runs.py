@@ -23,10 +23,12 @@ from identirep.report import (
     causal_statement,
     count,
     headline,
+    last_rows,
     reproducibility_statement,
     score_summary,
     write_report,
 )
+from identirep.splits import row_groups, two_sides
 
 if TYPE_CHECKING:
     from identirep.regressor import IdentifiableRegressor
@@ -42,8 +44,10 @@ def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     """Choose training and held-out rows of a table."""
     rng = np.random.default_rng(seed)
     tasks = table.tasks if table.is_long else None
-    chosen = split_rows(len(table.targets), share, rng, groups=table.groups, tasks=tasks)
-    return table.rows(np.flatnonzero(~chosen)), table.rows(np.flatnonzero(chosen))
+    groups = row_groups(table.inputs(), table.groups)
+    sides = two_sides(len(table.targets), share, rng, groups=groups, tasks=tasks, order=table.order)
+    training, held_out = (table.rows(np.flatnonzero(side)) for side in sides)
+    return training, held_out
 
 
 def fit_model(
@@ -58,7 +62,7 @@ def fit_model(
         n_components, verbose=OUTPUT.is_terminal, **{name: value for name, value in given.items() if value is not None}
     )
     model = IdentifiableRegressor(n_components, regressor=stage, random_state=seed)
-    return model.fit(table.X, table.targets, table.tasks, groups=table.groups)
+    return model.fit(table.X, table.targets, table.tasks, groups=table.groups, order=table.order)
 
 
 def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_out: Table) -> Evaluation:
@@ -66,7 +70,9 @@ def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_o
     r2 = np.full(len(model.task_names_), np.nan)
     if len(held_out.targets):
         r2 = score_tasks(model, held_out.X, held_out.targets, held_out.tasks if held_out.is_long else None)
-    return Evaluation(table.name, len(training.targets), len(held_out.targets), table.grouped_by, r2)
+    return Evaluation(
+        table.name, len(training.targets), len(held_out.targets), table.grouped_by, r2, ordered_by=table.ordered_by
+    )
 
 
 def compare(models: list[IdentifiableRegressor], training: Table, held_out: Table) -> tuple[StabilityResult, Array]:
@@ -135,6 +141,6 @@ def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
         Text.assemble(
             ("Held-out R²: ", "bold"),
             f"median {scores['median']:.3f} over {count(scores['known'], 'target')}, "
-            f"{count(evaluation.n_held_out_rows, 'row')}; lowest: {lowest}.",
+            f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}; lowest: {lowest}.",
         )
     )

@@ -123,7 +123,7 @@ class PredictiveFeatures(StageOne):
         else:
             unseen = _cross_fitted(regressor, data, Y_fit, groups, int(self.cross_fit), rng)
             self.regressor_ = clone(regressor).fit(data.X, Y_fit)
-        predicted: BoolArray = ~np.isnan(unseen).any(axis=1)
+        predicted = np.asarray(~np.isnan(unseen).any(axis=1))
         F, targets = unseen[predicted], data.targets[predicted]
         heads = Heads(np.eye(data.n_tasks), np.zeros(data.n_tasks), np.mean((targets - F) ** 2, axis=0))
         moments = TaskMoments.from_arrays(F, targets)

@@ -13,6 +13,7 @@ from identirep.report.style import VERDICT_SYMBOLS as VERDICT_SYMBOLS
 from identirep.report.words import causal_statement as causal_statement
 from identirep.report.words import count as count
 from identirep.report.words import headline as headline
+from identirep.report.words import last_rows as last_rows
 from identirep.report.words import reproducibility_statement as reproducibility_statement
 
 # What users get. The other names, imported as themselves, are for the rest of this library.

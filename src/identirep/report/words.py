@@ -10,7 +10,15 @@ from identirep.evaluation import Evaluation
 from identirep.report.content import Findings
 from identirep.report.style import VERDICT_COLOURS
 
-__all__ = ["causal_statement", "count", "headline", "reproducibility_statement", "verdict_counts", "what_was_fitted"]
+__all__ = [
+    "causal_statement",
+    "count",
+    "headline",
+    "last_rows",
+    "reproducibility_statement",
+    "verdict_counts",
+    "what_was_fitted",
+]
 
 # Level at which the fit test counts as a rejection.
 _SIGNIFICANT = 0.01
@@ -53,8 +61,17 @@ def what_was_fitted(findings: Findings, evaluation: Evaluation | None) -> str:
         )
     if evaluation is not None and evaluation.n_held_out_rows:
         together = "" if evaluation.grouped_by is None else f", with rows of one {evaluation.grouped_by} kept together"
-        text += f" {evaluation.n_held_out_rows:,} rows were held out to check the result{together}."
+        text += (
+            f" {evaluation.n_held_out_rows:,} rows{last_rows(evaluation)} were held out to check the result{together}."
+        )
     return text
+
+
+def last_rows(evaluation: Evaluation) -> str:
+    """Say which rows were held out if they are not random ones, to be put behind their number."""
+    if evaluation.ordered_by is None:
+        return ""
+    return f", the last ones by {evaluation.ordered_by} after a gap,"
 
 
 def reproducibility_statement(findings: Findings, evaluation: Evaluation | None) -> tuple[str, str]:
