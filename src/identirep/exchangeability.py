@@ -98,9 +98,9 @@ class RowOrder:
             return "" if self.holds_later else f"{self.reason[:1].upper()}{self.reason[1:]}."
         if not self._alike or (len(self._alike) == 1 and self.p_inputs < LEVEL / 2 and not self._costs):
             return ""
-        scores = f" ({self._scores})" if np.isfinite(self.r2_random) else ""
+        where = " and in ".join(self._alike) + (f" ({self._scores})" if np.isfinite(self.r2_random) else "")
         return (
-            f"Rows depend on each other in their order: neighbours are alike in {' and in '.join(self._alike)}{scores}. "
+            f"Rows depend on each other in their order: neighbours are alike in {where}. "
             "For a series, pass order=; if the table is merely sorted, shuffle it."
         )
 

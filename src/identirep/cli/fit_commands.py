@@ -142,9 +142,8 @@ def _announce(table: Table) -> None:
     layout = count(len(set(table.tasks.tolist())), "task") if table.is_long else count(len(table.tasks), "target")
     together = "" if table.grouped_by is None else f", grouped by {table.grouped_by}"
     ordered = "" if table.ordered_by is None else f", ordered by {table.ordered_by}"
-    say(
-        f"{table.name}: {len(table.targets):,} rows, {count(table.X.num_columns, 'input')}, {layout}{together}{ordered}."
-    )
+    inputs = count(table.X.num_columns, "input")
+    say(f"{table.name}: {len(table.targets):,} rows, {inputs}, {layout}{together}{ordered}.")
     n_repeated = repeated_rows(table)
     if n_repeated:
         say(f"{count(n_repeated, 'row')} with the inputs of others: equal rows stay together in every split.")

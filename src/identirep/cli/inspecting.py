@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
 import identirep.cli.options as given
-from identirep._typing import Array
 from identirep.cli.console import OUTPUT, in_words_of_options, reports_faults, say, working
+
+if TYPE_CHECKING:
+    from identirep._typing import Array
 
 __all__ = ["inspect"]
 
@@ -144,6 +145,7 @@ def _quoted(text: str) -> str:
 
 def _read_columns(path: Path) -> tuple[list[Column], tuple[list[str], Array]]:
     """Return what is in each column, and the names and values of the columns of numbers, NaN for gaps."""
+    import numpy as np
     import pyarrow as pa
 
     from identirep.datasets import read_whole

@@ -58,13 +58,13 @@ def remarks_of_columns(names: Sequence[str], columns: Array) -> list[str]:
     if n_rows < _FEW_COMBINATIONS * n_chance:
         listed = ", ".join(names[complete[i]] for i in few[:_MAX_NAMED]) + (", ..." if len(few) > _MAX_NAMED else "")
         remarks.append(
-            f"Repeated rows: {len(columns):,} rows hold {n_rows:,} different ones in {listed}. If these are the inputs, "
-            "equal rows stay together in every split."
+            f"Repeated rows: {len(columns):,} rows hold {n_rows:,} different ones in {listed}. If these are the "
+            "inputs, equal rows stay together in every split."
         )
     if neighbours_alike(_runs_of(columns)) < LEVEL:
         remarks.append(
-            "Neighbouring rows are alike: a series, or a sorted table. Name the --targets to see what it costs, and fit "
-            "with --order COLUMN, or shuffle the table."
+            "Neighbouring rows are alike: a series, or a sorted table. Name the --targets to see what it costs, and "
+            "fit with --order COLUMN, or shuffle the table."
         )
     return remarks
 
