@@ -1,5 +1,8 @@
 """Fits to halves of the rows: what they say of an axis is what fits to other rows show."""
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesRegressor
@@ -9,6 +12,7 @@ from identirep import MTRN, IdentifiableRegressor, PredictiveFeatures
 from identirep.checking import Fitted, check_fit
 from identirep.datasets import make_nonlinear_tasks
 from identirep.metrics import mcc
+from identirep.validation import TaskData
 
 QUICK = {"hidden_sizes": (32,), "n_replicates": 2, "max_epochs": 40, "device": "cpu"}
 
@@ -82,9 +86,9 @@ def test_halves_are_disjoint_and_compared_on_other_rows():
     def refit(rows, seed, quick):
         other = _linear(2, seed, n_checks=0).fit(X[rows], Y[rows])
         seen.append((rows, quick))
-        return Fitted(other.regressor_, other.causal_model_, _Data(X[rows], Y[rows]), None)
+        return Fitted(other.regressor_, other.causal_model_, _data(X[rows], Y[rows]), None)
 
-    fit = Fitted(main.regressor_, main.causal_model_, _Data(X, Y), groups)
+    fit = Fitted(main.regressor_, main.causal_model_, _data(X, Y), groups)
     said = []
     found = check_fit(fit, refit, 4, np.random.default_rng(0), said.append)
     assert "4 fits to halves" in found.how
@@ -102,12 +106,8 @@ def test_halves_are_disjoint_and_compared_on_other_rows():
     assert not np.array_equal(pairs[0], pairs[2])
 
 
-class _Data:
-    """Checked rows of the wide layout."""
-
-    def __init__(self, X, targets):
-        self.X, self.targets, self.task_index = X, targets, None
-        self.n_tasks, self.task_names = targets.shape[1], tuple(range(targets.shape[1]))
+def _data(X, targets):
+    return TaskData(X, targets, None, tuple(range(targets.shape[1])))
 
 
 def test_long_layout_comes_back_but_is_not_identified_without_its_encoder():
@@ -160,3 +160,45 @@ def test_a_stored_model_keeps_its_checks(tmp_path):
         np.testing.assert_array_equal(getattr(loaded.comes_back_, name), getattr(model.comes_back_, name))
     assert loaded.certificate_.verdict == model.certificate_.verdict
     assert loaded.certificate_.reasons == model.certificate_.reasons
+
+
+def test_equal_rows_are_in_one_half_and_say_nothing_twice():
+    # 60 different rows, 8 times each, and targets of noise: a fit predicts them well from rows that it has seen.
+    rng = np.random.default_rng(0)
+    X = np.repeat(rng.normal(size=(60, 5)), 8, axis=0)
+    Y = np.repeat(rng.normal(size=(60, 10)), 8, axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for seed in range(3):
+            model = _linear(2, seed).fit(X, Y)
+            assert not {"identified", "reproducible"} & set(model.certificate_.verdict)
+
+
+def test_walks_are_not_checked_unless_shuffled_rows_show_something():
+    rng = np.random.default_rng(1)
+    X, Y = np.cumsum(rng.normal(size=(400, 6)), axis=0), np.cumsum(rng.normal(size=(400, 12)), axis=0)
+    with pytest.warns(UserWarning, match="Rows depend on each other in their order"):
+        model = _linear(2).fit(X, Y)
+    assert set(model.certificate_.verdict) <= {"not checked", "unstable"}
+    assert "not checked" not in model.certificate_.verdict or "pass order=" in " ".join(model.certificate_.reasons)
+
+
+def test_halves_of_an_order_are_stretches():
+    draw = _rows(0, 400)
+    X, Y = draw(0)
+    order = np.random.default_rng(2).permutation(len(X))
+    seen = []
+    main = _linear(2, n_checks=0).fit(X, Y, order=order)
+    fit = Fitted(main.regressor_, main.causal_model_, replace(_data(X, Y), order=order), None)
+
+    def refit(rows, seed, quick):
+        seen.append(rows)
+        other = _linear(2, seed, n_checks=0).fit(X[rows], Y[rows])
+        return Fitted(other.regressor_, other.causal_model_, _data(X[rows], Y[rows]), None)
+
+    check_fit(fit, refit, 2, np.random.default_rng(0), [].append)
+    in_order = np.zeros(len(X), dtype=int)
+    in_order[order[seen[0]]], in_order[order[seen[1]]] = 1, 2
+    assert np.all(in_order[-40:] == 0)
+    # Neighbours are in different halves nowhere: a few rows at each cut are in neither.
+    assert not np.any((in_order[1:] != in_order[:-1]) & (in_order[1:] > 0) & (in_order[:-1] > 0))

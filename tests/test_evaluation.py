@@ -1,6 +1,4 @@
-"""Splits keep together what belongs together, and scores are those of scikit-learn."""
-
-import time
+"""Scores are those of scikit-learn, and their file gives them back."""
 
 import numpy as np
 import pytest
@@ -8,56 +6,13 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from identirep import MTRN, IdentifiableRegressor
-from identirep.evaluation import Evaluation, score_tasks, split_rows
+from identirep.evaluation import Evaluation, score_tasks
 from identirep.metrics import stability
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
-
-
-def test_split_of_rows(rng):
-    assert split_rows(100, 0.2, rng).sum() == 20
-    assert split_rows(100, 0.001, rng).sum() == 1
-    assert split_rows(10, 0.99, rng).sum() == 8
-    assert split_rows(10, 0.0, rng).sum() == 0
-
-
-@pytest.mark.parametrize("tasks", [None, np.arange(200) % 7])
-def test_split_keeps_groups_whole(rng, tasks):
-    groups = rng.choice(list("abcdefghijklmnopqrstuvwxyz"), size=200)
-    held_out = split_rows(200, 0.2, rng, groups=groups, tasks=tasks)
-    assert set(groups[held_out]).isdisjoint(groups[~held_out])
-    # Groups for which there is room, so that no other would fit.
-    assert 40 - np.unique(groups[~held_out], return_counts=True)[1].min() < held_out.sum() <= 40
-    assert split_rows(50, 0.3, rng, groups=np.repeat(np.arange(10), 5)).sum() == 15
-
-
-def test_split_of_few_groups_leaves_one_on_each_side(rng):
-    groups = np.repeat([0, 1], [5, 5])
-    assert [split_rows(10, share, rng, groups=groups).sum() for share in (0.0, 0.1, 0.9)] == [0, 5, 5]
-    assert split_rows(10, 0.5, rng, groups=np.zeros(10)).sum() == 0
-    # One large group among small ones: it does not fit, and the share is held out all the same.
-    assert split_rows(100, 0.2, rng, groups=np.maximum(np.arange(100) - 60, 0)).sum() == 20
-
-
-def test_split_takes_the_same_share_of_each_task_and_leaves_two_rows(rng):
-    tasks = rng.permutation(np.repeat(["a", "b", "c", "d"], [40, 10, 3, 1]))
-    held_out = split_rows(54, 0.9, rng, tasks=tasks)
-    assert [held_out[tasks == task].sum() for task in "abcd"] == [36, 8, 1, 0]
-    assert [split_rows(54, 0.2, rng, tasks=tasks)[tasks == task].sum() for task in "abcd"] == [8, 2, 1, 0]
-
-
-def test_split_of_many_tasks_is_fast(rng):
-    tasks = np.repeat(np.arange(50_000), 10)
-    start = time.perf_counter()
-    held_out = split_rows(len(tasks), 0.2, rng, tasks=tasks)
-    # Seconds if each task is looked for among all rows.
-    assert time.perf_counter() - start < 1.5
-    np.testing.assert_array_equal(np.bincount(tasks[held_out]), 2)
-    # Any row may be the one, not just the first of its task.
-    assert np.bincount(np.arange(len(tasks))[held_out] % 10).min() > 9_000
 
 
 class _Regression(LinearRegression):

@@ -1,5 +1,7 @@
 """Both stages together: truth, any stage one, no signal, export, conventions."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -238,3 +240,20 @@ def test_not_fitted_yet():
 @parametrize_with_checks([IdentifiableRegressor(1, regressor=LinearRegression(), random_state=0)])
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
+
+
+def test_a_series_is_noticed_and_a_copy_named():
+    rng = np.random.default_rng(0)
+    walks = np.cumsum(rng.normal(size=(300, 12)), axis=0)
+    X, Y = walks[:, :4], walks[:, 4:]
+    model = IdentifiableRegressor(2, regressor=LinearRegression(), random_state=0)
+    with pytest.warns(UserWarning, match=r"R\^2 .* on stretches of rows left out\)\. For a series, pass order="):
+        model.fit(X, Y)
+    assert not model.row_order_.holds_later
+    rows = rng.permutation(300)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not model.fit(X[rows], Y[rows]).row_order_.is_dependent
+    with pytest.warns(UserWarning, match="target 7 is a linear copy of input 2"):
+        model.fit(X[rows], np.column_stack([Y[:, :7], 1 - X[:, 2]])[rows])
+    assert model.fit(X, Y, order=np.arange(300)).row_order_.is_given

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.evaluation import split_rows
 from identirep.metrics import mcc
 from identirep.mtlcm import MTLCM, TURNED, ComesBack, check_rows, disturbed_agreement, extrapolated, whitened_heads
 from identirep.mtrn import MTRN, PredictiveFeatures, feature_moments, replicate_groups
+from identirep.splits import halves, split_rows, two_sides
 from identirep.validation import TaskData
 
 __all__ = ["Fitted", "check_fit"]
@@ -111,24 +111,26 @@ def _reserve(fit: Fitted, rng: np.random.Generator) -> BoolArray:
     if isinstance(fit.stage, MTRN):
         reserve = fit.stage._held_out.copy()
     else:
-        reserve = split_rows(n, _RESERVE, rng, groups=fit.groups, tasks=tasks)
+        reserve = two_sides(n, _RESERVE, rng, groups=fit.groups, tasks=tasks, order=fit.data.order)[1]
     missing = min(_ENOUGH_RESERVE, _MOST_RESERVE * n) - reserve.sum()
-    if missing > 0:
-        reserve[~reserve] = _split(fit, ~reserve, missing / np.sum(~reserve), rng)
+    # With an order, rows held out are the last ones.
+    if missing > 0 and fit.data.order is None:
+        others = ~reserve
+        groups, of_rows = (None if of is None else of[others] for of in (fit.groups, tasks))
+        share = float(missing / others.sum())
+        reserve[others] = split_rows(int(others.sum()), share, rng, groups=groups, tasks=of_rows)
     return reserve
 
 
 def _halves(fit: Fitted, reserve: BoolArray, rng: np.random.Generator) -> tuple[BoolArray, BoolArray]:
-    """Split the rows that are not held out in two, groups kept whole and tasks halved."""
-    first = ~reserve
-    first[first] = _split(fit, ~reserve, 0.5, rng)
-    return first, ~(reserve | first)
-
-
-def _split(fit: Fitted, rows: BoolArray, share: float, rng: np.random.Generator) -> BoolArray:
-    """Choose a share of some rows, as `split_rows` does."""
-    groups, tasks = (None if of is None else of[rows] for of in (fit.groups, fit.data.task_index))
-    return split_rows(int(rows.sum()), float(share), rng, groups=groups, tasks=tasks)
+    """Split the rows that are not held out in two, as `halves` does; with an order some near a cut are in neither."""
+    others = ~reserve
+    groups, tasks, order = (
+        None if of is None else of[others] for of in (fit.groups, fit.data.task_index, fit.data.order)
+    )
+    first, second = np.zeros_like(reserve), np.zeros_like(reserve)
+    first[others], second[others] = halves(int(others.sum()), rng, groups=groups, tasks=tasks, order=order)
+    return first, second
 
 
 def _too_few(data: TaskData, pairs: list[tuple[BoolArray, BoolArray]]) -> str | None:

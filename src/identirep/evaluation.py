@@ -1,4 +1,4 @@
-"""What a run is worth on rows that it was not fitted to: splits, scores of each task, and their file."""
+"""What a run is worth on rows that it was not fitted to: scores of each task, and their file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import Array, BoolArray, IntArray
+from identirep._typing import Array, IntArray
 from identirep.metrics import StabilityResult
 from identirep.validation import check_task_data
 
-__all__ = ["Evaluation", "score_tasks", "split_rows"]
+__all__ = ["Evaluation", "score_tasks"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Evaluation:
         Agreement of this fit (the first) with others on the held-out rows, if there are others.
     weak_mcc : float or None
         Mean agreement of the same fits up to linear maps.
+    ordered_by : str or None
+        What the rows are ordered by, in words, so that the last ones are held out; None for random rows.
     """
 
     data: str
@@ -45,6 +47,7 @@ class Evaluation:
     r2: Array
     stability: StabilityResult | None = None
     weak_mcc: float | None = None
+    ordered_by: str | None = None
 
     def save(self, path: str | Path) -> None:
         """Write the scores to a JSON file.
@@ -91,43 +94,6 @@ class Evaluation:
             raise ValueError(
                 f"'{path}' is damaged: got no valid scores ({error}), expected the file as it was written. Fit again."
             ) from None
-
-
-def split_rows(
-    n_rows: int,
-    share: float,
-    rng: np.random.Generator,
-    *,
-    groups: ArrayLike | None = None,
-    tasks: ArrayLike | None = None,
-) -> BoolArray:
-    """Choose rows to hold out, True in the mask returned: whole groups, else a share of each task, else of all rows.
-
-    Groups are gone through in random order, and held out if they still fit into the share of rows; if none does, the
-    smallest. With the task of each row in `tasks`, each task keeps at least two rows for training, as do rows without
-    groups and tasks. Of a share above zero at least one row or group is held out, except where tasks are too small.
-    """
-    wanted = round(share * n_rows)
-    if groups is not None:
-        _, index, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
-        order = rng.permutation(len(counts))
-        chosen, room = np.zeros(len(counts), dtype=bool), min(wanted, n_rows - 1)
-        for group, count in zip(order.tolist(), counts[order].tolist(), strict=True):
-            if count <= room:
-                chosen[group], room = True, room - count
-        if share > 0 and not chosen.any() and len(counts) > 1:
-            chosen[order[np.argmin(counts[order])]] = True
-        return np.asarray(chosen[index.reshape(-1)])
-    if tasks is not None:
-        _, index, counts = np.unique(np.asarray(tasks), return_inverse=True, return_counts=True)
-        index = index.reshape(-1)
-        rank = np.empty(n_rows, dtype=np.int64)
-        order, starts = np.lexsort((rng.random(n_rows), index)), np.cumsum(counts) - counts
-        rank[order] = np.arange(n_rows) - np.repeat(starts, counts)
-        return np.asarray(rank < np.minimum(np.round(share * counts), counts - 2)[index])
-    held_out = np.zeros(n_rows, dtype=bool)
-    held_out[rng.permutation(n_rows)[: max(min(max(wanted, int(share > 0)), n_rows - 2), 0)]] = True
-    return held_out
 
 
 def score_tasks(model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None = None) -> Array:

@@ -23,7 +23,15 @@ _LEAST_VARIANCE = 0.1
 
 
 def refine(
-    stage: MTRN, model: MTLCM, X: Any, y: ArrayLike, tasks: ArrayLike, groups: ArrayLike | None, seed: int
+    stage: MTRN,
+    model: MTLCM,
+    X: Any,
+    y: ArrayLike,
+    tasks: ArrayLike,
+    groups: ArrayLike | None,
+    seed: int,
+    *,
+    order: ArrayLike | None = None,
 ) -> MTRN | None:
     """Take one step of expectation maximisation over encoder and latents, on the data of the fit in the long layout.
 
@@ -31,7 +39,8 @@ def refine(
     latents (effects of the target above all), the row says what these latents are, each of them. The new stage one is
     kept if on held-out rows targets say more of its latents than of those of `stage`, else there is None.
     """
-    data, group_index = check_fit_data(stage, X, y, tasks, groups)
+    data, group_index = check_fit_data(stage, X, y, tasks, groups, order=order)
+    data, group_index, _ = stage._in_order(data, group_index, np.random.default_rng(seed))
     assert data.task_index is not None
     held_out = stage._held_out
     latents = model.transform(stage.transform(data.X))

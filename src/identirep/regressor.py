@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -10,8 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import BoolArray, RandomState
+from identirep._typing import BoolArray, IntArray, RandomState
 from identirep.checking import Fitted, check_fit
+from identirep.exchangeability import RowOrder, check_row_order
+from identirep.linear_copies import copy_remarks, linear_copies
 from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN, PredictiveFeatures, check_fit_data
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
@@ -67,6 +70,8 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         Fitted stage two; None if the targets carry no signal.
     n_components_ : int
         Number of latents; 0 if "auto" found no signal.
+    row_order_ : RowOrder
+        What the order of the rows says: whether neighbours are alike, and what that costs on rows away from them.
     n_refinements_ : int
         Rounds of refinement that were kept.
     comes_back_ : ComesBack
@@ -136,7 +141,15 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        tasks: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        order: ArrayLike | None = None,
+    ) -> Self:
         """Fit both stages.
 
         Parameters
@@ -149,7 +162,10 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
             Long layout: label of each row's task. Wide layout: names of the columns of `y`.
         groups : array-like, shape (n_samples,), optional
             Rows of one group (repeated compositions, the same molecule) are never split between training and held-out
-            rows.
+            rows. Nor are rows with equal inputs, without being told.
+        order : array-like, shape (n_samples,), optional
+            Numbers, dates or texts that sort, where rows next to each other are alike (a series in time): what is held
+            out is then the last rows, after a gap, or stretches of them.
 
         Returns
         -------
@@ -166,14 +182,38 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         seeds = rng.integers(2**31, size=2)
         stage = self._stage_one(int(seeds[0]))
         raise_faults(self._faults(stage, y, tasks))
-        self.regressor_: StageOne = stage.fit(X, y, tasks, groups=groups)
-        trained = clone(stage)
-        self.causal_model_ = self._stage_two(int(seeds[1]))
+        self._fit_stages(stage, X, y, tasks, groups, order, rng, int(seeds[1]))
+        data, group_index = check_fit_data(self.regressor_, X, y, tasks, groups, order=order)
+        self.row_order_ = self._look_at_rows(data, group_index)
+        self.comes_back_ = self._checked(data, group_index, rng)
+        return self
+
+    def _fit_stages(
+        self,
+        stage: StageOne,
+        X: Any,
+        y: Any,
+        tasks: Any,
+        groups: Any,
+        order: Any,
+        rng: np.random.Generator,
+        seed: int,
+    ) -> None:
+        """Fit both stages, and the first one again as often as asked for and as it helps."""
+        self.regressor_: StageOne = stage.fit(X, y, tasks, groups=groups, order=order)
+        self.causal_model_ = self._stage_two(seed)
         self.n_refinements_ = 0
         if self.n_refinements > 0 and self.causal_model_ is not None:
-            self._refine(X, y, tasks, groups, rng)
-        self.comes_back_ = self._checked(trained, X, y, tasks, groups, rng)
-        return self
+            self._refine(X, y, tasks, groups, order, rng)
+
+    def _look_at_rows(self, data: TaskData, groups: IntArray | None) -> RowOrder:
+        """Warn of targets that are copies, and of rows whose order matters; return what was found of the latter."""
+        found = check_row_order(data, groups)
+        copies = copy_remarks(linear_copies(data, getattr(self.regressor_, "feature_names_in_", None)))
+        for text in (f"{'; '.join(copies)}." if copies else "", found.remark):
+            if text:
+                warnings.warn(text, UserWarning, stacklevel=3)
+        return found
 
     def _faults(self, stage: StageOne, y: Any, tasks: ArrayLike | None) -> list[Fault]:
         """List what is wrong with stage two, and with refinements of that stage one, before it is trained."""
@@ -206,17 +246,18 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
             )
         return faults
 
-    def _checked(self, stage: StageOne, X: Any, y: Any, tasks: Any, groups: Any, rng: np.random.Generator) -> ComesBack:
-        """Fit again to halves of the rows, with a stage one like this, and compare."""
+    def _checked(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> ComesBack:
+        """Fit again to halves of the rows, with a stage one like that of the fit, and compare."""
         model = self.causal_model_
         if model is None:
             return ComesBack.unknown(0, "there are no axes")
         if self.n_checks == 0:
             return ComesBack.unknown(self.n_components_, "no fits to other rows were made: fit with n_checks=2")
-        data, group_index = check_fit_data(self.regressor_, X, y, tasks, groups)
+        if self.row_order_.reason:
+            return ComesBack.unknown(self.n_components_, self.row_order_.reason)
 
         def refit(rows: BoolArray, seed: int, quick: bool) -> Fitted:
-            own = clone(stage).set_params(n_components=self.n_components_)
+            own = clone(self.regressor_).set_params(n_components=self.n_components_)
             if isinstance(own, MTRN):
                 # Half of the rows and half of the replicates double both parts of the error.
                 own.set_params(n_replicates=max(own.n_replicates // 2, 1))
@@ -225,26 +266,27 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
             other = clone(self).set_params(
                 n_components=self.n_components_,
                 regressor=own,
-                n_checks=0,
                 n_refinements=self.n_refinements_,
                 random_state=seed,
             )
-            labels = None if data.task_index is None else data.task_index[rows]
-            own_groups = None if group_index is None else group_index[rows]
-            other.fit(data.X[rows], data.targets[rows], labels, groups=own_groups)
-            part = TaskData(data.X[rows], data.targets[rows], labels, data.task_names)
+            part = data.rows(rows)
+            own_groups = None if groups is None else groups[rows]
+            own_rng = np.random.default_rng(seed)
+            seeds = own_rng.integers(2**31, size=2).tolist()
+            stage = other._stage_one(seeds[0])
+            other._fit_stages(stage, part.X, part.targets, part.task_index, own_groups, part.order, own_rng, seeds[1])
             return Fitted(other.regressor_, other.causal_model_, part, own_groups)
 
-        fit = Fitted(self.regressor_, model, data, group_index)
+        fit = Fitted(self.regressor_, model, data, groups)
         return check_fit(fit, refit, self.n_checks, rng, print if self.verbose else _silent)
 
-    def _refine(self, X: Any, y: Any, tasks: Any, groups: Any, rng: np.random.Generator) -> None:
+    def _refine(self, X: Any, y: Any, tasks: Any, groups: Any, order: Any, rng: np.random.Generator) -> None:
         """Train the encoder again on the latents, as often as asked for and as it helps."""
         for _ in range(self.n_refinements):
             assert isinstance(self.regressor_, MTRN)
             assert self.causal_model_ is not None
             seeds = rng.integers(2**31, size=2)
-            refined = refine(self.regressor_, self.causal_model_, X, y, tasks, groups, int(seeds[0]))
+            refined = refine(self.regressor_, self.causal_model_, X, y, tasks, groups, int(seeds[0]), order=order)
             if refined is None:
                 break
             self.regressor_ = refined.set_output(transform="default")

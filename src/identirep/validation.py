@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,14 @@ class TaskData:
     task_names: tuple[Hashable, ...]
     # Whether a single task was given as one dimension, so that predictions should have one too.
     is_flat: bool = False
+    # Rank of each row where rows have an order: they are alike the closer they are in it.
+    order: IntArray | None = None
+
+    def rows(self, kept: BoolArray) -> TaskData:
+        """Return some of the rows, of the same tasks."""
+        parts = (self.task_index, self.order)
+        index, order = (None if part is None else part[kept] for part in parts)
+        return replace(self, X=self.X[kept], targets=self.targets[kept], task_index=index, order=order)
 
     @property
     def is_long(self) -> bool:

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from identirep.evaluation import split_rows
 from identirep.mtrn.batches import LongBatches, WideBatches
+from identirep.splits import split_rows
 
 
 def test_wide_epochs_show_each_training_row_once():

@@ -135,13 +135,45 @@ def test_missing_label_in_the_long_layout_is_a_row_left_out():
 
 
 @pytest.mark.filterwarnings("ignore:y has no predictive signal")
-def test_groups_are_held_out_whole():
+def test_groups_and_equal_rows_are_held_out_whole():
     # Each row is there twice, so with rows held out one by one the validation rows would be known.
     X, Y, _ = _wide()
     X, Y, groups = np.tile(X[:60], (2, 1)), np.tile(Y[:60], (2, 1)), np.tile(np.arange(60), 2)
+    apart = X + 1e-9 * np.arange(120)[:, None]
     settings = {"hidden_sizes": (128,), "max_epochs": 80, "patience": None, "n_components": 3}
-    by_group = _model(**settings).fit(X, Y, groups=[f"g{g}" for g in groups]).history_[-1]["validation_loss"]
-    assert by_group > _model(**settings).fit(X, Y).history_[-1]["validation_loss"] + 0.1
+
+    def loss(X, **given):
+        return _model(**settings).fit(X, Y, **given).history_[-1]["validation_loss"]
+
+    assert min(loss(apart, groups=[f"g{g}" for g in groups]), loss(X)) > loss(apart) + 0.1
+
+
+def test_ordered_rows_are_validated_on_the_last_ones():
+    # From some moment on the relation is another one: the last rows alone know.
+    X, Y, _ = _wide()
+    times = np.random.default_rng(0).permutation(len(X))
+    last = times >= 0.85 * len(X)
+    Y = np.where(last[:, None], -Y, Y)
+    settings = {"max_epochs": 30, "patience": None, "n_components": 3}
+    ordered = _model(**settings).fit(X, Y, order=times)
+    assert ordered.moments_.n_rows == pytest.approx(0.95 * len(X), abs=2), "a gap is left out"
+    assert (ordered.spectrum_ <= ordered.spectrum_threshold_).all(), "what holds before does not hold for later rows"
+    assert (clone(ordered).fit(X, Y).spectrum_[:2] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("order", "fault"),
+    [
+        (np.where(np.arange(500) == 3, np.nan, 1.0), "order contains 1 missing values"),
+        (np.zeros(500), "order is the same for all rows"),
+        (np.arange(5), "order does not match X: got 5 values for 500 rows"),
+        (np.array(["a", 1] * 250, dtype=object), "order cannot be sorted"),
+    ],
+)
+def test_order_is_checked(order, fault):
+    X, Y, _ = _wide()
+    with pytest.raises(ValueError, match=fault):
+        _model().fit(X, Y, order=order)
 
 
 def test_consensus_is_closer_between_seeds_than_single_networks():

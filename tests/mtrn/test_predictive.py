@@ -1,7 +1,10 @@
 """Features of any regressor: cross-fitted, reproducible, and honest about noise."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import LinearRegression
@@ -10,6 +13,11 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from identirep import PredictiveFeatures, TaskMoments
 from identirep.metrics import canonical_correlations
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
 
 
 def _problem(n=500, D=3, T=20, noise=0.3, seed=0):
@@ -72,13 +80,60 @@ def test_out_of_bag_predictions():
     assert model.moments_.n_samples[0] == 500
 
 
-def test_groups_stay_in_one_fold():
+def test_groups_and_equal_rows_stay_in_one_fold(rng):
     X, Y, _ = _problem(n=100, noise=1.0)
     X, Y, groups = np.tile(X, (2, 1)), np.tile(Y, (2, 1)), np.tile(np.arange(100), 2)
-    nearest = KNeighborsRegressor(1)
-    leaky = PredictiveFeatures(nearest, 3, cross_fit=10, random_state=0).fit(X, Y)
-    honest = PredictiveFeatures(nearest, 3, cross_fit=10, random_state=0).fit(X, Y, groups=groups)
-    assert honest.noise_std_.mean() > 1.25 * leaky.noise_std_.mean()
+    apart = X + 1e-9 * rng.normal(size=X.shape)
+    stage = PredictiveFeatures(KNeighborsRegressor(1), 3, cross_fit=10, random_state=0)
+    noise = {
+        "leaky": clone(stage).fit(apart, Y).noise_std_.mean(),
+        "groups": clone(stage).fit(apart, Y, groups=groups).noise_std_.mean(),
+        "equal": clone(stage).fit(X, Y).noise_std_.mean(),
+    }
+    assert min(noise["groups"], noise["equal"]) > 1.25 * noise["leaky"], noise
+
+
+def test_out_of_bag_predictions_of_repeated_rows_do_not_count():
+    X, Y, _ = _problem(n=300, noise=1.0)
+    X, Y = np.concatenate([X, X[:100]]), np.concatenate([Y, Y[:100]])
+    forest = RandomForestRegressor(40, bootstrap=True)
+    model = PredictiveFeatures(forest, 3, cross_fit="oob", random_state=0).fit(X, Y)
+    assert model.moments_.n_samples[0] == 200
+    with pytest.raises(ValueError, match="equal inputs cannot be kept together out of bag"):
+        clone(model).fit(X[:100].repeat(2, axis=0), Y[:100].repeat(2, axis=0))
+
+
+class _Recorder(LinearRegression):
+    """Keeps which times it was fitted to and asked for; the last input is the time."""
+
+    asked: ClassVar[list] = []
+
+    def fit(self, X, y):
+        self.times_ = X[:, -1]
+        return super().fit(X, y)
+
+    def predict(self, X):
+        self.asked.append((self.times_, X[:, -1]))
+        return super().predict(X)
+
+
+def test_folds_of_ordered_rows_are_stretches_with_gaps(rng):
+    X, Y, _ = _problem(n=200)
+    times = rng.permutation(200).astype(float)
+    X = np.column_stack([X, times])
+    _Recorder.asked.clear()
+    PredictiveFeatures(_Recorder(), 3, random_state=0).fit(X, Y, order=times)
+    folds = _Recorder.asked[:5]
+    for trained, asked in folds:
+        assert np.ptp(asked) == len(asked) - 1, "a stretch"
+        assert np.abs(trained[:, None] - asked).min() in (10, 11), "a twentieth of the rows on each side is left out"
+    np.testing.assert_array_equal(np.sort(np.concatenate([asked for _, asked in folds])), np.arange(200))
+
+
+def test_order_is_refused_out_of_bag():
+    X, Y, _ = _problem(n=100)
+    with pytest.raises(ValueError, match="order cannot be respected out of bag"):
+        PredictiveFeatures(RandomForestRegressor(5), cross_fit="oob").fit(X, Y, order=np.arange(100))
 
 
 def test_one_target():

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-__all__ = ["OUTPUT", "progress", "reports_faults", "say", "working"]
+__all__ = ["OUTPUT", "in_words_of_options", "progress", "reports_faults", "say", "working"]
 
 _USER_INPUT, _OUR_FAILURE = 2, 1
 
@@ -29,7 +29,7 @@ P = ParamSpec("P")
 # Messages of the library name its arguments; on the command line these are called otherwise.
 _ARGUMENT = re.compile(r"^(\s*\d+\. |- |)(targets|tasks|features|drop|n_components)\b", re.MULTILINE)
 _PATH = re.compile(r"^path\b", re.MULTILINE)
-_KEYWORD = re.compile(r"\b(tasks|drop|n_components)=")
+_KEYWORD = re.compile(r"\b(tasks|drop|n_components|order)=")
 
 
 def reports_faults(command: Callable[P, None]) -> Callable[P, None]:
@@ -86,7 +86,8 @@ def say(text: str = "", style: str | None = None) -> None:
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning of the library for people: without the line of code that it comes from."""
-    _MESSAGES.print(Text.assemble(("Warning: ", "bold yellow"), str(message)), soft_wrap=True)
+    text = in_words_of_options(str(message))
+    _MESSAGES.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)
 
 
 def _is_about_input(error: Exception) -> bool:
@@ -102,7 +103,12 @@ def _text_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: '{error.filename}'." if error.filename else f"{error.strerror}."
     text = _ARGUMENT.sub(lambda found: f"{found[1]}--{found[2].replace('_', '-')}", str(error))
-    return _KEYWORD.sub(lambda found: f"--{found[1].replace('_', '-')} ", _PATH.sub("DATA", text))
+    return in_words_of_options(_PATH.sub("DATA", text))
+
+
+def in_words_of_options(text: str) -> str:
+    """Return what the library says of its keywords with the options of the command line in their place."""
+    return re.sub(r" +([;,.)]|$)", r"\1", _KEYWORD.sub(lambda found: f"--{found[1].replace('_', '-')} ", text))
 
 
 def _report_our_failure(error: Exception) -> None:

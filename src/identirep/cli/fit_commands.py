@@ -27,6 +27,7 @@ def fit(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Run directory to write or replace.", show_default=False)],
     tasks: given.Tasks = None,
     groups: given.Groups = None,
+    order: given.Order = None,
     features: given.Features = None,
     drop: given.Drop = None,
     n_components: given.Components = "auto",
@@ -41,7 +42,7 @@ def fit(
     are inputs; they must be numbers without gaps. Targets may have gaps.
     """
     components = given.parse_components(n_components)
-    table = _read(data, targets, tasks, groups, features, drop, out)
+    table = _read(data, targets, tasks, groups, order, features, drop, out)
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
@@ -63,6 +64,7 @@ def stability(
     fits: Annotated[int, typer.Option(min=2, metavar="R", help="Number of independent fits.")] = 3,
     tasks: given.Tasks = None,
     groups: given.Groups = None,
+    order: given.Order = None,
     features: given.Features = None,
     drop: given.Drop = None,
     n_components: given.Components = "auto",
@@ -80,7 +82,7 @@ def stability(
     number of latents for all. What other rows would give is checked by the first fit, as 'fit' does.
     """
     components = given.parse_components(n_components)
-    table = _read(data, targets, tasks, groups, features, drop, out)
+    table = _read(data, targets, tasks, groups, order, features, drop, out)
     settings = {"replicates": replicates, "epochs": epochs}
     _compare_fits(table, components, fits, held_out, seed, out, settings)
     if out is not None:
@@ -116,6 +118,7 @@ def _read(
     targets: list[str],
     tasks: str | None,
     groups: str | None,
+    order: str | None,
     features: list[str] | None,
     drop: list[str] | None,
     out: Path | None,
@@ -127,17 +130,23 @@ def _read(
     if out is not None:
         check_target(out)
     with working(f"Reading {data.name}"):
-        table = read_table(data, targets, tasks=tasks, groups=groups, features=features, drop=drop)
+        table = read_table(data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop)
     _announce(table)
     return table
 
 
 def _announce(table: Table) -> None:
+    from identirep.cli.remarks import repeated_rows
     from identirep.report import count
 
     layout = count(len(set(table.tasks.tolist())), "task") if table.is_long else count(len(table.tasks), "target")
     together = "" if table.grouped_by is None else f", grouped by {table.grouped_by}"
-    say(f"{table.name}: {len(table.targets):,} rows, {count(table.X.num_columns, 'input')}, {layout}{together}.")
+    ordered = "" if table.ordered_by is None else f", ordered by {table.ordered_by}"
+    inputs = count(table.X.num_columns, "input")
+    say(f"{table.name}: {len(table.targets):,} rows, {inputs}, {layout}{together}{ordered}.")
+    n_repeated = repeated_rows(table)
+    if n_repeated:
+        say(f"{count(n_repeated, 'row')} with the inputs of others: equal rows stay together in every split.")
 
 
 def _compare_fits(

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
-from identirep.cli.console import OUTPUT, reports_faults, say, working
-from identirep.cli.options import Data
+import identirep.cli.options as given
+from identirep.cli.console import OUTPUT, in_words_of_options, reports_faults, say, working
+
+if TYPE_CHECKING:
+    from identirep._typing import Array
 
 __all__ = ["inspect"]
 
@@ -45,6 +49,8 @@ class Column:
             return "empty: drop"
         if self.n_distinct == 1:
             return "constant: drop"
+        if self.kind == "date or time":
+            return "--order or drop"
         if not self.is_number:
             if self.n_distinct == self.n_rows - self.n_missing:
                 return "label of a row: drop"
@@ -57,10 +63,32 @@ class Column:
 
 
 @reports_faults
-def inspect(data: Data) -> None:
-    """Show what is in a table: columns, types, gaps, constants, and what could be targets."""
+def inspect(
+    data: given.Data,
+    targets: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Target columns, as for 'fit': look at them and inputs too."),
+    ] = None,
+    tasks: given.Tasks = None,
+    groups: given.Groups = None,
+    order: given.Order = None,
+    features: given.Features = None,
+    drop: given.Drop = None,
+) -> None:
+    """Show what is in a table: columns, types, gaps, constants, what could be targets, and which rows are alike.
+
+    With the options of 'fit' it also says what the order of the rows costs on later ones.
+    """
+    from identirep.cli.remarks import remarks_of_columns, remarks_of_table
+    from identirep.cli.tables import read_table
+
     with working(f"Reading {data.name}"):
-        columns = _read_columns(data)
+        columns, numbers = _read_columns(data)
+        if targets:
+            table = read_table(data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop)
+            remarks = remarks_of_table(table)
+        else:
+            remarks = remarks_of_columns(*numbers)
     n_rows = columns[0].n_rows
     say(f"{data.name}: {n_rows:,} rows, {len(columns):,} columns", style="bold")
     listed = sorted(columns, key=lambda column: not column.remark) if len(columns) > _MOST_LISTED else columns
@@ -78,7 +106,10 @@ def inspect(data: Data) -> None:
     OUTPUT.print(grid)
     if len(columns) > _MOST_LISTED:
         say(f"And {len(columns) - _MOST_LISTED:,} more columns without remarks or like these.")
-    _suggest(data, columns)
+    for remark in remarks:
+        say(in_words_of_options(remark))
+    if not targets:
+        _suggest(data, columns)
 
 
 def _suggest(path: Path, columns: list[Column]) -> None:
@@ -112,13 +143,16 @@ def _quoted(text: str) -> str:
     return text if text.replace("_", "").replace(",", "").isalnum() else f"'{text}'"
 
 
-def _read_columns(path: Path) -> list[Column]:
+def _read_columns(path: Path) -> tuple[list[Column], tuple[list[str], Array]]:
+    """Return what is in each column, and the names and values of the columns of numbers, NaN for gaps."""
+    import numpy as np
     import pyarrow as pa
 
     from identirep.datasets import read_whole
 
     table = read_whole(path)
     columns = []
+    numbers = []
     for name in table.column_names:
         values = table.column(name)
         kind = _kind(values.type)
@@ -128,7 +162,10 @@ def _read_columns(path: Path) -> list[Column]:
         except pa.ArrowNotImplementedError:
             n_distinct = len(present)
         columns.append(Column(name, kind, values.null_count, n_distinct, _show(present, kind), len(values)))
-    return columns
+        if columns[-1].is_number:
+            numbers.append(values.cast(pa.float64()).to_numpy())
+    names = [column.name for column in columns if column.is_number]
+    return columns, (names, np.column_stack(numbers) if numbers else np.empty((len(table), 0)))
 
 
 def _kind(value_type: Any) -> str:

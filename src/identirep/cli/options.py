@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["Components", "Data", "Drop", "Epochs", "Features", "Groups", "HeldOut", "Replicates", "Run", "Seed"]
-__all__ += ["Targets", "Tasks", "parse_components"]
+__all__ = ["Components", "Data", "Drop", "Epochs", "Features", "Groups", "HeldOut", "Order", "Replicates", "Run"]
+__all__ += ["Seed", "Targets", "Tasks", "parse_components"]
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: CSV, TSV, Parquet or Feather.", show_default=False)]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]
@@ -27,6 +27,13 @@ Tasks = Annotated[
 Groups = Annotated[
     str | None,
     typer.Option(metavar="COLUMN", help="Column whose equal values belong together (same molecule, same batch)."),
+]
+Order = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column in whose order rows are alike (time, depth): the last rows are held out, after a gap.",
+    ),
 ]
 Features = Annotated[
     list[str] | None,

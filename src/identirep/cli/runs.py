@@ -14,7 +14,7 @@ from identirep._typing import Array
 from identirep.cli.console import OUTPUT, say, working
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
-from identirep.evaluation import Evaluation, score_tasks, split_rows
+from identirep.evaluation import Evaluation, score_tasks
 from identirep.metrics import StabilityResult, stability, weak_mcc_score
 from identirep.report import (
     VERDICT_COLOURS,
@@ -25,10 +25,12 @@ from identirep.report import (
     comes_back_sentence,
     count,
     headline,
+    last_rows,
     reproducibility_statement,
     score_summary,
     write_report,
 )
+from identirep.splits import row_groups, two_sides
 
 if TYPE_CHECKING:
     from identirep.regressor import IdentifiableRegressor
@@ -44,8 +46,10 @@ def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     """Choose training and held-out rows of a table."""
     rng = np.random.default_rng(seed)
     tasks = table.tasks if table.is_long else None
-    chosen = split_rows(len(table.targets), share, rng, groups=table.groups, tasks=tasks)
-    return table.rows(np.flatnonzero(~chosen)), table.rows(np.flatnonzero(chosen))
+    groups = row_groups(table.inputs(), table.groups)
+    sides = two_sides(len(table.targets), share, rng, groups=groups, tasks=tasks, order=table.order)
+    training, held_out = (table.rows(np.flatnonzero(side)) for side in sides)
+    return training, held_out
 
 
 def fit_model(
@@ -68,7 +72,7 @@ def fit_model(
     model = IdentifiableRegressor(
         n_components, regressor=stage, n_checks=n_checks, verbose=OUTPUT.is_terminal, random_state=seed
     )
-    return model.fit(table.X, table.targets, table.tasks, groups=table.groups)
+    return model.fit(table.X, table.targets, table.tasks, groups=table.groups, order=table.order)
 
 
 def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_out: Table) -> Evaluation:
@@ -76,7 +80,9 @@ def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_o
     r2 = np.full(len(model.task_names_), np.nan)
     if len(held_out.targets):
         r2 = score_tasks(model, held_out.X, held_out.targets, held_out.tasks if held_out.is_long else None)
-    return Evaluation(table.name, len(training.targets), len(held_out.targets), table.grouped_by, r2)
+    return Evaluation(
+        table.name, len(training.targets), len(held_out.targets), table.grouped_by, r2, ordered_by=table.ordered_by
+    )
 
 
 def compare(models: list[IdentifiableRegressor], training: Table, held_out: Table) -> tuple[StabilityResult, Array]:
@@ -167,6 +173,6 @@ def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
         Text.assemble(
             ("Held-out R²: ", "bold"),
             f"median {scores['median']:.3f} over {count(scores['known'], 'target')}, "
-            f"{count(evaluation.n_held_out_rows, 'row')}; lowest: {lowest}.",
+            f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}; lowest: {lowest}.",
         )
     )

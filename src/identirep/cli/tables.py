@@ -13,6 +13,7 @@ import numpy as np
 from identirep._typing import Array, IntArray
 from identirep.datasets import load_table, open_table
 from identirep.files import replaced_file
+from identirep.splits import order_ranks
 
 __all__ = ["Table", "check_output", "read_inputs", "read_table", "write_table"]
 
@@ -31,6 +32,8 @@ class Table:
     is_long: bool
     groups: IntArray | None = None  # rows with equal number belong together
     grouped_by: str | None = None
+    order: IntArray | None = None  # rank of each row
+    ordered_by: str | None = None
 
     def rows(self, index: IntArray) -> Table:
         """Return some of the rows."""
@@ -40,7 +43,12 @@ class Table:
             targets=self.targets[index],
             tasks=self.tasks[index] if self.is_long else self.tasks,
             groups=None if self.groups is None else self.groups[index],
+            order=None if self.order is None else self.order[index],
         )
+
+    def inputs(self) -> Array:
+        """Return the inputs as a matrix."""
+        return np.column_stack([column.to_numpy() for column in self.X.columns])
 
 
 def read_table(
@@ -49,17 +57,19 @@ def read_table(
     *,
     tasks: str | None = None,
     groups: str | None = None,
+    order: str | None = None,
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
 ) -> Table:
     """Read the table of a fit."""
     columns = open_table(path).columns
-    if groups is not None and groups not in columns:
-        raise ValueError(
-            f"--groups matches no column: got {groups!r}, expected a column of {path.name}. "
-            f"'identirep inspect {path}' lists them."
-        )
-    dropped = [*(drop or []), *([] if groups is None else [groups])]
+    for option, name in (("--groups", groups), ("--order", order)):
+        if name is not None and name not in columns:
+            raise ValueError(
+                f"{option} matches no column: got {name!r}, expected a column of {path.name}. "
+                f"'identirep inspect {path}' lists them."
+            )
+    dropped = [*(drop or []), *(name for name in (groups, order) if name is not None)]
     data = load_table(path, targets=list(targets), tasks=tasks, features=features or None, drop=dropped or None)
     is_long = tasks is not None
     return Table(
@@ -70,6 +80,8 @@ def read_table(
         is_long,
         None if groups is None else _codes(path, groups),
         groups,
+        None if order is None else order_ranks(np.array(_labels(path, order), dtype=object)),
+        order,
     )
 
 
@@ -126,8 +138,11 @@ def _codes(path: Path, column: str) -> IntArray:
     """Number the distinct values of a column; rows without a value are groups of their own."""
     number: dict[Any, int] = {}
     codes = []
-    for batch in open_table(path).batches([], column):
-        for label in batch.labels or []:
-            key = object() if label is None else label
-            codes.append(number.setdefault(key, len(number)))
+    for label in _labels(path, column):
+        key = object() if label is None else label
+        codes.append(number.setdefault(key, len(number)))
     return np.array(codes, dtype=np.int64)
+
+
+def _labels(path: Path, column: str) -> list[Any]:
+    return [label for batch in open_table(path).batches([], column) for label in batch.labels or []]

@@ -13,7 +13,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import BoolArray, RandomState
-from identirep.evaluation import split_rows
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import fit_latents
 from identirep.mtlcm.checks import moments_faults
@@ -21,6 +20,7 @@ from identirep.mtlcm.using import UsableLatents
 from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, restored, write_run
 from identirep.seeds import as_generator
+from identirep.splits import split_rows
 from identirep.validation import TaskData, check_task_data
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, predictive_spectrum, reduce_features
 from identirep.parameters import Fault, Rule, parameter_faults
 from identirep.seeds import as_generator
+from identirep.splits import order_ranks, row_groups, stretches
 from identirep.validation import TaskData, check_features, check_task_data
 
 if TYPE_CHECKING:
@@ -55,7 +57,14 @@ def split_moments(
     for rows in (~held_out, held_out):
         sides.append((F[rows], data.targets[rows], None if data.task_index is None else data.task_index[rows]))
     trained, untouched = (feature_moments(*side, data.n_tasks) for side in sides)
-    return trained, untouched, HeldOut(*sides[1], None if groups is None else groups[held_out])
+    return trained, untouched, HeldOut(*sides[1], dependent_rows(data, groups, held_out))
+
+
+def dependent_rows(data: TaskData, groups: IntArray | None, chosen: BoolArray) -> IntArray | None:
+    """Number what depends on each other among the chosen rows: stretches of the order, else the groups, if any."""
+    if data.order is not None:
+        return stretches(data.order[chosen])
+    return None if groups is None else groups[chosen]
 
 
 def check_fit_data(
@@ -65,12 +74,15 @@ def check_fit_data(
     tasks: ArrayLike | None,
     groups: ArrayLike | None,
     faults: Sequence[Fault | str] = (),
+    *,
+    order: ArrayLike | None = None,
 ) -> tuple[TaskData, IntArray | None]:
-    """Validate the arguments of ``fit``, and number the groups; rows of the long layout without a label are dropped.
+    """Validate the arguments of ``fit``, and number the groups, which hold rows with equal inputs together as well.
 
-    All faults are raised at once, with those given, and `estimator` gets ``n_features_in_`` and ``feature_names_in_``.
+    Rows of the long layout without a label are dropped. All faults are raised at once, with those given, and
+    `estimator` gets ``n_features_in_`` and ``feature_names_in_``.
     """
-    group_index, found = None, list(faults)
+    group_index, ranks, found = None, None, list(faults)
     if groups is not None:
         labels, group_index = factorize(groups)
         n_rows = len(X) if hasattr(X, "__len__") else len(group_index)
@@ -81,12 +93,31 @@ def check_fit_data(
             )
         if len(labels) < 2:
             found.append("groups has a single group: got 1, expected at least 2. Leave groups out.")
-    data = check_task_data(X, y, tasks, estimator=estimator, found=found)
+    if order is not None:
+        try:
+            ranks = order_ranks(order)
+            found += _order_faults(ranks, X)
+        except ValueError as error:
+            found.append(str(error))
+    data = replace(check_task_data(X, y, tasks, estimator=estimator, found=found), order=ranks)
     if data.task_index is not None and np.isnan(data.targets).any():
         seen = ~np.isnan(data.targets)
-        data = TaskData(data.X[seen], data.targets[seen], data.task_index[seen], data.task_names)
+        data = data.rows(seen)
         group_index = None if group_index is None else group_index[seen]
-    return data, group_index
+    return data, row_groups(data.X, group_index)
+
+
+def _order_faults(ranks: IntArray, X: Any) -> list[str]:
+    """Return what is wrong with the order of the rows."""
+    n_rows = len(X) if hasattr(X, "__len__") else len(ranks)
+    if len(ranks) != n_rows:
+        return [
+            f"order does not match X: got {len(ranks)} values for {n_rows} rows, expected one for each row. Pass the "
+            "place of each row in the order."
+        ]
+    if not ranks.max(initial=0):
+        return ["order is the same for all rows: got a single value, expected at least 2. Leave order out."]
+    return []
 
 
 class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin, BaseEstimator, ABC):
@@ -109,7 +140,13 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     moments_: TaskMoments
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None, *, groups: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        tasks: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        order: ArrayLike | None = None,
     ) -> Self:
         """Learn to predict the targets, choose the directions and fit the heads on them.
 
@@ -122,7 +159,11 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         tasks : array-like, optional
             Wide layout: names of the columns of `y`. Long layout: the task of each row.
         groups : array-like, shape (n_samples,), optional
-            Rows of one group (the same molecule, patient, composition) are dependent: they are held out together.
+            Rows of one group (the same molecule, patient, composition) are dependent: they are held out together, as
+            are rows with equal inputs.
+        order : array-like, shape (n_samples,), optional
+            Numbers, dates or texts that sort: rows next to each other are alike (a series in time). Validation rows are
+            then the last ones, folds are stretches, and rows next to them are left out.
 
         Returns
         -------
@@ -139,8 +180,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
             If training diverges.
         """
         rng = as_generator(self.random_state)
-        faults = [*parameter_faults(self), *self._faults(groups)]
-        data, group_index = check_fit_data(self, X, y, tasks, groups, faults)
+        faults = [*parameter_faults(self), *self._faults(groups, order)]
+        data, group_index = check_fit_data(self, X, y, tasks, groups, faults, order=order)
         self.task_names_, self._flat_target = data.task_names, data.is_flat
         self._fit(data, group_index, rng)
         return self
@@ -149,7 +190,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     def _fit(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> None:
         """Fit to checked data, groups numbered from 0."""
 
-    def _faults(self, groups: ArrayLike | None) -> list[Fault]:
+    def _faults(self, groups: ArrayLike | None, order: ArrayLike | None) -> list[Fault]:
         """Return what is wrong with parameters together, each of which is valid or has been found to be not."""
         return []
 

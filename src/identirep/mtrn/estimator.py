@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import Array, IntArray, RandomState
+from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.moments import TaskMoments
 from identirep.mtrn.base import StageOne, split_moments
 from identirep.mtrn.cut import warn_of_unclear_cut
 from identirep.mtrn.reduction import Heads, linear_heads, residual_squares
 from identirep.mtrn.settings import LATENTS_BATCH, NetworkSettings
 from identirep.parameters import Choice, Either, Made, Number, Rule, Sizes, Whole
+from identirep.splits import two_sides
 
 if TYPE_CHECKING:
     from torch import nn
@@ -199,7 +200,8 @@ class MTRN(StageOne):
     def _fit(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> None:
         from identirep.mtrn.network_fit import fit_network
 
-        network = fit_network(NetworkSettings.of(self), data, groups, rng)
+        data, groups, validating = self._in_order(data, groups, rng)
+        network = fit_network(NetworkSettings.of(self), data, groups, rng, held_out=validating)
         self._set_network(network)
         trained, untouched, held_out = split_moments(self._base_features(data.X), data, groups, network.held_out)
         heads = linear_heads(trained, n_blocks=self.n_replicates)
@@ -208,6 +210,17 @@ class MTRN(StageOne):
         heads = Heads(heads.coef, heads.intercept, squares / np.maximum(n + m, 1))
         reduction = self._fit_reduction(trained, heads, trained + untouched, held_out, rng)
         warn_of_unclear_cut(trained, heads.coef, reduction, self.n_replicates, self.n_components_)
+
+    def _in_order(
+        self, data: TaskData, groups: IntArray | None, rng: np.random.Generator
+    ) -> tuple[TaskData, IntArray | None, BoolArray | None]:
+        """Return the rows to fit, their groups, and which validate: the last ones; without an order all and None."""
+        if data.order is None:
+            return data, groups, None
+        share, tasks = self.validation_fraction, data.task_index
+        training, held_out = two_sides(len(data.X), share, rng, groups=groups, tasks=tasks, order=data.order)
+        kept = training | held_out
+        return data.rows(kept), None if groups is None else groups[kept], held_out[kept]
 
     def _taught(self, data: TaskData, latents: Array, groups: IntArray | None, rng: np.random.Generator) -> MTRN:
         """Return a clone trained on latents of the rows of `fit`, with the heads of its tasks on what it predicts."""

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.evaluation import split_rows
 from identirep.mtrn.batches import LongBatches, WideBatches
 from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, make_encoder, side_by_side
 from identirep.mtrn.network import LongObjective, WideObjective
 from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
+from identirep.splits import split_rows
 from identirep.validation import TaskData
 
 __all__ = ["FittedNetwork", "encode", "feature_map", "fit_network"]

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import GroupKFold, KFold
 
-from identirep._typing import Array, IntArray, RandomState
+from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.moments import TaskMoments
-from identirep.mtrn.base import StageOne
+from identirep.mtrn.base import StageOne, dependent_rows
 from identirep.mtrn.reduction import Heads, HeldOut
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole
+from identirep.splits import folds
 from identirep.validation import TaskData
 
 __all__ = ["PredictiveFeatures"]
@@ -119,15 +119,16 @@ class PredictiveFeatures(StageOne):
         if self.cross_fit == "oob":
             self.regressor_ = regressor.set_params(oob_score=True).fit(data.X, Y_fit)
             unseen = self._out_of_bag(len(data.X), data.n_tasks)
+            unseen[_repeated(groups, len(data.X))] = np.nan
         else:
-            unseen = _cross_fitted(regressor, data.X, Y_fit, groups, int(self.cross_fit), rng)
+            unseen = _cross_fitted(regressor, data, Y_fit, groups, int(self.cross_fit), rng)
             self.regressor_ = clone(regressor).fit(data.X, Y_fit)
         self._unseen = unseen
-        predicted = ~np.isnan(unseen).any(axis=1)
+        predicted = np.asarray(~np.isnan(unseen).any(axis=1))
         F, targets = unseen[predicted], data.targets[predicted]
         heads = Heads(np.eye(data.n_tasks), np.zeros(data.n_tasks), np.mean((targets - F) ** 2, axis=0))
         moments = TaskMoments.from_arrays(F, targets)
-        held_out = HeldOut(F, targets, None, None if groups is None else groups[predicted])
+        held_out = HeldOut(F, targets, None, dependent_rows(data, groups, predicted))
         self._fit_reduction(moments, heads, moments, held_out, rng)
 
     def _base_features(self, X: NDArray[Any]) -> Array:
@@ -140,7 +141,7 @@ class PredictiveFeatures(StageOne):
         values[(values == 0).all(axis=1)] = np.nan
         return values
 
-    def _faults(self, groups: ArrayLike | None) -> list[Fault]:
+    def _faults(self, groups: ArrayLike | None, order: ArrayLike | None) -> list[Fault]:
         if self.cross_fit != "oob":
             return []
         faults = []
@@ -148,6 +149,11 @@ class PredictiveFeatures(StageOne):
             faults.append(
                 "groups cannot be kept together out of bag: got groups with cross_fit='oob', expected a number of "
                 "folds. Set cross_fit=5."
+            )
+        if order is not None:
+            faults.append(
+                "order cannot be respected out of bag: got an order with cross_fit='oob', expected a number of folds. "
+                "Set cross_fit=5."
             )
         parameters = self.regressor.get_params() if hasattr(self.regressor, "get_params") else {}
         if not parameters.get("bootstrap") or "oob_score" not in parameters:
@@ -172,6 +178,11 @@ class PredictiveFeatures(StageOne):
                 f"{data.task_names[task]!r}, expected complete targets, which the regressor needs. Use MTRN, or drop "
                 "rows or tasks."
             )
+        if self.cross_fit == "oob" and 2 * np.count_nonzero(_repeated(groups, len(data.X))) > len(data.X):
+            raise ValueError(
+                "rows with equal inputs cannot be kept together out of bag: got more than half of the rows repeated "
+                "with cross_fit='oob', expected a number of folds. Set cross_fit=5."
+            )
         if isinstance(self.cross_fit, Integral):
             n_units = len(data.X) if groups is None else int(groups.max()) + 1
             if self.cross_fit > n_units:
@@ -179,6 +190,11 @@ class PredictiveFeatures(StageOne):
                     f"cross_fit exceeds the number of {'rows' if groups is None else 'groups'}: got "
                     f"{self.cross_fit} for {n_units}, expected at most as many. Lower cross_fit."
                 )
+
+
+def _repeated(groups: IntArray | None, n_rows: int) -> BoolArray:
+    """Tell which rows are not alone in their group: out of bag they are known from the others."""
+    return np.zeros(n_rows, dtype=bool) if groups is None else np.asarray(np.bincount(groups)[groups] > 1)
 
 
 def _seeded(regressor: BaseEstimator, rng: np.random.Generator) -> Any:
@@ -192,19 +208,15 @@ def _seeded(regressor: BaseEstimator, rng: np.random.Generator) -> Any:
 
 def _cross_fitted(
     regressor: Any,
-    X: NDArray[Any],
+    data: TaskData,
     y: Array,
     groups: IntArray | None,
     n_folds: int,
     rng: np.random.Generator,
 ) -> Array:
     """Predict each fold by a regressor fitted on the others, shape (n_samples, n_tasks)."""
-    seed = int(rng.integers(2**31 - 1))
-    if groups is None:
-        folds = KFold(n_folds, shuffle=True, random_state=seed).split(X)
-    else:
-        folds = GroupKFold(n_folds, shuffle=True, random_state=seed).split(X, groups=groups)
+    X = data.X
     predictions = np.empty((len(X), y.size // len(X)))
-    for rest, fold in folds:
+    for rest, fold in folds(len(X), n_folds, rng, groups=groups, order=data.order):
         predictions[fold] = clone(regressor).fit(X[rest], y[rest]).predict(X[fold]).reshape(len(fold), -1)
     return predictions

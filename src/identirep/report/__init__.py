@@ -15,6 +15,7 @@ from identirep.report.words import causal_statement as causal_statement
 from identirep.report.words import comes_back_sentence as comes_back_sentence
 from identirep.report.words import count as count
 from identirep.report.words import headline as headline
+from identirep.report.words import last_rows as last_rows
 from identirep.report.words import matching_sentence as matching_sentence
 from identirep.report.words import reproducibility_statement as reproducibility_statement
 

@@ -21,6 +21,7 @@ __all__ = [
     "comes_back_sentence",
     "count",
     "headline",
+    "last_rows",
     "matching_sentence",
     "reproducibility_statement",
     "verdict_counts",
@@ -124,8 +125,16 @@ def what_was_fitted(findings: Findings, evaluation: Evaluation | None) -> str:
         text += f" The features were then turned to {axes} by how the {findings.kind} depend on them."
     if evaluation is not None and evaluation.n_held_out_rows:
         together = "" if evaluation.grouped_by is None else f", with rows of one {evaluation.grouped_by} kept together"
-        text += f" {count(evaluation.n_held_out_rows, 'row')} were held out to check the result{together}."
+        rows = count(evaluation.n_held_out_rows, "row")
+        text += f" {rows}{last_rows(evaluation)} were held out to check the result{together}."
     return text
+
+
+def last_rows(evaluation: Evaluation) -> str:
+    """Say which rows were held out if they are not random ones, to be put behind their number."""
+    if evaluation.ordered_by is None:
+        return ""
+    return f", the last ones by {evaluation.ordered_by} after a gap,"
 
 
 def reproducibility_statement(findings: Findings, evaluation: Evaluation | None) -> tuple[str, str]:

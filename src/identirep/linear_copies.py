@@ -1,0 +1,107 @@
+"""Targets that are nothing but another column in other units: of an input, or of another target."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from identirep._typing import Array, IntArray
+from identirep.validation import TaskData
+
+__all__ = ["LinearCopy", "copy_remarks", "linear_copies"]
+
+# A copy leaves at most this share of the variance: rounding of what was written with a few digits.
+_REST = 1e-8
+# Rows of the first look, in which all pairs of columns are compared, and the fewest that can show a copy.
+_FIRST_ROWS, _LEAST_ROWS = 200, 5
+_MAX_NAMED = 5
+
+
+@dataclass(frozen=True)
+class LinearCopy:
+    """A target, the column that it is a linear copy of, and the share of its variance that is left."""
+
+    target: Hashable
+    of: Hashable
+    is_input: bool
+    rest: float
+
+    @property
+    def remark(self) -> str:
+        """The finding as a sentence."""
+        kind = "input" if self.is_input else "target"
+        left = f"R^2 = 1 - {self.rest:.0e}" if self.rest > 1e-15 else "R^2 = 1"
+        return f"target {self.target!r} is a linear copy of {kind} {self.of!r} ({left}): leave one out"
+
+
+def linear_copies(data: TaskData, input_names: Sequence[Hashable] | None = None) -> list[LinearCopy]:
+    """List targets that are copies of an input, else of an earlier target; in the long layout within their task."""
+    names = list(range(data.X.shape[1])) if input_names is None else list(input_names)
+    if data.task_index is not None:
+        return list(_long_copies(data, names))
+    columns = np.column_stack([data.X, data.targets])
+    labels, n_inputs = [*names, *data.task_names], len(names)
+    found = []
+    candidates = _candidates(columns, n_inputs)
+    for t, name in enumerate(data.task_names):
+        for j in candidates[t]:
+            rest = _rest(columns[:, j], columns[:, n_inputs + t])
+            if rest < _REST:
+                found.append(LinearCopy(name, labels[j], bool(j < n_inputs), rest))
+                break
+    return found
+
+
+def copy_remarks(copies: Sequence[LinearCopy]) -> list[str]:
+    """Return the sentences of the first few copies, and how many more there are."""
+    more = len(copies) - _MAX_NAMED
+    return [copy.remark for copy in copies[:_MAX_NAMED]] + [f"and {more} more targets are linear copies"] * (more > 0)
+
+
+def _candidates(columns: Array, n_inputs: int) -> list[IntArray]:
+    """Return for each target the columns before it that equal it, up to a linear map, in the rows of a first look."""
+    rows = np.unique(np.linspace(0, len(columns) - 1, min(len(columns), _FIRST_ROWS)).astype(int))
+    first = columns[rows]
+    seen = ~np.isnan(first)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        first = first - np.nanmean(np.where(seen.any(axis=0), first, 0.0), axis=0)
+        first = np.where(seen, first / np.nanstd(np.where(seen.any(axis=0), first, 0.0), axis=0), 0.0)
+        first, weight = np.nan_to_num(first, posinf=0.0, neginf=0.0), seen.astype(np.float64)
+        targets, targets_weight = first[:, n_inputs:], weight[:, n_inputs:]
+        n = weight.T @ targets_weight
+        mean, mean_t = first.T @ targets_weight / n, weight.T @ targets / n
+        variance = (first**2).T @ targets_weight / n - mean**2
+        variance_t = weight.T @ targets**2 / n - mean_t**2
+        covariance = first.T @ targets / n - mean * mean_t
+        # Sums of pairs are exact to about 1e-12; what passes is looked at again. Too few common rows say nothing.
+        likely = (covariance**2 > (1.0 - 10 * _REST) * variance * variance_t) | (n < _LEAST_ROWS)
+    return [np.flatnonzero(likely[: n_inputs + t, t]) for t in range(targets.shape[1])]
+
+
+def _rest(x: Array, y: Array) -> float:
+    """Return the share of the variance of `y` that is not linear in `x`, over common rows; 1 if too little is known."""
+    seen = ~(np.isnan(x) | np.isnan(y))
+    if np.count_nonzero(seen) < _LEAST_ROWS:
+        return 1.0
+    x, y = x[seen] - x[seen].mean(dtype=np.float64), y[seen] - y[seen].mean()
+    total, spread = float(y @ y), float(x @ x)
+    if total <= 0.0 or spread <= 0.0:
+        return 1.0
+    rest = y - (x @ y / spread) * x
+    return float(rest @ rest) / total
+
+
+def _long_copies(data: TaskData, names: Sequence[Hashable]) -> Iterator[LinearCopy]:
+    assert data.task_index is not None
+    order = np.argsort(data.task_index, kind="stable")
+    stops = np.cumsum(np.bincount(data.task_index, minlength=data.n_tasks))
+    for t, name in enumerate(data.task_names):
+        rows = order[(stops[t - 1] if t else 0) : stops[t]]
+        columns = np.column_stack([data.X[rows], data.targets[rows]])
+        for j in _candidates(columns, len(names))[0]:
+            rest = _rest(columns[:, j], columns[:, -1])
+            if rest < _REST:
+                yield LinearCopy(name, names[j], True, rest)
+                break
