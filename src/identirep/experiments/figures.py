@@ -88,7 +88,7 @@ def predictions(rows: Sequence[Row], *, predicted: str, actual: str, label: str,
 
 
 def said_and_found(rows: Sequence[Row], *, said: str, found: str, label: str, **where: Any) -> Figure:
-    """Draw 1 - correlation as said against as found: a dot for each axis in the colour of its verdict, band factor 3."""
+    """Draw 1 - correlation as found against as said: a dot an axis in the colour of its verdict, band factor 3."""
     from matplotlib.figure import Figure
 
     known = [row for row in rows if row.get(said) is not None and row.get(found) is not None and not row.get("null")]

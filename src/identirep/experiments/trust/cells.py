@@ -88,10 +88,15 @@ def _tables(n_seeds: int) -> list[Cell]:
         _cell(_REAL, name, name, rows, D, stage, seed)
         for name, (rows, sizes, held) in TABLES.items()
         if why_missing(name) is None
-        for stage, chosen in (("MTRN", (*sizes, AUTO)), ("trees", sizes[-1:] if rows < 1000 else ()))
-        for D in chosen
+        for stage, D in _fits_of_table(rows, sizes)
         for seed in _all_of(HELD_BACK if held else TUNED, n_seeds)
     ]
+
+
+def _fits_of_table(rows: int, sizes: tuple[int, ...]) -> list[tuple[str, int | str]]:
+    """Return first stages and numbers of latents; forests take long on many rows."""
+    numbers: tuple[int | str, ...] = (*sizes, AUTO)
+    return [*(("MTRN", D) for D in numbers), *(("trees", D) for D in sizes[-1:] if rows < 1000)]
 
 
 def _nonlinear(n_seeds: int) -> list[Cell]:

@@ -15,6 +15,7 @@ from identirep.experiments.trust.tables import why_missing
 __all__ = ["ALL_PARTS", "combine", "statements", "within_factor"]
 
 ALL_PARTS = "all"
+_CERTIFIED = "axes called identified or reproducible"
 _FACTOR = 3.0
 
 
@@ -59,26 +60,17 @@ def _of_axes(axes: Sequence[Row]) -> list[Row]:
     low, high = _numbers(axes, "predicted_low"), _numbers(axes, "predicted_high")
     told, true = np.isfinite(predicted), long & np.isfinite(truth) & np.isfinite(expected)
     close, close_to_truth = within_factor(predicted, fresh), within_factor(expected, truth)
+    doubted, named, foreseen = "axes with 0.98 in the fresh fit", _CERTIFIED, "axes with a prediction"
     return [
-        _share("(a) under 0.90 in the fresh fit", fresh < 0.9, certified, "axes called identified or reproducible"),
+        _share("(a) under 0.90 in the fresh fit", fresh < 0.9, certified, named),
         _share("(b) under 0.95 with the truth", truth < 0.95, identified & long, "axes called identified, long layout"),
-        _share("(c) 1 - correlation with the fresh fit within a factor 3", close, told, "axes with a prediction"),
-        _share("(c) the same, certified axes", close, told & certified, "axes called identified or reproducible"),
-        _share(
-            "(c) not less than a third of it predicted",
-            predicted <= 1 - (1 - fresh) / _FACTOR,
-            told,
-            "axes with a prediction",
-        ),
-        _share("(c) inside the interval", (low <= fresh) & (fresh <= high), told, "axes with a prediction"),
-        _share(
-            "(c) the same for another seed, same rows",
-            within_factor(again, same),
-            np.isfinite(again),
-            "axes with a prediction",
-        ),
+        _share("(c) 1 - correlation with the fresh fit within a factor 3", close, told, foreseen),
+        _share("(c) the same, certified axes", close, told & certified, named),
+        _share("(c) not less than a third of it predicted", predicted <= 1 - (1 - fresh) / _FACTOR, told, foreseen),
+        _share("(c) inside the interval", (low <= fresh) & (fresh <= high), told, foreseen),
+        _share("(c) another seed on the same rows", within_factor(again, same), np.isfinite(again), foreseen),
         _share("(d) 1 - correlation with the truth within a factor 3", close_to_truth, true, "axes, long layout"),
-        _share("(e) called identified or reproducible", certified, fresh >= 0.98, "axes with 0.98 in the fresh fit"),
+        _share("(e) called identified or reproducible", certified, fresh >= 0.98, doubted),
     ]
 
 
