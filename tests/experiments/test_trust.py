@@ -11,6 +11,7 @@ from identirep.cli import app
 from identirep.experiments.figures import said_and_found
 from identirep.experiments.trust.cells import AUTO, HELD_BACK, NULL, TUNED, all_cells
 from identirep.experiments.trust.data import draw
+from identirep.experiments.trust.measuring import correlations
 from identirep.experiments.trust.statements import ALL_PARTS, combine, statements, within_factor
 from identirep.experiments.trust.tables import FOLDER_VARIABLE, load_real, why_missing
 
@@ -155,6 +156,19 @@ def test_three_parts_share_no_row(cell):
         assert all(len(np.unique(drawn.tasks[rows])) == cell["tasks"] for rows in parts)
 
 
+def test_partners_are_chosen_on_other_rows_than_those_scored():
+    rng = np.random.default_rng(0)
+    # What is best of ten by chance on a few rows is worth nothing on others.
+    scores = [correlations(rng.normal(size=(30, 10)), rng.normal(size=(30, 10))).mean() for _ in range(30)]
+    assert abs(np.mean(scores)) < 0.05
+
+
+def test_an_axis_without_partner_has_not_come_back():
+    Z = np.random.default_rng(0).normal(size=(40, 2))
+    assert correlations(Z, Z[:, 1:]) == pytest.approx([0, 1])
+    assert correlations(Z, Z[:, :0]).tolist() == [0, 0]
+
+
 def test_fits_share_rows_only_where_there_are_too_few():
     cell = {"data": "superconductivity", "seed": 0}
     few, many = draw({**cell, "rows": 8000}), draw({**cell, "rows": 16000})
@@ -198,10 +212,11 @@ def test_a_fit_is_measured_from_end_to_end(tmp_path):
     assert result.exit_code == 0, result.output
     rows = parquet.read_table(tmp_path / "results.parquet").to_pylist()
     axes = [row for row in rows if row["axis"] is not None]
-    # Noise is low: axes come back and are the latents.
+    # Noise is low: axes come back and are the latents. Other rows move them, another seed of ridge does not.
     assert len(axes) == 4
     assert all(row["fresh"] > 0.98 and row["truth"] > 0.9 and row["same"] > 0.999 for row in axes)
     assert all(row["verdict"] for row in axes)
+    assert max(row["fresh"] for row in axes) < 0.9999 < min(row["same"] for row in axes)
     page = (tmp_path / "results.md").read_text()
     assert "(a) under 0.90 in the fresh fit" in page
     assert (tmp_path / "fresh.png").is_file()

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from identirep import IdentifiableRegressor
 from identirep._typing import Array, IntArray
 from identirep.experiments.experiment import Cell, Measured, Row
 from identirep.experiments.trust.cells import AUTO, NULL
@@ -16,8 +15,9 @@ from identirep.experiments.trust.data import Drawn, draw
 from identirep.experiments.trust.said import CERTIFIED, said_of_axes, two_stages
 from identirep.metrics import mcc
 from identirep.mtrn import MTRN
+from identirep.regressor import IdentifiableRegressor
 
-__all__ = ["measure"]
+__all__ = ["correlations", "measure"]
 
 # Two networks instead of four: a fit takes half the time.
 _N_REPLICATES = 2
@@ -31,15 +31,17 @@ def measure(cell: Cell) -> Measured:
     seconds = time.perf_counter() - start
     said = said_of_axes(model.certificate_)
     fresh = _fit(cell, drawn, drawn.other, seed + 1, checked=False)
+    start = time.perf_counter()
     again = _fit(cell, drawn, drawn.first, seed + 2, checked=False)
+    unchecked = time.perf_counter() - start
     Z = model.transform(drawn.X[drawn.unseen])
     shared = float(np.isin(drawn.other, drawn.first).mean())
     found = {
-        "fresh": _correlations(Z, fresh.transform(drawn.X[drawn.unseen])),
-        "same": _correlations(Z, again.transform(drawn.X[drawn.unseen])),
+        "fresh": correlations(Z, fresh.transform(drawn.X[drawn.unseen])),
+        "same": correlations(Z, again.transform(drawn.X[drawn.unseen])),
     }
     if drawn.truth is not None:
-        found["truth"] = _correlations(Z, drawn.truth[drawn.unseen])
+        found["truth"] = correlations(Z, drawn.truth[drawn.unseen])
     about: Row = {"layout": "wide" if drawn.tasks is None else "long", "null": cell["part"] == NULL, "shared": shared}
     certified = [words["verdict"] in CERTIFIED for words in said]
     rows: list[Row] = [
@@ -57,6 +59,7 @@ def measure(cell: Cell) -> Measured:
         "r2": _score(model, drawn),
         "ridge_r2": _ridge_score(drawn),
         "seconds": seconds,
+        "cost_of_checks": seconds / unchecked,
     }
     if said:
         whole |= {"fresh_mean": float(found["fresh"].mean()), "fresh_worst": float(found["fresh"].min())}
@@ -91,7 +94,7 @@ def _ridge(D: int | str, quick: bool) -> Any:
 _STAGES: dict[str, Callable[[int | str, bool], Any]] = {"MTRN": _network, "trees": _trees, "ridge": _ridge}
 
 
-def _correlations(Z: Array, partners: Array) -> Array:
+def correlations(Z: Array, partners: Array) -> Array:
     """Return the correlation of each axis with its partner; half of the rows choose partners, the other half scores."""
     if not Z.shape[1] or not partners.shape[1]:
         return np.zeros(Z.shape[1])

@@ -94,6 +94,7 @@ EXPERIMENT = Experiment(
                 Column("shared", "rows shared", 2, None),
                 Column("r2", "R^2", 2),
                 Column("seconds", "fit with checks, s", 1, "max"),
+                Column("cost_of_checks", "times one without", 1, "max"),
             ),
             where={"whole": True, "null": False},
         ),

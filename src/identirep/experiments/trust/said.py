@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from identirep import IdentifiableRegressor
 from identirep.experiments.experiment import Row
 from identirep.mtlcm import Certificate
+from identirep.regressor import IdentifiableRegressor
 
 __all__ = ["CERTIFIED", "IDENTIFIED", "said_of_axes", "two_stages"]
 
