@@ -199,7 +199,8 @@ def test_tables_of_a_folder(tmp_path, monkeypatch):
 
 def test_dots_have_the_place_of_their_axis_and_the_verdict_of_it():
     rows = [_axis("identified", 0.99, 0.9), _axis("unstable", 0.5, 0.2), _axis("identified", 0.9, 0.9, null=True)]
-    ax = said_and_found(rows, said="predicted", found="fresh", label="it").axes[0]
+    rows.append(_axis("identified", 0.9, 0.9, set=HELD_BACK))
+    ax = said_and_found(rows, said="predicted", found="fresh", label="it", set=TUNED).axes[0]
     first, second = ax.lines[:2]
     assert (first.get_label(), second.get_label()) == ("identified (1)", "unstable (1)")
     assert (first.get_xdata()[0], first.get_ydata()[0]) == pytest.approx((0.01, 0.1))
@@ -219,4 +220,4 @@ def test_a_fit_is_measured_from_end_to_end(tmp_path):
     assert max(row["fresh"] for row in axes) < 0.9999 < min(row["same"] for row in axes)
     page = (tmp_path / "results.md").read_text()
     assert "(a) under 0.90 in the fresh fit" in page
-    assert (tmp_path / "fresh.png").is_file()
+    assert (tmp_path / "fresh-tuned.png").is_file()

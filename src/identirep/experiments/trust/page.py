@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from identirep.experiments.experiment import Column, Experiment, Table
 from identirep.experiments.figures import said_and_found
-from identirep.experiments.trust.cells import AUTO, NULL, all_cells
+from identirep.experiments.trust.cells import AUTO, HELD_BACK, NULL, TUNED, all_cells
 from identirep.experiments.trust.measuring import measure
 from identirep.experiments.trust.statements import ALL_PARTS, combine
 from identirep.experiments.trust.tables import FOLDER_VARIABLE
@@ -14,6 +15,11 @@ from identirep.experiments.trust.tables import FOLDER_VARIABLE
 __all__ = ["EXPERIMENT"]
 
 _SETTING = ("set", "setting", "rows", "D", "stage one")
+
+_FIGURES: dict[str, dict[str, Any]] = {
+    "fresh": {"said": "predicted", "found": "fresh", "label": "a fit to other rows"},
+    "truth": {"said": "expected", "found": "truth", "label": "the truth", "layout": "long"},
+}
 
 EXPERIMENT = Experiment(
     title="Does what a fit says come back?",
@@ -114,7 +120,8 @@ EXPERIMENT = Experiment(
         Table("Real tables", ("table", "state"), (Column("rows_of_fit", "rows of a fit", 0, None),)),
     ),
     figures={
-        "fresh": partial(said_and_found, said="predicted", found="fresh", label="a fit to other rows"),
-        "truth": partial(said_and_found, said="expected", found="truth", label="the truth, long layout", layout="long"),
+        f"{name}-{judged.replace(' ', '-')}": partial(said_and_found, **what, set=judged)
+        for name, what in _FIGURES.items()
+        for judged in (TUNED, HELD_BACK)
     },
 )
