@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from pyarrow import parquet
+from sklearn.utils import Bunch
 from typer.testing import CliRunner
 
 from identirep.cli import app
@@ -175,6 +176,14 @@ def test_fits_share_rows_only_where_there_are_too_few():
     assert not np.isin(few.other, few.first).any()
     assert 0.5 < np.isin(many.other, many.first).mean() < 0.95
     assert not np.isin(many.unseen, np.concatenate([many.first, many.other])).any()
+
+
+def test_targets_that_hardly_vary_are_left_out(monkeypatch):
+    rng = np.random.default_rng(0)
+    data = Bunch(X=rng.normal(size=(300, 2)), Y=rng.normal(size=(300, 3)), groups=None)
+    data.Y[:, 1] = np.arange(300) < 3
+    monkeypatch.setattr("identirep.experiments.trust.data.load_real", lambda name: data)
+    assert np.array_equal(draw({"data": "flares", "rows": 100, "seed": 0}).y, data.Y[:, [0, 2]])
 
 
 def test_tables_of_a_folder(tmp_path, monkeypatch):

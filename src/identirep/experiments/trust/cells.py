@@ -22,7 +22,7 @@ TABLES: dict[str, tuple[int, tuple[int, ...], bool]] = {
     "QM9": (3000, (4, 6), False),
     "enb": (256, (1, 2), False),
     "jura": (119, (1, 2), False),
-    "edm": (51, (1, 2), False),
+    "edm": (51, (1,), False),
     "atp1d": (112, (1, 2), False),
     "sf1": (107, (1,), False),
     "rf1": (3000, (4, 6), False),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.datasets import make_linear_tasks, make_nonlinear_tasks
 from identirep.experiments.experiment import Cell
 from identirep.experiments.trust.tables import equal_rows, load_real
@@ -16,6 +16,8 @@ from identirep.experiments.trust.tables import equal_rows, load_real
 __all__ = ["Drawn", "draw"]
 
 _MOST_UNSEEN = 4000
+# A target has at least so many rows that do not hold its commonest value.
+_FEWEST_OTHERS = 5
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,14 @@ def draw(cell: Cell) -> Drawn:
 def _table(cell: Cell, rng: np.random.Generator) -> Drawn:
     data = load_real(cell["data"])
     first, other, unseen = _three_parts(equal_rows(data.X) if data.groups is None else data.groups, cell["rows"], rng)
-    return Drawn(data.X, data.Y, first, other, unseen, groups=data.groups)
+    varies = np.all([_varies(data.Y[part]) for part in (first, other, unseen)], axis=0)
+    return Drawn(data.X, data.Y[:, varies], first, other, unseen, groups=data.groups)
+
+
+def _varies(targets: Array) -> BoolArray:
+    """Tell which targets are not one value in all but a few rows, as counts of rare events are."""
+    common = [np.unique(column, return_counts=True)[1].max() for column in targets.T]
+    return len(targets) - np.array(common) >= _FEWEST_OTHERS
 
 
 def _three_parts(groups: IntArray, n_rows: int, rng: np.random.Generator) -> tuple[IntArray, IntArray, IntArray]:
