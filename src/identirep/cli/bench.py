@@ -25,8 +25,8 @@ def bench(
         typer.Argument(
             metavar="NAME",
             show_default=False,
-            help="linear, nonlinear, superconductivity, qm9, ivae, failures, recovery, structure, certificate or "
-            "adaptation.",
+            help="linear, nonlinear, superconductivity, qm9, ivae, failures, recovery, structure, certificate, "
+            "trust or adaptation.",
         ),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="A small version that takes less than a minute.")] = False,

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from identirep.experiments.experiment import Row
-from identirep.report import INK, MARK, MUTED
+from identirep.report import INK, MARK, MUTED, VERDICT_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["dots", "predictions"]
+__all__ = ["dots", "predictions", "said_and_found"]
 
 
 By = str | Callable[[Row], str]
@@ -81,6 +81,36 @@ def predictions(rows: Sequence[Row], *, predicted: str, actual: str, label: str,
     ax.fill_between(ends, ends / 2, ends * 2, color=MUTED, alpha=0.15, lw=0, label="within a factor 2")
     ax.set_xlabel(f"{label}, predicted", fontsize=9, color=MUTED)
     ax.set_ylabel(f"{label}, actual", fontsize=9, color=MUTED)
+    ax.tick_params(labelsize=8, colors=MUTED)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def said_and_found(rows: Sequence[Row], *, said: str, found: str, label: str, **where: Any) -> Figure:
+    """Draw 1 - correlation as found against as said: a dot an axis in the colour of its verdict, band factor 3."""
+    from matplotlib.figure import Figure
+
+    known = [row for row in rows if row.get(said) is not None and row.get(found) is not None and not row.get("null")]
+    known = [row for row in known if all(row[key] == value for key, value in where.items())]
+    figure = Figure(figsize=(4.8, 4.4), layout="constrained")
+    ax = figure.subplots()
+    floor = 1e-4
+    for verdict in dict.fromkeys(row["verdict"] for row in known):
+        x, y = (
+            np.maximum([1.0 - row[name] for row in known if row["verdict"] == verdict], floor) for name in (said, found)
+        )
+        colour = VERDICT_COLOURS.get(verdict, MUTED)
+        ax.plot(x, y, "o", color=colour, alpha=0.45, markersize=4, mew=0, label=f"{verdict} ({len(x)})")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ends = np.array([floor, 1.0])
+    ax.plot(ends, ends, color=INK, lw=1)
+    ax.fill_between(ends, ends / 3, ends * 3, color=MUTED, alpha=0.15, lw=0, label="within a factor 3")
+    ax.set_xlim(floor / 1.5, 1.5)
+    ax.set_ylim(floor / 1.5, 1.5)
+    ax.set_xlabel(f"1 - correlation with {label}, as said", fontsize=9, color=MUTED)
+    ax.set_ylabel("as found (higher is worse)", fontsize=9, color=MUTED)
     ax.tick_params(labelsize=8, colors=MUTED)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(fontsize=8, frameon=False)

@@ -18,6 +18,7 @@ NAMES = (
     "recovery",
     "structure",
     "certificate",
+    "trust",
     "adaptation",
 )
 
