@@ -4,6 +4,7 @@ import numpy as np
 
 from identirep import MTLCM
 from identirep.datasets import make_linear_tasks
+from identirep.mtlcm.trust import goodness
 
 
 def _fit(data):
@@ -36,3 +37,22 @@ def test_p_values_are_not_extreme_under_the_model():
 def test_tasks_too_small_to_test_give_no_p_value():
     data = make_linear_tasks(n_tasks=300, n_samples=8, mixing="orthogonal", random_state=0)
     assert np.isnan(_fit(data).certificate_.goodness_of_fit.p_value)
+
+
+def test_tasks_that_the_model_takes_as_determined_are_left_out(monkeypatch):
+    data = make_linear_tasks(n_tasks=40, n_latents=4, n_causal=2, mixing="orthogonal", random_state=0)
+    model = _fit(data)
+    before = model.certificate_.goodness_of_fit
+    implied = goodness.joint_model_covariances
+
+    def determined(*arguments):
+        covariances = implied(*arguments)
+        covariances[:chosen] = np.ones_like(covariances[:chosen])
+        return covariances
+
+    monkeypatch.setattr(goodness, "joint_model_covariances", determined)
+    chosen = 1
+    found = goodness.goodness_of_fit(model.fit_, model.moments_, model.posterior_.best)
+    assert 0.0 < found.statistic < before.statistic
+    chosen = 40
+    assert np.isnan(goodness.goodness_of_fit(model.fit_, model.moments_, model.posterior_.best).p_value)

@@ -20,18 +20,19 @@ CERTIFIED = (IDENTIFIED, "reproducible")
 
 def two_stages(regressor: Any, n_components: Any, seed: int, *, checked: bool) -> IdentifiableRegressor:
     """Return the model of a cell, not fitted; what only serves to compare needs no checks of its own."""
-    return IdentifiableRegressor(n_components, regressor=regressor, random_state=seed)
+    return IdentifiableRegressor(n_components, regressor=regressor, n_checks=2 if checked else 0, random_state=seed)
 
 
 def said_of_axes(certificate: Certificate) -> list[Row]:
     """Return verdict, expected correlations with fits and truth, and their range for each axis; None where unsaid."""
-    low, high = certificate.expected_mcc_interval.T
+    back = certificate.comes_back
+    low, high = back.other_rows_interval.T
     columns = {
-        "predicted": certificate.bootstrap_mcc,
+        "predicted": back.other_rows,
         "predicted_low": low,
         "predicted_high": high,
-        "predicted_same": certificate.bootstrap_mcc,
-        "turn": np.zeros_like(low),
+        "predicted_same": back.same_rows,
+        "turn": back.turn_probability,
         "expected": certificate.expected_mcc,
     }
     known = {name: _known(values) for name, values in columns.items()}

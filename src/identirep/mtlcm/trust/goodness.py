@@ -14,10 +14,10 @@ from identirep.mtlcm.axes import LatentFit
 from identirep.mtlcm.model import joint_covariances, joint_model_covariances
 from identirep.mtlcm.trust.latents import latent_moments
 
-__all__ = [
-    "GoodnessOfFit",
-    "goodness_of_fit",
-]
+__all__ = ["GoodnessOfFit", "goodness_of_fit"]
+
+# Least eigenvalue of the correlations that the model expects of a task that can be tested.
+_SINGULAR = 1e-13
 
 
 class GoodnessOfFit(NamedTuple):
@@ -54,13 +54,18 @@ def goodness_of_fit(fit: LatentFit, moments: TaskMoments, causal: BoolArray) -> 
     tested = np.flatnonzero(n - 2 > D)
     if not len(tested) or D < 2:
         return GoodnessOfFit(float("nan"), float("nan"))
-    part = moments.select_tasks(tested)
     basis = np.linalg.qr(fit.mixing)[0]
     A = basis.T @ fit.mixing
-    ratio = np.linalg.solve(
-        joint_model_covariances(A, latent_moments(fit, moments).select(tested), causal[tested], fit.noise_variance),
-        joint_covariances(part.map_features(basis.T)),
-    )
+    z = latent_moments(fit, moments).select(tested)
+    expected = joint_model_covariances(A, z, causal[tested], fit.noise_variance)
+    # A target that its causes determine leaves no density to compare.
+    scale = np.sqrt(np.einsum("tii->ti", expected))
+    regular = np.linalg.eigvalsh(expected / (scale[:, :, None] * scale[:, None]))[:, 0] > _SINGULAR
+    if not regular.any():
+        return GoodnessOfFit(float("nan"), float("nan"))
+    tested, expected = tested[regular], expected[regular]
+    part = moments.select_tasks(tested)
+    ratio = np.linalg.solve(expected, joint_covariances(part.map_features(basis.T)))
     per_row = np.einsum("tii->t", ratio) - (D + 1) - np.linalg.slogdet(ratio)[1]
     statistic = n[tested] * np.maximum(per_row, 0.0)
     # Causes are compared before the target is seen, effects after, which costs a degree of freedom.
