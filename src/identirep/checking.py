@@ -227,7 +227,7 @@ def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Genera
         mapped = [L @ np.linalg.lstsq(L, whole, rcond=None)[0] for L in map(_heads, pair)]
         share = np.mean([len(half.data.X) for half in pair]) / len(data.X)
         # Maps fitted to T heads take up D of them.
-        delta = 0.5 * (mapped[0] - mapped[1]) * np.sqrt(share * T / (T - D))
+        delta = (mapped[0] - mapped[1]) * np.sqrt(share * T / (T - D))
         found.append(disturbed_agreement(model.fit_, moments, causal, delta, rng))
     return np.asarray(np.mean(np.concatenate(found) < TURNED, axis=0))
 
