@@ -96,12 +96,18 @@ def check_fit(
             return ComesBack.unknown(D, f"too few rows to fit again to halves of them: {error}")
     share = float(np.mean([rows.mean() for pair in pairs for rows in pair]))
     folds = _folds(fit, reserve, rng)
-    loss = _loss(fit, fits, reserve, folds, share)
+    between, to_halves = _agreement(fit, fits, reserve, folds)
+    # Errors of fits to a share of the rows are larger by 1 / share, so that between the fit and a half they sum to
+    # (1 + 1 / share) / 2 of those between two fits like it.
+    to_halves = extrapolated(to_halves, 2.0 / (1.0 + 1.0 / share))
+    kept = np.minimum(extrapolated(between, share).mean(axis=0), to_halves.mean(axis=0))
+    loss = 1.0 - np.clip(kept, 0.0, 1.0)
     n_pairs, n_reserve = len(fits), int(reserve.sum())
     spread = np.sqrt(_LOG_ERROR**2 * (1.0 + 1.0 / n_pairs) / 2.0 + 4.0 / n_reserve)
     factors = np.exp(_QUANTILE * spread * np.array([1.0, -1.0]))
     interval = np.clip(1.0 - np.maximum(loss, _LEAST_LOSS)[:, None] * factors, 0.0, 1.0)
-    turns = _turns(fit, fits, rng)
+    # Disturbed heads err on the side of turns; fits to halves that do not turn say so, and count as much.
+    turns = 0.5 * (_turns(fit, fits, rng) + np.mean(to_halves < TURNED, axis=0))
     return ComesBack(same, 1.0 - loss, interval, turns, f"measured on {2 * n_pairs} fits to halves of the rows")
 
 
@@ -156,20 +162,23 @@ def _folds(fit: Fitted, reserve: BoolArray, rng: np.random.Generator) -> BoolArr
     return split_rows(int(reserve.sum()), 0.5, rng, groups=groups)
 
 
-def _loss(fit: Fitted, fits: list[tuple[Fitted, Fitted]], reserve: BoolArray, folds: BoolArray, share: float) -> Array:
-    """Loss of correlation to expect between the fit and one to as many other rows, shape (D,)."""
+def _agreement(
+    fit: Fitted, fits: list[tuple[Fitted, Fitted]], reserve: BoolArray, folds: BoolArray
+) -> tuple[Array, Array]:
+    """Correlation of the partners of each axis between two halves, (n_pairs, D), and of the axis with each, (n, D)."""
     Z = fit.latents(reserve)
     between, to_halves = [], []
     for pair in fits:
         others = [half.of_others(fit.data.X[reserve]) for half in pair]
+        scores = []
         for learn in (folds, ~folds):
-            partners = [_partners(Z, W, learn) for W in others]
-            between.append(_correlation(partners[0][~learn], partners[1][~learn]))
-            to_halves += [_correlation(Z[~learn], partner[~learn]) for partner in partners]
-    # Errors of fits to a share of the rows are larger by 1 / share, so that between the fit and a half they sum to
-    # (1 + 1 / share) / 2 of those between two fits like it.
-    losses = share * (1.0 - np.mean(between, axis=0)), 2.0 / (1.0 + 1.0 / share) * (1.0 - np.mean(to_halves, axis=0))
-    return np.asarray(np.clip(np.maximum(*losses), 0.0, 1.0))
+            first, second = (_partners(Z, W, learn)[~learn] for W in others)
+            own = Z[~learn]
+            scores.append([_correlation(first, second), _correlation(own, first), _correlation(own, second)])
+        found = np.mean(scores, axis=0)
+        between.append(found[0])
+        to_halves += [found[1], found[2]]
+    return np.array(between), np.array(to_halves)
 
 
 def _partners(Z: Array, others: Array, learn: BoolArray) -> Array:
@@ -213,7 +222,7 @@ def _same_rows(
 
 
 def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Generator) -> Array:
-    """Chance that a fit to other rows ends in another optimum of stage two, NaN where that cannot be told, (D,)."""
+    """How often stage two turns an axis if heads are disturbed as other rows do, NaN where that cannot be told, (D,)."""
     moments, model, data = fit.stage.moments_, fit.model, fit.data
     T, D = moments.n_tasks, moments.n_features
     causal = model.posterior_.best if model.prior == "exact" else np.zeros((T, D), dtype=bool)
@@ -229,7 +238,7 @@ def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Genera
         mapped = [L @ np.linalg.lstsq(L, whole, rcond=None)[0] for L in map(_heads, pair)]
         share = np.mean([len(half.data.X) for half in pair]) / len(data.X)
         # Maps fitted to T heads take up D of them.
-        delta = 0.5 * (mapped[0] - mapped[1]) * np.sqrt(share * T / (T - D))
+        delta = (mapped[0] - mapped[1]) * np.sqrt(share * T / (T - D))
         found.append(disturbed_agreement(model.fit_, moments, causal, delta, rng))
     return np.asarray(np.mean(np.concatenate(found) < TURNED, axis=0))
 

@@ -261,8 +261,8 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
             if isinstance(own, MTRN):
                 # Half of the rows and half of the replicates double both parts of the error.
                 own.set_params(n_replicates=max(own.n_replicates // 2, 1))
-            elif own.cross_fit != "oob":
-                own.set_params(cross_fit=2 if quick else min(own.cross_fit, 3))
+            elif quick and own.cross_fit != "oob":
+                own.set_params(cross_fit=2)
             other = clone(self).set_params(
                 n_components=self.n_components_,
                 regressor=own,

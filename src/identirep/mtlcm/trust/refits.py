@@ -29,8 +29,7 @@ from identirep.mtlcm.trust.latents import latent_moments
 
 __all__ = ["BootstrapResult", "bootstrap", "refitted", "resample_rows"]
 
-# Refits start from the fit and, as long as that costs about a second, from as many random rotations.
-_MOST_ROTATIONS = 2
+# Refits start from the fit and, as long as that costs about a second, from some random rotations.
 _WORK = 2e8
 
 
@@ -104,11 +103,13 @@ def bootstrap(
     return BootstrapResult(over, np.stack([latent_agreement(square.unmixing, B, S).per_latent for B in unmixing]))
 
 
-def refitted(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.random.Generator) -> Array:
+def refitted(
+    fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.random.Generator, most_rotations: int = 2
+) -> Array:
     """Unmixing matrix of a refit, as in `bootstrap`, to other moments of the same features and tasks."""
     basis, square = _square(fit)
     even = np.ones((1, moments.n_tasks))
-    return _refits(square, moments.map_features(basis.T), causal, even, rng)[0] @ basis.T
+    return _refits(square, moments.map_features(basis.T), causal, even, rng, most_rotations)[0] @ basis.T
 
 
 def _square(fit: LatentFit) -> tuple[Array, LatentFit]:
@@ -118,7 +119,12 @@ def _square(fit: LatentFit) -> tuple[Array, LatentFit]:
 
 
 def _refits(
-    fit: LatentFit, moments: TaskMoments, causal: BoolArray, factors: Array, rng: np.random.Generator
+    fit: LatentFit,
+    moments: TaskMoments,
+    causal: BoolArray,
+    factors: Array,
+    rng: np.random.Generator,
+    most_rotations: int = 2,
 ) -> list[Array]:
     """Unmixing matrices of refits with these factors on the weights of the tasks, one row for each refit."""
     weights = moments.weights * factors
@@ -131,7 +137,7 @@ def _refits(
     # Whether there are other optima is what the starts of the fit told; in large problems refits leave it at that.
     D = len(own)
     work = weights.shape[1] * (D**2 if moments.is_shared else D**3)
-    n_starts = 1 + min(_MOST_ROTATIONS, int(_WORK / work))
+    n_starts = 1 + min(most_rotations, int(_WORK / work))
     starts = random_rotations(len(weights) * n_starts, D, rng)
     starts[::n_starts] = own
     covariances = covariances.reweighted(np.repeat(weights, n_starts, axis=0))
