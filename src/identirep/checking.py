@@ -113,14 +113,15 @@ def check_fit(
 
 def _reserve(fit: Fitted, rng: np.random.Generator) -> BoolArray:
     """Choose rows that no half is fitted to: those that the network of the fit was not trained on, and more if few."""
-    tasks, n = fit.data.task_index, len(fit.data.X)
-    if isinstance(fit.stage, MTRN):
+    tasks, order, n = fit.data.task_index, fit.data.order, len(fit.data.X)
+    if isinstance(fit.stage, MTRN) and order is None:
         reserve = fit.stage._held_out.copy()
     else:
-        reserve = two_sides(n, _RESERVE, rng, groups=fit.groups, tasks=tasks, order=fit.data.order)[1]
+        share = fit.stage.validation_fraction if isinstance(fit.stage, MTRN) else _RESERVE
+        reserve = two_sides(n, share, rng, groups=fit.groups, tasks=tasks, order=order)[1]
     missing = min(_ENOUGH_RESERVE, _MOST_RESERVE * n) - reserve.sum()
     # With an order, rows held out are the last ones.
-    if missing > 0 and fit.data.order is None:
+    if missing > 0 and order is None:
         others = ~reserve
         groups, of_rows = (None if of is None else of[others] for of in (fit.groups, tasks))
         share = float(missing / others.sum())
