@@ -1,5 +1,6 @@
 """Features of any regressor: cross-fitted, reproducible, and honest about noise."""
 
+import warnings
 from typing import ClassVar
 
 import numpy as np
@@ -172,3 +173,17 @@ def test_data_that_regressors_do_not_take():
     Y[4, 1] = np.nan
     with pytest.raises(ValueError, match="1 missing labels: got NaN first at row 4, task 1"):
         PredictiveFeatures(LinearRegression()).fit(X, Y)
+
+
+def test_series_without_relation_have_no_signal_in_their_order():
+    found = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        series = rng.normal(size=(600, 14))
+        for i in range(1, 600):
+            series[i] = 0.9 * series[i - 1] + np.sqrt(1 - 0.81) * series[i]
+        model = PredictiveFeatures(LinearRegression(), random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found.append(model.fit(series[:, :4], series[:, 4:], order=np.arange(600)).n_components_)
+    assert np.count_nonzero(found) <= 1, found
