@@ -223,7 +223,7 @@ def _same_rows(
 
 
 def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Generator) -> Array:
-    """How often stage two turns an axis if heads are disturbed as other rows do, NaN where that cannot be told, (D,)."""
+    """How often stage two turns an axis if heads are disturbed as other rows do, NaN where that is unknown, (D,)."""
     moments, model, data = fit.stage.moments_, fit.model, fit.data
     T, D = moments.n_tasks, moments.n_features
     causal = model.posterior_.best if model.prior == "exact" else np.zeros((T, D), dtype=bool)
