@@ -40,7 +40,7 @@ def _kinks(Z, rng):
 
 
 def _products(Z, rng):
-    return np.roll(Z, 1, axis=1) * np.roll(Z, 2, axis=1) * np.roll(Z, 3, axis=1) / 3.0
+    return np.roll(Z, 1, axis=1) * np.roll(Z, 2, axis=1)
 
 
 def _whole(found, Z):
@@ -116,22 +116,20 @@ def test_numbers_of_tasks_and_units_do_not_matter():
     np.testing.assert_allclose(other.variance, found.variance * scale**2, rtol=1e-6)
 
 
-@pytest.fixture(scope="module")
-def nonlinear():
-    data = make_nonlinear_tasks(100, 100, 4, 8, 1, hidden_sizes=(8, 8), activation="leaky_relu", random_state=3)
-    network = MTRN(hidden_sizes=(64,), n_replicates=2, max_epochs=40, device="cpu")
+@pytest.mark.parametrize("seed", range(2))
+def test_error_of_an_encoder_of_nonlinear_observations(seed):
+    data = make_nonlinear_tasks(100, 100, 3, 9, 1, hidden_sizes=(9, 9), activation="leaky_relu", random_state=seed)
     fit = np.arange(len(data.y)) % 100 < 60
-    model = IdentifiableRegressor(4, regressor=network, random_state=0)
-    return data, fit, model.fit(data.X[fit], data.y[fit], data.tasks[fit])
-
-
-def test_error_of_an_encoder_of_nonlinear_observations(nonlinear):
-    data, fit, model = nonlinear
-    found = encoder_correlation_of(model.regressor_, model.causal_model_, data.X[fit], data.y[fit], data.tasks[fit])
-    between = np.abs(np.corrcoef(model.transform(data.X[~fit]).T, data.Z[~fit].T)[:4, 4:])
-    truth = between.max(axis=1)
-    ratio = (1.0 - found.correlation) / (1.0 - truth)
-    assert np.all((ratio > 1.0 / 3.0) & (ratio < 3.0))
+    given = data.X[fit], data.y[fit], data.tasks[fit]
+    network = MTRN(hidden_sizes=(64,), n_replicates=2, max_epochs=30, device="cpu")
+    model = IdentifiableRegressor(3, regressor=network, random_state=seed).fit(*given)
+    found = encoder_correlation_of(model.regressor_, model.causal_model_, *given)
+    between = np.abs(np.corrcoef(model.transform(data.X[~fit]).T, data.Z[~fit].T)[:3, 3:])
+    truth = 1.0 - between.max(axis=1)
+    said = _whole(found, model.transform(data.X[fit]))
+    assert np.sum((said / truth > 1.0 / 3.0) & (said / truth < 3.0)) >= 2
+    # The certificate, which takes features as known, is far off.
+    assert np.median(said / truth) > 20.0 * np.median((1.0 - model.certificate_.expected_mcc) / truth)
 
 
 def test_shared_inputs_say_nothing():

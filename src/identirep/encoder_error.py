@@ -10,16 +10,18 @@ nothing to do with the other latents. Where latent i is an effect,
 
 with the latent's own variance q, the *smooth* error as a function of all latents and a *rough* rest r of it. Of the
 smooth error each task hides what is linear in y, most of what there is where few latents are causes, but w is the same
-in all tasks: it is estimated as a random effect, :math:`w \sim N(0, s^2 I)`, by expectation maximisation over s and
-the variance of each task, with intercept and slope of each task projected out. Tasks in which the latent is a cause
-have a large variance and count for little, so that no roles are needed. The functions are rectifiers with random
-weights less what is linear in the latents, which is stage two's affair. The latent itself stands among their inputs as
-its line in y, for otherwise its own variance would explain itself. The mean square of the smooth error over all rows is
-known then, and of the rough one that it is at most the least :math:`q_{ti} + r_i` over tasks.
+in all tasks: it is estimated as a random effect, :math:`w \sim N(0, s^2 I)`, s and the variance of each task by
+marginal likelihood, with intercept and slope of each task projected out. Tasks in which the latent is a cause have a
+large variance and count for little, so that no roles are needed. The functions are rectifiers with random weights less
+what is linear in the latents, which is stage two's affair. The latent itself stands among their inputs as its line in
+y, for otherwise its own variance would explain itself. The mean square of the smooth error over all rows is known then,
+and of the rough one that it is at most the least :math:`q_{ti} + r_i` over tasks.
 
 References
 ----------
 H. D. Patterson, R. Thompson, "Recovery of inter-block information when block sizes are unequal", Biometrika 58 (1971).
+
+D. J. C. MacKay, "Bayesian interpolation", Neural Computation 4 (1992).
 
 A. Rahimi, B. Recht, "Random features for large-scale kernel machines", NeurIPS 2007.
 
@@ -48,7 +50,7 @@ _N_FUNCTIONS = 100
 _MOST_TASKS, _MOST_ROWS = 300, 64
 # A line in the target takes two rows of a task, and the rest tell its variance.
 _LEAST_ROWS = 3
-_MOST_STEPS, _SETTLED = 300, 1e-3
+_MOST_STEPS, _SETTLED, _LEAST_FITTED = 300, 1e-3, 1e-3
 # Variances of tasks are drawn to a low quantile of them, as if it had been seen with so many degrees of freedom:
 # the tasks in which the latent is an effect are alike, and a variance near zero would be the only one to count.
 _SHARED_FREEDOM, _SHARED_QUANTILE = 3.0, 0.2
@@ -57,7 +59,7 @@ _LEAST_QUANTILE = 0.1
 _N_VARIANCES, _N_MIXING_STEPS = 60, 200
 # Measured: shrinkage and what no task shows hide a third of the smooth error, and estimates of the whole have this
 # standard deviation in their logarithm.
-_HIDDEN, _SPREAD = 1.5, 0.35
+_HIDDEN, _SPREAD = 1.5, 0.4
 _POINT_OF_90_PERCENT = 1.645
 # Unknown is an error whose rough part, which may be the latent's own variance, is more than this share of the whole ...
 _LARGEST_ROUGH_SHARE = 0.6
@@ -94,8 +96,10 @@ def encoder_correlation_of(
 def encoder_correlation(Z: Array, y: Array, task_index: IntArray, held_out: BoolArray) -> EncoderError:
     """Return the error of the encoder of latents on the held-out rows; the others serve to find the lines in y.
 
-    Measured on 60 nonlinear mixings with effects that the target determines to 99% and 92% (median), 1 - correlation is
-    within a factor 2 of the truth for nine tenths of the latents, where the fit has the axes right.
+    Measured on 69 fits to nonlinear mixings (1 to 3 layers, D = 1 to 8) whose effects follow the target up to a tenth
+    or a third of their scale: 1 - correlation is within a factor 3 of the truth for 95% of the latents that are known,
+    the interval holds 9 of 10 truths, and of 130 latents with 0.98 or more none had less than 0.95. It errs on the high
+    side by a factor 2 to 3 where encoders are poor (correlations under 0.9).
     """
     D = Z.shape[1]
     line = line_in_target(Z, y, task_index)
@@ -112,7 +116,7 @@ def encoder_correlation(Z: Array, y: Array, task_index: IntArray, held_out: Bool
     for i in range(D):
         inputs = Z[blocks.rows]
         inputs[..., i] = line[blocks.rows, i]
-        parts.append(_parts(blocks.without_line(functions(inputs), y), residual[..., i], law, blocks.n_rows - 2.0))
+        parts.append(_parts(blocks.without_line(functions(inputs), y), residual[..., i], law, blocks.n_rows))
     smooth, error_of_smooth, rough, n_small = np.array(parts).T
     smooth, error_of_smooth = _HIDDEN * smooth, _HIDDEN * error_of_smooth
     whole = np.minimum(smooth + rough, 1.0)
@@ -191,9 +195,10 @@ class _Blocks:
         return np.where(self.mask, V - target * slope, 0.0)
 
 
-def _parts(values: Array, residual: Array, law: Array, freedom: Array) -> tuple[float, float, float, int]:
+def _parts(values: Array, residual: Array, law: Array, n_rows: IntArray) -> tuple[float, float, float, int]:
     """Smooth variance and its standard error, rough variance, tasks of small variance; values (T, M, F)."""
     T, _, F = values.shape
+    freedom: Array = n_rows.astype(np.float64) - 2.0
     gram = (values.transpose(0, 2, 1) @ values).reshape(T, F * F)
     product = np.einsum("tmf,tm->tf", values, residual)
     squares = left = np.sum(residual**2, axis=1)
@@ -205,7 +210,9 @@ def _parts(values: Array, residual: Array, law: Array, freedom: Array) -> tuple[
         mean = covariance @ (weight @ product)
         second = covariance + np.outer(mean, mean)
         left = np.maximum(squares - 2.0 * product @ mean + gram @ second.ravel(), 0.0)
-        before, ridge = ridge, np.trace(second) / F
+        # MacKay's step, which has the fixed points of expectation maximisation and needs a fraction of its steps.
+        fitted = F - np.trace(covariance) / max(ridge, _TINY)
+        before, ridge = ridge, mean @ mean / max(fitted, _LEAST_FITTED)
         if abs(ridge - before) <= _SETTLED * before:
             break
     spread = law @ covariance
