@@ -17,6 +17,7 @@ PACKAGE = [
     {"regressor"},
     {"two_stages"},
     {"baselines", "checking", "refining"},
+    {"encoder_error"},
     {"mtlcm", "mtrn"},
     {"persistence"},
     {"datasets", "evaluation"},

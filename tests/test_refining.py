@@ -118,7 +118,7 @@ def test_posterior_takes_from_the_target_what_it_knows():
     effect = rng.choice([-1.0, 1.0], size=(40, 2)) * np.array([1.0, 0.0])
     Z = effect[tasks] * y[:, None] + np.array([0.05, 1.0]) * rng.normal(size=(2000, 2))
     seen = Z + 0.3 * rng.normal(size=(2000, 2))
-    found = latents_given_targets(seen, y, tasks)
+    found = latents_given_targets(seen, y, tasks, np.array([0.09, 0.09]))
     error_before, error_after = ((value - Z).var(axis=0) for value in (seen, found))
     # The first latent follows from the target, the second has nothing to do with it.
     assert error_after[0] < 0.3 * error_before[0]

@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from identirep._typing import Array, IntArray
+from identirep.encoder_error import encoder_correlation, line_in_target
 from identirep.moments import TaskMoments
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, check_fit_data
 
 __all__ = ["information_of_targets", "latents_given_targets", "refine"]
 
-# The error of an encoder is read off the tasks in which a target determines a latent best: this quantile over tasks.
-_QUANTILE = 0.05
-# It is at most this share of a latent's variance, so that where no target determines the latent the encoder counts.
+# An error that is not known is at most this share of a latent's variance: where no target determines the latent the
+# encoder counts.
 _LARGEST_ERROR = 0.1
 # Least variance of a latent given the target, in units of the encoder's error.
 _LEAST_VARIANCE = 0.1
@@ -44,7 +44,9 @@ def refine(
     assert data.task_index is not None
     held_out = stage._held_out
     latents = model.transform(stage.transform(data.X))
-    targets = latents_given_targets(latents, data.targets, data.task_index)
+    known = encoder_correlation(latents, data.targets, data.task_index, held_out)
+    largest = np.where(known.known, np.inf, _LARGEST_ERROR * latents.var(axis=0))
+    targets = latents_given_targets(latents, data.targets, data.task_index, np.minimum(known.variance, largest))
     refined = stage._taught(data, targets, group_index, np.random.default_rng(seed))
     H = refined.transform(data.X)
     design = np.column_stack([H, np.ones(len(H))])
@@ -56,10 +58,10 @@ def refine(
     return refined if after > before else None
 
 
-def latents_given_targets(Z: Array, y: Array, task_index: IntArray) -> Array:
+def latents_given_targets(Z: Array, y: Array, task_index: IntArray, error: Array) -> Array:
     r"""Return the posterior mean of latents given what an encoder says of them, the target and the task.
 
-    The encoder's latents are :math:`\hat z_i = z_i + e_i` with errors of one variance in all tasks, and given the
+    The encoder's latents are :math:`\hat z_i = z_i + e_i` with errors of variance r_i (D,) in all tasks, and given the
     target :math:`z_i \sim N(m_{ti} + g_{ti} y, q_{ti})`, so that
 
     .. math::
@@ -67,19 +69,13 @@ def latents_given_targets(Z: Array, y: Array, task_index: IntArray) -> Array:
 
     Each task has at least two rows and a target that varies.
     """
-    moments = TaskMoments.from_long(Z, y, task_index)
-    slope = moments.cov_hy / moments.var_y[:, None]
-    # from_long names tasks in order of appearance; rows need the position of theirs.
-    position = np.empty(int(task_index.max()) + 1, dtype=np.int64)
-    position[np.asarray(moments.task_names, dtype=np.int64)] = np.arange(moments.n_tasks)
-    row = position[task_index]
-    mean = moments.mean_h[moments.group][row] + slope[row] * (y - moments.mean_y[row])[:, None]
-    total = np.einsum("gii->gi", moments.cov_h)[moments.group]
-    given_target = np.maximum(total - slope**2 * moments.var_y[:, None], 0.0)
-    error = np.minimum(np.quantile(given_target, _QUANTILE, axis=0), _LARGEST_ERROR * np.median(total, axis=0))
+    mean = line_in_target(Z, y, task_index)
+    n_rows = np.maximum(np.bincount(task_index), 1)
+    squares = [np.bincount(task_index, weights) for weights in ((Z - mean) ** 2).T]
+    given_target = np.stack(squares, axis=1) / n_rows[:, None]
     variance = np.maximum(given_target - error, _LEAST_VARIANCE * error)
     share = variance / np.maximum(variance + error, np.finfo(np.float64).tiny)
-    return np.asarray(mean + share[row] * (Z - mean))
+    return np.asarray(mean + share[task_index] * (Z - mean))
 
 
 def information_of_targets(Z: Array, y: Array, task_index: IntArray) -> float:

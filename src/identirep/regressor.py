@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import BoolArray, IntArray, RandomState
+from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.checking import Fitted, check_fit
+from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
 from identirep.linear_copies import copy_remarks, linear_copies
 from identirep.mtlcm import MTLCM, ComesBack
@@ -76,6 +77,8 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         Rounds of refinement that were kept.
     comes_back_ : ComesBack
         What fits to halves of the rows showed of each axis.
+    encoder_mcc_ : array, shape (n_components_,)
+        Correlation with its latent that the encoder leaves each axis; NaN where that cannot be told (wide layout).
     certificate_ : Certificate
         Which latents can be trusted.
     structure_ : CausalStructure
@@ -185,6 +188,7 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         self._fit_stages(stage, X, y, tasks, groups, order, rng, int(seeds[1]))
         data, group_index = check_fit_data(self.regressor_, X, y, tasks, groups, order=order)
         self.row_order_ = self._look_at_rows(data, group_index)
+        self.encoder_mcc_ = self._encoder_mcc(data)
         self.comes_back_ = self._checked(data, group_index, rng)
         return self
 
@@ -245,6 +249,13 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
                 )
             )
         return faults
+
+    def _encoder_mcc(self, data: TaskData) -> Array:
+        """Correlation that the encoder leaves between axes and latents, (D,), NaN where that cannot be told."""
+        stage, model = self.regressor_, self.causal_model_
+        if model is not None and isinstance(stage, MTRN) and (found := encoder_correlation_of(stage, model, data)):
+            return found.correlation
+        return np.full(self.n_components_, np.nan)
 
     def _checked(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> ComesBack:
         """Fit again to halves of the rows, with a stage one like that of the fit, and compare."""
@@ -387,12 +398,14 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return what this model has besides its stages."""
         arrays, comes_back = self.comes_back_._to_arrays()
-        return prefixed("comes_back", arrays), {"n_refinements": self.n_refinements_, "comes_back": comes_back}
+        arrays = prefixed("comes_back", arrays) | {"encoder_mcc": self.encoder_mcc_}
+        return arrays, {"n_refinements": self.n_refinements_, "comes_back": comes_back}
 
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
         self.n_refinements_ = int(meta["n_refinements"])
         if "comes_back" in meta:
             self.comes_back_ = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
+            self.encoder_mcc_ = arrays["encoder_mcc"]
         return self
 
     def __sklearn_tags__(self) -> Any:

@@ -79,7 +79,7 @@ class TwoStages(LatentTransformer):
         comes_back = getattr(self, "comes_back_", None)
         if comes_back is None:
             comes_back = ComesBack.unknown(stage.n_components_, "the model was stored without checks: fit again")
-        found = self.causal_model_._formulas.checked(comes_back, encoder_mcc=unknown)
+        found = self.causal_model_._formulas.checked(comes_back, encoder_mcc=getattr(self, "encoder_mcc_", unknown))
         # An encoder memorises: its features can carry signal on the rows of the fit and none elsewhere.
         return found if np.any(stage.spectrum_ > stage.spectrum_threshold_) else found.without_signal()
 
