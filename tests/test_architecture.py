@@ -18,7 +18,7 @@ PACKAGE = [
     {"two_stages"},
     {"baselines", "refining"},
     {"mtlcm", "mtrn"},
-    {"persistence"},
+    {"persistence", "signal_check"},
     {"datasets", "evaluation"},
     {"metrics", "moments", "validation"},
     {"moments_file"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,15 +17,17 @@ from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.accumulation import factorize
 from identirep.evaluation import score_tasks
 from identirep.moments import TaskMoments
-from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, predictive_spectrum, reduce_features
+from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, reduce_features
+from identirep.mtrn.spectrum import Spectrum, predictive_spectrum
 from identirep.parameters import Fault, Rule, parameter_faults
 from identirep.seeds import as_generator
+from identirep.signal_check import Signal, check_signal
 from identirep.validation import TaskData, check_features, check_task_data
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["StageOne", "check_fit_data", "feature_moments", "split_moments"]
+__all__ = ["StageOne", "check_fit_data", "feature_moments", "judgement", "split_moments", "take_judgement"]
 
 
 def feature_moments(F: NDArray[Any], targets: Array, task_index: IntArray | None, n_tasks: int) -> TaskMoments:
@@ -89,6 +92,20 @@ def check_fit_data(
     return data, group_index
 
 
+def judgement(stage: StageOne) -> dict[str, Any]:
+    """Return what was said of signal and number of directions, as JSON can hold it."""
+    return {"n_components_range": list(stage.n_components_range_), "signal": asdict(stage.signal_)}
+
+
+def take_judgement(stage: StageOne, meta: Mapping[str, Any]) -> None:
+    """Undo `judgement`; runs that were written before it was stored have what their spectrum says."""
+    n = stage.n_components_
+    low, high = meta.get("n_components_range", (n, n))
+    stage.n_components_range_ = int(low), int(high)
+    above = np.any(stage.spectrum_ > stage.spectrum_threshold_)
+    stage.signal_ = Signal(**meta.get("signal", {"answer": "signal" if above else "none", "statement": "", "r2": {}}))
+
+
 class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin, BaseEstimator, ABC):
     """Base of the estimators whose features are the leading directions of predicted targets."""
 
@@ -96,6 +113,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     n_components: int | str
     random_state: RandomState
     n_components_: int
+    n_components_range_: tuple[int, int]
+    signal_: Signal
     n_features_in_: int
     task_names_: tuple[Hashable, ...]
     components_: Array
@@ -106,6 +125,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     spectrum_: Array
     spectrum_threshold_: Array
     _flat_target: bool
+    # What learns to predict, in words.
+    _who: str = "the network"
     moments_: TaskMoments
 
     def fit(
@@ -143,6 +164,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         data, group_index = check_fit_data(self, X, y, tasks, groups, faults)
         self.task_names_, self._flat_target = data.task_names, data.is_flat
         self._fit(data, group_index, rng)
+        self.signal_ = self._judge_signal(data, group_index, rng)
         return self
 
     @abstractmethod
@@ -222,9 +244,11 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     ) -> Reduction:
         """Choose the directions by the heads of `trained` rows, and fit the heads on them; return all directions."""
         reduction = reduce_features(trained, heads.coef, heads.noise)
-        spectrum = predictive_spectrum(reduction, held_out, rng)
+        spectrum = predictive_spectrum(reduction, held_out, rng, int(trained.n_samples.sum()))
+        reduction = reduction.ordered(spectrum.order)
         self.spectrum_, self.spectrum_threshold_ = spectrum.values, spectrum.threshold
-        self.n_components_ = self._choose_components(spectrum.n_components, len(reduction.components))
+        self.n_components_range_ = spectrum.range
+        self.n_components_ = self._choose_components(spectrum)
         self.components_, self.mean_ = reduction.components[: self.n_components_], reduction.mean
         self.moments_ = everything.map_features(self.components_, -self.components_ @ self.mean_)
         self.moments_.task_names = self.task_names_
@@ -232,24 +256,25 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         self.coef_, self.intercept_, self.noise_std_ = final.coef, final.intercept, np.sqrt(final.noise)
         return reduction
 
-    def _choose_components(self, n_signal: int, n_available: int) -> int:
-        """Return the number of directions to keep; warn if there is no signal."""
-        if n_signal == 0:
-            warnings.warn(
-                "y has no predictive signal on held-out rows: got no direction above the permutation threshold "
-                f"{self.spectrum_threshold_.max(initial=0.0):.3g}, expected at least one. Check that X says something "
-                "about y.",
-                UserWarning,
-                stacklevel=5,
-            )
+    def _choose_components(self, spectrum: Spectrum) -> int:
+        """Return the number of directions to keep."""
         if self.n_components == "auto":
-            return n_signal
+            return spectrum.n_components
+        n_available = len(spectrum.values)
         if int(self.n_components) > n_available:
             raise ValueError(
                 f"n_components exceeds the rank of the predictions: got {self.n_components}, expected at most "
                 f"{n_available} for {len(self.task_names_)} tasks. Lower n_components or add tasks."
             )
         return int(self.n_components)
+
+    def _judge_signal(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> Signal:
+        """Say whether there is signal; where the directions show none, let others try, and warn."""
+        if np.any(self.spectrum_ > self.spectrum_threshold_):
+            return Signal("signal", "", {})
+        signal = check_signal(data, groups, rng, self._who)
+        warnings.warn(signal.statement, UserWarning, stacklevel=3)
+        return signal
 
     @property
     def _n_features_out(self) -> int:

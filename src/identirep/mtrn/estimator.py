@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray, RandomState
 from identirep.moments import TaskMoments
-from identirep.mtrn.base import StageOne, split_moments
+from identirep.mtrn.base import StageOne, judgement, split_moments, take_judgement
 from identirep.mtrn.cut import warn_of_unclear_cut
 from identirep.mtrn.reduction import Heads, linear_heads, residual_squares
 from identirep.mtrn.settings import LATENTS_BATCH, NetworkSettings
@@ -89,10 +89,16 @@ class MTRN(StageOne):
     ----------
     n_components_ : int
         Number of features D; 0 if "auto" finds no signal.
+    n_components_range_ : tuple of int
+        Least and largest number of features that are as good for "auto".
+    signal_ : Signal
+        Whether the targets carry signal, and what to do: `answer` is "signal", "none" or "too few rows". Before it says
+        that there is none, a linear model and trees have tried.
     spectrum_ : array, shape (n_directions,)
         Signal to noise ratio of each direction on held-out rows, descending.
     spectrum_threshold_ : array, shape (n_directions,)
-        The largest value that permuted targets gave to each direction, the stronger ones taken out.
+        The largest value that permuted targets gave to any direction, in units of what they do to each; no less than a
+        fiftieth of the strongest signal.
     components_ : array, shape (n_components_, n_replicates * K)
         Linear map from the features of all replicates, side by side, to the reduced ones.
     mean_ : array, shape (n_replicates * K,)
@@ -215,7 +221,7 @@ class MTRN(StageOne):
 
         batch_size = LATENTS_BATCH if self.batch_size == "auto" else self.batch_size
         stage = clone(self).set_params(n_components=self.n_components_, batch_size=batch_size, verbose=False)
-        for name in ("n_features_in_", "feature_names_in_", "task_names_", "_flat_target"):
+        for name in ("n_features_in_", "feature_names_in_", "task_names_", "_flat_target", "signal_"):
             if hasattr(self, name):
                 setattr(stage, name, getattr(self, name))
         guided = fit_to_latents(NetworkSettings.of(stage), data, latents, groups, self._held_out, rng)
@@ -259,6 +265,7 @@ class MTRN(StageOne):
             "n_features_in": self.n_features_in_,
             "sizes": list(getattr(self.module_, "sizes", ())),
             "flat_target": self._flat_target,
+            **judgement(self),
         }
         return arrays, meta
 
@@ -277,4 +284,5 @@ class MTRN(StageOne):
         self.moments_ = TaskMoments.from_parts(part("moments."), meta["moments"])
         self.task_names_, self.n_components_ = self.moments_.task_names, len(self.components_)
         self.n_features_in_, self._flat_target = int(meta["n_features_in"]), bool(meta["flat_target"])
+        take_judgement(self, meta)
         return self

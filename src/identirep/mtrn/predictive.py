@@ -46,10 +46,15 @@ class PredictiveFeatures(StageOne):
     ----------
     n_components_ : int
         Number of features D; 0 if "auto" finds no signal.
+    n_components_range_ : tuple of int
+        Least and largest number of features that are as good for "auto".
+    signal_ : Signal
+        Whether the targets carry signal, and what to do: `answer` is "signal", "none" or "too few rows".
     spectrum_ : array, shape (n_directions,)
         Signal to noise ratio of each direction on unseen rows, descending.
     spectrum_threshold_ : array, shape (n_directions,)
-        The largest value that permuted targets gave to each direction, the stronger ones taken out.
+        The largest value that permuted targets gave to any direction, in units of what they do to each; no less than a
+        fiftieth of the strongest signal.
     components_ : array, shape (n_components_, n_tasks)
         Linear map from predicted targets to features.
     mean_ : array, shape (n_tasks,)
@@ -128,6 +133,10 @@ class PredictiveFeatures(StageOne):
         moments = TaskMoments.from_arrays(F, targets)
         held_out = HeldOut(F, targets, None, None if groups is None else groups[predicted])
         self._fit_reduction(moments, heads, moments, held_out, rng)
+
+    @property
+    def _who(self) -> str:  # type: ignore[override]
+        return type(self.regressor).__name__
 
     def _base_features(self, X: NDArray[Any]) -> Array:
         return np.asarray(self.regressor_.predict(X), dtype=np.float64).reshape(len(X), len(self.task_names_))
