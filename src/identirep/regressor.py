@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -12,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
 from identirep.mtlcm import MTLCM
-from identirep.mtrn import MTRN, PredictiveFeatures
+from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, restored, write_run
 from identirep.refining import refine
@@ -36,10 +37,11 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
     ----------
     n_components : int or "auto", default "auto"
         Number of latents; "auto" takes as many as the targets carry signal for on rows held out.
-    regressor : "mtrn", MTRN, PredictiveFeatures or estimator, default "mtrn"
-        Stage one. A stage-one object is cloned and used with its own settings; its `n_components` and `random_state`
-        are replaced where those of this object are set. Any other multi-output regressor is wrapped in
-        `PredictiveFeatures`.
+    regressor : {"mtrn", "extra-trees", "ridge", "auto"}, MTRN, PredictiveFeatures or estimator, default "mtrn"
+        Stage one. "auto" takes the one that best predicts a quarter of the rows, held out for the choice, and the
+        network unless another is clearly better; see `regressor_choice_`. A stage-one object is cloned and used with
+        its own settings; its `n_components` and `random_state` are replaced where those of this object are set. Any
+        other multi-output regressor is wrapped in `PredictiveFeatures`.
     causal_model : MTLCM, optional
         Stage two, cloned and used with its own settings; default ``MTLCM()``. Its `n_components` is None or that of
         stage one, its `random_state` is drawn from that of this object where it is None.
@@ -57,6 +59,8 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
     ----------
     regressor_ : MTRN or PredictiveFeatures
         Fitted stage one.
+    regressor_choice_ : ChosenRegressor or None
+        With "auto", the `name` of stage one, the `reason`, and `r2` of each candidate on the rows held out.
     causal_model_ : MTLCM or None
         Fitted stage two; None if the targets carry no signal.
     n_components_ : int
@@ -101,7 +105,10 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
 
     _parameter_rules: ClassVar[dict[str, Rule]] = {
         "n_components": Either(Choice("auto"), Whole()),
-        "regressor": Either(Choice("mtrn"), Made("an estimator with fit and predict", ("fit", "predict"))),
+        "regressor": Either(
+            Choice("mtrn", "extra-trees", "ridge", "auto"),
+            Made("an estimator with fit and predict", ("fit", "predict")),
+        ),
         "causal_model": Either(Choice(None), Made("an MTLCM", ("fit_moments", "bootstrap"))),
         "n_refinements": Whole(0),
         "verbose": Choice(False, True),
@@ -152,8 +159,12 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         raise_faults(parameter_faults(self))
         rng = as_generator(self.random_state)
         seeds = rng.integers(2**31, size=2)
+        self.regressor_choice_: ChosenRegressor | None = None
         stage = self._stage_one(int(seeds[0]))
         raise_faults(self._faults(stage, y, tasks))
+        if isinstance(self.regressor, str) and self.regressor == "auto":
+            self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]))
+            stage = self._stage_one(int(seeds[0]))
         self.regressor_: StageOne = stage.fit(X, y, tasks, groups=groups)
         self.causal_model_ = self._stage_two(int(seeds[1]))
         self.n_refinements_ = 0
@@ -202,7 +213,9 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         """Return stage one, not fitted; between the stages go arrays, whatever `set_output` says."""
         stage: Any
         if isinstance(self.regressor, str):
-            stage = MTRN(self.n_components, verbose=self.verbose)
+            chosen = "mtrn" if self.regressor_choice_ is None else self.regressor_choice_.name
+            name = chosen if self.regressor == "auto" else self.regressor
+            stage = named_stage(name, self.n_components, verbose=self.verbose)
         elif isinstance(self.regressor, (MTRN, PredictiveFeatures)):
             stage = clone(self.regressor)
             if self.n_components != "auto":
@@ -229,28 +242,29 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         directory : str or Path
-            ``model.safetensors``, ``model.json`` and ``history.parquet`` are put there, all or none; other files of an
+            ``model.safetensors``, ``model.json``, and ``history.parquet`` of a network or ``estimator.skops`` of a
+            regressor of scikit-learn are put there, all or none; other files of an
             existing run directory are kept. `random_state` is stored if it is an int; `device` and `verbose` are not.
 
         Raises
         ------
         TypeError
-            If stage one has no array form (a wrapped scikit-learn regressor).
+            If stage one is a regressor that is not made of the types of scikit-learn.
         """
         check_is_fitted(self)
         stage = self.regressor_
-        if not isinstance(stage, MTRN):
-            raise TypeError(
-                f"regressor cannot be saved without pickle: got {type(stage.regressor).__name__}, expected an MTRN, "
-                "which consists of arrays. Fit with regressor='mtrn' to save the model."
-            )
         parts = {
             "model": Part.of(self),
             "regressor": Part.of(stage),
             "causal_model": None if self.causal_model_ is None else Part.of(self.causal_model_),
         }
         names = getattr(stage, "feature_names_in_", None)
-        write_run(directory, Run("IdentifiableRegressor", parts, names, stage.history_))
+        history, estimators = None, None
+        if isinstance(stage, MTRN):
+            history = stage.history_
+        else:
+            estimators = {"parameter": stage.regressor, "fitted": stage.regressor_}
+        write_run(directory, Run("IdentifiableRegressor", parts, names, history, estimators))
 
     @classmethod
     def load(cls, directory: str | Path, *, encoder: Any = None) -> Self:
@@ -277,24 +291,33 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
             If the files are damaged, of a newer format, or hold a model of another kind; or if the encoder is missing.
         """
         with opened_run(directory, "IdentifiableRegressor") as run:
-            nested = {"regressor": MTRN, "causal_model": MTLCM}
-            model = restored(cls, run.parts["model"], encoder=encoder, nested=nested)
-            stage = restored(MTRN, run.parts["regressor"], encoder=encoder)
+            nested = {"MTRN": MTRN, "MTLCM": MTLCM, "PredictiveFeatures": PredictiveFeatures}
+            nested |= {"regressor": MTRN, "causal_model": MTLCM}
+            foreign = None if run.estimators is None else run.estimators["parameter"]
+            model = restored(cls, run.parts["model"], encoder=encoder, foreign=foreign, nested=nested)
+            stage: StageOne
+            if run.estimators is None:
+                stage = restored(MTRN, run.parts["regressor"], encoder=encoder)
+                stage.history_ = run.history or []
+            else:
+                stage = restored(PredictiveFeatures, run.parts["regressor"], foreign=foreign)
+                stage.regressor_ = run.estimators["fitted"]
             model.causal_model_ = None
             if (causal := run.parts["causal_model"]) is not None:
                 model.causal_model_ = restored(MTLCM, causal).set_output(transform="default")
         if run.feature_names is not None:
             stage.feature_names_in_ = run.feature_names
-        stage.history_ = run.history or []
         model.regressor_ = stage.set_output(transform="default")
         return model
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return what this model has besides its stages."""
-        return {}, {"n_refinements": self.n_refinements_}
+        choice = self.regressor_choice_
+        return {}, {"n_refinements": self.n_refinements_, "regressor_choice": choice and asdict(choice)}
 
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
-        self.n_refinements_ = int(meta["n_refinements"])
+        self.n_refinements_, choice = int(meta["n_refinements"]), meta.get("regressor_choice")
+        self.regressor_choice_ = choice and ChosenRegressor(**choice)
         return self
 
     def __sklearn_tags__(self) -> Any:

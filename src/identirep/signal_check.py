@@ -179,8 +179,9 @@ def _cross_fitted(make: Callable[[], Any], data: TaskData, y: Array, fold: IntAr
             if len(train) < 3 or not len(test):
                 continue
             at, of = (train, test) if data.task_index is not None else (np.ix_(train, tasks), np.ix_(test, tasks))
-            model = make().fit(data.X[train], y[at])
-            low, high = y[at].min(axis=0), y[at].max(axis=0)
+            target = y[at]
+            model = make().fit(data.X[train], target[:, 0] if target.shape[1:] == (1,) else target)
+            low, high = target.min(axis=0), target.max(axis=0)
             predicted[of] = np.clip(model.predict(data.X[test]).reshape(y[of].shape), low, high)
     return predicted
 
@@ -189,7 +190,7 @@ def _per_task(values: Array, data: TaskData) -> Array:
     """Sum over the rows of each task."""
     if data.task_index is None:
         return values.sum(axis=0)
-    return np.bincount(data.task_index, values, data.n_tasks)
+    return np.asarray(np.bincount(data.task_index, values, data.n_tasks), dtype=np.float64)
 
 
 def _above_chance(p: Array, y: Array, data: TaskData, unit: IntArray, rng: np.random.Generator) -> bool:

@@ -29,7 +29,7 @@ P = ParamSpec("P")
 # Messages of the library name its arguments; on the command line these are called otherwise.
 _ARGUMENT = re.compile(r"^(\s*\d+\. |- |)(targets|tasks|features|drop|n_components)\b", re.MULTILINE)
 _PATH = re.compile(r"^path\b", re.MULTILINE)
-_KEYWORD = re.compile(r"\b(tasks|drop|n_components)=")
+_KEYWORD = re.compile(r"\b(tasks|drop|n_components|regressor)=")
 
 
 def reports_faults(command: Callable[P, None]) -> Callable[P, None]:
@@ -86,7 +86,7 @@ def say(text: str = "", style: str | None = None) -> None:
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning of the library for people: without the line of code that it comes from."""
-    _MESSAGES.print(Text.assemble(("Warning: ", "bold yellow"), str(message)), soft_wrap=True)
+    _MESSAGES.print(Text.assemble(("Warning: ", "bold yellow"), _KEYWORD.sub(_as_option, str(message))), soft_wrap=True)
 
 
 def _is_about_input(error: Exception) -> bool:
@@ -102,7 +102,11 @@ def _text_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: '{error.filename}'." if error.filename else f"{error.strerror}."
     text = _ARGUMENT.sub(lambda found: f"{found[1]}--{found[2].replace('_', '-')}", str(error))
-    return _KEYWORD.sub(lambda found: f"--{found[1].replace('_', '-')} ", _PATH.sub("DATA", text))
+    return _KEYWORD.sub(_as_option, _PATH.sub("DATA", text))
+
+
+def _as_option(keyword: re.Match[str]) -> str:
+    return f"--{keyword[1].replace('_', '-')} "
 
 
 def _report_our_failure(error: Exception) -> None:

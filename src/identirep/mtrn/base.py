@@ -20,6 +20,7 @@ from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, reduce_features
 from identirep.mtrn.spectrum import Spectrum, predictive_spectrum
 from identirep.parameters import Fault, Rule, parameter_faults
+from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
 from identirep.signal_check import Signal, check_signal
 from identirep.validation import TaskData, check_features, check_task_data
@@ -27,7 +28,9 @@ from identirep.validation import TaskData, check_features, check_task_data
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["StageOne", "check_fit_data", "feature_moments", "judgement", "split_moments", "take_judgement"]
+__all__ = ["StageOne", "check_fit_data", "feature_moments", "split_moments"]
+
+_STORED = ("components_", "mean_", "coef_", "intercept_", "noise_std_", "spectrum_", "spectrum_threshold_")
 
 
 def feature_moments(F: NDArray[Any], targets: Array, task_index: IntArray | None, n_tasks: int) -> TaskMoments:
@@ -90,20 +93,6 @@ def check_fit_data(
         data = TaskData(data.X[seen], data.targets[seen], data.task_index[seen], data.task_names)
         group_index = None if group_index is None else group_index[seen]
     return data, group_index
-
-
-def judgement(stage: StageOne) -> dict[str, Any]:
-    """Return what was said of signal and number of directions, as JSON can hold it."""
-    return {"n_components_range": list(stage.n_components_range_), "signal": asdict(stage.signal_)}
-
-
-def take_judgement(stage: StageOne, meta: Mapping[str, Any]) -> None:
-    """Undo `judgement`; runs that were written before it was stored have what their spectrum says."""
-    n = stage.n_components_
-    low, high = meta.get("n_components_range", (n, n))
-    stage.n_components_range_ = int(low), int(high)
-    above = np.any(stage.spectrum_ > stage.spectrum_threshold_)
-    stage.signal_ = Signal(**meta.get("signal", {"answer": "signal" if above else "none", "statement": "", "r2": {}}))
 
 
 class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin, BaseEstimator, ABC):
@@ -275,6 +264,33 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         signal = check_signal(data, groups, rng, self._who)
         warnings.warn(signal.statement, UserWarning, stacklevel=3)
         return signal
+
+    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return the fitted state but for what predicts, as arrays and as what JSON can hold."""
+        moments, moments_meta = self.moments_.to_arrays()
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _STORED}
+        meta = {
+            "moments": moments_meta,
+            "n_features_in": self.n_features_in_,
+            "flat_target": self._flat_target,
+            "n_components_range": list(self.n_components_range_),
+            "signal": asdict(self.signal_),
+        }
+        return arrays | prefixed("moments", moments), meta
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
+        """Take over a state that `_to_arrays` has returned, of an estimator with the same parameters."""
+        for name in _STORED:
+            setattr(self, name, arrays[name])
+        self.moments_ = TaskMoments.from_parts(taken("moments", arrays), meta["moments"])
+        self.task_names_, self.n_components_ = self.moments_.task_names, len(self.components_)
+        self.n_features_in_, self._flat_target = int(meta["n_features_in"]), bool(meta["flat_target"])
+        # Runs from before this was stored have what their spectrum says.
+        low, high = meta.get("n_components_range", (self.n_components_, self.n_components_))
+        answer = "signal" if np.any(self.spectrum_ > self.spectrum_threshold_) else "none"
+        self.n_components_range_ = int(low), int(high)
+        self.signal_ = Signal(**meta.get("signal", {"answer": answer, "statement": "", "r2": {}}))
+        return self
 
     @property
     def _n_features_out(self) -> int:

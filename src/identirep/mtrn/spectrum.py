@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtrn.reduction import HeldOut, Reduction
 
 __all__ = ["Spectrum", "predictive_spectrum"]
@@ -44,7 +44,8 @@ _NEAR = 3
 class Spectrum:
     """Signal to noise ratio of each direction on held-out rows, averaged over tasks; around zero without signal.
 
-    `order` puts the directions of the reduction in descending order of it; all else is in that order.
+    `order` puts the directions of the reduction in descending order of it, those above their thresholds first; all else
+    is in that order.
     """
 
     order: IntArray
@@ -127,10 +128,13 @@ def predictive_spectrum(reduction: Reduction, held_out: HeldOut, rng: np.random.
     # The largest deviation over all directions: one threshold for all, in units of what chance does to each.
     deviation = np.maximum(np.sqrt((null**2).mean(axis=0)), np.finfo(np.float64).tiny)
     chance = deviation * (null / deviation).max()
-    order = np.argsort(-value, kind="stable")
-    threshold = chance[order].clip(_RESOLUTION * value.max())
+    threshold = chance.clip(_RESOLUTION * value.max())
+    # Those with signal first: one that chance does much to can be stronger without any.
+    order = np.lexsort((-value, value <= threshold))
     M, V = M[np.ix_(order, order)], V[np.ix_(order, order)]
-    return Spectrum(order, np.diagonal(M), threshold, np.sqrt(np.diagonal(V)), _mixing(M, V * n_labels / n_trained))
+    return Spectrum(
+        order, np.diagonal(M), threshold[order], np.sqrt(np.diagonal(V)), _mixing(M, V * n_labels / n_trained)
+    )
 
 
 def _signal(H: Array, labels: Array, weight: Array, n_groups: int) -> tuple[Array, Array]:
@@ -149,14 +153,13 @@ def _mixing(M: Array, V: Array) -> Array:
     """Return the squared sine between the leading directions of two fits, by first-order perturbation."""
     strength = np.diagonal(M)
     gap = strength[:, None] - strength
-    angle = 2.0 * _ENCODER * V / np.where(gap > 0, gap**2, np.inf)
     # Directions of equal signal mix freely.
-    angle = np.where(gap > 0, angle, 1.0)
+    angle = np.where(gap == 0, 1.0, 2.0 * _ENCODER * V / np.where(gap == 0, 1.0, gap**2))
     K = len(strength)
     return np.array([np.minimum(angle[:D, D:].sum(axis=1).max(initial=0.0), 1.0) for D in range(1, K + 1)])
 
 
-def _leading(above: Array) -> int:
+def _leading(above: BoolArray) -> int:
     return len(above) if above.all() else int(np.argmin(above))
 
 

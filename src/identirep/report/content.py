@@ -29,6 +29,7 @@ class Findings:
     spectrum: Array | None  # predictive spectrum, and what shuffled targets reach; None without stage one
     threshold: Array | None
     history: list[dict[str, float]]  # training curve of `MTRN`, if there is one
+    no_signal: str = "none"  # where stage one shows no signal: what others found, see `Signal.answer`
 
     @property
     def n_latents(self) -> int:
@@ -93,6 +94,7 @@ class Findings:
             spectrum=None if stage is None else np.asarray(stage.spectrum_, dtype=np.float64),
             threshold=None if stage is None else np.asarray(stage.spectrum_threshold_, dtype=np.float64),
             history=list(getattr(stage, "history_", [])),
+            no_signal="none" if stage is None else stage.signal_.answer,
         )
 
 

@@ -26,10 +26,14 @@ def verdict_counts(findings: Findings) -> dict[str, int]:
 def headline(findings: Findings) -> str:
     """Say in one sentence how many latents can be trusted."""
     if not findings.has_signal:
-        return (
-            f"No signal: on rows held out, the inputs predict the {count(findings.n_tasks, 'target')} no better than "
-            "shuffled ones."
+        held_out = (
+            f"on rows held out, the inputs predict the {count(findings.n_tasks, 'target')} no better than shuffled ones"
         )
+        return {
+            "none": f"No signal: {held_out}.",
+            "signal": f"No signal for this model, while others find some: {held_out}.",
+            "too few rows": f"Too few rows to tell whether there is signal: {held_out}.",
+        }[findings.no_signal]
     counts = verdict_counts(findings)
     parts = [f"{number} {verdict}" for verdict, number in counts.items() if number]
     return f"{count(findings.n_latents, 'latent')} from {count(findings.n_tasks, 'target')}: {_join(parts)}."
