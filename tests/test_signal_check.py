@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from identirep import MTRN
+from identirep import MTRN, signal_check
 from identirep.signal_check import check_signal, units
 from identirep.validation import TaskData
+
+
+@pytest.fixture(autouse=True)
+def _few_trees(monkeypatch):
+    monkeypatch.setattr(signal_check, "_N_TREES", 10)
 
 
 def _judge(X, Y, seed=0, groups=None, task_index=None):

@@ -308,7 +308,7 @@ def _made(
             value = own["foreign"]
         elif isinstance(value, dict):
             # Subclasses are not known by name; runs from before there were names have none.
-            value = _made(nested.get(value.get("class"), nested[name]), value["parameters"], own, {})
+            value = _made(nested.get(value.get("class", name), nested[name]), value["parameters"], own, {})
         elif isinstance(value, list):
             value = tuple(value)
         values[name] = value

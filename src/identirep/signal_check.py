@@ -33,7 +33,7 @@ from sklearn.preprocessing import StandardScaler
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.validation import TaskData
 
-__all__ = ["Signal", "check_signal", "extra_trees", "ridge", "units"]
+__all__ = ["CROSS_FITTED", "Signal", "above_chance", "check_signal", "extra_trees", "ridge", "units"]
 
 Answer = Literal["signal", "none", "too few rows"]
 
@@ -43,7 +43,7 @@ _N_PERMUTATIONS = 199
 # Mean of the largest of so many normal numbers.
 _LARGEST = 2.75
 # Predictions of all rows are more variable than the null has them with predictions held fixed.
-_CROSS_FITTED = np.sqrt(2.0)
+CROSS_FITTED = np.sqrt(2.0)
 # "None" is said only where signal of this share of the variance would have been seen.
 _WORTH_SEEING = 0.2
 # More rows and tasks cost time, and of signal in so many nothing is missed.
@@ -80,7 +80,7 @@ def check_signal(data: TaskData, groups: IntArray | None, rng: np.random.Generat
     found_none = f"y has no predictive signal on held-out rows by {who}"
     data, unit = _sample(data, groups, rng)
     n_units = int(unit.max()) + 1
-    least = min(_CROSS_FITTED**2 * _LARGEST**2 / n_units, 1.0)
+    least = min(CROSS_FITTED**2 * _LARGEST**2 / n_units, 1.0)
     too_few = (
         f"{found_none}, and {n_units} independent rows are too few to tell{{tried}}: got rows that show signal of R^2 "
         f"{least:.2f} and more, expected {_WORTH_SEEING:g}. Add rows, {_enough_units()} or more."
@@ -93,7 +93,7 @@ def check_signal(data: TaskData, groups: IntArray | None, rng: np.random.Generat
     for name, make in (("ridge", ridge), ("extra-trees", lambda: extra_trees(_N_TREES, seed))):
         p = _cross_fitted(make, data, y, fold)
         r2[name] = float(np.mean(1.0 - _per_task((y - p) ** 2, data) / _per_task(y**2, data)))
-        found[name] = _above_chance(p, y, data, unit, rng)
+        found[name] = above_chance(p, y, data.task_index, unit, rng)
     tried = "R^2 in cross-validation, mean over targets: "
     tried += f"{r2['ridge']:.2f} by a linear model, {r2['extra-trees']:.2f} by trees"
     if any(found.values()):
@@ -105,7 +105,7 @@ def check_signal(data: TaskData, groups: IntArray | None, rng: np.random.Generat
 
 
 def _enough_units() -> int:
-    return int(np.ceil(_CROSS_FITTED**2 * _LARGEST**2 / _WORTH_SEEING))
+    return int(np.ceil(CROSS_FITTED**2 * _LARGEST**2 / _WORTH_SEEING))
 
 
 def _sample(data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> tuple[TaskData, IntArray]:
@@ -193,16 +193,16 @@ def _per_task(values: Array, data: TaskData) -> Array:
     return np.asarray(np.bincount(data.task_index, values, data.n_tasks), dtype=np.float64)
 
 
-def _above_chance(p: Array, y: Array, data: TaskData, unit: IntArray, rng: np.random.Generator) -> bool:
-    """Whether predictions have more in common with the targets than with permuted ones."""
+def above_chance(p: Array, y: Array, index: IntArray | None, unit: IntArray, rng: np.random.Generator) -> bool:
+    """Whether cross-fitted predictions have more in common with the targets, centred, than with permuted ones."""
     product = (p * y).reshape(len(y), -1).sum(axis=1)
     own = np.bincount(unit, product)
     if len(own) < len(unit):
         null = rng.choice([-1.0, 1.0], size=(_N_PERMUTATIONS, len(own))) @ own
-    elif data.task_index is not None:
-        order = np.argsort(data.task_index, kind="stable")
-        index, p, y = data.task_index[order], p[order], y[order]
+    elif index is not None:
+        order = np.argsort(index, kind="stable")
+        index, p, y = index[order], p[order], y[order]
         null = np.array([p @ y[np.lexsort((rng.random(len(y)), index))] for _ in range(_N_PERMUTATIONS)])
     else:
         null = np.array([np.sum(p * y[rng.permutation(len(y))]) for _ in range(_N_PERMUTATIONS)])
-    return bool(product.sum() > _CROSS_FITTED * max(null.max(), 0.0))
+    return bool(product.sum() > CROSS_FITTED * max(null.max(), 0.0))

@@ -1,5 +1,7 @@
 """The spectrum: how many directions have signal on held-out rows, which chance does not, and where a cut comes back."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -142,3 +144,69 @@ def test_tasks_without_rows_have_no_say():
     reduction = reduce_features(moments, heads.coef, heads.noise)
     spectrum = predictive_spectrum(reduction, HeldOut(F, y, index, None), np.random.default_rng(0), len(y))
     assert np.isfinite(spectrum.values).all()
+
+
+def _factors(strength, n=3000, T=60, noise=1.0, seed=0):
+    """Draw standard normal features, and targets with heads of exactly these lengths, the same in all draws."""
+    rng = np.random.default_rng(0)
+    W = np.linalg.qr(rng.normal(size=(T, len(strength))))[0] * np.sqrt(T * np.asarray(strength))
+    rng = np.random.default_rng(seed + 1)
+    F = rng.normal(size=(n, 12))
+    return F, F[:, : len(strength)] @ W.T + noise * rng.normal(size=(n, T)), None
+
+
+def _fit(data, groups=None, seed=0):
+    F, Y, _ = data
+    rest = np.arange(len(F)) % 4 > 0
+    held_out = None if groups is None else groups[~rest]
+    return _spectrum((F[rest], Y[rest], None), (F[~rest], Y[~rest], None), seed, held_out)
+
+
+def test_cut_between_directions_of_the_same_signal_is_not_made():
+    # The fourth is just above the resolution, the fifth at it: they are in or out together.
+    spectrum = _fit(_factors([1.0, 0.3, 0.1, 0.022, 0.0215]))
+    assert spectrum.mixing[3] > 0.5 > spectrum.mixing[2]
+    assert spectrum.range == (3, 5)
+    assert spectrum.n_components in (3, 5)
+
+
+def test_disjoint_rows_give_the_same_number_or_the_range_says_so():
+    strength = [1.0, 0.4, 0.2, 0.1, 0.024, 0.02, 0.018, 0.012]
+    fits = [_fit(_factors(strength, seed=seed)) for seed in range(8)]
+    numbers = [fit.n_components for fit in fits]
+    assert len(set(numbers)) > 1
+    for a, b in combinations(fits, 2):
+        inside = a.range[0] <= b.n_components <= a.range[1] or b.range[0] <= a.n_components <= b.range[1]
+        assert abs(a.n_components - b.n_components) <= 1 or inside, (numbers, [fit.range for fit in fits])
+
+
+def test_a_large_group_does_not_decide_alone():
+    # A composition that was measured two hundred times among others that were measured once.
+    F, Y, _ = _factors([1.0, 0.3, 0.1], n=800)
+    copies = np.r_[np.arange(800), np.zeros(200, dtype=int)]
+    spectrum = _fit((F[copies], Y[copies], None), copies)
+    assert spectrum.n_components == 3
+    alone = _fit((F, Y, None))
+    np.testing.assert_allclose(spectrum.values[:3], alone.values[:3], rtol=0.25)
+
+
+def test_weak_directions_are_found_beside_strong_ones():
+    # Each direction is tested by itself: the largest eigenvalue that chance gives to all directions is larger.
+    F, Y, _ = _factors([1.0, 0.05, 0.04], n=800, noise=3.0)
+    assert _fit((F, Y, None)).n_signal == 3
+
+
+def test_directions_with_signal_come_first():
+    # Heads of few rows take a memorised direction for a strong one.
+    rng = np.random.default_rng(0)
+    F, Y, _ = _factors([1.0, 0.5], n=400)
+    moments = TaskMoments.from_arrays(F, Y)
+    heads = linear_heads(moments)
+    reduction = reduce_features(moments, heads.coef, heads.noise)
+    shuffled = reduction.ordered(rng.permutation(len(reduction.components)))
+    G, V, _ = _factors([1.0, 0.5], n=400, seed=1)
+    for given in (reduction, shuffled):
+        spectrum = predictive_spectrum(given, HeldOut(G, V, None, None), np.random.default_rng(0), 400 * 60)
+        assert spectrum.n_signal == 2
+        H = (G - given.mean) @ given.ordered(spectrum.order).components[:2].T
+        assert canonical_correlations(H, G[:, :2]).min() > 0.95

@@ -229,11 +229,17 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         return (self._base_features(X) - self.mean_) @ self.components_.T
 
     def _fit_reduction(
-        self, trained: TaskMoments, heads: Heads, everything: TaskMoments, held_out: HeldOut, rng: np.random.Generator
+        self,
+        trained: TaskMoments,
+        heads: Heads,
+        everything: TaskMoments,
+        held_out: HeldOut,
+        rng: np.random.Generator,
+        inflation: float = 1.0,
     ) -> Reduction:
         """Choose the directions by the heads of `trained` rows, and fit the heads on them; return all directions."""
         reduction = reduce_features(trained, heads.coef, heads.noise)
-        spectrum = predictive_spectrum(reduction, held_out, rng, int(trained.n_samples.sum()))
+        spectrum = predictive_spectrum(reduction, held_out, rng, int(trained.n_samples.sum()), inflation)
         reduction = reduction.ordered(spectrum.order)
         self.spectrum_, self.spectrum_threshold_ = spectrum.values, spectrum.threshold
         self.n_components_range_ = spectrum.range

@@ -16,6 +16,7 @@ from identirep.moments import TaskMoments
 from identirep.mtrn.base import StageOne
 from identirep.mtrn.reduction import Heads, HeldOut
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole
+from identirep.signal_check import CROSS_FITTED, above_chance
 from identirep.validation import TaskData
 
 __all__ = ["PredictiveFeatures"]
@@ -132,7 +133,13 @@ class PredictiveFeatures(StageOne):
         heads = Heads(np.eye(data.n_tasks), np.zeros(data.n_tasks), np.mean((targets - F) ** 2, axis=0))
         moments = TaskMoments.from_arrays(F, targets)
         held_out = HeldOut(F, targets, None, None if groups is None else groups[predicted])
-        self._fit_reduction(moments, heads, moments, held_out, rng)
+        # Directions and their signal come from the same rows: of many targets without any, those that folds happen to
+        # predict alike come first. All targets together cannot be chosen.
+        scale = targets.std(axis=0)
+        p, y = ((part - part.mean(axis=0)) / scale for part in (F, targets))
+        unit = np.arange(len(F)) if held_out.groups is None else held_out.groups
+        inflation = CROSS_FITTED if above_chance(p, y, None, unit, rng) else np.inf
+        self._fit_reduction(moments, heads, moments, held_out, rng, inflation)
 
     @property
     def _who(self) -> str:  # type: ignore[override]

@@ -36,8 +36,6 @@ _UNDECIDED = 2.0
 _COMES_BACK = 0.25
 # where variances count so many times: encoders differ by more than the sampling error of their heads.
 _ENCODER = 4.0
-# Cuts further below than this lose more than they gain.
-_NEAR = 3
 
 
 @dataclass(frozen=True)
@@ -67,28 +65,31 @@ class Spectrum:
         n = self.n_signal
         if n == 0:
             return 0, 0
-        margin = _UNDECIDED * self.error
+        # The strongest direction, of which the threshold may be a share, is measured with an error too.
+        margin = _UNDECIDED * np.hypot(self.error, _RESOLUTION * self.error[0])
         low, high = (_leading(self.values + sign * margin > self.threshold) for sign in (-1.0, 1.0))
-        return min(max(low, 1), self.n_components), high
+        return min(max(low, 1), n), max(high, n)
 
     @property
     def n_components(self) -> int:
-        """Number of leading directions to keep: the most with signal whose cut comes back."""
-        n = self.n_signal
+        """Number of leading directions to keep: of those that are as good and significant, the most that come back."""
+        low, n = self.range[0], self.n_signal
         if n == 0:
             return 0
-        low = min(max(_leading(self.values - _UNDECIDED * self.error > self.threshold), 1), n)
-        clear = np.flatnonzero(self.mixing[:n] < _COMES_BACK) + 1
-        clear = clear[clear >= min(low, max(n - _NEAR, 1))]
-        return int(clear[-1]) if len(clear) else low + int(np.argmin(self.mixing[low - 1 : n]))
+        mixing = self.mixing[low - 1 : n]
+        clear = np.flatnonzero(mixing < _COMES_BACK)
+        return low + int(clear[-1] if len(clear) else np.argmin(mixing))
 
 
-def predictive_spectrum(reduction: Reduction, held_out: HeldOut, rng: np.random.Generator, n_trained: int) -> Spectrum:
+def predictive_spectrum(
+    reduction: Reduction, held_out: HeldOut, rng: np.random.Generator, n_trained: int, inflation: float = 1.0
+) -> Spectrum:
     """Measure the signal of each direction, what chance would give, and where another fit would cut.
 
     What chance gives is the same with targets permuted within tasks (the same way for tasks that share rows), or with
     random signs for whole groups. A group counts once, however many rows it has: large ones would decide alone.
-    `n_trained` labels have led to the directions.
+    `n_trained` labels have led to the directions. Chance does `inflation` times as much as permuted targets
+    show; inf stands for targets that have been found to carry none.
     """
     H = (held_out.features - reduction.mean) @ reduction.components.T
     seen = ~np.isnan(held_out.targets)
@@ -127,8 +128,8 @@ def predictive_spectrum(reduction: Reduction, held_out: HeldOut, rng: np.random.
     null = np.stack([np.einsum("ik,ik->k", weighted, permuted()) for _ in range(_N_PERMUTATIONS)])
     # The largest deviation over all directions: one threshold for all, in units of what chance does to each.
     deviation = np.maximum(np.sqrt((null**2).mean(axis=0)), np.finfo(np.float64).tiny)
-    chance = deviation * (null / deviation).max()
-    threshold = chance.clip(_RESOLUTION * value.max())
+    chance = inflation * deviation * (null / deviation).max()
+    threshold = np.nan_to_num(chance, posinf=max(value.max(), 0.0)).clip(_RESOLUTION * value.max())
     # Those with signal first: one that chance does much to can be stronger without any.
     order = np.lexsort((-value, value <= threshold))
     M, V = M[np.ix_(order, order)], V[np.ix_(order, order)]
