@@ -164,10 +164,11 @@ def _fit(data, groups=None, seed=0):
 
 def test_cut_between_directions_of_the_same_signal_is_not_made():
     # The fourth is just above the resolution, the fifth at it: they are in or out together.
-    spectrum = _fit(_factors([1.0, 0.3, 0.1, 0.022, 0.0215]))
-    assert spectrum.mixing[3] > 0.5 > spectrum.mixing[2]
-    assert spectrum.range == (3, 5)
-    assert spectrum.n_components in (3, 5)
+    fits = [_fit(_factors([1.0, 0.3, 0.1, 0.0205, 0.02], seed=seed)) for seed in range(8)]
+    assert any(fit.n_signal == 4 and fit.mixing[3] > 0.9 for fit in fits)
+    for fit in fits:
+        assert fit.range == (3, 5)
+        assert fit.mixing[fit.n_components - 1] < 0.5
 
 
 def test_disjoint_rows_give_the_same_number_or_the_range_says_so():
@@ -180,14 +181,15 @@ def test_disjoint_rows_give_the_same_number_or_the_range_says_so():
         assert abs(a.n_components - b.n_components) <= 1 or inside, (numbers, [fit.range for fit in fits])
 
 
-def test_a_large_group_does_not_decide_alone():
+def test_a_large_group_counts_once():
     # A composition that was measured two hundred times among others that were measured once.
     F, Y, _ = _factors([1.0, 0.3, 0.1], n=800)
-    copies = np.r_[np.arange(800), np.zeros(200, dtype=int)]
-    spectrum = _fit((F[copies], Y[copies], None), copies)
-    assert spectrum.n_components == 3
-    alone = _fit((F, Y, None))
-    np.testing.assert_allclose(spectrum.values[:3], alone.values[:3], rtol=0.25)
+    copies = np.r_[np.arange(200), np.full(200, np.abs(F[:200, 2]).argmax())]
+    once = _spectrum((F[200:], Y[200:], None), (F[:200], Y[:200], None))
+    often = _spectrum((F[200:], Y[200:], None), (F[copies], Y[copies], None), groups=copies)
+    np.testing.assert_allclose(often.values, once.values)
+    np.testing.assert_allclose(often.error, once.error)
+    assert often.n_components == 3
 
 
 def test_weak_directions_are_found_beside_strong_ones():

@@ -28,7 +28,7 @@ _HELD_OUT = 0.25
 _N_REPLICATES = 2
 # Others are taken where they are better than the network by so many standard errors over rows: it comes first because
 # all that follows, from refinements to `to_torch`, is there for it.
-_CLEARLY = 1.0
+_CLEARLY = 2.0
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,11 @@ class Reduction:
 
     def ordered(self, order: IntArray) -> Reduction:
         """Return the same directions in another order."""
-        return replace(self, components=self.components[order], heads=self.heads[:, order])
+        return replace(
+            self,
+            components=np.ascontiguousarray(self.components[order]),
+            heads=np.ascontiguousarray(self.heads[:, order]),
+        )
 
 
 @dataclass(frozen=True)
