@@ -269,6 +269,22 @@ def test_no_signal_is_said_plainly(folder, components):
     assert "strong MCC" not in result.stdout
 
 
+@pytest.mark.parametrize("regressor", ["ridge", "auto"])
+def test_other_regressors_write_runs_that_can_be_used(folder, tmp_path, regressor):
+    targets = ("--targets", "strain, max", "--targets", "<b>*", "--features", "x*")
+    options = (*targets, "-d", 2, "--out", tmp_path / "run", "--regressor", regressor)
+    result = _invoke("fit", folder / "wide.csv", *options)
+    assert result.exit_code == 0, result.output
+    chosen = re.search(r"^Regressor: (\S+)\. R\^2 on \d+ rows held out", result.stdout, flags=re.MULTILINE)
+    assert (chosen is not None) == (regressor == "auto")
+    model = IdentifiableRegressor.load(tmp_path / "run")
+    name = {"mtrn": "MTRN"}.get(chosen[1] if chosen else regressor, "PredictiveFeatures")
+    assert type(model.regressor_).__name__ == name
+    result = _invoke("transform", tmp_path / "run", folder / "wide.csv", "--out", tmp_path / "z.csv")
+    assert result.exit_code == 0, result.output
+    assert _matrix(tmp_path / "z.csv").shape == (300, 2)
+
+
 def test_inspect(folder):
     result = _invoke("inspect", folder / "mixed.csv")
     assert result.exit_code == 0, result.output
@@ -300,6 +316,15 @@ _BAD_CALLS = [
     ("fit {f}/gap.csv --targets y_* --out {o}/run", "gap.csv: column 'x2' has missing values: got 1, first at row 12"),
     ("fit {f}/wide.csv --targets y_* -d 2.5 --out {o}/run", "--n-components is not valid: got '2.5'"),
     ("fit {f}/wide.csv --targets y_* -d 0 --out {o}/run", "--n-components is not valid: got '0'"),
+    ("fit {f}/wide.csv --targets y_* --regressor forest --out {o}/run", "Invalid value for '--regressor'"),
+    (
+        "fit {f}/wide.csv --targets y_* --regressor ridge --epochs 3 --out {o}/run",
+        "--replicates and --epochs are options of networks: got --regressor ridge",
+    ),
+    (
+        "fit {f}/wide.csv --targets y_* --regressor ridge --out {o}/run",
+        "y contains 1 missing labels: got NaN first at row",
+    ),
     ("fit {f}/wide.csv --targets y_* --out {f}/others", "'{f}/others' holds other files"),
     ("fit {f}/wide.csv --targets y_* --out {f}/notes.txt", "'{f}/notes.txt' is a file"),
     ("fit {f}/wide.csv --out {o}/run", "Missing option '--targets'"),

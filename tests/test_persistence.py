@@ -1,5 +1,6 @@
 """Run directories give back the same model, are written all or nothing, and say what is wrong with them."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -8,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import skops.io
 import torch
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
-from identirep import MTLCM, MTRN, IdentifiableRegressor, TaskMoments
+from identirep import MTLCM, MTRN, IdentifiableRegressor, PredictiveFeatures, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.directories import replaced_directory
+from identirep.mtrn import ChosenRegressor
+from identirep.signal_check import Signal
 
 _RUN_V1 = Path(__file__).parent / "data" / "run_v1"
 _FILES = {"model.safetensors", "model.json", "history.parquet"}
@@ -144,11 +149,66 @@ def test_files(run):
     assert len(document["sha256"]) == 64
 
 
-def test_regressor_without_arrays(tmp_path):
-    fitted = IdentifiableRegressor(2, regressor=LinearRegression(), random_state=0).fit(*_problem())
-    with pytest.raises(TypeError, match=r"got LinearRegression, expected an MTRN.*regressor='mtrn'"):
+class _Opaque(LinearRegression):
+    """A type that skops does not know."""
+
+
+def test_regressor_of_a_type_that_nobody_knows(tmp_path):
+    fitted = IdentifiableRegressor(2, regressor=_Opaque(), random_state=0).fit(*_problem())
+    with pytest.raises(
+        TypeError, match=r"cannot be saved without pickle: got types .*_Opaque, expected those of scikit"
+    ):
         fitted.save(tmp_path / "run")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "regressor",
+    ["ridge", "extra-trees", LinearRegression(), PredictiveFeatures(RandomForestRegressor(10), cross_fit=3)],
+    ids=lambda regressor: regressor if isinstance(regressor, str) else type(regressor).__name__,
+)
+def test_round_trip_of_regressors_of_scikit_learn(tmp_path, regressor):
+    X, Y = _problem()
+    fitted = IdentifiableRegressor(2, regressor=regressor, random_state=0).fit(X, Y)
+    fitted.save(tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == _FILES - {"history.parquet"} | {"estimator.skops"}
+    loaded = IdentifiableRegressor.load(tmp_path / "run")
+    np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
+    np.testing.assert_array_equal(loaded.transform(X), fitted.transform(X))
+    assert repr(loaded) == repr(fitted)
+    assert repr(loaded.regressor_) == repr(fitted.regressor_)
+    # It can be fitted again, and a network in its place leaves no file of it.
+    np.testing.assert_array_equal(loaded.fit(X, Y).predict(X), fitted.predict(X))
+    IdentifiableRegressor(2, regressor=_stage(max_epochs=2), random_state=0).fit(X, Y).save(tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == _FILES
+
+
+def test_estimators_of_other_types_are_not_built(tmp_path):
+    fitted = IdentifiableRegressor(2, regressor=LinearRegression(), random_state=0).fit(*_problem())
+    fitted.save(tmp_path / "run")
+    path, document = tmp_path / "run" / "estimator.skops", tmp_path / "run" / "model.json"
+    old = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(skops.io.dumps({"parameter": _Opaque(), "fitted": _Opaque()}))
+    with pytest.raises(ValueError, match="is damaged: got SHA-256"):
+        IdentifiableRegressor.load(tmp_path / "run")
+    # Whoever forges the file can forge its digest.
+    text = document.read_text(encoding="utf-8").replace(old, hashlib.sha256(path.read_bytes()).hexdigest())
+    document.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"types that are not trusted: got .*_Opaque"):
+        IdentifiableRegressor.load(tmp_path / "run")
+
+
+def test_what_was_said_of_signal_and_of_the_choice_is_kept(tmp_path):
+    X, Y = _problem()
+    fitted = IdentifiableRegressor(regressor="ridge", random_state=0).fit(X, Y)
+    fitted.regressor_choice_ = ChosenRegressor("ridge", {"ridge": 0.5}, "because")
+    fitted.regressor_.signal_ = Signal("too few rows", "add some", {"ridge": 0.1})
+    fitted.regressor_.n_components_range_ = (1, 3)
+    fitted.save(tmp_path / "run")
+    loaded = IdentifiableRegressor.load(tmp_path / "run")
+    assert loaded.regressor_choice_ == fitted.regressor_choice_
+    assert loaded.regressor_.signal_ == fitted.regressor_.signal_
+    assert loaded.regressor_.n_components_range_ == (1, 3)
 
 
 def _cut_arrays(run):

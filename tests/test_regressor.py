@@ -115,7 +115,11 @@ def test_same_seed_same_bits():
 @pytest.mark.parametrize(
     ("regressor", "error", "message"),
     [
-        ("mlp", ValueError, "regressor is not valid: got 'mlp', expected 'mtrn' or an estimator"),
+        (
+            "mlp",
+            ValueError,
+            "regressor is not valid: got 'mlp', expected 'mtrn' or .* or 'auto' or an estimator",
+        ),
         (3.0, TypeError, "regressor has the wrong type: got 3"),
     ],
 )

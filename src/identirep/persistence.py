@@ -1,7 +1,8 @@
 """Run directories: a fitted model as plain parts, written all or nothing, without pickle.
 
 The estimators hand over a `Run` of arrays and of what JSON can hold, and get one back. This module knows none of them,
-and names in a file are compared, never imported or run.
+and names in a file are compared, never imported or run. Estimators of scikit-learn go through skops, which builds
+objects of types that it trusts only; runs with other types are neither written nor read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import ZIP_DEFLATED
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +26,19 @@ from identirep.directories import MODEL_FILE, current, replaced_directory
 __all__ = ["Part", "Run", "opened_run", "prefixed", "restored", "taken", "write_run"]
 
 FORMAT_VERSION = 1
-ARRAYS_FILE, HISTORY_FILE = "model.safetensors", "history.parquet"
+ARRAYS_FILE, HISTORY_FILE, ESTIMATOR_FILE = "model.safetensors", "history.parquet", "estimator.skops"
 
 Arrays = dict[str, NDArray[Any]]
 _Estimator = TypeVar("_Estimator")
-_LIBRARIES = ("identirep", "numpy", "scipy", "scikit-learn", "torch", "safetensors")
+_LIBRARIES = ("identirep", "numpy", "scipy", "scikit-learn", "torch", "safetensors", "skops")
 # Where a fit ran and what it printed says nothing about who reads the model.
 _NOT_STORED = frozenset({"device", "verbose"})
 # Stands for the encoder that only the user has: a module is code, and code is not stored.
 _USERS_OWN = {"users_own": True}
+# Numbers alone, which skops does not trust by itself because they come from compiled code.
+_TRUSTED = ("sklearn.tree._tree.Tree",)
+# Stands for an estimator of scikit-learn, which has a file of its own.
+_FOREIGN = {"foreign": True}
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class Run:
     parts: Mapping[str, Part | None]
     feature_names: NDArray[Any] | None = None
     history: list[dict[str, float]] | None = None
+    # Estimators of scikit-learn, fitted or not, by what they are to the model.
+    estimators: Mapping[str, Any] | None = None
 
 
 def write_run(directory: str | Path, run: Run) -> None:
@@ -69,6 +77,7 @@ def write_run(directory: str | Path, run: Run) -> None:
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         "feature_names": None if run.feature_names is None else [str(name) for name in run.feature_names],
         "has_history": run.history is not None,
+        "estimator_sha256": None,
         "parts": {
             name: part and {"parameters": part.parameters, "meta": part.meta} for name, part in run.parts.items()
         },
@@ -76,6 +85,11 @@ def write_run(directory: str | Path, run: Run) -> None:
     for name, part in run.parts.items():
         arrays |= {} if part is None else prefixed(name, part.arrays)
     with replaced_directory(directory) as staging:
+        if run.estimators is None:
+            (staging / ESTIMATOR_FILE).unlink(missing_ok=True)
+        else:
+            _write_estimators(staging / ESTIMATOR_FILE, run.estimators)
+            document["estimator_sha256"] = _sha256(staging / ESTIMATOR_FILE)
         _write(staging, arrays, document)
         if run.history is None:
             (staging / HISTORY_FILE).unlink(missing_ok=True)
@@ -103,6 +117,8 @@ def opened_run(directory: str | Path, kind: str) -> Iterator[Run]:
             },
             None if names is None else np.array(names, dtype=object),
             _read_history(path / HISTORY_FILE) if document["has_history"] else None,
+            # Runs from before there were such files have no entry.
+            _read_estimators(path / ESTIMATOR_FILE, digest) if (digest := document.get("estimator_sha256")) else None,
         )
     except KeyError as error:
         raise _damaged(path / MODEL_FILE, f"no entry {error}") from None
@@ -113,11 +129,13 @@ def restored(
     part: Part | None,
     *,
     encoder: Any = None,
+    foreign: Any = None,
     nested: Mapping[str, Callable[..., Any]] | None = None,
 ) -> _Estimator:
     """Make an estimator of a part; `nested` are the classes of parameters that are estimators."""
     assert part is not None
-    return _made(make, part.parameters, encoder, nested or {})._from_arrays(part.arrays, part.meta)
+    own = {"encoder": encoder, "foreign": foreign}
+    return _made(make, part.parameters, own, nested or {})._from_arrays(part.arrays, part.meta)
 
 
 def prefixed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
@@ -182,6 +200,37 @@ def _read_history(path: Path) -> list[dict[str, float]]:
         raise _damaged(path, f"no Parquet file ({error})") from None
 
 
+def _write_estimators(path: Path, estimators: Mapping[str, Any]) -> None:
+    from skops.io import dumps, get_untrusted_types
+
+    data = dumps(dict(estimators), compression=ZIP_DEFLATED)
+    if unknown := set(get_untrusted_types(data=data)) - set(_TRUSTED):
+        raise TypeError(
+            f"regressor cannot be saved without pickle: got types {', '.join(sorted(unknown))}, expected those of "
+            "scikit-learn that skops trusts. Fit with another regressor, such as 'ridge' or 'extra-trees', to save the "
+            "model."
+        )
+    path.write_bytes(data)
+
+
+def _read_estimators(path: Path, expected: str) -> Mapping[str, Any]:
+    from skops.io import get_untrusted_types, loads
+
+    if not path.is_file():
+        raise _damaged(path, "no file")
+    found = _sha256(path)
+    if found != expected:
+        raise _damaged(path, f"SHA-256 {found[:12]}..., while {MODEL_FILE} says {expected[:12]}...")
+    data = path.read_bytes()
+    trusted = [name for name in get_untrusted_types(data=data) if name in _TRUSTED]
+    if unknown := set(get_untrusted_types(data=data)) - set(trusted):
+        raise ValueError(
+            f"'{path}' has types that are not trusted: got {', '.join(sorted(unknown))}, expected those of "
+            "scikit-learn. Do not load it."
+        )
+    return loads(data, trusted=trusted)
+
+
 def _read_arrays(directory: Path, expected: str) -> Arrays:
     from safetensors.numpy import load_file
 
@@ -226,16 +275,20 @@ def _as_json(name: str, value: Any) -> Any:
         return None
     if name == "encoder":
         return _USERS_OWN
+    if hasattr(value, "_to_arrays"):
+        return {"parameters": _parameters(value), "class": type(value).__name__}
     if hasattr(value, "get_params"):
-        return {"parameters": _parameters(value)}
+        return _FOREIGN
     raise TypeError(
         f"{name} cannot be saved without pickle: got {type(value).__name__}, expected numbers, texts or an estimator "
         "with such parameters. Change it or keep the data of the fit."
     )
 
 
-def _made(make: Any, parameters: dict[str, Any], encoder: Any, nested: Mapping[str, Callable[..., Any]]) -> Any:
-    """Undo `_parameters`, with the user's encoder in its place."""
+def _made(
+    make: Any, parameters: dict[str, Any], own: Mapping[str, Any], nested: Mapping[str, Callable[..., Any]]
+) -> Any:
+    """Undo `_parameters`, with the user's encoder and the estimator of scikit-learn in their places."""
     unknown = sorted(set(parameters) - set(make._get_param_names()))
     if unknown:
         raise ValueError(
@@ -245,14 +298,17 @@ def _made(make: Any, parameters: dict[str, Any], encoder: Any, nested: Mapping[s
     values: dict[str, Any] = {}
     for name, value in parameters.items():
         if value == _USERS_OWN:
-            if encoder is None:
+            if own["encoder"] is None:
                 raise ValueError(
                     f"{name} is missing: got None, expected the module that the model was fitted with, because code is "
                     f"not stored. Pass {name}=..."
                 )
-            value = encoder
+            value = own["encoder"]
+        elif value == _FOREIGN:
+            value = own["foreign"]
         elif isinstance(value, dict):
-            value = _made(nested[name], value["parameters"], encoder, {})
+            # Subclasses are not known by name; runs from before there were names have none.
+            value = _made(nested.get(value.get("class", name), nested[name]), value["parameters"], own, {})
         elif isinstance(value, list):
             value = tuple(value)
         values[name] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -11,19 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import Array, BoolArray, IntArray, RandomState
-from identirep.checking import Fitted, check_fit
-from identirep.encoder_error import encoder_correlation_of
-from identirep.exchangeability import RowOrder, check_row_order
-from identirep.linear_copies import copy_remarks, linear_copies
+from identirep._typing import RandomState
+from identirep.checked_stages import CheckedStages
 from identirep.mtlcm import MTLCM, ComesBack
-from identirep.mtrn import MTRN, PredictiveFeatures, check_fit_data
+from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, check_fit_data, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, prefixed, restored, taken, write_run
 from identirep.refining import refine
 from identirep.seeds import as_generator
-from identirep.two_stages import StageOne, TwoStages
-from identirep.validation import TaskData
+from identirep.two_stages import StageOne
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["IdentifiableRegressor"]
 
 
-class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
+class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
     """Multi-task regression whose representation is the same on every run: stage one, then stage two.
 
     Stage one learns features that predict all targets and are unique up to a linear map (`MTRN`, or the predictions
@@ -42,10 +39,11 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
     ----------
     n_components : int or "auto", default "auto"
         Number of latents; "auto" takes as many as the targets carry signal for on rows held out.
-    regressor : "mtrn", MTRN, PredictiveFeatures or estimator, default "mtrn"
-        Stage one. A stage-one object is cloned and used with its own settings; its `n_components` and `random_state`
-        are replaced where those of this object are set. Any other multi-output regressor is wrapped in
-        `PredictiveFeatures`.
+    regressor : {"mtrn", "extra-trees", "ridge", "auto"}, MTRN, PredictiveFeatures or estimator, default "mtrn"
+        Stage one. "auto" takes the one that best predicts a quarter of the rows, held out for the choice, and the
+        network unless another is clearly better; see `regressor_choice_`. A stage-one object is cloned and used with
+        its own settings; its `n_components` and `random_state` are replaced where those of this object are set. Any
+        other multi-output regressor is wrapped in `PredictiveFeatures`.
     causal_model : MTLCM, optional
         Stage two, cloned and used with its own settings; default ``MTLCM()``. Its `n_components` is None or that of
         stage one, its `random_state` is drawn from that of this object where it is None.
@@ -67,6 +65,8 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
     ----------
     regressor_ : MTRN or PredictiveFeatures
         Fitted stage one.
+    regressor_choice_ : ChosenRegressor or None
+        With "auto", the `name` of stage one, the `reason`, and `r2` of each candidate on the rows held out.
     causal_model_ : MTLCM or None
         Fitted stage two; None if the targets carry no signal.
     n_components_ : int
@@ -118,7 +118,10 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
 
     _parameter_rules: ClassVar[dict[str, Rule]] = {
         "n_components": Either(Choice("auto"), Whole()),
-        "regressor": Either(Choice("mtrn"), Made("an estimator with fit and predict", ("fit", "predict"))),
+        "regressor": Either(
+            Choice("mtrn", "extra-trees", "ridge", "auto"),
+            Made("an estimator with fit and predict", ("fit", "predict")),
+        ),
         "causal_model": Either(Choice(None), Made("an MTLCM", ("fit_moments", "bootstrap"))),
         "n_checks": Whole(0),
         "n_refinements": Whole(0),
@@ -183,13 +186,15 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         raise_faults(parameter_faults(self))
         rng = as_generator(self.random_state)
         seeds = rng.integers(2**31, size=2)
+        self.regressor_choice_: ChosenRegressor | None = None
         stage = self._stage_one(int(seeds[0]))
         raise_faults(self._faults(stage, y, tasks))
+        if isinstance(self.regressor, str) and self.regressor == "auto":
+            self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]), order=order)
+            stage = self._stage_one(int(seeds[0]))
         self._fit_stages(stage, X, y, tasks, groups, order, rng, int(seeds[1]))
-        data, group_index = check_fit_data(self.regressor_, X, y, tasks, groups, order=order)
-        self.row_order_ = self._look_at_rows(data, group_index)
-        self.encoder_mcc_ = self._encoder_mcc(data)
-        self.comes_back_ = self._checked(data, group_index, rng)
+        for remark in self._check(*check_fit_data(self.regressor_, X, y, tasks, groups, order=order), rng):
+            warnings.warn(remark, UserWarning, stacklevel=2)
         return self
 
     def _fit_stages(
@@ -209,15 +214,6 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         self.n_refinements_ = 0
         if self.n_refinements > 0 and self.causal_model_ is not None:
             self._refine(X, y, tasks, groups, order, rng)
-
-    def _look_at_rows(self, data: TaskData, groups: IntArray | None) -> RowOrder:
-        """Warn of targets that are copies, and of rows whose order matters; return what was found of the latter."""
-        found = check_row_order(data, groups)
-        copies = copy_remarks(linear_copies(data, getattr(self.regressor_, "feature_names_in_", None)))
-        for text in (f"{'; '.join(copies)}." if copies else "", found.remark):
-            if text:
-                warnings.warn(text, UserWarning, stacklevel=3)
-        return found
 
     def _faults(self, stage: StageOne, y: Any, tasks: ArrayLike | None) -> list[Fault]:
         """List what is wrong with stage two, and with refinements of that stage one, before it is trained."""
@@ -250,47 +246,6 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
             )
         return faults
 
-    def _encoder_mcc(self, data: TaskData) -> Array:
-        """Correlation that the encoder leaves between axes and latents, (D,), NaN where that cannot be told."""
-        stage, model = self.regressor_, self.causal_model_
-        if model is not None and isinstance(stage, MTRN) and (found := encoder_correlation_of(stage, model, data)):
-            return found.correlation
-        return np.full(self.n_components_, np.nan)
-
-    def _checked(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> ComesBack:
-        """Fit again to halves of the rows, with a stage one like that of the fit, and compare."""
-        model = self.causal_model_
-        if model is None:
-            return ComesBack.unknown(0, "there are no axes")
-        if self.n_checks == 0:
-            return ComesBack.unknown(self.n_components_, "no fits to other rows were made: fit with n_checks=2")
-        if self.row_order_.reason:
-            return ComesBack.unknown(self.n_components_, self.row_order_.reason)
-
-        def refit(rows: BoolArray, seed: int, quick: bool) -> Fitted:
-            own = clone(self.regressor_).set_params(n_components=self.n_components_)
-            if isinstance(own, MTRN):
-                # Half of the rows and half of the replicates double both parts of the error.
-                own.set_params(n_replicates=max(own.n_replicates // 2, 1))
-            elif quick and own.cross_fit != "oob":
-                own.set_params(cross_fit=2)
-            other = clone(self).set_params(
-                n_components=self.n_components_,
-                regressor=own,
-                n_refinements=self.n_refinements_,
-                random_state=seed,
-            )
-            part = data.rows(rows)
-            own_groups = None if groups is None else groups[rows]
-            own_rng = np.random.default_rng(seed)
-            seeds = own_rng.integers(2**31, size=2).tolist()
-            stage = other._stage_one(seeds[0])
-            other._fit_stages(stage, part.X, part.targets, part.task_index, own_groups, part.order, own_rng, seeds[1])
-            return Fitted(other.regressor_, other.causal_model_, part, own_groups)
-
-        fit = Fitted(self.regressor_, model, data, groups)
-        return check_fit(fit, refit, self.n_checks, rng, print if self.verbose else _silent)
-
     def _refine(self, X: Any, y: Any, tasks: Any, groups: Any, order: Any, rng: np.random.Generator) -> None:
         """Train the encoder again on the latents, as often as asked for and as it helps."""
         for _ in range(self.n_refinements):
@@ -308,7 +263,9 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         """Return stage one, not fitted; between the stages go arrays, whatever `set_output` says."""
         stage: Any
         if isinstance(self.regressor, str):
-            stage = MTRN(self.n_components, verbose=self.verbose)
+            chosen = "mtrn" if self.regressor_choice_ is None else self.regressor_choice_.name
+            name = chosen if self.regressor == "auto" else self.regressor
+            stage = named_stage(name, self.n_components, verbose=self.verbose)
         elif isinstance(self.regressor, (MTRN, PredictiveFeatures)):
             stage = clone(self.regressor)
             if self.n_components != "auto":
@@ -335,28 +292,29 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         directory : str or Path
-            ``model.safetensors``, ``model.json`` and ``history.parquet`` are put there, all or none; other files of an
+            ``model.safetensors``, ``model.json``, and ``history.parquet`` of a network or ``estimator.skops`` of a
+            regressor of scikit-learn are put there, all or none; other files of an
             existing run directory are kept. `random_state` is stored if it is an int; `device` and `verbose` are not.
 
         Raises
         ------
         TypeError
-            If stage one has no array form (a wrapped scikit-learn regressor).
+            If stage one is a regressor that is not made of the types of scikit-learn.
         """
         check_is_fitted(self)
         stage = self.regressor_
-        if not isinstance(stage, MTRN):
-            raise TypeError(
-                f"regressor cannot be saved without pickle: got {type(stage.regressor).__name__}, expected an MTRN, "
-                "which consists of arrays. Fit with regressor='mtrn' to save the model."
-            )
         parts = {
             "model": Part.of(self),
             "regressor": Part.of(stage),
             "causal_model": None if self.causal_model_ is None else Part.of(self.causal_model_),
         }
         names = getattr(stage, "feature_names_in_", None)
-        write_run(directory, Run("IdentifiableRegressor", parts, names, stage.history_))
+        history, estimators = None, None
+        if isinstance(stage, MTRN):
+            history = stage.history_
+        else:
+            estimators = {"parameter": stage.regressor, "fitted": stage.regressor_}
+        write_run(directory, Run("IdentifiableRegressor", parts, names, history, estimators))
 
     @classmethod
     def load(cls, directory: str | Path, *, encoder: Any = None) -> Self:
@@ -383,15 +341,22 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
             If the files are damaged, of a newer format, or hold a model of another kind; or if the encoder is missing.
         """
         with opened_run(directory, "IdentifiableRegressor") as run:
-            nested = {"regressor": MTRN, "causal_model": MTLCM}
-            model = restored(cls, run.parts["model"], encoder=encoder, nested=nested)
-            stage = restored(MTRN, run.parts["regressor"], encoder=encoder)
+            nested = {"MTRN": MTRN, "MTLCM": MTLCM, "PredictiveFeatures": PredictiveFeatures}
+            nested |= {"regressor": MTRN, "causal_model": MTLCM}
+            foreign = None if run.estimators is None else run.estimators["parameter"]
+            model = restored(cls, run.parts["model"], encoder=encoder, foreign=foreign, nested=nested)
+            stage: StageOne
+            if run.estimators is None:
+                stage = restored(MTRN, run.parts["regressor"], encoder=encoder)
+                stage.history_ = run.history or []
+            else:
+                stage = restored(PredictiveFeatures, run.parts["regressor"], foreign=foreign)
+                stage.regressor_ = run.estimators["fitted"]
             model.causal_model_ = None
             if (causal := run.parts["causal_model"]) is not None:
                 model.causal_model_ = restored(MTLCM, causal).set_output(transform="default")
         if run.feature_names is not None:
             stage.feature_names_in_ = run.feature_names
-        stage.history_ = run.history or []
         model.regressor_ = stage.set_output(transform="default")
         return model
 
@@ -399,20 +364,21 @@ class IdentifiableRegressor(TwoStages, RegressorMixin, BaseEstimator):
         """Return what this model has besides its stages."""
         arrays, comes_back = self.comes_back_._to_arrays()
         arrays = prefixed("comes_back", arrays) | {"encoder_mcc": self.encoder_mcc_}
-        return arrays, {"n_refinements": self.n_refinements_, "comes_back": comes_back}
+        choice = self.regressor_choice_ and asdict(self.regressor_choice_)
+        return arrays, {
+            "n_refinements": self.n_refinements_,
+            "comes_back": comes_back,
+            "regressor_choice": choice,
+        }
 
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
-        self.n_refinements_ = int(meta["n_refinements"])
-        if "comes_back" in meta:
-            self.comes_back_ = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
-            self.encoder_mcc_ = arrays["encoder_mcc"]
+        self.n_refinements_, choice = int(meta["n_refinements"]), meta["regressor_choice"]
+        self.regressor_choice_ = choice and ChosenRegressor(**choice)
+        self.comes_back_ = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
+        self.encoder_mcc_ = arrays["encoder_mcc"]
         return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _silent(text: str) -> None:
-    """Show nothing."""

@@ -25,6 +25,7 @@ from identirep.mtlcm import (
     check_use,
 )
 from identirep.mtrn import MTRN, PredictiveFeatures
+from identirep.signal_check import Signal
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +64,16 @@ class TwoStages(LatentTransformer):
     def spectrum_(self) -> Array:
         """Predictive spectrum of stage one."""
         return self._fitted().spectrum_
+
+    @property
+    def n_components_range_(self) -> tuple[int, int]:
+        """Least and largest number of latents that are as good for "auto"."""
+        return self._fitted().n_components_range_
+
+    @property
+    def signal_(self) -> Signal:
+        """Whether the targets carry signal: `answer` "signal", "none" or "too few rows", and what to do."""
+        return self._fitted().signal_
 
     @property
     def moments_(self) -> TaskMoments:

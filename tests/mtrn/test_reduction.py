@@ -5,12 +5,9 @@ import pytest
 
 from identirep import TaskMoments
 from identirep.metrics import canonical_correlations
-from identirep.mtrn.base import feature_moments
 from identirep.mtrn.reduction import (
     HEAD_PENALTY,
-    HeldOut,
     linear_heads,
-    predictive_spectrum,
     reduce_features,
     residual_squares,
 )
@@ -85,119 +82,3 @@ def test_directions_recover_what_matters(copies):
     # The heads in the reduced features are the heads.
     full = (F - reduction.mean) @ reduction.components.T @ (reduction.heads * reduction.scale[:, None]).T
     np.testing.assert_allclose(full, (F - reduction.mean) @ heads.coef.T, atol=1e-3)
-
-
-def _spectrum(trained, held_out, seed=0, groups=None):
-    (F, Y, index), (G, V, other) = trained, held_out
-    n_tasks = Y.shape[1] if index is None else int(index.max()) + 1
-    moments = feature_moments(F, Y, index, n_tasks)
-    heads = linear_heads(moments)
-    reduction = reduce_features(moments, heads.coef, heads.noise)
-    return predictive_spectrum(reduction, HeldOut(G, V, other, groups), np.random.default_rng(seed))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_spectrum_counts_directions(seed):
-    F, _, Y = _wide(seed=seed)
-    spectrum = _spectrum((F[:400], Y[:400], None), (F[400:], Y[400:], None))
-    assert spectrum.n_components == 3
-    F, y, index = _long(seed=seed)
-    rest = np.arange(len(y)) % 5 > 0
-    assert _spectrum((F[rest], y[rest], index[rest]), (F[~rest], y[~rest], index[~rest])).n_components == 3
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("weak", [0.0, 0.3])
-def test_what_leaks_from_a_strong_direction_is_none(seed, weak):
-    # The encoder knows the first latent by two curves, whose best combination depends on where a task has its inputs:
-    # a second direction of the same latent is significant, but not one of the targets.
-    rng = np.random.default_rng(seed)
-    index = np.repeat(np.arange(60), 500)
-    Z = rng.normal(size=(30_000, 2)) + rng.normal(size=(60, 2))[index]
-    w = rng.choice([-1.0, 1.0], size=(60, 2)) * np.array([1.0, weak])
-    y = (Z * w[index]).sum(axis=1) + 0.3 * rng.normal(size=30_000)
-    F = np.column_stack([Z[:, 0] + 0.3 * np.sin(2 * Z[:, 0]), np.sin(2 * Z[:, 0] + 1), Z[:, 1]])
-    rest = np.arange(30_000) % 5 > 0
-    spectrum = _spectrum((F[rest], y[rest], index[rest]), (F[~rest], y[~rest], index[~rest]), seed=seed)
-    # A weak direction with a tenth of the signal counts.
-    assert spectrum.n_components == 1 + (weak > 0)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_targets_that_are_almost_exact_do_not_decide_alone(seed):
-    # Three quantities that many targets depend on, and one of which a single target is a copy.
-    rng = np.random.default_rng(seed)
-    F = rng.normal(size=(600, 4))
-    Y = F[:, :3] @ rng.normal(size=(3, 60)) + 0.3 * rng.normal(size=(600, 60))
-    Y[:, 0] = F[:, 3]
-    moments = TaskMoments.from_arrays(F, Y)
-    coef, noise = linear_heads(moments).coef, linear_heads(moments).noise
-    found = []
-    for residual in (1e-4, 1e-8):
-        noise[0] = residual * moments.var_y[0]
-        reduction = reduce_features(moments, coef, noise)
-        found.append((F - reduction.mean) @ reduction.components[:3].T)
-    # The many come first, whatever the residual of the one is taken for.
-    assert canonical_correlations(found[0], F[:, :3]).min() > 0.9
-    assert canonical_correlations(*found).min() > 0.999
-    # No target counts more than one with a hundredth of its variance as noise.
-    spectrum = _spectrum((F[:400], Y[:400, :1], None), (F[400:], Y[400:, :1], None))
-    assert spectrum.values[0] == pytest.approx(100, rel=0.4)
-
-
-def test_spectrum_is_the_signal_to_noise_ratio():
-    F, Z, Y = _wide(n=20000, D=1, T=5, noise=1.0)
-    spectrum = _spectrum((F[:10000], Y[:10000], None), (F[10000:], Y[10000:], None))
-    weights = np.linalg.lstsq(Z, Y, rcond=None)[0][0]
-    # Noise counts with another hundredth of the variance of the target.
-    expected = np.mean(weights**2 * Z.var() / (1.0 + 0.01 * (1.0 + weights**2 * Z.var())))
-    assert spectrum.values[0] == pytest.approx(expected, rel=0.05)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_spectrum_finds_nothing_where_nothing_is(seed):
-    rng = np.random.default_rng(seed)
-    F, _, Y = _wide(n=120, K=30, T=40)
-    Y = Y[rng.permutation(len(Y))]
-    # In the rows of the heads the same targets seem to be explained.
-    assert _spectrum((F[:80], Y[:80], None), (F[:80], Y[:80], None)).n_components > 0
-    assert _spectrum((F[:80], Y[:80], None), (F[80:], Y[80:], None)).n_components == 0
-
-
-def test_missing_labels_do_not_move_the_spectrum_of_the_others():
-    F, _, Y = _wide()
-    V = np.concatenate([Y, np.full((len(Y), 1), np.nan)], axis=1)
-    V[:5, 30] = 1.0, 2.0, 3.0, 4.0, 5.0
-    expected = _spectrum((F[:400], Y[:400], None), (F[400:], Y[400:], None)).values[:3]
-    np.testing.assert_allclose(
-        _spectrum((F[:400], V[:400], None), (F[400:], V[400:], None)).values[:3], expected, rtol=0.02
-    )
-
-
-def test_dependent_rows_are_no_signal():
-    # One target that is constant in each of a few groups, and features that tell the groups apart: by row it looks
-    # like signal, by group it is chance.
-    rng = np.random.default_rng(0)
-    found = {False: 0, True: 0}
-    for _ in range(20):
-        groups = np.repeat(np.arange(24), 25)
-        F = rng.normal(size=(24, 3))[groups] + 0.1 * rng.normal(size=(600, 3))
-        Y = rng.normal(size=(24, 2))[groups] + 0.1 * rng.normal(size=(600, 2))
-        rest = groups < 12
-        for known in (False, True):
-            spectrum = _spectrum(
-                (F[rest], Y[rest], None), (F[~rest], Y[~rest], None), groups=groups[~rest] if known else None
-            )
-            found[known] += spectrum.n_components > 0
-    assert found[False] >= 5
-    assert found[True] <= 2
-
-
-def test_tasks_without_rows_have_no_say():
-    F, y, index = _long()
-    moments = feature_moments(F, y, index, 61)
-    heads = linear_heads(moments)
-    assert heads.coef[60].tolist() == [0.0] * 6
-    reduction = reduce_features(moments, heads.coef, heads.noise)
-    spectrum = predictive_spectrum(reduction, HeldOut(F, y, index, None), np.random.default_rng(0))
-    assert np.isfinite(spectrum.values).all()

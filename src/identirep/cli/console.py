@@ -29,7 +29,7 @@ P = ParamSpec("P")
 # Messages of the library name its arguments; on the command line these are called otherwise.
 _ARGUMENT = re.compile(r"^(\s*\d+\. |- |)(targets|tasks|features|drop|n_components)\b", re.MULTILINE)
 _PATH = re.compile(r"^path\b", re.MULTILINE)
-_KEYWORD = re.compile(r"\b(tasks|drop|n_components|order)=")
+_KEYWORD = re.compile(r"\b(tasks|drop|n_components|order|regressor)=")
 
 
 def reports_faults(command: Callable[P, None]) -> Callable[P, None]:

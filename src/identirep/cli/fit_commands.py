@@ -31,6 +31,7 @@ def fit(
     features: given.Features = None,
     drop: given.Drop = None,
     n_components: given.Components = "auto",
+    regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.2,
     replicates: given.Replicates = None,
     epochs: given.Epochs = None,
@@ -42,12 +43,13 @@ def fit(
     are inputs; they must be numbers without gaps. Targets may have gaps.
     """
     components = given.parse_components(n_components)
+    given.check_regressor(regressor, replicates, epochs)
     table = _read(data, targets, tasks, groups, order, features, drop, out)
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
     training, rest = split(table, held_out, seed)
-    model = fit_model(training, components, seed, replicates=replicates, epochs=epochs)
+    model = fit_model(training, components, seed, regressor, replicates=replicates, epochs=epochs)
     evaluation = evaluate(model, table, training, rest)
     write_run(out, model, evaluation)
     print_findings(model, evaluation)
@@ -68,6 +70,7 @@ def stability(
     features: given.Features = None,
     drop: given.Drop = None,
     n_components: given.Components = "auto",
+    regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.25,
     replicates: given.Replicates = None,
     epochs: given.Epochs = None,
@@ -79,11 +82,12 @@ def stability(
     """Fit several times to the same rows with different seeds, and measure how far the latents agree.
 
     Only the seed changes between fits; agreement is measured on rows held out. With 'auto' the first fit chooses the
-    number of latents for all. What other rows would give is checked by the first fit, as 'fit' does.
+    number of latents, or the regressor, for all. What other rows would give is checked by the first fit, as 'fit' does.
     """
     components = given.parse_components(n_components)
+    given.check_regressor(regressor, replicates, epochs)
     table = _read(data, targets, tasks, groups, order, features, drop, out)
-    settings = {"replicates": replicates, "epochs": epochs}
+    settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs}
     _compare_fits(table, components, fits, held_out, seed, out, settings)
     if out is not None:
         say(f"Next: open {out / 'report.html'}")
@@ -167,6 +171,8 @@ def _compare_fits(
     training, rest = split(table, share, seed)
     say(f"Fit 1 of {n_fits}")
     models = [fit_model(training, components, seed, **settings)]
+    if (choice := models[0].regressor_choice_) is not None:
+        settings = {**settings, "regressor": choice.name}
     evaluation = evaluate(models[0], table, training, rest)
     has_signal = Findings.of(models[0]).has_signal
     if has_signal:

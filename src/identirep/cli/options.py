@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["Components", "Data", "Drop", "Epochs", "Features", "Groups", "HeldOut", "Order", "Replicates", "Run"]
-__all__ += ["Seed", "Targets", "Tasks", "parse_components"]
+__all__ = ["Components", "Data", "Drop", "Epochs", "Features", "Groups", "HeldOut", "Order", "Regressor", "Replicates"]
+__all__ += ["Run", "Seed", "Targets", "Tasks", "check_regressor", "parse_components"]
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: CSV, TSV, Parquet or Feather.", show_default=False)]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]
@@ -49,6 +49,10 @@ Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed: the same one 
 HeldOut = Annotated[
     float, typer.Option(min=0.0, max=0.9, metavar="SHARE", help="Share of rows (or groups) held out for scores.")
 ]
+Regressor = Annotated[
+    Literal["mtrn", "extra-trees", "ridge", "auto"],
+    typer.Option(help="What predicts: networks, trees, a linear model, or the one that does best on rows held out."),
+]
 Replicates = Annotated[
     int | None, typer.Option(min=1, metavar="R", help="Networks trained at once; more: stabler, slower.")
 ]
@@ -62,3 +66,12 @@ def parse_components(text: str) -> int | Literal["auto"]:
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise ValueError(f"--n-components is not valid: got {text!r}, expected 'auto' or a number >= 1. Pass one.")
     return int(text)
+
+
+def check_regressor(regressor: str, replicates: int | None, epochs: int | None) -> None:
+    """Raise if options of networks are given to something else."""
+    if regressor != "mtrn" and (replicates, epochs) != (None, None):
+        raise ValueError(
+            f"--replicates and --epochs are options of networks: got --regressor {regressor}, expected --regressor "
+            "mtrn. Leave them out."
+        )

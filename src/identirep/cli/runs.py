@@ -56,23 +56,28 @@ def fit_model(
     table: Table,
     n_components: Components,
     seed: int,
+    regressor: str = "mtrn",
     *,
     replicates: int | None = None,
     epochs: int | None = None,
     n_checks: int = 2,
 ) -> IdentifiableRegressor:
-    """Fit both stages to all rows of a table, with checks of what comes back."""
+    """Fit both stages to all rows of a table, with checks, and say which regressor was chosen if it was to be."""
     from identirep.mtrn import MTRN
     from identirep.regressor import IdentifiableRegressor
 
     given: dict[str, Any] = {"n_replicates": replicates, "max_epochs": epochs}
-    stage = MTRN(
-        n_components, verbose=OUTPUT.is_terminal, **{name: value for name, value in given.items() if value is not None}
-    )
+    stage: Any = regressor
+    if regressor == "mtrn":
+        stage = MTRN(n_components, verbose=OUTPUT.is_terminal)
+        stage.set_params(**{name: value for name, value in given.items() if value is not None})
     model = IdentifiableRegressor(
         n_components, regressor=stage, n_checks=n_checks, verbose=OUTPUT.is_terminal, random_state=seed
     )
-    return model.fit(table.X, table.targets, table.tasks, groups=table.groups, order=table.order)
+    model.fit(table.X, table.targets, table.tasks, groups=table.groups, order=table.order)
+    if (choice := model.regressor_choice_) is not None:
+        say(f"Regressor: {choice.name}. {choice.reason}.")
+    return model
 
 
 def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_out: Table) -> Evaluation:

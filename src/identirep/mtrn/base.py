@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,9 +17,12 @@ from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.accumulation import factorize
 from identirep.evaluation import score_tasks
 from identirep.moments import TaskMoments
-from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, predictive_spectrum, reduce_features
+from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, reduce_features
+from identirep.mtrn.spectrum import Spectrum, predictive_spectrum
 from identirep.parameters import Fault, Rule, parameter_faults
+from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
+from identirep.signal_check import Signal, check_signal
 from identirep.splits import order_ranks, row_groups, stretches
 from identirep.validation import TaskData, check_features, check_task_data
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["StageOne", "check_fit_data", "feature_moments", "split_moments"]
+
+_STORED = ("components_", "mean_", "coef_", "intercept_", "noise_std_", "spectrum_", "spectrum_threshold_")
 
 
 def feature_moments(F: NDArray[Any], targets: Array, task_index: IntArray | None, n_tasks: int) -> TaskMoments:
@@ -127,6 +132,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     n_components: int | str
     random_state: RandomState
     n_components_: int
+    n_components_range_: tuple[int, int]
+    signal_: Signal
     n_features_in_: int
     task_names_: tuple[Hashable, ...]
     components_: Array
@@ -137,6 +144,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     spectrum_: Array
     spectrum_threshold_: Array
     _flat_target: bool
+    # What learns to predict, in words.
+    _who: str = "the network"
     moments_: TaskMoments
 
     def fit(
@@ -184,6 +193,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         data, group_index = check_fit_data(self, X, y, tasks, groups, faults, order=order)
         self.task_names_, self._flat_target = data.task_names, data.is_flat
         self._fit(data, group_index, rng)
+        self.signal_ = self._judge_signal(data, group_index, rng)
         return self
 
     @abstractmethod
@@ -259,13 +269,21 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         return (self._base_features(X) - self.mean_) @ self.components_.T
 
     def _fit_reduction(
-        self, trained: TaskMoments, heads: Heads, everything: TaskMoments, held_out: HeldOut, rng: np.random.Generator
+        self,
+        trained: TaskMoments,
+        heads: Heads,
+        everything: TaskMoments,
+        held_out: HeldOut,
+        rng: np.random.Generator,
+        inflation: float = 1.0,
     ) -> Reduction:
         """Choose the directions by the heads of `trained` rows, and fit the heads on them; return all directions."""
         reduction = reduce_features(trained, heads.coef, heads.noise)
-        spectrum = predictive_spectrum(reduction, held_out, rng)
+        spectrum = predictive_spectrum(reduction, held_out, rng, int(trained.n_samples.sum()), inflation)
+        reduction = reduction.ordered(spectrum.order)
         self.spectrum_, self.spectrum_threshold_ = spectrum.values, spectrum.threshold
-        self.n_components_ = self._choose_components(spectrum.n_components, len(reduction.components))
+        self.n_components_range_ = spectrum.range
+        self.n_components_ = self._choose_components(spectrum)
         self.components_, self.mean_ = reduction.components[: self.n_components_], reduction.mean
         self.moments_ = everything.map_features(self.components_, -self.components_ @ self.mean_)
         self.moments_.task_names = self.task_names_
@@ -273,24 +291,52 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         self.coef_, self.intercept_, self.noise_std_ = final.coef, final.intercept, np.sqrt(final.noise)
         return reduction
 
-    def _choose_components(self, n_signal: int, n_available: int) -> int:
-        """Return the number of directions to keep; warn if there is no signal."""
-        if n_signal == 0:
-            warnings.warn(
-                "y has no predictive signal on held-out rows: got no direction above the permutation threshold "
-                f"{self.spectrum_threshold_.max(initial=0.0):.3g}, expected at least one. Check that X says something "
-                "about y.",
-                UserWarning,
-                stacklevel=5,
-            )
+    def _choose_components(self, spectrum: Spectrum) -> int:
+        """Return the number of directions to keep."""
         if self.n_components == "auto":
-            return n_signal
+            return spectrum.n_components
+        n_available = len(spectrum.values)
         if int(self.n_components) > n_available:
             raise ValueError(
                 f"n_components exceeds the rank of the predictions: got {self.n_components}, expected at most "
                 f"{n_available} for {len(self.task_names_)} tasks. Lower n_components or add tasks."
             )
         return int(self.n_components)
+
+    def _judge_signal(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> Signal:
+        """Say whether there is signal; where the directions show none, let others try, and warn."""
+        if np.any(self.spectrum_ > self.spectrum_threshold_):
+            return Signal("signal", "", {})
+        signal = check_signal(data, groups, rng, self._who)
+        warnings.warn(signal.statement, UserWarning, stacklevel=3)
+        return signal
+
+    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return the fitted state but for what predicts, as arrays and as what JSON can hold."""
+        moments, moments_meta = self.moments_.to_arrays()
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _STORED}
+        meta = {
+            "moments": moments_meta,
+            "n_features_in": self.n_features_in_,
+            "flat_target": self._flat_target,
+            "n_components_range": list(self.n_components_range_),
+            "signal": asdict(self.signal_),
+        }
+        return arrays | prefixed("moments", moments), meta
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
+        """Take over a state that `_to_arrays` has returned, of an estimator with the same parameters."""
+        for name in _STORED:
+            setattr(self, name, arrays[name])
+        self.moments_ = TaskMoments.from_parts(taken("moments", arrays), meta["moments"])
+        self.task_names_, self.n_components_ = self.moments_.task_names, len(self.components_)
+        self.n_features_in_, self._flat_target = int(meta["n_features_in"]), bool(meta["flat_target"])
+        # Runs from before this was stored have what their spectrum says.
+        low, high = meta.get("n_components_range", (self.n_components_, self.n_components_))
+        answer = "signal" if np.any(self.spectrum_ > self.spectrum_threshold_) else "none"
+        self.n_components_range_ = int(low), int(high)
+        self.signal_ = Signal(**meta.get("signal", {"answer": answer, "statement": "", "r2": {}}))
+        return self
 
     @property
     def _n_features_out(self) -> int:

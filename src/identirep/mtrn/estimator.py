@@ -11,12 +11,12 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, BoolArray, IntArray, RandomState
-from identirep.moments import TaskMoments
 from identirep.mtrn.base import StageOne, split_moments
 from identirep.mtrn.cut import warn_of_unclear_cut
 from identirep.mtrn.reduction import Heads, linear_heads, residual_squares
 from identirep.mtrn.settings import LATENTS_BATCH, NetworkSettings
 from identirep.parameters import Choice, Either, Made, Number, Rule, Sizes, Whole
+from identirep.persistence import taken
 from identirep.splits import two_sides
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from identirep.validation import TaskData
 
 __all__ = ["MTRN"]
-
-_STORED = ("components_", "mean_", "coef_", "intercept_", "noise_std_", "spectrum_", "spectrum_threshold_")
 
 
 class MTRN(StageOne):
@@ -90,10 +88,16 @@ class MTRN(StageOne):
     ----------
     n_components_ : int
         Number of features D; 0 if "auto" finds no signal.
+    n_components_range_ : tuple of int
+        Least and largest number of features that are as good for "auto".
+    signal_ : Signal
+        Whether the targets carry signal, and what to do: `answer` is "signal", "none" or "too few rows". Before it says
+        that there is none, a linear model and trees have tried.
     spectrum_ : array, shape (n_directions,)
         Signal to noise ratio of each direction on held-out rows, descending.
     spectrum_threshold_ : array, shape (n_directions,)
-        The largest value that permuted targets gave to each direction, the stronger ones taken out.
+        The largest value that permuted targets gave to any direction, in units of what they do to each; no less than a
+        fiftieth of the strongest signal.
     components_ : array, shape (n_components_, n_replicates * K)
         Linear map from the features of all replicates, side by side, to the reduced ones.
     mean_ : array, shape (n_replicates * K,)
@@ -228,7 +232,7 @@ class MTRN(StageOne):
 
         batch_size = LATENTS_BATCH if self.batch_size == "auto" else self.batch_size
         stage = clone(self).set_params(n_components=self.n_components_, batch_size=batch_size, verbose=False)
-        for name in ("n_features_in_", "feature_names_in_", "task_names_", "_flat_target"):
+        for name in ("n_features_in_", "feature_names_in_", "task_names_", "_flat_target", "signal_"):
             if hasattr(self, name):
                 setattr(stage, name, getattr(self, name))
         guided = fit_to_latents(NetworkSettings.of(stage), data, latents, groups, self._held_out, rng)
@@ -263,31 +267,15 @@ class MTRN(StageOne):
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the fitted state as arrays, and as what JSON can hold; nothing is pickled."""
-        moments, moments_meta = self.moments_.to_arrays()
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _STORED}
-        arrays |= {f"moments.{name}": value for name, value in moments.items()}
+        arrays, meta = super()._to_arrays()
         arrays |= {f"module.{name}": value.numpy().copy() for name, value in self.module_.state_dict().items()}
-        meta = {
-            "moments": moments_meta,
-            "n_features_in": self.n_features_in_,
-            "sizes": list(getattr(self.module_, "sizes", ())),
-            "flat_target": self._flat_target,
-        }
-        return arrays, meta
+        return arrays, {**meta, "sizes": list(getattr(self.module_, "sizes", ()))}
 
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> MTRN:
         """Take over a state that `_to_arrays` has returned, of an estimator with the same parameters."""
         from identirep.mtrn.encoders import restored_encoder
 
-        def part(prefix: str) -> dict[str, NDArray[Any]]:
-            return {name[len(prefix) :]: value for name, value in arrays.items() if name.startswith(prefix)}
-
         self.module_ = restored_encoder(
-            self.encoder, sizes=meta["sizes"], n_replicates=self.n_replicates, weights=part("module.")
+            self.encoder, sizes=meta["sizes"], n_replicates=self.n_replicates, weights=taken("module", arrays)
         )
-        for name in _STORED:
-            setattr(self, name, arrays[name])
-        self.moments_ = TaskMoments.from_parts(part("moments."), meta["moments"])
-        self.task_names_, self.n_components_ = self.moments_.task_names, len(self.components_)
-        self.n_features_in_, self._flat_target = int(meta["n_features_in"]), bool(meta["flat_target"])
-        return self
+        return super()._from_arrays(arrays, meta)

@@ -15,6 +15,7 @@ from identirep.moments import TaskMoments
 from identirep.mtrn.base import StageOne, dependent_rows
 from identirep.mtrn.reduction import Heads, HeldOut
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole
+from identirep.signal_check import CROSS_FITTED, above_chance
 from identirep.splits import folds
 from identirep.validation import TaskData
 
@@ -46,10 +47,15 @@ class PredictiveFeatures(StageOne):
     ----------
     n_components_ : int
         Number of features D; 0 if "auto" finds no signal.
+    n_components_range_ : tuple of int
+        Least and largest number of features that are as good for "auto".
+    signal_ : Signal
+        Whether the targets carry signal, and what to do: `answer` is "signal", "none" or "too few rows".
     spectrum_ : array, shape (n_directions,)
         Signal to noise ratio of each direction on unseen rows, descending.
     spectrum_threshold_ : array, shape (n_directions,)
-        The largest value that permuted targets gave to each direction, the stronger ones taken out.
+        The largest value that permuted targets gave to any direction, in units of what they do to each; no less than a
+        fiftieth of the strongest signal.
     components_ : array, shape (n_components_, n_tasks)
         Linear map from predicted targets to features.
     mean_ : array, shape (n_tasks,)
@@ -129,7 +135,17 @@ class PredictiveFeatures(StageOne):
         heads = Heads(np.eye(data.n_tasks), np.zeros(data.n_tasks), np.mean((targets - F) ** 2, axis=0))
         moments = TaskMoments.from_arrays(F, targets)
         held_out = HeldOut(F, targets, None, dependent_rows(data, groups, predicted))
-        self._fit_reduction(moments, heads, moments, held_out, rng)
+        # Directions and their signal come from the same rows: of many targets without any, those that folds happen to
+        # predict alike come first. All targets together cannot be chosen.
+        scale = targets.std(axis=0)
+        p, y = ((part - part.mean(axis=0)) / scale for part in (F, targets))
+        unit = np.arange(len(F)) if held_out.groups is None else held_out.groups
+        inflation = CROSS_FITTED if above_chance(p, y, None, unit, rng) else np.inf
+        self._fit_reduction(moments, heads, moments, held_out, rng, inflation)
+
+    @property
+    def _who(self) -> str:  # type: ignore[override]
+        return type(self.regressor).__name__
 
     def _base_features(self, X: NDArray[Any]) -> Array:
         return np.asarray(self.regressor_.predict(X), dtype=np.float64).reshape(len(X), len(self.task_names_))

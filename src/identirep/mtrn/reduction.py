@@ -1,11 +1,11 @@
-"""From predictions to features: heads, the leading predictive directions, and how many of them carry signal.
+"""From predictions to features: heads, and the leading predictive directions.
 
 Everything here is NumPy on moments and small matrices; `MTRN` and `PredictiveFeatures` share it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from scipy.linalg import svd
 from identirep._typing import Array, IntArray
 from identirep.moments import TaskMoments
 
-__all__ = ["Heads", "HeldOut", "Reduction", "Spectrum", "linear_heads", "predictive_spectrum", "reduce_features"]
+__all__ = ["Heads", "HeldOut", "Reduction", "linear_heads", "reduce_features", "residual_squares"]
 
 # Strength of the ridge on a head, in pseudo-observations of a feature of average variance.
 HEAD_PENALTY = 0.1
@@ -26,11 +26,6 @@ NOISE_SHARE = 0.01
 _RANK_TOLERANCE = 1e-4
 # Directions whose signal is tested; more cost time and no data set in view has as many.
 _MAX_DIRECTIONS = 64
-# An imperfect encoder spreads about a hundredth of a strong direction's signal over others, and with enough rows that
-# is significant too. Directions with less than this share of the strongest signal do not count.
-_RESOLUTION = 0.02
-# The threshold is the largest of this many null eigenvalues: a false alarm in one of 200 data sets without signal.
-_N_PERMUTATIONS = 199
 
 
 @dataclass(frozen=True)
@@ -53,6 +48,14 @@ class Reduction:
     heads: Array
     scale: Array
 
+    def ordered(self, order: IntArray) -> Reduction:
+        """Return the same directions in another order."""
+        return replace(
+            self,
+            components=np.ascontiguousarray(self.components[order]),
+            heads=np.ascontiguousarray(self.heads[:, order]),
+        )
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -62,23 +65,6 @@ class HeldOut:
     targets: Array
     task_index: IntArray | None
     groups: IntArray | None
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """Predictive signal of each direction on held-out rows, and the largest value that chance gave it.
-
-    The signal to noise ratio, averaged over tasks, descending; around zero (or below) without signal.
-    """
-
-    values: Array
-    threshold: Array
-
-    @property
-    def n_components(self) -> int:
-        """Number of leading directions above their thresholds."""
-        above = self.values > self.threshold
-        return len(above) if above.all() else int(np.argmin(above))
 
 
 def linear_heads(moments: TaskMoments, *, n_blocks: int = 1) -> Heads:
@@ -139,81 +125,3 @@ def reduce_features(moments: TaskMoments, coef: Array, noise: Array) -> Reductio
     components = (U / amplitude).T @ G
     heads = U * amplitude / np.where(share > 0, share, np.inf)[:, None]
     return Reduction(components, moments.pooled_mean(), heads, scale)
-
-
-def predictive_spectrum(reduction: Reduction, held_out: HeldOut, rng: np.random.Generator) -> Spectrum:
-    r"""Measure the signal of each direction on held-out rows, and what chance would give.
-
-    The eigenvalues of :math:`\sum_t p_t \, \mathrm{sym}(w_t s_t^\top) / \sigma_t^2`, heads :math:`w_t` from training
-    rows and covariances :math:`s_t = \mathrm{cov}(h, y)` from held-out rows. Without signal its mean is zero however
-    well the network has memorised its training rows. The thresholds are parallel analysis: the same with targets
-    permuted within tasks (the same way for tasks that share rows), or with random signs for whole groups; and no less
-    than a fiftieth of the strongest signal.
-    """
-    H = (held_out.features - reduction.mean) @ reduction.components.T
-    seen = ~np.isnan(held_out.targets)
-    n = int(seen.sum())
-    if H.shape[1] == 0 or n == 0:
-        return Spectrum(np.zeros(H.shape[1]), np.zeros(H.shape[1]))
-    groups = held_out.groups
-    if held_out.task_index is None:
-        y = held_out.targets / reduction.scale
-        y = np.where(seen, y - np.nansum(y, axis=0) / np.maximum(seen.sum(axis=0), 1), 0.0)
-        observed, H = y @ reduction.heads, H - H.mean(axis=0)
-
-        def signal(labels: Array) -> Array:
-            return _symmetric(H.T @ labels / n)
-
-        def permuted() -> Array:
-            return observed[rng.permutation(len(observed))]
-
-    else:
-        order = np.argsort(held_out.task_index, kind="stable")
-        index = held_out.task_index[order]
-        groups = None if groups is None else groups[order]
-        observed = _centre((held_out.targets[order] / reduction.scale[index])[:, None], index)
-        H = _centre(H[order], index)
-        tasks, starts = np.unique(index, return_index=True)
-        heads = reduction.heads[tasks]
-
-        def signal(labels: Array) -> Array:
-            return _symmetric(np.add.reduceat(H * labels, starts).T @ heads / n)
-
-        def permuted() -> Array:
-            return observed[np.lexsort((rng.random(n), index))]
-
-    def flipped() -> Array:
-        assert groups is not None
-        return observed * rng.choice([-1.0, 1.0], size=int(groups.max()) + 1)[groups][:, None]
-
-    draw = permuted if groups is None else flipped
-    values, vectors = np.linalg.eigh(signal(observed))
-    values, vectors = values[::-1], vectors[:, ::-1]
-    return Spectrum(values, _thresholds(values, vectors, np.stack([signal(draw()) for _ in range(_N_PERMUTATIONS)])))
-
-
-def _symmetric(M: Array) -> Array:
-    return np.asarray(0.5 * (M + M.T))
-
-
-def _thresholds(values: Array, vectors: Array, null: Array) -> Array:
-    """Return what chance gives to each direction once the stronger ones are taken out.
-
-    Fluctuations of a strong direction are larger than the signal of a weak one, so each is compared with null matrices
-    restricted to what is left. The first direction below its threshold ends the search, and the rest inherits it.
-    """
-    thresholds = np.empty(len(values))
-    resolution = _RESOLUTION * values[0]
-    for k in range(len(values)):
-        rest = vectors[:, k:]
-        thresholds[k:] = np.linalg.eigvalsh(rest.T @ null @ rest)[:, -1].max().clip(resolution)
-        if values[k] <= thresholds[k]:
-            break
-    return thresholds
-
-
-def _centre(values: Array, index: IntArray) -> Array:
-    """Subtract each task's mean from its rows."""
-    counts = np.maximum(np.bincount(index), 1)
-    means = np.stack([np.bincount(index, column) for column in values.T], axis=1) / counts[:, None]
-    return np.asarray(values - means[index])

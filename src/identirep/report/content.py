@@ -34,6 +34,7 @@ class Findings:
     threshold: Array | None
     history: list[dict[str, float]]  # training curve of `MTRN`, if there is one
     trained: str | None  # stage one and its verb; None where features were given
+    no_signal: str = "none"  # where stage one shows no signal: what others found, see `Signal.answer`
 
     @property
     def n_latents(self) -> int:
@@ -135,6 +136,7 @@ class Findings:
             threshold=None if stage is None else np.asarray(stage.spectrum_threshold_, dtype=np.float64),
             history=list(getattr(stage, "history_", [])),
             trained=None if stage is None else _stage_in_words(stage),
+            no_signal="none" if stage is None else stage.signal_.answer,
         )
 
 

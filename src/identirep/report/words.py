@@ -58,9 +58,12 @@ def headline(findings: Findings) -> str:
     if not findings.has_signal:
         if findings.spectrum is None:
             return f"No signal: the {_tasks(findings)} depend on the features no more than by chance."
-        return (
-            f"No signal: on rows held out, the inputs predict the {_tasks(findings)} no better than shuffled targets."
-        )
+        held_out = f"on rows held out, the inputs predict the {_tasks(findings)} no better than shuffled targets"
+        return {
+            "none": f"No signal: {held_out}.",
+            "signal": f"No signal for this model, while others find some: {held_out}.",
+            "too few rows": f"Too few rows to tell whether there is signal: {held_out}.",
+        }[findings.no_signal]
     parts = [f"{number} {verdict}" for verdict, number in verdict_counts(findings).items()]
     return f"{count(findings.n_latents, 'latent')} from {_tasks(findings)}: {_join(parts)}."
 

@@ -1,0 +1,106 @@
+"""Stage one by name, and which one predicts rows held out best."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+
+from identirep._typing import Array, IntArray
+from identirep.mtrn.base import check_fit_data
+from identirep.mtrn.estimator import MTRN
+from identirep.mtrn.predictive import PredictiveFeatures
+from identirep.signal_check import extra_trees, ridge, units
+from identirep.splits import two_sides
+from identirep.validation import TaskData
+
+__all__ = ["REGRESSORS", "ChosenRegressor", "choose_regressor", "named_stage"]
+
+REGRESSORS = ("mtrn", "extra-trees", "ridge")
+_WORDS = {"mtrn": "the network", "extra-trees": "extra trees", "ridge": "ridge regression"}
+_N_TREES = 100
+# Share of rows (or groups) on which the candidates are compared, and the networks that are trained for it.
+_HELD_OUT = 0.25
+_N_REPLICATES = 2
+# Others are taken where they are better than the network by so many standard errors over rows: it comes first because
+# all that follows, from refinements to `to_torch`, is there for it.
+_CLEARLY = 2.0
+
+
+@dataclass(frozen=True)
+class ChosenRegressor:
+    """Which stage one "auto" has taken, and why."""
+
+    name: str
+    # Mean over tasks of R^2 on the rows held out for the comparison, by name; empty if there was none.
+    r2: Mapping[str, float]
+    reason: str
+
+
+def named_stage(name: str, n_components: int | str, *, verbose: bool = False) -> MTRN | PredictiveFeatures:
+    """Return the stage one of a name in `REGRESSORS`, not fitted."""
+    if name == "mtrn":
+        return MTRN(n_components, verbose=verbose)
+    return PredictiveFeatures(_regressor(name), n_components)
+
+
+def choose_regressor(
+    X: Any,
+    y: Any,
+    tasks: ArrayLike | None,
+    groups: ArrayLike | None,
+    seed: int,
+    network: MTRN | None = None,
+    *,
+    order: ArrayLike | None = None,
+) -> ChosenRegressor:
+    """Compare the stages one on a quarter of the rows, or groups, that none has seen; of an order the last ones.
+
+    `network` has the settings of the network, default ``MTRN()``; fewer replicates do for the comparison.
+    """
+    data, group_index = check_fit_data(MTRN(), X, y, tasks, groups, order=order)
+    if data.is_long or np.isnan(data.targets).any():
+        what = "each row has the label of one task" if data.is_long else "labels are missing"
+        return ChosenRegressor("mtrn", {}, f"{what}, which only the network takes")
+    rng, unit = np.random.default_rng(seed), units(data.X, group_index)
+    train, held_out = two_sides(len(data.X), _HELD_OUT, rng, groups=unit, order=data.order)
+    target, X_held_out = data.targets[held_out], data.X[held_out]
+    variance = np.maximum(target.var(axis=0), np.finfo(np.float64).tiny)
+    errors = {}
+    for name in REGRESSORS:
+        predicted = _predicted(name, data.rows(train), unit[train], X_held_out, seed, network)
+        errors[name] = ((target - predicted) ** 2 / variance).mean(axis=1)
+    r2 = {name: float(1.0 - error.mean()) for name, error in errors.items()}
+    best = max(r2, key=lambda name: r2[name])
+    gain = errors["mtrn"] - errors[best]
+    if gain.mean() <= _CLEARLY * gain.std() / np.sqrt(len(np.unique(unit[held_out]))):
+        best = "mtrn"
+    found = ", ".join(f"{_WORDS[name]} {value:.2f}" for name, value in r2.items())
+    return ChosenRegressor(best, r2, f"R^2 on {int(held_out.sum()):,} rows held out for the choice: {found}")
+
+
+def _predicted(name: str, train: TaskData, unit: IntArray, X: Array, seed: int, network: MTRN | None) -> Array:
+    """Predict rows that are not for training, by the regressor itself where there is one."""
+    n_tasks = train.n_tasks
+    with warnings.catch_warnings():
+        # What a candidate does not find is no news before one is chosen.
+        warnings.simplefilter("ignore", UserWarning)
+        if name == "mtrn":
+            stage = MTRN() if network is None else clone(network)
+            stage.set_params(n_components="auto", n_replicates=min(stage.n_replicates, _N_REPLICATES), verbose=False)
+            stage.set_params(random_state=seed).fit(train.X, train.targets, groups=unit, order=train.order)
+            return stage.predict(X)
+        regressor = _regressor(name)
+        if "random_state" in regressor.get_params():
+            regressor.set_params(random_state=seed)
+        regressor.fit(train.X, train.targets[:, 0] if n_tasks == 1 else train.targets)
+        return np.asarray(regressor.predict(X)).reshape(-1, n_tasks)
+
+
+def _regressor(name: str) -> Any:
+    return ridge() if name == "ridge" else extra_trees(_N_TREES)

@@ -1,0 +1,171 @@
+r"""How much signal each predictive direction has on held-out rows, how many have any, and where a cut comes back.
+
+Direction k has the signal :math:`M_{kk}` on rows that the encoder was not trained on, from
+
+.. math::
+    M = \sum_t p_t \, \mathrm{sym}(w_t s_t^\top) / \sigma_t^2,
+
+heads :math:`w_t` from training rows and covariances :math:`s_t = \mathrm{cov}(h, y)` from held-out rows. Without signal
+its mean is zero however well the network has memorised its training rows. Directions come from the training rows, so
+that each is a test of its own, far stronger than one of the largest eigenvalue of all that is left.
+
+The D leading directions of another fit mix with those after the cut as far as the standard errors of M compare with
+the gaps: first-order perturbation gives the angles :math:`M_{jk} / (M_{jj} - M_{kk})`, and fits to disjoint rows differ
+by the sum of two such errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from identirep._typing import Array, BoolArray, IntArray
+from identirep.mtrn.reduction import HeldOut, Reduction
+
+__all__ = ["Spectrum", "predictive_spectrum"]
+
+# An imperfect encoder spreads about a hundredth of a strong direction's signal over others, and with enough rows that
+# is significant too. Directions with less than this share of the strongest signal do not count.
+_RESOLUTION = 0.02
+# The threshold is the largest of this many null values: a false alarm in one of 200 data sets without signal.
+_N_PERMUTATIONS = 199
+# Directions within so many standard errors of the threshold are as good in as out.
+_UNDECIDED = 2.0
+# A cut comes back if the squared sine of the angle between fits to other rows is less than this,
+_COMES_BACK = 0.25
+# where variances count so many times: encoders differ by more than the sampling error of their heads.
+_ENCODER = 4.0
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Signal to noise ratio of each direction on held-out rows, averaged over tasks; around zero without signal.
+
+    `order` puts the directions of the reduction in descending order of it, those above their thresholds first; all else
+    is in that order.
+    """
+
+    order: IntArray
+    values: Array
+    # The largest value that chance gave to the direction, and no less than the resolution.
+    threshold: Array
+    error: Array
+    # Squared sine of the largest angle between the D leading directions of fits to disjoint rows, D = 1, 2, ...
+    mixing: Array
+
+    @property
+    def n_signal(self) -> int:
+        """Number of leading directions above their thresholds."""
+        return _leading(self.values > self.threshold)
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Least and largest number of directions that are as good; zeros if none has signal."""
+        n = self.n_signal
+        if n == 0:
+            return 0, 0
+        # The strongest direction, of which the threshold may be a share, is measured with an error too.
+        margin = _UNDECIDED * np.hypot(self.error, _RESOLUTION * self.error[0])
+        low, high = (_leading(self.values + sign * margin > self.threshold) for sign in (-1.0, 1.0))
+        return min(max(low, 1), n), max(high, n)
+
+    @property
+    def n_components(self) -> int:
+        """Number of leading directions to keep: of those that are as good and significant, the most that come back."""
+        low, n = self.range[0], self.n_signal
+        if n == 0:
+            return 0
+        mixing = self.mixing[low - 1 : n]
+        clear = np.flatnonzero(mixing < _COMES_BACK)
+        return low + int(clear[-1] if len(clear) else np.argmin(mixing))
+
+
+def predictive_spectrum(
+    reduction: Reduction, held_out: HeldOut, rng: np.random.Generator, n_trained: int, inflation: float = 1.0
+) -> Spectrum:
+    """Measure the signal of each direction, what chance would give, and where another fit would cut.
+
+    What chance gives is the same with targets permuted within tasks (the same way for tasks that share rows), or with
+    random signs for whole groups. A group counts once, however many rows it has: large ones would decide alone.
+    `n_trained` labels have led to the directions. Chance does `inflation` times as much as permuted targets
+    show; inf stands for targets that have been found to carry none.
+    """
+    H = (held_out.features - reduction.mean) @ reduction.components.T
+    seen = ~np.isnan(held_out.targets)
+    n_labels, K = int(seen.sum()), H.shape[1]
+    if K == 0 or n_labels == 0:
+        return Spectrum(np.arange(K), *np.zeros((4, K)))
+    n_rows = len(H)
+    groups = np.arange(n_rows) if held_out.groups is None else np.unique(held_out.groups, return_inverse=True)[1]
+    groups = groups.reshape(-1)
+    weight = 1.0 / np.bincount(groups)[groups]
+    if held_out.task_index is None:
+        index = np.zeros(n_rows, dtype=np.int64)
+        y = held_out.targets / reduction.scale
+        mean = weight @ np.where(seen, y, 0.0) / np.maximum(weight @ seen, np.finfo(np.float64).tiny)
+        labels = np.where(seen, y - mean, 0.0) @ reduction.heads
+        weight = weight / float((weight @ seen).sum())
+    else:
+        index = held_out.task_index
+        y = _centred((held_out.targets / reduction.scale[index])[:, None], index, weight)
+        labels = y * reduction.heads[index]
+        weight = weight / weight.sum()
+    H = _centred(H, index, weight)
+    M, V = _signal(H, labels, weight, int(groups.max()) + 1)
+    value = np.diagonal(M)
+
+    def permuted() -> Array:
+        if held_out.groups is not None:
+            return labels * rng.choice([-1.0, 1.0], size=int(groups.max()) + 1)[groups][:, None]
+        if held_out.task_index is None:
+            return labels[rng.permutation(n_rows)]
+        order = np.empty(n_rows, dtype=np.int64)
+        order[np.argsort(index, kind="stable")] = np.lexsort((rng.random(n_rows), index))
+        return y[order] * reduction.heads[index]
+
+    weighted = H * weight[:, None]
+    null = np.stack([np.einsum("ik,ik->k", weighted, permuted()) for _ in range(_N_PERMUTATIONS)])
+    # The largest deviation over all directions: one threshold for all, in units of what chance does to each.
+    deviation = np.maximum(np.sqrt((null**2).mean(axis=0)), np.finfo(np.float64).tiny)
+    chance = inflation * deviation * (null / deviation).max()
+    threshold = np.nan_to_num(chance, posinf=max(value.max(), 0.0)).clip(_RESOLUTION * value.max())
+    # Those with signal first: one that chance does much to can be stronger without any.
+    order = np.lexsort((-value, value <= threshold))
+    M, V = M[np.ix_(order, order)], V[np.ix_(order, order)]
+    return Spectrum(
+        order, np.diagonal(M), threshold[order], np.sqrt(np.diagonal(V)), _mixing(M, V * n_labels / n_trained)
+    )
+
+
+def _signal(H: Array, labels: Array, weight: Array, n_groups: int) -> tuple[Array, Array]:
+    """Return M and the sampling variance of its entries, rows of a group taken for one and the same."""
+    M = (H * weight[:, None]).T @ labels
+    squares = (H**2 * weight[:, None]).T @ labels**2
+    product = H * labels
+    crossed = (product * weight[:, None]).T @ product
+    M = 0.5 * (M + M.T)
+    # Mean square of (h_j l_k + h_k l_j) / 2.
+    second = 0.25 * (squares + squares.T + 2.0 * crossed)
+    return M, np.maximum(weight.sum() * second - M**2, 0.0) / n_groups
+
+
+def _mixing(M: Array, V: Array) -> Array:
+    """Return the squared sine between the leading directions of two fits, by first-order perturbation."""
+    strength = np.diagonal(M)
+    gap = strength[:, None] - strength
+    # Directions of equal signal mix freely.
+    angle = np.where(gap == 0, 1.0, 2.0 * _ENCODER * V / np.where(gap == 0, 1.0, gap**2))
+    K = len(strength)
+    return np.array([np.minimum(angle[:D, D:].sum(axis=1).max(initial=0.0), 1.0) for D in range(1, K + 1)])
+
+
+def _leading(above: BoolArray) -> int:
+    return len(above) if above.all() else int(np.argmin(above))
+
+
+def _centred(values: Array, index: IntArray, weight: Array) -> Array:
+    """Subtract each task's weighted mean from its rows."""
+    total = np.maximum(np.bincount(index, weight), np.finfo(np.float64).tiny)
+    means = np.stack([np.bincount(index, column * weight) for column in values.T], axis=1) / total[:, None]
+    return np.asarray(values - means[index])
