@@ -91,10 +91,10 @@ def encoder_correlation_of(stage: MTRN, model: MTLCM, data: TaskData) -> Encoder
 def encoder_correlation(Z: Array, y: Array, task_index: IntArray, held_out: BoolArray) -> EncoderError:
     """Return the error of the encoder of latents on the held-out rows; the others serve to find the lines in y.
 
-    Measured on 69 fits to nonlinear mixings (1 to 3 layers, D = 1 to 8) whose effects follow the target up to a tenth
+    Measured on 64 fits to nonlinear mixings (1 to 3 layers, D = 1 to 8) whose effects follow the target up to a tenth
     or a third of their scale: 1 - correlation is within a factor 3 of the truth for 95% of the latents that are known,
-    the interval holds 9 of 10 truths, and of 130 latents with 0.98 or more none had less than 0.95. It errs on the high
-    side by a factor 2 to 3 where encoders are poor (correlations under 0.9).
+    the interval holds 9 of 10 truths, and of 133 latents with 0.98 or more one had less than 0.95. Where an encoder
+    is poor, with correlations under 0.9, it says a half or a third of what is lost.
     """
     D = Z.shape[1]
     line = line_in_target(Z, y, task_index)
