@@ -6,9 +6,8 @@ from scipy.optimize import check_grad
 
 from identirep import MTLCM, TaskMoments
 from identirep.metrics import mcc, mcc_score
-from identirep.mtlcm.axes import mostly_shared, rotation
+from identirep.mtlcm.axes import mostly_shared
 from identirep.mtlcm.axes.rotation import HeadsOfTasks, _criterion, sparsest_heads
-from identirep.mtlcm.axes.solutions import equal_to_best
 from identirep.mtlcm.axes.starts import random_rotations
 
 
@@ -36,19 +35,6 @@ def test_axes_come_back_on_other_rows():
         MTLCM(random_state=seed).fit(H[rows], Y[rows]) for seed, rows in ((0, np.s_[:2000]), (1, np.s_[2000:4000]))
     )
     assert mcc(one.transform(H[4000:]), two.transform(H[4000:])).per_latent.min() > 0.99
-
-
-def test_wide_smoothing_first_leads_more_starts_to_the_best_end(monkeypatch):
-    shares = {}
-    for widths in (rotation._WIDTHS, rotation._WIDTHS[-1:]):
-        monkeypatch.setattr(rotation, "_WIDTHS", widths)
-        for seed in range(3):
-            H, Y, _ = _problem(seed, D=8, strengths=0.3)
-            heads, _ = HeadsOfTasks.of(TaskMoments.from_arrays(H, Y), 0.0)
-            starts = random_rotations(8, 8, np.random.default_rng(seed))
-            found = sparsest_heads(heads, starts, max_iter=500, tol=1e-6)
-            shares.setdefault(len(widths), []).append(np.mean(equal_to_best(found.criterion)))
-    assert np.mean(shares[3]) > np.mean(shares[1]) + 0.2
 
 
 def test_latents_have_unit_variance_and_the_promised_moments():
@@ -102,9 +88,9 @@ def test_fewer_latents_than_features_leave_the_rest_as_noise():
 
 def test_a_target_that_the_features_determine_does_not_decide_alone():
     H, Y, Z = _problem(0)
+    one = MTLCM(random_state=0).fit(H, Y).transform(H)
     exact = np.concatenate([Y, (Z @ np.ones(5))[:, None]], axis=1)
-    model = MTLCM(random_state=0).fit(H, exact)
-    assert mcc_score(model.transform(H), MTLCM(random_state=0).fit(H, Y).transform(H)) > 0.97
+    assert mcc_score(MTLCM(random_state=0).fit(H, exact).transform(H), one) > 0.95
 
 
 def test_gradient_against_finite_differences():

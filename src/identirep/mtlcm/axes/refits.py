@@ -8,6 +8,7 @@ from identirep._typing import Array
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.fit import LatentFit, whitened_covariances
 from identirep.mtlcm.axes.rotation import HeadsOfTasks, mostly_shared, sparsest_heads
+from identirep.mtlcm.axes.solutions import Solutions
 from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks
 
 __all__ = ["refit_axes"]
@@ -23,20 +24,24 @@ def refit_axes(fit: LatentFit, moments: TaskMoments, weights: Array, rng: np.ran
 
     The fit is square, in the coordinates of the moments; the observation noise is held at its estimate.
     """
-    if mostly_shared(moments):
-        heads, whitener = HeadsOfTasks.of(moments, fit.noise_variance)
-        # From wide to narrow, the criterion leads where all starts lead.
-        start = (fit.unmixing @ np.linalg.inv(whitener))[None]
-        ends = [sparsest_heads(heads._replace(weights=row), start, max_iter=_MAX_ITER, tol=_TOL) for row in weights]
-        return [end.unmixing[0] @ whitener for end in ends]
-    covariances, whitener = whitened_covariances(moments, fit.noise_variance)
-    own = fit.unmixing @ np.linalg.inv(whitener)
+    shared = mostly_shared(moments)
     # Whether there are other optima is what the starts of the fit told; in large problems refits leave it at that.
-    D = len(own)
-    n_starts = 1 + min(_MOST_ROTATIONS, int(_WORK / (weights.shape[1] * D**3)))
-    starts = random_rotations(len(weights) * n_starts, D, rng)
-    starts[::n_starts] = own
-    covariances = covariances.reweighted(np.repeat(weights, n_starts, axis=0))
-    result = solve_in_blocks(covariances, starts, max_iter=_MAX_ITER, tol=_TOL)
-    best = np.argmin(result.criterion.reshape(len(weights), -1), axis=1)
-    return [B[k] @ whitener for B, k in zip(np.split(result.unmixing, len(weights)), best, strict=True)]
+    n_refits, D = len(weights), len(fit.unmixing)
+    n_starts = 1 + min(_MOST_ROTATIONS, int(_WORK / (weights.shape[1] * D ** (2 if shared else 3))))
+    starts = random_rotations(n_refits * n_starts, D, rng)
+    if shared:
+        heads, whitener = HeadsOfTasks.of(moments, fit.noise_variance)
+        starts[::n_starts] = fit.unmixing @ np.linalg.inv(whitener)
+        found = Solutions.joined(
+            [
+                sparsest_heads(heads._replace(weights=row), part, max_iter=_MAX_ITER, tol=_TOL)
+                for row, part in zip(weights, np.split(starts, n_refits), strict=True)
+            ]
+        )
+    else:
+        covariances, whitener = whitened_covariances(moments, fit.noise_variance)
+        starts[::n_starts] = fit.unmixing @ np.linalg.inv(whitener)
+        covariances = covariances.reweighted(np.repeat(weights, n_starts, axis=0))
+        found = solve_in_blocks(covariances, starts, max_iter=_MAX_ITER, tol=_TOL)
+    best = np.argmin(found.criterion.reshape(n_refits, -1), axis=1)
+    return [B[k] @ whitener for B, k in zip(np.split(found.unmixing, n_refits), best, strict=True)]

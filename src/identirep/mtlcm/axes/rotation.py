@@ -11,8 +11,8 @@ all of it, which quartimax and varimax reward with fourth powers and independent
 nothing makes latents of the same rows independent. Pham's criterion grows without bound as a correlation with a target
 goes to one, so that axes chase the target that a fit happens to predict best. Powers of abs(c) between one and two come
 back a little better still, but mix weak latents with strong ones, whatever the number of rows. The absolute value is
-smoothed, sqrt(c^2 + w^2), first widely, so that starts end in few optima, and in the end over a twentieth of the root
-mean square of c, about what fits to other rows differ by. `benchmarks/rotations.py` compares all these.
+smoothed, sqrt(c^2 + w^2), over a twentieth of the root mean square of c, about what fits to other rows differ by.
+`benchmarks/rotations.py` compares all these.
 
 References
 ----------
@@ -42,15 +42,13 @@ from identirep.mtlcm.axes.solutions import Solutions
 
 __all__ = ["HeadsOfTasks", "mostly_shared", "sparsest_heads"]
 
-# Widths of the smoothed absolute value, in units of the root mean square coefficient.
-_WIDTHS = (0.5, 0.15, 0.05)
-# Gradient at which all but the last width are left.
-_ROUGHLY = 1e-3
+# Width of the smoothed absolute value, in units of the root mean square coefficient.
+_WIDTH = 0.05
 # Tasks have their rows in common where a row of one task has labels of at least this share of the others, on average.
 _SHARED = 0.5
-# A target counts with at least this share of its variance as noise, as in stage one: otherwise the few that are almost
-# deterministic decide alone.
-_NOISE_SHARE = 0.01
+# A target counts with at least this share of its variance as noise: otherwise the few that are almost deterministic
+# decide alone, and rows decide which these are.
+_NOISE_SHARE = 0.1
 # Gradient at which a line search that finds nothing lower has arrived: the criterion is flat up to rounding there.
 _FLAT = 1e-5
 
@@ -91,19 +89,15 @@ def sparsest_heads(heads: HeadsOfTasks, initial: Array, *, max_iter: int, tol: f
 
 
 def _solved(heads: HeadsOfTasks, start: Array, max_iter: int, tol: float) -> Solutions:
-    """Minimise from one start, width by width, until no entry of the gradient exceeds `tol`."""
-    M, n_iter = start.ravel(), 0
-    for width in _WIDTHS:
-        last = width == _WIDTHS[-1]
-        options = {"maxiter": max_iter, "maxfun": 2 * max_iter, "ftol": 0.0, "gtol": tol if last else _ROUGHLY}
-        parts = (heads, width * heads.size)
-        found = minimize(_criterion, M, parts, jac=True, method="L-BFGS-B", options=options)
-        M, n_iter = found.x, n_iter + int(found.nit)
-    B = M.reshape(start.shape)
+    """Minimise from one start by L-BFGS, until no entry of the gradient exceeds `tol`."""
+    options = {"maxiter": max_iter, "maxfun": 2 * max_iter, "ftol": 0.0, "gtol": tol}
+    parts = (heads, _WIDTH * heads.size)
+    found = minimize(_criterion, start.ravel(), parts, jac=True, method="L-BFGS-B", options=options)
+    B = found.x.reshape(start.shape)
     B = B / np.linalg.norm(B, axis=1, keepdims=True)
     # Status 2: no step lowers the criterion beyond rounding.
     near = max(tol, _FLAT) if found.status == 2 else tol
-    return Solutions.of_one(B, float(found.fun), float(np.abs(found.jac).max()), n_iter, near)
+    return Solutions.of_one(B, float(found.fun), float(np.abs(found.jac).max()), int(found.nit), near)
 
 
 def _criterion(flat: Array, heads: HeadsOfTasks, width: float) -> tuple[float, Array]:
