@@ -113,8 +113,12 @@ def _solve(
     problem: Problem, initial: Array, *, search: Callable[..., Solutions], max_iter: int, tol: float
 ) -> Solutions:
     """Search from the starts for axes that diagonalise covariances, or that make heads sparse."""
-    solve = sparsest_heads if isinstance(problem, HeadsOfTasks) else solve_in_blocks
-    return search(partial(solve, problem, max_iter=max_iter, tol=tol), initial)
+    solve: Callable[[Array], Solutions]
+    if isinstance(problem, HeadsOfTasks):
+        solve = partial(sparsest_heads, problem, max_iter=max_iter, tol=tol)
+    else:
+        solve = partial(solve_in_blocks, problem, max_iter=max_iter, tol=tol)
+    return search(solve, initial)
 
 
 def _subspace(moments: TaskMoments, n_components: int) -> tuple[Array, float | None]:
