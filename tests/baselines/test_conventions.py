@@ -15,6 +15,7 @@ from identirep.baselines import (
     IndependentComponents,
     PerRowMTLCM,
     PrincipalComponents,
+    RotatedHeads,
     SparseHeads,
 )
 from identirep.datasets import make_linear_tasks
@@ -29,6 +30,7 @@ _BASELINES = [
     PrincipalComponents(),
     IndependentComponents(max_iter=50),
     SparseHeads(n_init=1, max_iter=20),
+    RotatedHeads(n_init=2, max_iter=20),
     PerRowMTLCM(max_epochs=3, noise_std=0.1, dtype="float64", standardize_targets=True),
 ]
 _each_baseline = pytest.mark.parametrize("baseline", _BASELINES, ids=lambda baseline: type(baseline).__name__)

@@ -9,13 +9,11 @@ import numpy as np
 from scipy.optimize import minimize
 
 from identirep._typing import Array, RandomState
-from identirep.baselines.base import N_COMPONENTS, POSITIVE, whiten
-from identirep.baselines.linear import LinearBaseline
+from identirep.baselines.base import N_COMPONENTS, POSITIVE
+from identirep.baselines.moment_based import MomentBaseline
 from identirep.moments import TaskMoments
 from identirep.mtrn import linear_heads
-from identirep.parameters import Rule, Whole, parameter_faults, raise_faults
-from identirep.seeds import as_generator
-from identirep.validation import TaskData
+from identirep.parameters import Rule, Whole
 
 __all__ = ["SparseHeads"]
 
@@ -23,7 +21,7 @@ __all__ = ["SparseHeads"]
 _WIDTHS = (1.0, 0.3, 0.1, 0.03)
 
 
-class SparseHeads(LinearBaseline):
+class SparseHeads(MomentBaseline):
     r"""Features turned so that each task needs few of them: identifiability by sparse heads.
 
     With :math:`w_t` the least-squares head of task t on whitened features h, the latents are :math:`z = B h` with
@@ -109,45 +107,6 @@ class SparseHeads(LinearBaseline):
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
-
-    def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
-        whitening = whiten(data.X)
-        D = self._set_n_components(len(whitening.components))
-        H = whitening(data.X)[:, :D]
-        if data.task_index is None:
-            moments = TaskMoments.from_arrays(H, data.targets)
-        else:
-            moments = TaskMoments.from_long(H, data.targets, data.task_index)
-        return self._fit_axes(moments, whitening.mean, whitening.components[:D], rng)
-
-    def fit_moments(self, moments: TaskMoments) -> SparseHeads:
-        """Find the axes from moments, all that the method needs.
-
-        Parameters
-        ----------
-        moments : TaskMoments
-            Moments of the features.
-
-        Returns
-        -------
-        SparseHeads
-            This estimator.
-
-        Raises
-        ------
-        ValueError
-            If parameters are out of range.
-        """
-        raise_faults(parameter_faults(self))
-        D = self._set_n_components(moments.n_features)
-        values, vectors = np.linalg.eigh(moments.pooled_covariance())
-        whitener = (vectors[:, ::-1][:, :D] / np.sqrt(values[::-1][:D])).T
-        self.n_features_in_ = moments.n_features
-        self.task_names_ = tuple(moments.task_names)
-        mean = moments.weights @ moments.mean_h[moments.group]
-        rng = as_generator(self.random_state)
-        self._warn(self._fit_axes(moments.map_features(whitener), mean, whitener, rng))
-        return self
 
     def _fit_axes(self, moments: TaskMoments, mean: Array, whitener: Array, rng: np.random.Generator) -> str | None:
         """Minimise the objective for whitened features, and store the map from the features as they came."""

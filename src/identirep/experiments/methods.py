@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from identirep.baselines import IVAE, VAE, ICaRL, IndependentComponents, PerRowMTLCM, PrincipalComponents, SparseHeads
+from identirep.baselines import (
+    IVAE,
+    VAE,
+    ICaRL,
+    IndependentComponents,
+    PerRowMTLCM,
+    PrincipalComponents,
+    RotatedHeads,
+    SparseHeads,
+)
 from identirep.mtlcm import MTLCM
 
 __all__ = ["AFTER_STAGE_ONE", "FROM_FEATURES", "FROM_INPUTS", "OURS", "REFERENCE"]
@@ -35,7 +44,12 @@ FROM_FEATURES: dict[str, Build] = {
 }
 
 # Second stages for features that a first stage has learnt.
-AFTER_STAGE_ONE: dict[str, Build] = {name: FROM_FEATURES[name] for name in (OURS, "sparse heads", "FastICA", "PCA")}
+AFTER_STAGE_ONE: dict[str, Build] = {
+    **{name: FROM_FEATURES[name] for name in (OURS, "sparse heads", "FastICA", "PCA")},
+    "varimax": lambda D, seed, epochs: RotatedHeads("varimax", D, random_state=seed),
+    "quartimax": lambda D, seed, epochs: RotatedHeads("quartimax", D, random_state=seed),
+    "minimum entropy": lambda D, seed, epochs: RotatedHeads("entropy", D, random_state=seed),
+}
 
 # Methods that go from the observations to latents in one stage.
 FROM_INPUTS: dict[str, Build] = {

@@ -65,11 +65,23 @@ def measure_fit(
     return Measured(rows, {name: values.astype(np.float32) for name, values in found.items()})
 
 
+def disjoint_share(groups: IntArray, seed: int) -> IntArray:
+    """Rows of one of two random halves of the groups: seeds 1 and 2 have one half each, 3 and 4, and so on."""
+    names, index = np.unique(groups, return_inverse=True)
+    first = np.random.default_rng([(seed - 1) // 2, 2]).permutation(len(names)) < len(names) // 2
+    return np.flatnonzero(first[index] == (seed % 2 == 1))
+
+
 def compare_fits(
-    finished: Finished, *, setting: Sequence[str], split: Callable[[Cell, int], tuple[IntArray, IntArray]]
+    finished: Finished,
+    *,
+    setting: Sequence[str],
+    split: Callable[[Cell, int], tuple[IntArray, IntArray]],
+    disjoint: Callable[[Cell], bool] = lambda cell: False,
 ) -> list[Row]:
     """Compare all pairs of fits that share a setting, on the rows that ``split(cell, n_rows)`` chooses and scores.
 
+    Where fits are `disjoint`, those are compared that have no row in common, by `disjoint_share`.
     Then our second stage with the best other one on the same features, axes as they are and decorrelated.
     """
     groups: dict[tuple[Any, ...], Finished] = {}
@@ -81,7 +93,7 @@ def compare_fits(
         for name in group[0][1].arrays:
             D, method = name.split("/")
             for (cell, one), (other, two) in combinations(group, 2):
-                if name not in two.arrays:
+                if name not in two.arrays or (disjoint(cell) and not _have_no_row_in_common(cell, other)):
                     continue
                 Z1, Z2 = one.arrays[name].astype(np.float64), two.arrays[name].astype(np.float64)
                 choose, score = split(cell, len(Z1))
@@ -91,6 +103,11 @@ def compare_fits(
                 rows.append({**names, "D": int(D), "method": method, "pair": pair, **scores})
     compare = partial(margins, rows, setting=(*setting, "D"), ours=OURS, not_baselines=set(), run="pair")
     return rows + [row for _, score, _ in _SCORES for row in compare(score=score)]
+
+
+def _have_no_row_in_common(cell: Cell, other: Cell) -> bool:
+    """Whether these are the two fits to halves of one partition."""
+    return bool((cell["seed"] - 1) // 2 == (other["seed"] - 1) // 2)
 
 
 def agreement_tables(setting: tuple[str, ...]) -> tuple[Table, ...]:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import BoolArray, RandomState
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes import fit_latents
+from identirep.mtlcm.axes import fit_latents, mostly_shared
 from identirep.mtlcm.checks import moments_faults
 from identirep.mtlcm.using import UsableLatents
 from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
@@ -45,7 +45,8 @@ class MTLCM(UsableLatents, BaseEstimator):
 
     `fit` maximises the factorised marginal likelihood p(h | y, t) over A, with the variances of every task profiled
     out. Without observation noise that is Pham's approximate joint diagonalisation of the tasks' covariances given
-    the target; here it reads `TaskMoments` alone, so that its cost does not depend on the number of samples.
+    the target; here it reads `TaskMoments` alone, so that its cost does not depend on the number of samples. Where
+    tasks share their rows, the axes are those under which the heads of the tasks are sparsest, and may correlate.
 
     Parameters
     ----------
@@ -312,7 +313,7 @@ class MTLCM(UsableLatents, BaseEstimator):
     def _n_starts(self, moments: TaskMoments) -> dict[str, int]:
         if self.n_init != "auto":
             return {"n_init": int(self.n_init)}
-        if moments.is_shared and self.prior == "factorized":
+        if mostly_shared(moments) and self.prior == "factorized":
             return {"n_init": 20, "most_starts": 100}
         return {"n_init": 5}
 

@@ -1,5 +1,7 @@
 """Starts of the solver: which one counts, blocks of them, and how many are enough."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -31,21 +33,20 @@ def test_blocks_of_starts_give_what_all_together_give(monkeypatch):
     np.testing.assert_array_equal(blocks.converged, together.converged)
 
 
-def _shared(seed, D=12, T=30):
-    """Covariances of latents given each of many targets, on the same rows: known for local optima."""
+def _solver(seed, D=12, T=30):
+    """Diagonalise the covariances of latents given each of many targets, on the same rows: known for local optima."""
     rng = np.random.default_rng(seed)
     vectors = rng.standard_t(3, size=(T, D)) * (rng.random((T, D)) < 0.5)
     vectors *= np.sqrt(rng.uniform(0.5, 0.95, size=T))[:, None] / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return SharedCovariances(np.eye(D), vectors, np.full(T, 1 / T))
+    covariances = SharedCovariances(np.eye(D), vectors, np.full(T, 1 / T))
+    return partial(solve_in_blocks, covariances, max_iter=500, tol=1e-8)
 
 
 def test_starts_go_on_until_the_best_end_has_been_reached_five_times():
     n_starts = []
     for seed in range(6):
         rng = np.random.default_rng(seed)
-        found = solve_until_found(
-            _shared(seed), random_rotations(6, 12, rng), most_starts=40, rng=rng, max_iter=500, tol=1e-8
-        )
+        found = solve_until_found(_solver(seed), random_rotations(6, 12, rng), most_starts=40, rng=rng)
         n_starts.append(len(found.criterion))
         hits = np.sum(found.criterion < found.criterion.min() + 1e-8)
         assert hits >= 5 or n_starts[-1] == 40
@@ -57,7 +58,7 @@ def test_starts_go_on_until_the_best_end_has_been_reached_five_times():
 
 def test_no_more_starts_than_asked_for():
     rng = np.random.default_rng(0)
-    found = solve_until_found(_shared(0), random_rotations(2, 12, rng), most_starts=2, rng=rng, max_iter=500, tol=1e-8)
+    found = solve_until_found(_solver(0), random_rotations(2, 12, rng), most_starts=2, rng=rng)
     assert len(found.criterion) == 2
 
 

@@ -6,7 +6,6 @@ import pytest
 from identirep import MTLCM, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc
-from identirep.mtlcm.trust import refits
 from identirep.mtlcm.trust.refits import resample_rows
 
 
@@ -80,23 +79,6 @@ def test_fits_of_wide_data_are_resampled_too():
     for over in ("tasks", "samples"):
         agreement = model.bootstrap(over, n_refits=5, random_state=0).agreement
         assert np.all((agreement > 0.5) & (agreement < 1))
-
-
-def test_large_problems_are_refitted_from_the_fit_alone(monkeypatch):
-    _, model = _fit()
-    agreement, n_starts, solve = [], [], refits.solve_in_blocks
-
-    def counted(covariances, starts, **options):
-        n_starts.append(len(starts))
-        return solve(covariances, starts, **options)
-
-    monkeypatch.setattr(refits, "solve_in_blocks", counted)
-    for work in (refits._WORK, 0.0):
-        monkeypatch.setattr(refits, "_WORK", work)
-        agreement.append(model.bootstrap(n_refits=5, random_state=0).agreement)
-    assert n_starts == [15, 5]
-    # There is one optimum, and rotations lead to where the fit leads.
-    np.testing.assert_allclose(agreement[0], agreement[1], atol=1e-7)
 
 
 def test_same_seed_same_refits():

@@ -1,13 +1,14 @@
-"""Axes of the latents: the mixing matrix A by maximum likelihood, from moments to a `LatentFit`."""
+"""Axes of the latents: the mixing matrix A by likelihood or, on shared rows, by sparse heads."""
 
 from identirep.mtlcm.axes.canonical import latent_agreement
 from identirep.mtlcm.axes.covariances import DenseCovariances
 from identirep.mtlcm.axes.diagonalise import joint_diagonalise
 from identirep.mtlcm.axes.exact import climb
-from identirep.mtlcm.axes.fit import LatentFit, fit_latents, whitened_covariances
+from identirep.mtlcm.axes.fit import LatentFit, fit_latents
 from identirep.mtlcm.axes.noise import denoised_joint_moments
+from identirep.mtlcm.axes.refits import refit_axes
+from identirep.mtlcm.axes.rotation import mostly_shared
 from identirep.mtlcm.axes.solutions import Starts
-from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks
 
 __all__ = [
     "DenseCovariances",
@@ -18,7 +19,6 @@ __all__ = [
     "fit_latents",
     "joint_diagonalise",
     "latent_agreement",
-    "random_rotations",
-    "solve_in_blocks",
-    "whitened_covariances",
+    "mostly_shared",
+    "refit_axes",
 ]

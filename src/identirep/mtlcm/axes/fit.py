@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from identirep.mtlcm.axes.covariances import Covariances, DenseCovariances, Shar
 from identirep.mtlcm.axes.exact import exact_starts, maximise_exact
 from identirep.mtlcm.axes.noise import SAME_AXES, denoised_joint_moments, denoised_residual_covariances, find_noise
 from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, maximise_noisy_likelihood
+from identirep.mtlcm.axes.rotation import HeadsOfTasks, mostly_shared, sparsest_heads
 from identirep.mtlcm.axes.solutions import Solutions, Starts
-from identirep.mtlcm.axes.starts import random_rotations, solve_until_found
+from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks, solve_until_found
 from identirep.mtlcm.model import (
     PRIOR_BELOW,
     FactorizedInformation,
@@ -27,6 +28,8 @@ from identirep.mtlcm.model import (
 )
 
 __all__ = ["LatentFit", "fit_latents", "whitened_covariances"]
+
+Problem: TypeAlias = Covariances | HeadsOfTasks
 
 # Correlation of two axes that differ by no more than noise makes them: mixed evenly with another one it would be 0.71.
 _ABOUT_THE_SAME = 0.8
@@ -80,16 +83,21 @@ def fit_latents(
     tol: float,
     rng: np.random.Generator,
 ) -> LatentFit:
-    """Maximise the marginal likelihood on valid moments; latents come in order of falling association with targets.
+    """Fit to valid moments; latents come in order of falling association with targets.
 
-    More starts than `n_init` are taken, up to `most_starts`, until several end in the best optimum.
+    Where tasks have rows of their own, that maximises the marginal likelihood; on shared rows the factorised prior
+    leaves the axes to `rotation`. More starts than `n_init` are taken, up to `most_starts`, until several end in the
+    best optimum.
     """
     basis, outside = _subspace(moments, n_components)
     reduced = moments.map_features(basis.T)
     initial = np.concatenate([np.eye(n_components)[None], random_rotations(n_init - 1, n_components, rng)])
-    solve = partial(solve_until_found, most_starts=most_starts or n_init, rng=rng, max_iter=max_iter, tol=tol)
+    search = partial(solve_until_found, most_starts=most_starts or n_init, rng=rng)
+    solve = partial(_solve, search=search, max_iter=max_iter, tol=tol)
     # More features than latents: what lies outside their subspace is noise.
     known = (outside or 0.0) if noise_std == "estimate" else float(noise_std) ** 2
+    if prior == "factorized" and mostly_shared(moments):
+        return _canonical(_with_sparse_heads(reduced, known, initial, solve), basis, prior)
     state = _diagonalised(reduced, known, initial, solve)
     # One covariance for all tasks cannot tell noise from latents.
     if noise_std == "estimate" and outside is None and not moments.is_shared:
@@ -99,6 +107,18 @@ def fit_latents(
     if prior == "exact":
         state = _with_roles_inside(state, n_init - 1, rng, max_iter=max_iter, tol=tol)
     return _canonical(state, basis, prior)
+
+
+def _solve(
+    problem: Problem, initial: Array, *, search: Callable[..., Solutions], max_iter: int, tol: float
+) -> Solutions:
+    """Search from the starts for axes that diagonalise covariances, or that make heads sparse."""
+    solve: Callable[[Array], Solutions]
+    if isinstance(problem, HeadsOfTasks):
+        solve = partial(sparsest_heads, problem, max_iter=max_iter, tol=tol)
+    else:
+        solve = partial(solve_in_blocks, problem, max_iter=max_iter, tol=tol)
+    return search(solve, initial)
 
 
 def _subspace(moments: TaskMoments, n_components: int) -> tuple[Array, float | None]:
@@ -114,7 +134,7 @@ def _diagonalised(
     moments: TaskMoments,
     noise_variance: float,
     initial: Array,
-    solve: Callable[[Covariances, Array], Solutions],
+    solve: Callable[[Problem, Array], Solutions],
     near: NoisyFit | None = None,
 ) -> _State:
     """Diagonalise the covariances given the target, less noise, from all starts, the first of them `near` a fit."""
@@ -128,12 +148,27 @@ def _diagonalised(
     return _State(moments, B, variances, noise_variance, found, near)
 
 
+def _with_sparse_heads(
+    moments: TaskMoments,
+    noise_variance: float,
+    initial: Array,
+    solve: Callable[[Problem, Array], Solutions],
+) -> _State:
+    """Turn the features, less noise, to where the heads of the tasks are sparsest, from all starts."""
+    heads, whitener = HeadsOfTasks.of(moments, noise_variance)
+    found = solve(heads, initial)
+    found = replace(found, unmixing=found.unmixing @ whitener)
+    B = found.unmixing[found.best]
+    variances = _variances(B, denoised_residual_covariances(moments, noise_variance))
+    return _State(moments, B, variances, noise_variance, found)
+
+
 def _variances(unmixing: Array, R: Array) -> Array:
     """(B R_t B')_ii, the variance of each latent given the target, shape (n_tasks, D)."""
     return np.asarray(np.einsum("tij,ij->ti", unmixing @ R, unmixing))
 
 
-def _with_noise_found(state: _State, initial: Array, solve: Callable[[Covariances, Array], Solutions]) -> _State:
+def _with_noise_found(state: _State, initial: Array, solve: Callable[[Problem, Array], Solutions]) -> _State:
     """Look for noise, and if there is any take it out before the covariances are diagonalised."""
     found = find_noise(state.moments, state.unmixing)
     return state if found is None else _diagonalised(state.moments, found.noise_variance, initial, solve, found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from identirep._typing import Array
@@ -35,18 +37,12 @@ def solve_in_blocks(covariances: Covariances, starts: Array, *, max_iter: int, t
 
 
 def solve_until_found(
-    covariances: Covariances,
-    initial: Array,
-    *,
-    most_starts: int,
-    rng: np.random.Generator,
-    max_iter: int,
-    tol: float,
+    solve: Callable[[Array], Solutions], initial: Array, *, most_starts: int, rng: np.random.Generator
 ) -> Solutions:
     """Iterate the starts, and as many random ones again, up to `most_starts`, until several reach the best end."""
     n_starts, D = initial.shape[:2]
-    found = solve_in_blocks(covariances, initial, max_iter=max_iter, tol=tol)
+    found = solve(initial)
     while len(found.criterion) < most_starts and np.sum(equal_to_best(found.criterion)) < _ENOUGH:
         more = random_rotations(min(n_starts, most_starts - len(found.criterion)), D, rng)
-        found = Solutions.joined([found, solve_in_blocks(covariances, more, max_iter=max_iter, tol=tol)])
+        found = Solutions.joined([found, solve(more)])
     return found

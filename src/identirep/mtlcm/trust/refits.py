@@ -16,21 +16,11 @@ import numpy as np
 
 from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes import (
-    LatentFit,
-    climb,
-    latent_agreement,
-    random_rotations,
-    solve_in_blocks,
-    whitened_covariances,
-)
+from identirep.mtlcm.axes import LatentFit, climb, latent_agreement, refit_axes
 from identirep.mtlcm.model import JointMoments
 from identirep.mtlcm.trust.latents import latent_moments
 
 __all__ = ["BootstrapResult", "bootstrap", "refitted", "resample_rows"]
-
-# Refits start from the fit and, as long as that costs about a second, from some random rotations.
-_WORK = 2e8
 
 
 @dataclass(frozen=True)
@@ -89,8 +79,8 @@ def bootstrap(
 ) -> BootstrapResult:
     """Refit on moments, with the observation noise held at its estimate.
 
-    The factorised likelihood is fitted again from the fit and, unless the problem is large, from afar; the exact one
-    from the fit, at its roles, since its starts are compared by themselves.
+    Under the factorised prior axes are fitted again from the fit and, unless the problem is large, from afar; the exact
+    likelihood from the fit, at its roles, since its starts are compared by themselves.
     """
     basis, square = _square(fit)
     reduced = moments.map_features(basis.T)
@@ -132,18 +122,7 @@ def _refits(
     if fit.prior == "exact":
         z = latent_moments(fit, moments)
         return [_climbed(z, causal, row) @ fit.unmixing for row in weights]
-    covariances, whitener = whitened_covariances(moments, fit.noise_variance)
-    own = fit.unmixing @ np.linalg.inv(whitener)
-    # Whether there are other optima is what the starts of the fit told; in large problems refits leave it at that.
-    D = len(own)
-    work = weights.shape[1] * (D**2 if moments.is_shared else D**3)
-    n_starts = 1 + min(most_rotations, int(_WORK / work))
-    starts = random_rotations(len(weights) * n_starts, D, rng)
-    starts[::n_starts] = own
-    covariances = covariances.reweighted(np.repeat(weights, n_starts, axis=0))
-    result = solve_in_blocks(covariances, starts, max_iter=300, tol=1e-5)
-    best = np.argmin(result.criterion.reshape(len(weights), -1), axis=1)
-    return [B[k] @ whitener for B, k in zip(np.split(result.unmixing, len(weights)), best, strict=True)]
+    return refit_axes(fit, moments, weights, rng, most_rotations)
 
 
 def _climbed(z: JointMoments, causal: BoolArray, weights: Array) -> Array:
