@@ -38,7 +38,7 @@ _RESERVE, _MOST_RESERVE, _ENOUGH_RESERVE = 0.15, 0.3, 100
 _LEAST_ROWS, _LEAST_LABELS = 12, 3
 # Standard deviation of the logarithm of predicted over actual loss with one pair of halves, measured on tables of 60 to
 # 7,000 rows with networks, trees and linear regressions.
-_LOG_ERROR = 0.75
+_LOG_ERROR = 1.2
 # Quantile of the normal distribution for an interval of 90%.
 _QUANTILE = 1.645
 _LEAST_LOSS = 1e-6
