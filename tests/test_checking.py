@@ -110,21 +110,25 @@ def _data(X, targets):
     return TaskData(X, targets, None, tuple(range(targets.shape[1])))
 
 
-def test_long_layout_comes_back_but_is_not_identified_without_its_encoder():
+def test_long_layout_is_identified_only_with_an_encoder_that_carries_it():
     data = make_nonlinear_tasks(
         n_tasks=80, n_samples=60, n_latents=2, n_observed=10, n_causal=1, activation="leaky_relu", random_state=0
     )
     model = IdentifiableRegressor(2, regressor=MTRN(**QUICK), random_state=0).fit(data.X, data.y, data.tasks)
     certificate = model.certificate_
-    assert "identified" not in certificate.verdict
     assert np.isfinite(certificate.comes_back.other_rows).all()
     assert np.isfinite(certificate.comes_back.turn_probability).all()
     assert np.isfinite(certificate.comes_back.same_rows).all()
-    assert np.isnan(certificate.expected_mcc).all()
-    carried = certificate.checked(certificate.comes_back, encoder_mcc=np.full(2, 0.99))
-    back = np.array(carried.verdict) != "unstable"
-    assert back.any()
-    np.testing.assert_allclose(carried.expected_mcc[back], 0.99 * certificate.features_mcc[back])
+    found = mcc(model.transform(data.X), data.Z).per_latent
+    for i, verdict in enumerate(certificate.verdict):
+        assert (verdict == "identified") == (model.encoder_mcc_[i] >= 0.98)
+        assert found[i] > 0.95 or verdict != "identified"
+    assert "identified" in certificate.verdict
+    for encoder, words in ((np.nan, "not measured"), (0.9, "correlation of 0.90")):
+        other = certificate.checked(certificate.comes_back, encoder_mcc=np.full(2, encoder))
+        assert set(other.verdict) == {"reproducible"}
+        assert all(words in reason for reason in other.reasons)
+        np.testing.assert_allclose(other.expected_mcc, encoder * certificate.features_mcc)
 
 
 def test_without_checks_nothing_is_claimed():
@@ -138,6 +142,9 @@ def test_too_few_rows_are_not_checked():
     certificate = _linear(1).fit(*_rows(0, 24, D=1, noise=0.1, inputs=2)(0)).certificate_
     assert certificate.verdict == ["not checked"]
     assert "too few rows" in certificate.reasons[0]
+    halves = _linear(1).fit(*_rows(0, 30, D=1, noise=0.1, inputs=2)(0)).certificate_
+    assert halves.verdict == ["not checked"]
+    assert "too few rows to fit again to halves of them" in halves.reasons[0]
 
 
 def test_odd_numbers_of_checks_are_refused():

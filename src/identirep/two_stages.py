@@ -86,13 +86,18 @@ class TwoStages(LatentTransformer):
         stage = self._fitted()
         if self.causal_model_ is None:
             return Certificate.empty()
-        unknown = np.full(stage.n_components_, np.nan)
         comes_back = getattr(self, "comes_back_", None)
         if comes_back is None:
             comes_back = ComesBack.unknown(stage.n_components_, "the model was stored without checks: fit again")
-        found = self.causal_model_._formulas.checked(comes_back, encoder_mcc=getattr(self, "encoder_mcc_", unknown))
         # An encoder memorises: its features can carry signal on the rows of the fit and none elsewhere.
-        return found if np.any(stage.spectrum_ > stage.spectrum_threshold_) else found.without_signal()
+        seen = np.any(stage.spectrum_ > stage.spectrum_threshold_)
+        if not seen and stage.signal_.answer == "too few rows":
+            comes_back = ComesBack.unknown(
+                stage.n_components_, "too few rows to tell whether there is signal: add rows"
+            )
+        encoder_mcc = getattr(self, "encoder_mcc_", np.full(stage.n_components_, np.nan))
+        found = self.causal_model_._formulas.checked(comes_back, encoder_mcc=encoder_mcc)
+        return found if seen or stage.signal_.answer == "too few rows" else found.without_signal()
 
     @property
     def structure_(self) -> CausalStructure:
