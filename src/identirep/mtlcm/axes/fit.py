@@ -222,7 +222,8 @@ def _canonical(state: _State, basis: Array, prior: Literal["factorized", "exact"
         unmixing=B @ basis.T,
         mixing=basis @ np.linalg.inv(B),
         components=posterior_mean_map(B, state.moments, state.noise_variance) @ basis.T,
-        variances=(state.variances * factor**2)[:, order],
+        # In the order of a stored model: what is computed from either has the same bits.
+        variances=np.ascontiguousarray((state.variances * factor**2)[:, order]),
         noise_variance=state.noise_variance,
         starts=replace(starts, agreement=starts.agreement[:, order]),
     )

@@ -11,7 +11,7 @@ all of it, which quartimax and varimax reward with fourth powers and independent
 nothing makes latents of the same rows independent. Pham's criterion grows without bound as a correlation with a target
 goes to one, so that axes chase the target that a fit happens to predict best, and rotations cannot follow latents that
 correlate. Powers of abs(c) between one and two come back a little better still, but mix weak latents with strong ones,
-however many rows there are. The absolute value is smoothed, sqrt(c^2 + w^2), with w a tenth of the root mean square of
+however many rows there are. The absolute value is smoothed, sqrt(c^2 + w^2), with w a twentieth of the root mean square of
 c, about what fits to other rows differ by. `benchmarks/rotations.py` compares all these.
 
 References
@@ -43,7 +43,7 @@ from identirep.mtlcm.axes.solutions import Solutions
 __all__ = ["HeadsOfTasks", "mostly_shared", "sparsest_heads"]
 
 # Width of the smoothed absolute value, in units of the root mean square coefficient.
-_WIDTH = 0.1
+_WIDTH = 0.05
 # Tasks have their rows in common where a row of one task has labels of at least this share of the others, on average.
 _SHARED = 0.5
 # A target counts with at least this share of its variance as noise, as in stage one: otherwise the few that are almost
