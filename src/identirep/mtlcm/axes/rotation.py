@@ -10,9 +10,9 @@ with w_t the heads on the features, whose covariance is S. Heads of a given leng
 all of it, which quartimax and varimax reward with fourth powers and independent axes; here axes may correlate, since
 nothing makes latents of the same rows independent. Pham's criterion grows without bound as a correlation with a target
 goes to one, so that axes chase the target that a fit happens to predict best, and rotations cannot follow latents that
-correlate. Powers of abs(c) between one and two come back a little better still, but mix weak latents with strong ones,
-however many rows there are. The absolute value is smoothed, sqrt(c^2 + w^2), with w a twentieth of the root mean square of
-c, about what fits to other rows differ by. `benchmarks/rotations.py` compares all these.
+correlate. Powers of abs(c) between one and two often come back better still, but mix weak latents with strong ones,
+however many rows there are. The absolute value is smoothed, sqrt(c^2 + w^2), with w a twentieth of the root mean square
+of c, about what fits to other rows differ by. `benchmarks/rotations.py` compares all these.
 
 References
 ----------
