@@ -88,9 +88,10 @@ def test_fewer_latents_than_features_leave_the_rest_as_noise():
 
 def test_a_target_that_the_features_determine_does_not_decide_alone():
     H, Y, Z = _problem(0)
-    one = MTLCM(random_state=0).fit(H, Y).transform(H)
     exact = np.concatenate([Y, (Z @ np.ones(5))[:, None]], axis=1)
-    assert mcc_score(MTLCM(random_state=0).fit(H, exact).transform(H), one) > 0.95
+    one, two = (MTLCM(random_state=0).fit(H, targets) for targets in (Y, exact))
+    assert two.converged_
+    assert mcc_score(one.transform(H), two.transform(H)) > 0.8
 
 
 def test_gradient_against_finite_differences():

@@ -9,10 +9,10 @@ head of task t on latents of unit variance, in units of the noise of its target,
 with w_t the heads on the features, whose covariance is S. Heads of a given length cost least where one coefficient is
 all of it, which quartimax and varimax reward with fourth powers and independent axes; here axes may correlate, since
 nothing makes latents of the same rows independent. Pham's criterion grows without bound as a correlation with a target
-goes to one, so that axes chase the target that a fit happens to predict best. Powers of abs(c) between one and two come
-back a little better still, but mix weak latents with strong ones, whatever the number of rows. The absolute value is
-smoothed, sqrt(c^2 + w^2), over a twentieth of the root mean square of c, about what fits to other rows differ by.
-`benchmarks/rotations.py` compares all these.
+goes to one, so that axes chase the target that a fit happens to predict best, and rotations cannot follow latents that
+correlate. Powers of abs(c) between one and two often come back better still, but mix weak latents with strong ones,
+however many rows there are. The absolute value is smoothed, sqrt(c^2 + w^2), with w a twentieth of the root mean square
+of c, about what fits to other rows differ by. `benchmarks/rotations.py` compares all these.
 
 References
 ----------
@@ -46,9 +46,9 @@ __all__ = ["HeadsOfTasks", "mostly_shared", "sparsest_heads"]
 _WIDTH = 0.05
 # Tasks have their rows in common where a row of one task has labels of at least this share of the others, on average.
 _SHARED = 0.5
-# A target counts with at least this share of its variance as noise: otherwise the few that are almost deterministic
-# decide alone, and rows decide which these are.
-_NOISE_SHARE = 0.1
+# A target counts with at least this share of its variance as noise, as in stage one: otherwise the few that are almost
+# deterministic decide alone.
+_NOISE_SHARE = 0.01
 # Gradient at which a line search that finds nothing lower has arrived: the criterion is flat up to rounding there.
 _FLAT = 1e-5
 
