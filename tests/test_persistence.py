@@ -356,8 +356,7 @@ def test_stored_run_still_loads():
     np.testing.assert_allclose(loaded.transform(table), expected["latents"], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(loaded.predict(table), expected["predictions"], rtol=1e-4, atol=1e-5)
     assert list(loaded.task_names_) == expected["task_names"]
-    # It was stored before fits were checked.
-    assert loaded.certificate_.verdict == ["not checked"] * 2
+    assert loaded.certificate_.verdict == expected["verdict"]
 
 
 # -- stage two alone -------------------------------------------------------------------------------------------------
