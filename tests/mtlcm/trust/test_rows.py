@@ -56,7 +56,8 @@ def test_halves_say_what_other_rows_show(make):
         actual = _actual(model, H, draw)
         ratios.append(np.mean(1 - back.other_rows) / np.mean(1 - actual))
         assert np.all(back.other_rows_interval[:, 0] <= back.other_rows)
-    assert 0.67 < np.exp(np.mean(np.log(ratios))) < 1.5
+    # A turn of the axes, seen by one of the two alone, is worth a factor ten: hence the median.
+    assert 0.67 < np.median(ratios) < 1.5
 
 
 def test_moments_are_checked_by_the_parametric_bootstrap():
