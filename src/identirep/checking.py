@@ -3,8 +3,10 @@ r"""Does what a fit says come back? Both stages are fitted again to disjoint hal
 A share of the rows is held out from both halves; on these the latents of the fit, and those of both halves, are
 matched axis by axis (assignment by absolute correlation, learnt and scored on different rows). Halves see fewer rows,
 and their loss :math:`1 - c` is carried over to as many as the fit had: it falls as one over their number. A half has
-half of the replicates of the network, too, over which errors average in the same way. The loss of an axis is the larger
-of two estimates: between the halves, and between the fit and each half, which tells if the fit is in another optimum.
+half of the replicates of the network, too, over which errors average in the same way. There are two estimates of the
+loss of an axis: between the halves, and between the fit and each half, which tells if the fit is in another optimum.
+The likely loss is the geometric mean of the second, the lower end of the interval starts from the larger of both; and
+since one pair of halves says little of a single axis, axes better than the others of the fit are drawn towards them.
 
 Nearly tied optima of stage two turn several axes at once, and one pair of halves falls into one of them or the other.
 How often that happens is told by refits of stage two alone, on heads that are disturbed as rows disturb them: the
@@ -36,9 +38,10 @@ __all__ = ["Fitted", "check_fit"]
 _RESERVE, _MOST_RESERVE, _ENOUGH_RESERVE = 0.15, 0.3, 100
 # Rows that each half needs, and labels of each task in it.
 _LEAST_ROWS, _LEAST_LABELS = 12, 3
-# Standard deviation of the logarithm of predicted over actual loss with one pair of halves, measured on tables of 60 to
-# 7,000 rows with networks, trees and linear regressions.
-_LOG_ERROR = 1.2
+# Standard deviations of the logarithm of actual over predicted loss with one pair of halves, upwards from the larger
+# estimate and downwards from the likely one, measured on tables of 60 to 7,000 rows with networks, trees and linear
+# regressions.
+_LOG_ERROR = np.array([0.65, 0.95])
 # Quantile of the normal distribution for an interval of 90%.
 _QUANTILE = 1.645
 _LEAST_LOSS = 1e-6
@@ -100,15 +103,38 @@ def check_fit(
     # Errors of fits to a share of the rows are larger by 1 / share, so that between the fit and a half they sum to
     # (1 + 1 / share) / 2 of those between two fits like it.
     to_halves = extrapolated(to_halves, 2.0 / (1.0 + 1.0 / share))
-    kept = np.minimum(extrapolated(between, share).mean(axis=0), to_halves.mean(axis=0))
-    loss = 1.0 - np.clip(kept, 0.0, 1.0)
-    n_pairs, n_reserve = len(fits), int(reserve.sum())
-    spread = np.sqrt(_LOG_ERROR**2 * (1.0 + 1.0 / n_pairs) / 2.0 + 4.0 / n_reserve)
-    factors = np.exp(_QUANTILE * spread * np.array([1.0, -1.0]))
-    interval = np.clip(1.0 - np.maximum(loss, _LEAST_LOSS)[:, None] * factors, 0.0, 1.0)
+    likely, largest = _losses(extrapolated(between, share), to_halves)
+    n_pairs = len(fits)
+    spread = np.sqrt(_LOG_ERROR**2 * (1.0 + 1.0 / n_pairs) / 2.0 + 4.0 / int(reserve.sum()))
+    interval = np.stack([1.0 - largest * np.exp(_QUANTILE * spread[0]), 1.0 - likely * np.exp(-_QUANTILE * spread[1])])
+    same = np.clip(same - _held_out(fit.stage) * likely, 0.0, 1.0)
     # Disturbed heads err on the side of turns; fits to halves that do not turn say so, and count as much.
     turns = 0.5 * (_turns(fit, fits, rng) + np.mean(to_halves < TURNED, axis=0))
-    return ComesBack(same, 1.0 - loss, interval, turns, f"measured on {2 * n_pairs} fits to halves of the rows")
+    return ComesBack(
+        same,
+        1.0 - likely,
+        np.clip(interval.T, 0.0, 1.0),
+        turns,
+        f"measured on {2 * n_pairs} fits to halves of the rows",
+    )
+
+
+def _losses(between: Array, to_halves: Array) -> tuple[Array, Array]:
+    """Return the likely loss 1 - c of each axis in another fit, and the larger of what the halves and the fit show."""
+    of_halves = np.maximum(1.0 - to_halves, _LEAST_LOSS)
+    larger = np.maximum(of_halves.mean(axis=0), 1.0 - between.mean(axis=0))
+    # Of few halves the one that is off says less of the next fit than the one that is not: their geometric mean.
+    found = np.log([np.exp(np.log(of_halves).mean(axis=0)), np.maximum(larger, _LEAST_LOSS)])
+    # What one pair of halves shows of an axis errs as much as axes differ, so that half of the difference to the other
+    # axes of the fit counts; but no axis is said to be better than it was seen to be.
+    shrunk = 0.5 * (found + found.mean(axis=1, keepdims=True))
+    likely, largest = np.minimum(np.exp(np.maximum(found, shrunk)), 1.0)
+    return likely, largest
+
+
+def _held_out(stage: MTRN | PredictiveFeatures) -> float:
+    """Share of the rows that another seed holds out from training, and so differs in like a fit to other rows."""
+    return stage.validation_fraction if isinstance(stage, MTRN) else 0.0
 
 
 def _reserve(fit: Fitted, rng: np.random.Generator) -> BoolArray:
@@ -216,7 +242,8 @@ def _same_rows(
     else:
         again = refit(rows, int(rng.integers(2**31)), True)
         pair = [other.of_others(fit.data.X[reserve]) for other in (half, again)]
-        share = 1.0
+        # Seeds matter less with more rows, as rows do.
+        share = float(rows.mean())
     everywhere = np.ones(len(Z), dtype=bool)
     found = _correlation(*(_partners(Z, other, everywhere) for other in pair))
     return np.clip(extrapolated(found, share), 0.0, 1.0)

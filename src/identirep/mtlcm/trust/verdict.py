@@ -1,7 +1,8 @@
 """The verdict on an axis: the one place where it is said what the evidence amounts to.
 
-- *identified*: it comes back on other rows, the tasks tell it apart from every other axis, tasks have rows of their own
-  (only then can an axis be a latent of the causal model), and an encoder, if there is one, is shown to carry it;
+- *identified*: it comes back on other rows (with 95% probability a fit to as many others has the same axis), the tasks
+  tell it apart from every other axis, tasks have rows of their own (only then can an axis be a latent of the causal
+  model), and an encoder, if there is one, is shown to carry it;
 - *reproducible*: it comes back on other rows, with these targets;
 - *unstable*: it does not;
 - *not checked*: nobody has looked.
@@ -14,14 +15,17 @@ from __future__ import annotations
 from math import isnan
 from typing import NamedTuple
 
+from identirep.mtlcm.trust.comes_back import TURNED
+
 __all__ = ["COMES_BACK", "IDENTIFIED", "NOT_CHECKED", "REPRODUCIBLE", "UNSTABLE", "VERDICTS", "Evidence", "judge"]
 
 IDENTIFIED, REPRODUCIBLE, UNSTABLE, NOT_CHECKED = "identified", "reproducible", "unstable", "not checked"
 VERDICTS = (IDENTIFIED, REPRODUCIBLE, UNSTABLE, NOT_CHECKED)
 
-# Correlation with a fit to other rows from which an axis comes back, the least that its interval may reach down to, and
-# the largest chance of a turn.
-COMES_BACK, _LEAST, _MOST_TURNS = 0.97, 0.75, 0.25
+# Correlation with one other fit, seen or expected, from which that finds an axis again.
+COMES_BACK = 0.97
+# The largest chance of a turn that is borne.
+_MOST_TURNS = 0.25
 # Expected correlation from which the tasks tell an axis apart (measured on random settings: 99% of the fits with an
 # actual MCC under 0.95 stay below it in some latent), and correlation with the latent from which an encoder carries it.
 _APART, _CARRIED = 0.98, 0.98
@@ -57,11 +61,14 @@ def judge(evidence: Evidence) -> tuple[str, str]:
         return UNSTABLE, "no signal: no target depends on this axis more than by chance; fit with one latent fewer"
     if isnan(e.other_rows):
         return NOT_CHECKED, e.how
-    found = f"a fit to other rows is expected to find it with a correlation of {e.other_rows:.3f} ({e.how})"
+    found = (
+        f"a fit to other rows is expected to find it with a correlation of {e.other_rows:.3f}, with 95% probability "
+        f"above {e.least:.2f} ({e.how})"
+    )
     if e.own_rows and e.by_chance:
         # Sampling error turns the fit and all refits to halves of its rows one way, and fits to other rows another.
         return UNSTABLE, e.mixes
-    if not (e.other_rows >= COMES_BACK and e.least >= _LEAST):
+    if not e.least >= TURNED:
         mixed = e.own_rows and e.apart < _APART
         return UNSTABLE, f"{found}; {e.mixes if mixed else 'fit to more rows, or with fewer latents'}"
     if e.turn_probability > _MOST_TURNS:
