@@ -33,7 +33,10 @@ def _axis(verdict, predicted, fresh, **more):
 
 def _fit(latents, latents_fresh, **more):
     numbers = {"latents": latents, "latents_fresh": latents_fresh, "number_differs": abs(latents - latents_fresh)}
-    return {**_QUIET, "null": False, "shared": 0.0, "whole": True, "D": AUTO, "ridge_r2": 0.5, **numbers, **more}
+    return {**_QUIET, "null": False, "shared": 0.0, "whole": True, "D": AUTO, "ridge_r2": 0.5, **numbers} | {
+        "signal": "signal",
+        **more,
+    }
 
 
 def _held(rows):
@@ -103,14 +106,15 @@ def test_null_cases_and_numbers_of_latents():
         _fit(2, 0, **nothing, D="3"),
         _fit(8, 6),
         _fit(8, 7),
-        _fit(0, 1),
-        _fit(0, 1, ridge_r2=0.1),
+        _fit(0, 1, signal="none"),
+        _fit(0, 1, signal="too few rows"),
+        _fit(0, 1, signal="none", ridge_r2=0.1),
     ]
     held = _held(rows)
     assert held["(f)axes of null cases"] == (1, 2)
     assert held["(g)null fits, number chosen by the fit"] == (1, 2)
-    assert held["(h)such fits where ridge has R^2 0.3"] == (1, 3)
-    assert held["(i)pairs of such fits"] == (3, 4)
+    assert held["(h)fits where ridge has R^2 0.3 on unseen rows"] == (1, 4)
+    assert held["(i)pairs of such fits"] == (4, 5)
 
 
 def test_tuned_and_held_back_are_never_mixed():

@@ -56,6 +56,7 @@ def measure(cell: Cell) -> Measured:
         "latents_same": again.n_components_,
         "number_differs": abs(model.n_components_ - fresh.n_components_),
         "certified_axes": sum(certified),
+        "signal": model.signal_.answer,
         "r2": _score(model, drawn),
         "ridge_r2": _ridge_score(drawn),
         "seconds": seconds,
