@@ -29,14 +29,18 @@ help:
 demo: $(VENV)/.installed
 	$(BIN)/identirep demo --out runs/demo
 
+# A process for each core, so that threads of their own would only get in each other's way.
+PYTEST := pytest --numprocesses auto --dist loadfile
+test test-slow test-lowest: export OMP_NUM_THREADS ?= 1
+
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m $(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+	$(BIN)/python -m $(PYTEST) -m slow $(PYTEST_ARGS)
 
 test-lowest: $(LOWEST)/.installed
-	$(LOWEST)/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(LOWEST)/bin/python -m $(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 mutants: $(VENV)/.installed-test
 	$(BIN)/python tests/mutants/run.py $(MUTANTS)
