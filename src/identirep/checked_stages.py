@@ -70,7 +70,7 @@ class CheckedStages(TwoStages):
         if model is None:
             return ComesBack.unknown(0, "there are no axes")
         if self.n_checks == 0:
-            return ComesBack.unknown(self.n_components_, "no fits to other rows were made: fit with n_checks=2")
+            return ComesBack.unknown(self.n_components_, "no fits to other rows were made: fit again with 2 checks")
         if self.row_order_.reason:
             return ComesBack.unknown(self.n_components_, self.row_order_.reason)
 

@@ -28,6 +28,12 @@ _BAD_CALLS = [
     ("fit {f}/gap.csv --targets y_* --out {o}/run", "gap.csv: column 'x2' has missing values: got 1, first at row 12"),
     ("fit {f}/wide.csv --targets y_* -d 2.5 --out {o}/run", "--n-components is not valid: got '2.5'"),
     ("fit {f}/wide.csv --targets y_* -d 0 --out {o}/run", "--n-components is not valid: got '0'"),
+    (
+        "fit {f}/wide.csv --targets y_* --checks 3 --out {o}/run",
+        "--checks is odd: got 3, expected an even number, since halves of the rows come in pairs. Pass 2, or 0",
+    ),
+    ("stability {f}/wide.csv --targets y_* --checks 1", "--checks is odd: got 1, expected an even number"),
+    ("fit {f}/wide.csv --targets y_* --checks -2 --out {o}/run", "Invalid value for '--checks'"),
     ("fit {f}/wide.csv --targets y_* --regressor forest --out {o}/run", "Invalid value for '--regressor'"),
     (
         "fit {f}/wide.csv --targets y_* --regressor ridge --epochs 3 --out {o}/run",

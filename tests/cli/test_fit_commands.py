@@ -104,6 +104,24 @@ def test_stability(invoke, folder, tmp_path):
     assert 'id="stability"' in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("command", [("fit",), ("stability", "--fits", 2)], ids=lambda command: command[0])
+def test_checks_can_be_left_out(invoke, folder, tmp_path, command):
+    options = ("--targets", "y_*", "--features", "x*", "-d", 2, "--checks", 0, "--out", tmp_path / "run", *_FAST)
+    result = invoke(*command, folder / "wide.csv", *options)
+    assert result.exit_code == 0, result.output
+    assert "On other rows: not checked." in result.stdout
+    assert "fit again with 2 checks" in " ".join(result.stdout.split())
+    model = IdentifiableRegressor.load(tmp_path / "run")
+    assert (model.n_checks, set(model.certificate_.verdict)) == (0, {"not checked"})
+
+
+def test_as_many_checks_as_asked_for(invoke, folder, tmp_path):
+    options = ("--targets", "y_1,y_2,y_3", "--features", "x*", "-d", 2, "--regressor", "ridge", "--checks", 4)
+    result = invoke("fit", folder / "wide.csv", *options, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "measured on 4 fits to halves of the rows" in " ".join(result.stdout.split())
+
+
 @pytest.mark.parametrize("components", ["auto", "2"])
 def test_no_signal_is_said_plainly(invoke, folder, components):
     result = invoke("stability", folder / "noise.csv", "--targets", "y_*", "--fits", 2, "-d", components, *_FAST)

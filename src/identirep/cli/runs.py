@@ -62,7 +62,7 @@ def fit_model(
     epochs: int | None = None,
     n_checks: int = 2,
 ) -> IdentifiableRegressor:
-    """Fit both stages to all rows of a table, with checks, and say which regressor was chosen if it was to be."""
+    """Fit both stages to all rows of a table, and say which regressor was chosen if it was to be."""
     from identirep.mtrn import MTRN
     from identirep.regressor import IdentifiableRegressor
 
