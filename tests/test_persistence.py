@@ -207,6 +207,20 @@ def test_what_was_said_of_signal_and_of_the_choice_is_kept(tmp_path):
     assert loaded.regressor_.n_components_range_ == (1, 3)
 
 
+@pytest.mark.filterwarnings("ignore:Rows depend on each other", "ignore:What rows say does not hold")
+@pytest.mark.parametrize("order", [None, np.arange(200)], ids=["found", "given"])
+def test_what_was_said_of_the_rows_is_kept(tmp_path, order):
+    walks = np.cumsum(np.random.default_rng(0).normal(size=(200, 6)), axis=0)
+    fitted = IdentifiableRegressor(2, regressor=LinearRegression(), n_checks=0, random_state=0)
+    fitted.fit(walks[:, :3], walks[:, 3:], order=order).save(tmp_path / "run")
+    loaded = IdentifiableRegressor.load(tmp_path / "run")
+    assert loaded.row_order_ == fitted.row_order_
+    assert (loaded.row_order_.reason, loaded.row_order_.remark) == (fitted.row_order_.reason, fitted.row_order_.remark)
+    assert type(loaded.row_order_.is_given) is bool
+    assert loaded.row_order_.is_dependent
+    assert loaded.certificate_.reasons == fitted.certificate_.reasons
+
+
 def _cut_arrays(run):
     path = run / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
@@ -266,6 +280,15 @@ def test_stored_run_still_loads():
     np.testing.assert_allclose(loaded.predict(table), expected["predictions"], rtol=1e-4, atol=1e-5)
     assert list(loaded.task_names_) == expected["task_names"]
     assert loaded.certificate_.verdict == expected["verdict"]
+
+
+def test_runs_from_before_the_order_of_rows_was_stored(tmp_path):
+    old = IdentifiableRegressor.load(_RUN_V1)
+    vars(old).pop("row_order_", None)
+    old.save(tmp_path / "run")
+    loaded = IdentifiableRegressor.load(tmp_path / "run")
+    assert not hasattr(loaded, "row_order_")
+    assert loaded.certificate_.verdict == old.certificate_.verdict
 
 
 def test_subclasses_of_both_stages_are_loaded_as_such(run):

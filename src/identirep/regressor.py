@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
 from identirep.checked_stages import CheckedStages
+from identirep.exchangeability import RowOrder
 from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, check_fit_data, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
@@ -364,6 +365,9 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         """Return what this model has besides its stages."""
         arrays, comes_back = self.comes_back_._to_arrays()
         arrays = prefixed("comes_back", arrays) | {"encoder_mcc": self.encoder_mcc_}
+        # A model that was stored without it has none.
+        if hasattr(self, "row_order_"):
+            arrays |= prefixed("row_order", self.row_order_._to_arrays())
         choice = self.regressor_choice_ and asdict(self.regressor_choice_)
         return arrays, {
             "n_refinements": self.n_refinements_,
@@ -376,6 +380,8 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         self.regressor_choice_ = choice and ChosenRegressor(**choice)
         self.comes_back_ = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
         self.encoder_mcc_ = arrays["encoder_mcc"]
+        if order := taken("row_order", arrays):
+            self.row_order_ = RowOrder._of_arrays(order)
         return self
 
     def __sklearn_tags__(self) -> Any:
