@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from identirep import __version__
+from identirep.cli.console import in_words_of_options
 
 _FAST = ("--epochs", "40", "--replicates", "1")
 
@@ -77,6 +78,13 @@ def test_bad_calls(invoke, folder, tmp_path, call, message):
     assert "Traceback" not in result.output
     assert not list(tmp_path.iterdir())
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_what_the_library_says_names_options():
+    said = "Average over more networks, as MTRN(n_replicates=8) does; pass n_components=3; for a series, pass order=."
+    expected = "Average over more networks, as --replicates 8 does; pass --n-components 3; for a series, pass --order."
+    assert in_words_of_options(said) == expected
+    assert in_words_of_options("fit again with n_checks=2") == "fit again with --checks 2"
 
 
 def test_our_own_failures_have_another_status(invoke, folder, tmp_path, monkeypatch):

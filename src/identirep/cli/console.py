@@ -31,6 +31,7 @@ _ARGUMENT = re.compile(r"^(\s*\d+\. |- |)(targets|tasks|features|drop|n_componen
 _PATH = re.compile(r"^path\b", re.MULTILINE)
 _KEYWORDS = {"n_components": "--n-components", "n_checks": "--checks"}
 _KEYWORDS |= {name: f"--{name}" for name in ("tasks", "drop", "order", "regressor")}
+_REPLICATES = re.compile(r"MTRN\(n_replicates=(\d+)\)")
 _KEYWORD = re.compile(rf"\b({'|'.join(_KEYWORDS)})=")
 
 
@@ -110,6 +111,7 @@ def _text_of(error: Exception) -> str:
 
 def in_words_of_options(text: str) -> str:
     """Return what the library says of its keywords with the options of the command line in their place."""
+    text = _REPLICATES.sub(r"--replicates \1", text)
     return re.sub(r" +([;,.)]|$)", r"\1", _KEYWORD.sub(lambda found: f"{_KEYWORDS[found[1]]} ", text))
 
 
