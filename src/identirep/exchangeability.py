@@ -96,7 +96,7 @@ class RowOrder:
             return ""
         if self.is_given:
             return f"what rows say does not hold for later ones ({self._scores}); add inputs that do"
-        return f"rows depend on each other in their order ({self._scores}); pass order="
+        return f"rows depend on each other in their order ({self._scores}); give fit their order"
 
     @property
     def remark(self) -> str:

@@ -81,6 +81,12 @@ def test_long_layout(invoke, folder, tmp_path):
     assert result.exit_code == 0, result.output
     assert "400 rows, 3 inputs, 10 tasks." in result.stdout
     assert "associations, not causes" not in result.stdout
+    assert re.search(r"median -?\d\.\d{3} over 10 tasks", result.stdout)
+    assert not re.search(r"\d targets?\b", result.stdout)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "R² of each task on the" in page
+    assert "Goes with: the tasks whose targets correlate most with it" in page
+    assert not re.search(r"\d targets?\b", page[page.index("<main>") :])
     assert invoke("predict", tmp_path / "run", folder / "long.csv", "--out", tmp_path / "y.csv").exit_code == 0
     assert csv.read_csv(tmp_path / "y.csv").column_names == [f"assay {t}" for t in range(10)]
 

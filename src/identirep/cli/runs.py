@@ -177,7 +177,7 @@ def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
     OUTPUT.print(
         Text.assemble(
             ("Held-out R²: ", "bold"),
-            f"median {scores['median']:.3f} over {count(scores['known'], 'target')}, "
+            f"median {scores['median']:.3f} over {count(scores['known'], findings.kind[:-1])}, "
             f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}; lowest: {lowest}.",
         )
     )
