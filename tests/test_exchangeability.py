@@ -40,7 +40,7 @@ def test_independent_walks_get_no_verdict(n, p):
         assert found.r2_random > 0.5
         assert not found.holds_later
         assert found.reason.startswith("rows depend on each other in their order (")
-        assert found.reason.endswith("pass order=")
+        assert found.reason.endswith("give fit their order")
 
 
 def test_false_alarms_are_as_rare_as_asked_for():

@@ -51,6 +51,8 @@ def test_copies_in_the_long_layout_are_of_their_task(rng):
     X, tasks = rng.normal(size=(300, 3)), np.tile(np.arange(10), 30)
     y = np.where(tasks == 4, 5 + X[:, 2], rng.normal(size=300))
     assert _copies(X, y, tasks) == {4: (2, True)}
+    (remark,) = copy_remarks(linear_copies(check_task_data(X, y, tasks)))
+    assert remark.startswith("target of task 4 is a linear copy of input 2 (R^2 = 1")
 
 
 def test_columns_that_agree_where_one_looks_first_are_looked_at_again(rng):

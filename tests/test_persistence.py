@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -12,12 +11,9 @@ import pytest
 import skops.io
 import torch
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 
-from identirep import MTLCM, MTRN, IdentifiableRegressor, PredictiveFeatures, TaskMoments
-from identirep.datasets import make_linear_tasks
-from identirep.directories import replaced_directory
+from identirep import MTLCM, MTRN, IdentifiableRegressor, PredictiveFeatures
 from identirep.mtrn import ChosenRegressor
 from identirep.signal_check import Signal
 
@@ -211,6 +207,20 @@ def test_what_was_said_of_signal_and_of_the_choice_is_kept(tmp_path):
     assert loaded.regressor_.n_components_range_ == (1, 3)
 
 
+@pytest.mark.filterwarnings("ignore:Rows depend on each other", "ignore:What rows say does not hold")
+@pytest.mark.parametrize("order", [None, np.arange(200)], ids=["found", "given"])
+def test_what_was_said_of_the_rows_is_kept(tmp_path, order):
+    walks = np.cumsum(np.random.default_rng(0).normal(size=(200, 6)), axis=0)
+    fitted = IdentifiableRegressor(2, regressor=LinearRegression(), n_checks=0, random_state=0)
+    fitted.fit(walks[:, :3], walks[:, 3:], order=order).save(tmp_path / "run")
+    loaded = IdentifiableRegressor.load(tmp_path / "run")
+    assert loaded.row_order_ == fitted.row_order_
+    assert (loaded.row_order_.reason, loaded.row_order_.remark) == (fitted.row_order_.reason, fitted.row_order_.remark)
+    assert type(loaded.row_order_.is_given) is bool
+    assert loaded.row_order_.is_dependent
+    assert loaded.certificate_.reasons == fitted.certificate_.reasons
+
+
 def _cut_arrays(run):
     path = run / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
@@ -261,93 +271,6 @@ def test_unreadable_runs(run, damage, error, message):
         IdentifiableRegressor.load(run)
 
 
-def test_other_files_are_kept(model, run):
-    (run / "report.html").write_text("page")
-    model.save(run)
-    assert {path.name for path in run.iterdir()} == {*_FILES, "report.html"}
-    assert (run / "report.html").read_text() == "page"
-
-
-def _contents(directory):
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
-
-
-def test_a_failure_while_writing_leaves_the_old_run(model, run, monkeypatch):
-    before = _contents(run)
-    monkeypatch.setattr("pyarrow.parquet.write_table", _fails)
-    with pytest.raises(OSError, match="disk is full"):
-        model.save(run)
-    assert _contents(run) == before
-    assert [path.name for path in run.parent.iterdir()] == ["run"]
-
-
-def test_a_failure_of_the_swap_puts_the_old_run_back(run, monkeypatch):
-    before = _contents(run)
-    rename = Path.rename
-
-    def fails_for_the_new_one(path, target):
-        return rename(path, target) if path.name in ("run", ".run.previous") else _fails()
-
-    monkeypatch.setattr(Path, "rename", fails_for_the_new_one)
-    with pytest.raises(OSError, match="disk is full"), replaced_directory(run) as staging:
-        (staging / "history.parquet").write_text("new")
-    assert _contents(run) == before
-    assert [path.name for path in run.parent.iterdir()] == ["run"]
-
-
-def test_a_crash_between_the_renames_is_read_as_it_is_and_undone_by_the_next_writer(model, run):
-    run.rename(run.with_name(".run.previous"))
-    IdentifiableRegressor.load(run)
-    assert [path.name for path in run.parent.iterdir()] == [".run.previous"]
-    (run.with_name(".run.previous") / "notes.txt").write_text("kept")
-    model.save(run)
-    assert [path.name for path in run.parent.iterdir()] == ["run"]
-    assert (run / "notes.txt").read_text() == "kept"
-
-
-def test_readers_leave_what_a_writer_is_about_to_remove(run):
-    shutil.copytree(run, run.with_name(".run.previous"))
-    IdentifiableRegressor.load(run)
-    assert sorted(path.name for path in run.parent.iterdir()) == [".run.previous", "run"]
-
-
-def _fails(*_, **__):
-    raise OSError("disk is full")
-
-
-def test_directories_of_others_are_not_replaced(model, tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ValueError, match=r"holds other files: got a directory that is neither empty nor a run"):
-        model.save(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-
-
-def test_the_working_directory_is_not_replaced(model, run, monkeypatch):
-    monkeypatch.chdir(run)
-    with pytest.raises(ValueError, match="is the working directory"):
-        model.save(".")
-
-
-def test_files_are_not_directories(model, tmp_path):
-    (tmp_path / "run").write_text("")
-    with pytest.raises(NotADirectoryError, match="run' is a file"):
-        model.save(tmp_path / "run")
-    with pytest.raises(NotADirectoryError, match="run' is a file"):
-        model.save(tmp_path / "run" / "below")
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_directories_without_permission(model, tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(PermissionError, match="is not writable"):
-        model.save(tmp_path / "run")
-
-
-def test_parents_are_made(model, tmp_path):
-    model.save(tmp_path / "a" / "b")
-    assert {path.name for path in (tmp_path / "a" / "b").iterdir()} == _FILES
-
-
 def test_stored_run_still_loads():
     expected = json.loads((_RUN_V1 / "expected.json").read_text(encoding="utf-8"))
     loaded = IdentifiableRegressor.load(_RUN_V1)
@@ -359,60 +282,13 @@ def test_stored_run_still_loads():
     assert loaded.certificate_.verdict == expected["verdict"]
 
 
-# -- stage two alone -------------------------------------------------------------------------------------------------
-
-
-class _Named(MTLCM):
-    """A subclass with a parameter of its own."""
-
-    def __init__(self, n_components=None, *, name="mine", random_state=None):
-        super().__init__(n_components, random_state=random_state)
-        self.name = name
-
-
-@pytest.fixture(scope="module")
-def data():
-    return make_linear_tasks(n_tasks=20, n_samples=40, n_latents=3, n_causal=1, random_state=0)
-
-
-@pytest.fixture(scope="module")
-def causal(data):
-    return MTLCM(n_init=3, random_state=0).fit(pa.table(dict(zip("abc", data.H.T, strict=True))), data.y, data.tasks)
-
-
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-def test_round_trip_of_stage_two(causal, data, tmp_path):
-    causal.save(tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"model.safetensors", "model.json"}
-    loaded = MTLCM.load(tmp_path / "run")
-    assert loaded.get_params() == causal.get_params()
-    assert list(loaded.feature_names_in_) == ["a", "b", "c"]
-    np.testing.assert_array_equal(loaded.transform(data.H), causal.transform(data.H))
-    np.testing.assert_array_equal(loaded.causal_probability_, causal.causal_probability_)
-    np.testing.assert_array_equal(loaded.certificate_.bootstrap_mcc, causal.certificate_.bootstrap_mcc)
-    assert loaded.log_likelihood_ == causal.log_likelihood_
-    assert (loaded.converged_, loaded.n_iter_) == (causal.converged_, causal.n_iter_)
-
-
-def test_rows_that_wait_for_a_fit_are_stored(data, tmp_path):
-    model = MTLCM(random_state=0).fit(data.H[:-40], data.y[:-40], data.tasks[:-40])
-    model.partial_fit(data.H[-40:-38], data.y[-40:-38], data.tasks[-40:-38])
-    model.save(tmp_path / "run")
-    loaded = MTLCM.load(tmp_path / "run").partial_fit(data.H[-38:], data.y[-38:], data.tasks[-38:])
-    once = MTLCM(random_state=0).fit(data.H, data.y, data.tasks)
-    np.testing.assert_allclose(loaded.transform(data.H), once.transform(data.H), atol=1e-9)
-
-
-def test_subclasses_are_loaded_as_such(data, tmp_path):
-    fitted = _Named(name="his", random_state=0).fit(data.H, data.y, data.tasks)
-    fitted.save(tmp_path / "run")
-    loaded = _Named.load(tmp_path / "run")
-    assert (type(loaded), loaded.name) == (_Named, "his")
-    with pytest.raises(ValueError, match="MTLCM has no parameter name: got a model of another class"):
-        MTLCM.load(tmp_path / "run")
-    fitted.name = len
-    with pytest.raises(TypeError, match="name cannot be saved without pickle: got builtin_function_or_method"):
-        fitted.save(tmp_path / "run")
+def test_runs_from_before_the_order_of_rows_was_stored(tmp_path):
+    old = IdentifiableRegressor.load(_RUN_V1)
+    vars(old).pop("row_order_", None)
+    old.save(tmp_path / "run")
+    loaded = IdentifiableRegressor.load(tmp_path / "run")
+    assert not hasattr(loaded, "row_order_")
+    assert loaded.certificate_.verdict == old.certificate_.verdict
 
 
 def test_subclasses_of_both_stages_are_loaded_as_such(run):
@@ -422,19 +298,11 @@ def test_subclasses_of_both_stages_are_loaded_as_such(run):
     assert type(Mine.load(run)) is Mine
 
 
-def test_models_of_the_other_kind_are_named(model, causal, run, tmp_path):
+def test_models_of_the_other_kind_are_named(model, run):
     with pytest.raises(ValueError, match="another kind of model: got 'IdentifiableRegressor', expected 'MTLCM'"):
         MTLCM.load(run)
     # Stage two takes the place of both stages, and no curve of another model is left.
-    causal.save(run)
+    model.causal_model_.save(run)
     with pytest.raises(ValueError, match="another kind of model: got 'MTLCM', expected 'IdentifiableRegressor'"):
         IdentifiableRegressor.load(run)
     assert not (run / "history.parquet").exists()
-
-
-def test_accumulated_rows_alone_are_no_model(data, tmp_path):
-    model = MTLCM().partial_fit(data.H[:2], data.y[:2], data.tasks[:2])
-    assert isinstance(model.accumulated_, TaskMoments)
-    with pytest.raises(NotFittedError):
-        model.save(tmp_path / "run")
-    assert not list(tmp_path.iterdir())

@@ -96,7 +96,10 @@ def test_missing_labels_and_the_long_layout():
     y = (X * rng.normal(size=(10, 3))[index]).sum(axis=1) + rng.normal(size=10)[index]
     assert _judge(X, y, task_index=index).answer == "signal"
     # What tasks differ by on average is no signal.
-    assert _judge(X, rng.normal(size=10)[index] + 0.1 * rng.normal(size=300), task_index=index).answer == "none"
+    found = _judge(X, rng.normal(size=10)[index] + 0.1 * rng.normal(size=300), task_index=index)
+    assert found.answer == "none"
+    assert "mean over tasks" in found.statement
+    assert "mean over targets" in _judge(X, rng.normal(size=(300, 10))).statement
 
 
 def test_units_connect_equal_inputs_and_groups():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -18,7 +18,17 @@ from identirep.mtrn import MTRN
 from identirep.two_stages import StageOne, TwoStages
 from identirep.validation import TaskData
 
-__all__ = ["CheckedStages"]
+__all__ = ["CheckedStages", "Given"]
+
+
+class Given(NamedTuple):
+    """The data of a fit, as they were given."""
+
+    X: Any
+    y: Any
+    tasks: Any
+    groups: Any
+    order: Any
 
 
 class CheckedStages(TwoStages):
@@ -36,17 +46,7 @@ class CheckedStages(TwoStages):
         """Return stage one, not fitted."""
 
     @abstractmethod
-    def _fit_stages(
-        self,
-        stage: StageOne,
-        X: Any,
-        y: Any,
-        tasks: Any,
-        groups: Any,
-        order: Any,
-        rng: np.random.Generator,
-        seed: int,
-    ) -> None:
+    def _fit_stages(self, stage: StageOne, given: Given, rng: np.random.Generator, seed: int) -> None:
         """Fit both stages, and the first one again as often as asked for and as it helps."""
 
     def _check(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> list[str]:
@@ -70,7 +70,7 @@ class CheckedStages(TwoStages):
         if model is None:
             return ComesBack.unknown(0, "there are no axes")
         if self.n_checks == 0:
-            return ComesBack.unknown(self.n_components_, "no fits to other rows were made: fit with n_checks=2")
+            return ComesBack.unknown(self.n_components_, "no fits to other rows were made: fit again with 2 checks")
         if self.row_order_.reason:
             return ComesBack.unknown(self.n_components_, self.row_order_.reason)
 
@@ -89,10 +89,11 @@ class CheckedStages(TwoStages):
             )
             part = data.rows(rows)
             own_groups = None if groups is None else groups[rows]
+            given = Given(part.X, part.targets, part.task_index, own_groups, part.order)
             own_rng = np.random.default_rng(seed)
             seeds = own_rng.integers(2**31, size=2).tolist()
             stage = other._stage_one(seeds[0])
-            other._fit_stages(stage, part.X, part.targets, part.task_index, own_groups, part.order, own_rng, seeds[1])
+            other._fit_stages(stage, given, own_rng, seeds[1])
             return Fitted(other.regressor_, other.causal_model_, part, own_groups)
 
         fit = Fitted(self.regressor_, model, data, groups)

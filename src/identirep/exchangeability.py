@@ -65,6 +65,13 @@ class RowOrder:
     r2_within: float = np.nan
     is_given: bool = False
 
+    def _to_arrays(self) -> dict[str, NDArray[Any]]:
+        return {name: np.asarray(value) for name, value in vars(self).items()}
+
+    @classmethod
+    def _of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> RowOrder:
+        return cls(**{name: value.item() for name, value in arrays.items()})
+
     @property
     def is_dependent(self) -> bool:
         """Whether neighbouring rows are alike beyond chance, or the user has said so by giving an order."""
@@ -89,7 +96,7 @@ class RowOrder:
             return ""
         if self.is_given:
             return f"what rows say does not hold for later ones ({self._scores}); add inputs that do"
-        return f"rows depend on each other in their order ({self._scores}); pass order="
+        return f"rows depend on each other in their order ({self._scores}); give fit their order"
 
     @property
     def remark(self) -> str:

@@ -27,13 +27,16 @@ class LinearCopy:
     of: Hashable
     is_input: bool
     rest: float
+    # In the long layout targets have no names of their own.
+    is_task: bool = False
 
     @property
     def remark(self) -> str:
         """The finding as a sentence."""
         kind = "input" if self.is_input else "target"
         left = f"R^2 = 1 - {self.rest:.0e}" if self.rest > 1e-15 else "R^2 = 1"
-        return f"target {self.target!r} is a linear copy of {kind} {self.of!r} ({left}): leave one out"
+        what = f"target of task {self.target!r}" if self.is_task else f"target {self.target!r}"
+        return f"{what} is a linear copy of {kind} {self.of!r} ({left}): leave one out"
 
 
 def linear_copies(data: TaskData, input_names: Sequence[Hashable] | None = None) -> list[LinearCopy]:
@@ -103,5 +106,5 @@ def _long_copies(data: TaskData, names: Sequence[Hashable]) -> Iterator[LinearCo
         for j in _candidates(columns, len(names))[0]:
             rest = _rest(columns[:, j], columns[:, -1])
             if rest < _REST:
-                yield LinearCopy(name, names[j], True, rest)
+                yield LinearCopy(name, names[j], True, rest, is_task=True)
                 break

@@ -13,7 +13,8 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
-from identirep.checked_stages import CheckedStages
+from identirep.checked_stages import CheckedStages, Given
+from identirep.exchangeability import RowOrder
 from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, check_fit_data, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
@@ -192,28 +193,18 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         if isinstance(self.regressor, str) and self.regressor == "auto":
             self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]), order=order)
             stage = self._stage_one(int(seeds[0]))
-        self._fit_stages(stage, X, y, tasks, groups, order, rng, int(seeds[1]))
+        self._fit_stages(stage, Given(X, y, tasks, groups, order), rng, int(seeds[1]))
         for remark in self._check(*check_fit_data(self.regressor_, X, y, tasks, groups, order=order), rng):
             warnings.warn(remark, UserWarning, stacklevel=2)
         return self
 
-    def _fit_stages(
-        self,
-        stage: StageOne,
-        X: Any,
-        y: Any,
-        tasks: Any,
-        groups: Any,
-        order: Any,
-        rng: np.random.Generator,
-        seed: int,
-    ) -> None:
+    def _fit_stages(self, stage: StageOne, given: Given, rng: np.random.Generator, seed: int) -> None:
         """Fit both stages, and the first one again as often as asked for and as it helps."""
-        self.regressor_: StageOne = stage.fit(X, y, tasks, groups=groups, order=order)
+        self.regressor_: StageOne = stage.fit(given.X, given.y, given.tasks, groups=given.groups, order=given.order)
         self.causal_model_ = self._stage_two(seed)
         self.n_refinements_ = 0
         if self.n_refinements > 0 and self.causal_model_ is not None:
-            self._refine(X, y, tasks, groups, order, rng)
+            self._refine(given, rng)
 
     def _faults(self, stage: StageOne, y: Any, tasks: ArrayLike | None) -> list[Fault]:
         """List what is wrong with stage two, and with refinements of that stage one, before it is trained."""
@@ -246,13 +237,22 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             )
         return faults
 
-    def _refine(self, X: Any, y: Any, tasks: Any, groups: Any, order: Any, rng: np.random.Generator) -> None:
+    def _refine(self, given: Given, rng: np.random.Generator) -> None:
         """Train the encoder again on the latents, as often as asked for and as it helps."""
         for _ in range(self.n_refinements):
             assert isinstance(self.regressor_, MTRN)
             assert self.causal_model_ is not None
             seeds = rng.integers(2**31, size=2)
-            refined = refine(self.regressor_, self.causal_model_, X, y, tasks, groups, int(seeds[0]), order=order)
+            refined = refine(
+                self.regressor_,
+                self.causal_model_,
+                given.X,
+                given.y,
+                given.tasks,
+                given.groups,
+                int(seeds[0]),
+                order=given.order,
+            )
             if refined is None:
                 break
             self.regressor_ = refined.set_output(transform="default")
@@ -364,6 +364,9 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         """Return what this model has besides its stages."""
         arrays, comes_back = self.comes_back_._to_arrays()
         arrays = prefixed("comes_back", arrays) | {"encoder_mcc": self.encoder_mcc_}
+        # A model that was stored without it has none.
+        if hasattr(self, "row_order_"):
+            arrays |= prefixed("row_order", self.row_order_._to_arrays())
         choice = self.regressor_choice_ and asdict(self.regressor_choice_)
         return arrays, {
             "n_refinements": self.n_refinements_,
@@ -376,6 +379,8 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         self.regressor_choice_ = choice and ChosenRegressor(**choice)
         self.comes_back_ = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
         self.encoder_mcc_ = arrays["encoder_mcc"]
+        if order := taken("row_order", arrays):
+            self.row_order_ = RowOrder._of_arrays(order)
         return self
 
     def __sklearn_tags__(self) -> Any:

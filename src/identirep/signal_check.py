@@ -93,7 +93,7 @@ def check_signal(data: TaskData, groups: IntArray | None, rng: np.random.Generat
         p = _cross_fitted(make, data, y, fold)
         r2[name] = float(np.mean(1.0 - _per_task((y - p) ** 2, data) / _per_task(y**2, data)))
         found[name] = above_chance(p, y, data.task_index, unit, rng)
-    tried = "R^2 in cross-validation, mean over targets: "
+    tried = f"R^2 in cross-validation, mean over {'targets' if data.task_index is None else 'tasks'}: "
     tried += f"{r2['ridge']:.2f} by a linear model, {r2['extra-trees']:.2f} by trees"
     if any(found.values()):
         best = max((name for name in found if found[name]), key=lambda name: r2[name])

@@ -46,7 +46,7 @@ def test_unclear_cut_warns_and_names_clear_ones():
 
 def test_no_cut_is_named_where_none_is_clear(monkeypatch):
     monkeypatch.setattr(cut, "_CLEAR", 1e9)
-    with pytest.warns(UserWarning, match=r"Train longer, or with more n_replicates\.$"):
+    with pytest.warns(UserWarning, match=r"as MTRN\(n_replicates=16\) does, or fit to more rows\.$"):
         warn_of_unclear_cut(*_replicates(8), 8, 2)
 
 

@@ -54,7 +54,7 @@ def test_only_the_network_takes_missing_labels_and_the_long_layout():
     tasks = np.repeat(np.arange(3), 20)
     assert choose_regressor(X, Y[:, 0], tasks, None, 0).name == "mtrn"
     Y[3, 2] = np.nan
-    assert "labels are missing" in choose_regressor(X, Y, None, None, 0).reason
+    assert "Labels are missing, which only the network takes" in choose_regressor(X, Y, None, None, 0).reason
 
 
 def test_names_in_the_model():

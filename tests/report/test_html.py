@@ -107,7 +107,7 @@ def test_names_cannot_become_markup(page):
 
 
 def test_all_sections_are_there(page):
-    assert page.ids - {"separation"} == {"returns", "spectrum", "targets", "scores", "history", "roles"}
+    assert page.ids == {"returns", "spectrum", "targets", "scores", "history", "roles"}
     for text in ("Do the axes come back on other rows?", "Are the roles causal?", "No: associations, not causes"):
         assert text in page.text
 
@@ -162,10 +162,10 @@ def test_every_verdict_in_both_layouts(model, monkeypatch, tmp_path, verdict, wi
 
 
 def test_separation_is_shown_where_a_pair_is_not_told_apart(model):
-    for leak, shown in ((0.001, False), (0.5, True)):
+    for leak, wide, shown in ((0.001, False, False), (0.5, False, True), (0.5, True, False)):
         leakage = np.full((3, 3), leak) - leak * np.eye(3)
         certificate = replace(model.certificate_, leakage=leakage, robust_leakage=leakage)
-        figures = draw_figures(replace(Findings.of(model), certificate=certificate), None)
+        figures = draw_figures(replace(Findings.of(model), certificate=certificate, shares_rows=wide), None)
         assert (figures["separation"] is not None) == shown
 
 

@@ -120,7 +120,7 @@ def test_what_was_not_checked_is_not_claimed(findings):
     )
     answer, reason = reproducibility_statement(nothing, None)
     assert answer == "Not checked"
-    assert "no fits to other rows were made" in reason
+    assert reason.startswith("No fits to other rows were made.")
 
 
 def test_a_measurement_outweighs_the_verdict(findings):
@@ -187,6 +187,7 @@ def test_separation_is_given_where_a_pair_is_not_told_apart(findings):
     leakage[0, 1] = 0.5
     mixed = _certified(findings, leakage=leakage)
     assert mixed.not_told_apart(0) == [(1, findings.certificate.separation[0, 1])]
+    assert replace(mixed, shares_rows=True).not_told_apart(0) == []
 
 
 @pytest.mark.parametrize(
@@ -218,6 +219,31 @@ def test_what_was_fitted_names_data_and_held_out_rows(findings):
     assert "rows of one batch kept together" in text
 
 
+def test_tasks_with_rows_of_their_own_are_not_called_targets(findings):
+    found = _found(findings, [UNSTABLE] * 3, [0.8] * 3, wide=False)
+    assert headline(found).startswith("3 latents from 30 tasks: ")
+    assert "trained on 80 rows of steels.csv to predict targets of 30 tasks" in what_was_fitted(
+        found, _evaluation([1.0] * 3)
+    )
+    assert "With other tasks: " in comes_back_sentence(found, None)
+    nothing = replace(found, spectrum=np.zeros(3), threshold=np.ones(3))
+    assert "the inputs predict the targets of 30 tasks no better than shuffled targets" in headline(nothing)
+    assert "the inputs predict the 30 targets no better" in headline(replace(nothing, shares_rows=True))
+
+
+def test_shared_rows_are_those_of_targets(findings):
+    assert "The targets share their rows" in causal_statement(replace(findings, shares_rows=True))[1]
+
+
+def test_why_nothing_was_measured_is_a_sentence(findings):
+    unknown = ComesBack.unknown(3, "rows depend on each other in their order; give fit their order")
+    answer, reason = reproducibility_statement(_certified(findings, comes_back=unknown), None)
+    assert (answer, reason.split(". ")[0]) == (
+        "Not checked",
+        "Rows depend on each other in their order; give fit their order.",
+    )
+
+
 def test_what_was_trained_has_its_own_name():
     from sklearn.linear_model import LinearRegression
 
@@ -228,6 +254,8 @@ def test_what_was_trained_has_its_own_name():
     Y = X @ rng.laplace(size=(3, 8)) + 0.1 * rng.normal(size=(200, 8))
     model = IdentifiableRegressor(2, regressor=LinearRegression(), n_checks=0, random_state=0).fit(X, Y)
     assert what_was_fitted(Findings.of(model), None).startswith("LinearRegression was trained on 200 rows")
+    model = IdentifiableRegressor(2, regressor="ridge", n_checks=0, random_state=0).fit(X, Y)
+    assert what_was_fitted(Findings.of(model), None).startswith("RidgeCV was trained on 200 rows")
 
 
 def test_shared_rows_are_recognised():

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
 from identirep._typing import Array, RandomState
-from identirep.baselines.base import N_COMPONENTS, POSITIVE
-from identirep.baselines.moment_based import MomentBaseline
+from identirep.baselines.moment_based import End, MomentBaseline
 from identirep.moments import TaskMoments
-from identirep.parameters import Choice, Rule, Whole
+from identirep.parameters import Choice, Rule
 
 __all__ = ["RotatedHeads", "RotationCriterion"]
 
@@ -102,12 +101,10 @@ class RotatedHeads(MomentBaseline):
     """
 
     _parameter_rules: ClassVar[Mapping[str, Rule]] = {
+        **MomentBaseline._parameter_rules,
         "criterion": Choice(*get_args(RotationCriterion)),
-        "n_components": N_COMPONENTS,
-        "n_init": Whole(),
-        "max_iter": Whole(),
-        "tol": POSITIVE,
     }
+    _unrest = "the last of which changed the rotation by"
 
     def __init__(
         self,
@@ -126,36 +123,15 @@ class RotatedHeads(MomentBaseline):
         self.tol = tol
         self.random_state = random_state
 
-    def _fit_axes(self, moments: TaskMoments, mean: Array, whitener: Array, rng: np.random.Generator) -> str | None:
-        """Maximise the criterion for whitened features, and store the map from the features as they came."""
+    def _best_end(self, moments: TaskMoments, starts: list[Array]) -> End:
+        """Maximise the criterion."""
         correlations = moments.cov_hy / np.sqrt(moments.var_y)[:, None]
-        D = len(whitener)
-        starts = [np.eye(D), *(np.linalg.qr(rng.standard_normal((D, D)))[0] for _ in range(self.n_init - 1))]
         judge = _judge(self.criterion, correlations)
         ends = [_turned(correlations, start, judge, self.max_iter, self.tol) for start in starts]
-        best = max(ends, key=lambda end: end.value)
-        self.objective_, self.n_iter_, self.converged_ = best.value, best.n_iter, best.change <= self.tol
-        self.mean_, self.components_ = mean, best.rotation.T @ whitener
-        if self.converged_:
-            return None
-        return (
-            f"after {best.n_iter} iterations, the last of which changed the rotation by {best.change:.1e} > "
-            f"tol={self.tol:.1e}. Increase max_iter."
-        )
+        return max(ends, key=lambda end: end.objective)
 
 
-class _End(NamedTuple):
-    """Where a start has led: rotation, criterion, iterations, and how far the last one went."""
-
-    rotation: Array
-    value: float
-    n_iter: int
-    change: float
-
-
-def _turned(
-    L: Array, rotation: Array, judge: Callable[[Array], tuple[float, Array]], max_iter: int, tol: float
-) -> _End:
+def _turned(L: Array, rotation: Array, judge: Callable[[Array], tuple[float, Array]], max_iter: int, tol: float) -> End:
     """Iterate one start until the rotation stays."""
     value, gradient = judge(L @ rotation)
     change, n_iter = np.inf, 0
@@ -165,7 +141,7 @@ def _turned(
         change, n_iter = float(np.abs(moved - rotation).max()), n_iter + 1
         rotation = moved
         value, gradient = judge(L @ moved)
-    return _End(rotation, value, n_iter, change)
+    return End(rotation.T, value, n_iter, change)
 
 
 def _judge(criterion: str, L: Array) -> Callable[[Array], tuple[float, Array]]:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import numpy as np
 from scipy.optimize import minimize
 
 from identirep._typing import Array, RandomState
-from identirep.baselines.base import N_COMPONENTS, POSITIVE
-from identirep.baselines.moment_based import MomentBaseline
+from identirep.baselines.moment_based import End, MomentBaseline
 from identirep.moments import TaskMoments
 from identirep.mtrn import linear_heads
-from identirep.parameters import Rule, Whole
 
 __all__ = ["SparseHeads"]
 
@@ -86,12 +81,7 @@ class SparseHeads(MomentBaseline):
     True
     """
 
-    _parameter_rules: ClassVar[Mapping[str, Rule]] = {
-        "n_components": N_COMPONENTS,
-        "n_init": Whole(),
-        "max_iter": Whole(),
-        "tol": POSITIVE,
-    }
+    _unrest = "with a gradient for each coefficient of"
 
     def __init__(
         self,
@@ -108,34 +98,24 @@ class SparseHeads(MomentBaseline):
         self.tol = tol
         self.random_state = random_state
 
-    def _fit_axes(self, moments: TaskMoments, mean: Array, whitener: Array, rng: np.random.Generator) -> str | None:
-        """Minimise the objective for whitened features, and store the map from the features as they came."""
+    def _best_end(self, moments: TaskMoments, starts: list[Array]) -> End:
+        """Minimise the objective."""
         heads = linear_heads(moments)
         # Heads in units of the noise: a target that is known better says more about the axes.
         scaled = heads.coef * (moments.weights / np.sqrt(heads.noise))[:, None]
         scaled /= np.abs(scaled).mean()
-        D = len(whitener)
-        starts = [np.eye(D), *(np.linalg.qr(rng.standard_normal((D, D)))[0] for _ in range(self.n_init - 1))]
-        ends = [_minimise(scaled, start, self.max_iter) for start in starts]
-        B, self.objective_, gradient, self.n_iter_ = min(ends, key=lambda end: end[1])
-        self.converged_ = bool(gradient <= self.tol * len(scaled) * D)
-        self.mean_, self.components_ = mean, B @ whitener
-        if self.converged_:
-            return None
-        return (
-            f"after {self.max_iter} iterations with gradient norm {gradient / len(scaled) / D:.1e} > "
-            f"tol={self.tol:.1e} for each coefficient. Increase max_iter."
-        )
+        return min((_minimise(scaled, start, self.max_iter) for start in starts), key=lambda end: end.objective)
 
 
-def _minimise(heads: Array, start: Array, max_iter: int) -> tuple[Array, float, float, int]:
-    """Return rows of unit norm, objective, largest entry of its gradient and number of iterations, from one start."""
+def _minimise(heads: Array, start: Array, max_iter: int) -> End:
+    """Go from one start to axes of unit norm, and say how large the gradient is there."""
     C, n_iter = start, 0
     for width in _WIDTHS:
         options = {"maxiter": max_iter, "maxfun": 2 * max_iter, "ftol": 1e-14, "gtol": 0.0}
         result = minimize(_objective, C.ravel(), (heads, width), jac=True, method="L-BFGS-B", options=options)
         C, n_iter = result.x.reshape(start.shape), n_iter + int(result.nit)
-    return C / np.linalg.norm(C, axis=1, keepdims=True), float(result.fun), float(np.abs(result.jac).max()), n_iter
+    unrest = float(np.abs(result.jac).max()) / heads.size
+    return End(C / np.linalg.norm(C, axis=1, keepdims=True), float(result.fun), n_iter, unrest)
 
 
 def _objective(flat: Array, heads: Array, width: float) -> tuple[float, Array]:

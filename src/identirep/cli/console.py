@@ -29,7 +29,10 @@ P = ParamSpec("P")
 # Messages of the library name its arguments; on the command line these are called otherwise.
 _ARGUMENT = re.compile(r"^(\s*\d+\. |- |)(targets|tasks|features|drop|n_components)\b", re.MULTILINE)
 _PATH = re.compile(r"^path\b", re.MULTILINE)
-_KEYWORD = re.compile(r"\b(tasks|drop|n_components|order|regressor)=")
+_KEYWORDS = {"n_components": "--n-components", "n_checks": "--checks"}
+_KEYWORDS |= {name: f"--{name}" for name in ("tasks", "drop", "order", "regressor")}
+_REPLICATES = re.compile(r"MTRN\(n_replicates=(\d+)\)")
+_KEYWORD = re.compile(rf"\b({'|'.join(_KEYWORDS)})=")
 
 
 def reports_faults(command: Callable[P, None]) -> Callable[P, None]:
@@ -108,7 +111,8 @@ def _text_of(error: Exception) -> str:
 
 def in_words_of_options(text: str) -> str:
     """Return what the library says of its keywords with the options of the command line in their place."""
-    return re.sub(r" +([;,.)]|$)", r"\1", _KEYWORD.sub(lambda found: f"--{found[1].replace('_', '-')} ", text))
+    text = _REPLICATES.sub(r"--replicates \1", text)
+    return re.sub(r" +([;,.)]|$)", r"\1", _KEYWORD.sub(lambda found: f"{_KEYWORDS[found[1]]} ", text))
 
 
 def _report_our_failure(error: Exception) -> None:

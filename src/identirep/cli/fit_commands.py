@@ -35,6 +35,7 @@ def fit(
     held_out: given.HeldOut = 0.2,
     replicates: given.Replicates = None,
     epochs: given.Epochs = None,
+    checks: given.Checks = 2,
     seed: given.Seed = 0,
 ) -> None:
     """Fit latents to a table with many targets, and write a run directory with a report.
@@ -43,13 +44,13 @@ def fit(
     are inputs; they must be numbers without gaps. Targets may have gaps.
     """
     components = given.parse_components(n_components)
-    given.check_regressor(regressor, replicates, epochs)
+    given.check_settings(regressor, replicates, epochs, checks)
     table = _read(data, targets, tasks, groups, order, features, drop, out)
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
     training, rest = split(table, held_out, seed)
-    model = fit_model(training, components, seed, regressor, replicates=replicates, epochs=epochs)
+    model = fit_model(training, components, seed, regressor, replicates=replicates, epochs=epochs, n_checks=checks)
     evaluation = evaluate(model, table, training, rest)
     write_run(out, model, evaluation)
     print_findings(model, evaluation)
@@ -74,6 +75,7 @@ def stability(
     held_out: given.HeldOut = 0.25,
     replicates: given.Replicates = None,
     epochs: given.Epochs = None,
+    checks: given.Checks = 2,
     seed: given.Seed = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write the first fit and a report there.")
@@ -85,9 +87,9 @@ def stability(
     number of latents, or the regressor, for all. What other rows would give is checked by the first fit, as 'fit' does.
     """
     components = given.parse_components(n_components)
-    given.check_regressor(regressor, replicates, epochs)
+    given.check_settings(regressor, replicates, epochs, checks)
     table = _read(data, targets, tasks, groups, order, features, drop, out)
-    settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs}
+    settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
     _compare_fits(table, components, fits, held_out, seed, out, settings)
     if out is not None:
         say(f"Next: open {out / 'report.html'}")
@@ -183,7 +185,7 @@ def _compare_fits(
         for r in range(1, n_fits):
             say(f"Fit {r + 1} of {n_fits}")
             # The first fit alone is checked: of the others only their axes are compared.
-            models.append(fit_model(training, models[0].n_components_, seed + r, n_checks=0, **settings))
+            models.append(fit_model(training, models[0].n_components_, seed + r, **{**settings, "n_checks": 0}))
         agreement, weak = compare(models, training, rest if len(rest.targets) else training)
         upper = np.triu_indices(n_fits, 1)
         evaluation = replace(evaluation, stability=agreement, weak_mcc=float(weak[upper].mean()))

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["Components", "Data", "Drop", "Epochs", "Features", "Groups", "HeldOut", "Order", "Regressor", "Replicates"]
-__all__ += ["Run", "Seed", "Targets", "Tasks", "check_regressor", "parse_components"]
+__all__ = ["Checks", "Components", "Data", "Drop", "Epochs", "Features", "Groups", "HeldOut", "Order", "Regressor"]
+__all__ += ["Replicates", "Run", "Seed", "Targets", "Tasks", "check_settings", "parse_components"]
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: CSV, TSV, Parquet or Feather.", show_default=False)]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]
@@ -57,6 +57,14 @@ Replicates = Annotated[
     int | None, typer.Option(min=1, metavar="R", help="Networks trained at once; more: stabler, slower.")
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Largest number of passes over the rows.")]
+Checks = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Fits to halves of the rows that show what comes back, an even number; 0: none, axes are 'not checked'.",
+    ),
+]
 
 
 def parse_components(text: str) -> int | Literal["auto"]:
@@ -68,8 +76,13 @@ def parse_components(text: str) -> int | Literal["auto"]:
     return int(text)
 
 
-def check_regressor(regressor: str, replicates: int | None, epochs: int | None) -> None:
-    """Raise if options of networks are given to something else."""
+def check_settings(regressor: str, replicates: int | None, epochs: int | None, checks: int) -> None:
+    """Raise if checks are not pairs, or if options of networks are given to something else."""
+    if checks % 2:
+        raise ValueError(
+            f"--checks is odd: got {checks}, expected an even number, since halves of the rows come in pairs. Pass 2, "
+            "or 0 for no checks."
+        )
     if regressor != "mtrn" and (replicates, epochs) != (None, None):
         raise ValueError(
             f"--replicates and --epochs are options of networks: got --regressor {regressor}, expected --regressor "

@@ -62,7 +62,7 @@ def fit_model(
     epochs: int | None = None,
     n_checks: int = 2,
 ) -> IdentifiableRegressor:
-    """Fit both stages to all rows of a table, with checks, and say which regressor was chosen if it was to be."""
+    """Fit both stages to all rows of a table, and say which regressor was chosen if it was to be."""
     from identirep.mtrn import MTRN
     from identirep.regressor import IdentifiableRegressor
 
@@ -177,7 +177,7 @@ def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
     OUTPUT.print(
         Text.assemble(
             ("Held-out R²: ", "bold"),
-            f"median {scores['median']:.3f} over {count(scores['known'], 'target')}, "
+            f"median {scores['median']:.3f} over {count(scores['known'], findings.kind[:-1])}, "
             f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}; lowest: {lowest}.",
         )
     )

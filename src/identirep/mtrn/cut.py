@@ -65,7 +65,7 @@ def warn_of_unclear_cut(
         + (
             f"Pass n_components={' or '.join(map(str, nearest))}."
             if nearest
-            else "Train longer, or with more n_replicates."
+            else f"Average over more networks, as MTRN(n_replicates={2 * n_replicates}) does, or fit to more rows."
         ),
         UserWarning,
         stacklevel=4,

@@ -65,7 +65,7 @@ def choose_regressor(
     """
     data, group_index = check_fit_data(MTRN(), X, y, tasks, groups, order=order)
     if data.is_long or np.isnan(data.targets).any():
-        what = "each row has the label of one task" if data.is_long else "labels are missing"
+        what = "Each row has the label of one task" if data.is_long else "Labels are missing"
         return ChosenRegressor("mtrn", {}, f"{what}, which only the network takes")
     rng, unit = np.random.default_rng(seed), units(data.X, group_index)
     train, held_out = two_sides(len(data.X), _HELD_OUT, rng, groups=unit, order=data.order)

@@ -91,6 +91,9 @@ class Findings:
 
     def not_told_apart(self, i: int) -> list[tuple[int, float]]:
         """Latents that the tasks do not tell an axis apart from, worst first, with the separation of the two."""
+        # On shared rows axes are not chosen by it, and it says nothing of whether they come back.
+        if self.shares_rows:
+            return []
         leakage = np.fmax(self.certificate.leakage[i], self.certificate.robust_leakage[i])
         order = np.argsort(-leakage, kind="stable")
         return [(int(j), float(self.certificate.separation[i, j])) for j in order if j != i and leakage[j] > _LEAKS]
@@ -158,7 +161,9 @@ def score_summary(findings: Findings, evaluation: Evaluation | None) -> dict[str
 def _stage_in_words(stage: Any) -> str:
     """Name what was trained, as the start of a sentence."""
     if isinstance(stage, PredictiveFeatures):
-        return f"{type(stage.regressor).__name__} was"
+        # Of a pipeline the last step predicts.
+        regressor = stage.regressor.steps[-1][1] if hasattr(stage.regressor, "steps") else stage.regressor
+        return f"{type(regressor).__name__} was"
     return "A network was" if stage.n_replicates == 1 else f"{stage.n_replicates} networks were"
 
 

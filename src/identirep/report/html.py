@@ -150,7 +150,7 @@ def _latent_rows(findings: Findings, evaluation: Evaluation | None) -> list[dict
                 "other_targets": _known(other_targets[i]),
                 "with_latent": _known(findings.correlation_with_latent(i)),
                 "contradicted": verdict in ("identified", "reproducible") and not returns[i],
-                "not_told_apart": [] if "told apart" in reason else findings.not_told_apart(i),
+                "not_told_apart": [] if "apart" in reason else findings.not_told_apart(i),
                 "targets": findings.strongest(i, 3),
             }
         )

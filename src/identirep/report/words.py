@@ -39,11 +39,11 @@ VERDICT_MEANINGS = {
         "name it, build on it",
     ),
     "reproducible": (
-        "comes back on other rows, for this set of targets; other targets may turn it",
-        "name it; check again when targets change",
+        "comes back on other rows, with these targets or tasks; others may turn it",
+        "name it; check again when they change",
     ),
     "unstable": ("does not come back on other rows", "do not name it: more rows, or fewer latents"),
-    "not checked": ("nobody has looked whether it comes back", "check first"),
+    "not checked": ("whether it comes back was not measured", "do not name it yet; the reason says what to do"),
 }
 
 
@@ -58,7 +58,7 @@ def headline(findings: Findings) -> str:
     if not findings.has_signal:
         if findings.spectrum is None:
             return f"No signal: the {_tasks(findings)} depend on the features no more than by chance."
-        held_out = f"on rows held out, the inputs predict the {_tasks(findings)} no better than shuffled targets"
+        held_out = f"on rows held out, the inputs predict the {_predicted(findings)} no better than shuffled targets"
         return {
             "none": f"No signal: {held_out}.",
             "signal": f"No signal for this model, while others find some: {held_out}.",
@@ -122,7 +122,7 @@ def what_was_fitted(findings: Findings, evaluation: Evaluation | None) -> str:
         text = f"Features of {findings.n_rows:,} rows{where} were given."
     else:
         trained = findings.n_rows if evaluation is None else evaluation.n_training_rows
-        text = f"{findings.trained} trained on {trained:,} rows{where} to predict {_tasks(findings)}."
+        text = f"{findings.trained} trained on {trained:,} rows{where} to predict {_predicted(findings)}."
     if findings.has_signal:
         axes = "1 axis, the latent," if findings.n_latents == 1 else f"{findings.n_latents} axes, the latents,"
         text += f" The features were then turned to {axes} by how the {findings.kind} depend on them."
@@ -148,7 +148,8 @@ def reproducibility_statement(findings: Findings, evaluation: Evaluation | None)
     sentences = []
     if np.isnan(certificate.comes_back.other_rows).all():
         answer = "Not checked"
-        sentences.append(f"Other rows: not checked ({certificate.comes_back.how}).")
+        how = certificate.comes_back.how.rstrip(".")
+        sentences.append(f"{how[:1].upper()}{how[1:]}.")
     else:
         answer = _share(int(findings.returns(evaluation).sum()), findings.n_latents)
         sentences.append(f"What to expect on other rows was {_how(certificate.comes_back.how)}.")
@@ -199,7 +200,7 @@ def causal_statement(findings: Findings) -> tuple[str, str]:
         return "No", "Without signal there are no roles."
     p_value = findings.certificate.goodness_of_fit.p_value
     if np.isnan(p_value):
-        test = "The tasks have too few rows to test the fit of the causal model."
+        test = "There are too few rows to test the fit of the causal model."
     elif p_value < _SIGNIFICANT:
         test = f"The test of fit rejects the causal model (p {_p_value(p_value)})."
     else:
@@ -207,8 +208,8 @@ def causal_statement(findings: Findings) -> tuple[str, str]:
     if findings.shares_rows:
         return (
             "No: associations, not causes",
-            "The tasks share their rows, so the latents have the same distribution in each of them, and the causal "
-            f"model cannot hold for all at once. {test} Read the roles as associations.",
+            f"The {findings.kind} share their rows, so the latents have the same distribution for each of them, and "
+            f"the causal model cannot hold for all at once. {test} Read the roles as associations.",
         )
     if np.isnan(p_value):
         return "Not tested", f"{test} Read the roles as suggestions."
@@ -225,6 +226,11 @@ def count(number: int, noun: str) -> str:
 def _tasks(findings: Findings) -> str:
     """Count targets on the same rows, or tasks with rows of their own."""
     return count(findings.n_tasks, findings.kind[:-1])
+
+
+def _predicted(findings: Findings) -> str:
+    """Name what stage one predicts: targets, in the long layout those of tasks."""
+    return _tasks(findings) if findings.shares_rows else f"targets of {_tasks(findings)}"
 
 
 def _share(number: int, n_latents: int) -> str:

@@ -338,9 +338,9 @@ def _mixes_with(i: int, leakage: Array, separation: Array) -> str:
         enough = int(np.searchsorted(np.cumsum(leakage[others]), _NAMED_SHARE * total)) + 1
         named, how = others[:enough], "well enough"
     named = named[:_MOST_NAMED]
-    names = " and ".join(str(j) for j in sorted([i, *named.tolist()]))
+    *first, last = sorted([i, *named.tolist()])
     apart = ", ".join(f"{separation[j]:.3f}" for j in named)
     return (
-        f"latents {names} are not told apart {how} (separation {apart}): fit with one latent fewer, or add targets "
-        "that depend on one of them"
+        f"latents {', '.join(map(str, first))} and {last} are not told apart {how} (separation {apart}): fit with one "
+        "latent fewer, or add tasks that depend on one of them"
     )

@@ -1,0 +1,137 @@
+"""How the command line ends when something is wrong, and what it says of itself."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from identirep import __version__
+from identirep.cli.console import in_words_of_options
+
+_FAST = ("--epochs", "40", "--replicates", "1")
+
+
+_BAD_CALLS = [
+    ("fit {f}/nothing.csv --targets y_* --out {o}/run", "DATA does not exist: got '{f}/nothing.csv'"),
+    ("fit {f}/empty.csv --targets y_* --out {o}/run", "empty.csv is empty: got 0 rows"),
+    ("fit {f}/notes.txt --targets y_* --out {o}/run", "DATA has an unknown format: got 'notes.txt'"),
+    ("fit {f} --targets y_* --out {o}/run", "DATA is a directory"),
+    ("fit {f}/wide.csv --targets z_* --out {o}/run", "--targets matches no column: got 'z_*'"),
+    ("fit {f}/wide.csv --targets * --out {o}/run", "--features is empty"),
+    ("fit {f}/long.csv --targets y --tasks asay --out {o}/run", "--tasks matches no column: got 'asay'"),
+    ("fit {f}/wide.csv --targets y_* --groups batch --out {o}/run", "--groups matches no column: got 'batch'"),
+    (
+        "fit {f}/mixed.csv --targets y_* --out {o}/run",
+        "mixed.csv: column 'batch' is not numeric: got 'batch 0' first at row 1",
+    ),
+    ("fit {f}/mixed.csv --targets y_* --out {o}/run", "Drop it with --drop 'batch' or encode it."),
+    ("fit {f}/gap.csv --targets y_* --out {o}/run", "gap.csv: column 'x2' has missing values: got 1, first at row 12"),
+    ("fit {f}/wide.csv --targets y_* -d 2.5 --out {o}/run", "--n-components is not valid: got '2.5'"),
+    ("fit {f}/wide.csv --targets y_* -d 0 --out {o}/run", "--n-components is not valid: got '0'"),
+    (
+        "fit {f}/wide.csv --targets y_* --checks 3 --out {o}/run",
+        "--checks is odd: got 3, expected an even number, since halves of the rows come in pairs. Pass 2, or 0",
+    ),
+    ("stability {f}/wide.csv --targets y_* --checks 1", "--checks is odd: got 1, expected an even number"),
+    ("fit {f}/wide.csv --targets y_* --checks -2 --out {o}/run", "Invalid value for '--checks'"),
+    ("fit {f}/wide.csv --targets y_* --regressor forest --out {o}/run", "Invalid value for '--regressor'"),
+    (
+        "fit {f}/wide.csv --targets y_* --regressor ridge --epochs 3 --out {o}/run",
+        "--replicates and --epochs are options of networks: got --regressor ridge",
+    ),
+    (
+        "fit {f}/wide.csv --targets y_* --regressor ridge --out {o}/run",
+        "y contains 1 missing labels: got NaN first at row",
+    ),
+    ("fit {f}/wide.csv --targets y_* --out {f}/others", "'{f}/others' holds other files"),
+    ("fit {f}/wide.csv --targets y_* --out {f}/notes.txt", "'{f}/notes.txt' is a file"),
+    ("fit {f}/wide.csv --out {o}/run", "Missing option '--targets'"),
+    ("fit {f}/wide.csv --targets y_* --held-out 1.5 --out {o}/run", "Invalid value for '--held-out'"),
+    ("stability {f}/wide.csv --targets y_* --fits 1", "Invalid value for '--fits'"),
+    (
+        "transform {f}/others {f}/wide.csv --out {o}/z.csv",
+        "'{f}/others' is not a run directory: got a directory without",
+    ),
+    ("transform {f}/nowhere {f}/wide.csv --out {o}/z.csv", "'{f}/nowhere' is not a run directory: got no directory"),
+    (
+        "predict {f}/run {f}/long.csv --out {o}/z.csv",
+        "long.csv lacks 2 of the 5 inputs of the model: got no column 'x3', 'x4'",
+    ),
+    ("predict {f}/run {f}/gap.csv --out {o}/z.csv", "gap.csv: column 'x2' has missing values: got 1, first at row 12"),
+    ("predict {f}/run {f}/wide.csv --out {o}/z.xls", "--out has an unknown format: got 'z.xls'"),
+    ("predict {f}/run {f}/wide.csv --out {f}/wide.csv", "--out is the input"),
+    ("predict {f}/run {f}/wide.csv --out {o}/nowhere/z.csv", "--out has no directory"),
+    ("report {f}/others", "'{f}/others' is not a run directory"),
+    ("inspect {f}/empty.csv", "empty.csv is empty"),
+    ("invent {f}/wide.csv", "No such command 'invent'"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), _BAD_CALLS, ids=[call for call, _ in _BAD_CALLS])
+@pytest.mark.usefixtures("fitted")
+def test_bad_calls(invoke, folder, tmp_path, call, message):
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    result = invoke(*(part.format(f=folder, o=tmp_path) for part in call.split()))
+    assert result.exit_code == 2, result.output
+    assert message.format(f=folder) in result.stderr
+    assert "Traceback" not in result.output
+    assert not list(tmp_path.iterdir())
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_what_the_library_says_names_options():
+    said = "Average over more networks, as MTRN(n_replicates=8) does; pass n_components=3; for a series, pass order=."
+    expected = "Average over more networks, as --replicates 8 does; pass --n-components 3; for a series, pass --order."
+    assert in_words_of_options(said) == expected
+    assert in_words_of_options("fit again with n_checks=2") == "fit again with --checks 2"
+
+
+def test_our_own_failures_have_another_status(invoke, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("identirep.cli.runs.evaluate", lambda *_: 1 / 0)
+    result = invoke("fit", folder / "wide.csv", "--targets", "y_*", "-d", 2, "--out", tmp_path / "run", *_FAST)
+    assert result.exit_code == 1
+    assert "ZeroDivisionError inside identirep, which is not your fault" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_numerical_errors_deep_inside_are_not_the_users_fault(invoke, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("identirep.cli.runs.evaluate", lambda *_: np.linalg.inv(np.zeros((2, 2))))
+    result = invoke("fit", folder / "wide.csv", "--targets", "y_*", "-d", 2, "--out", tmp_path / "run", *_FAST)
+    assert result.exit_code == 1
+    assert "LinAlgError inside identirep" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["fit", "transform", "predict", "stability", "report", "inspect", "demo"])
+def test_help_explains_with_an_example(invoke, command):
+    result = invoke(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: identirep {command}" in result.stdout
+
+
+def test_version(invoke):
+    assert invoke("--version").stdout.strip() == f"identirep {__version__}"
+
+
+def test_help_comes_at_once():
+    script = (
+        "import sys, time; start = time.perf_counter()\n"
+        "from identirep.cli import main\n"
+        "sys.argv = ['identirep', '--help']\n"
+        "try: main()\n"
+        "finally: print(time.perf_counter() - start, {'torch', 'numpy', 'plotly'} & set(sys.modules), file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    seconds, loaded = result.stderr.split(maxsplit=1)
+    assert "stability" in result.stdout
+    assert loaded.strip() == "set()"
+    assert float(seconds) < 1.5
+
+
+def test_status_and_streams_of_the_program(folder):
+    call = [sys.executable, "-c", "from identirep.cli import main; main()", "inspect", str(folder / "empty.csv")]
+    result = subprocess.run(call, check=False, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: empty.csv is empty: got 0 rows")
+    assert len(result.stderr.splitlines()) == 1

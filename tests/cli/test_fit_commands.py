@@ -1,0 +1,137 @@
+"""Commands that fit: what they write, and what they say."""
+
+import json
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+from pyarrow import csv
+
+from identirep import IdentifiableRegressor
+from identirep.report import VERDICT_MEANINGS
+
+_FAST = ("--epochs", "40", "--replicates", "1")
+_RUN_FILES = {"model.safetensors", "model.json", "history.parquet", "evaluation.json", "report.html"}
+
+
+def test_fit_writes_a_run_directory(fitted):
+    run, result = fitted
+    assert {path.name for path in run.iterdir()} == _RUN_FILES
+    document = json.loads((run / "model.json").read_text(encoding="utf-8"))
+    assert document["feature_names"] == [f"x{i}" for i in range(5)]
+    moments = document["parts"]["regressor"]["meta"]["moments"]
+    assert moments["task_names"] == [
+        *(f"y_{t}" for t in range(8)),
+        "strain, max",
+        "<b>hardness</b>",
+    ]
+    assert "&lt;b&gt;hardness&lt;/b&gt;" in (run / "report.html").read_text(encoding="utf-8")
+    assert result.stderr == ""
+
+
+def test_fit_says_what_was_found_and_what_next(fitted):
+    run, result = fitted
+    verdicts = Counter(IdentifiableRegressor.load(run).certificate_.verdict)
+    assert "wide.csv: 300 rows, 5 inputs, 10 targets." in result.stdout
+    headline = re.search(r"^3 latents from 10 targets: (.*)\.$", result.stdout, flags=re.MULTILINE)
+    assert dict(part.split(" ", 1)[::-1] for part in re.split(", | and ", headline[1])) == {
+        verdict: str(number) for verdict, number in verdicts.items()
+    }
+    assert re.search(r"^Trained again: .* On other rows: .* With other targets: .*\.$", result.stdout, re.MULTILINE)
+    assert result.stdout.index("Trained again") < result.stdout.index("correlates with")
+    for verdict in verdicts:
+        assert f"{verdict}: {VERDICT_MEANINGS[verdict][0]}" in " ".join(result.stdout.split())
+    assert not re.search("true|truth|latent of the causal model", result.stdout)
+    assert "Causal roles: No: associations, not causes." in result.stdout
+    assert f"{run / 'report.html'}" in result.stdout
+
+
+def test_held_out_scores_are_those_of_rows_held_out(fitted):
+    run, result = fitted
+    evaluation = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+    assert (evaluation["n_training_rows"], evaluation["n_held_out_rows"]) == (240, 60)
+    assert IdentifiableRegressor.load(run).moments_.n_rows == 240
+    assert np.median(evaluation["r2"]) > 0.8
+    assert f"median {np.median(evaluation['r2']):.3f} over 10 targets" in result.stdout
+
+
+def test_same_seed_same_latents(invoke, fitted, folder, tmp_path):
+    targets = ("--targets", "y_*", "--targets", "strain, max", "--targets", "<b>hardness</b>")
+    result = invoke("fit", folder / "wide.csv", *targets, "-d", 3, "--out", tmp_path / "run", *_FAST)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == (fitted[0] / "model.safetensors").read_bytes()
+
+
+def test_groups_are_held_out_as_a_whole(invoke, folder, tmp_path):
+    options = ("--targets", "y_*", "--drop", "id,same,strain*,<b>*", "--groups", "batch", "-d", 2, "--held-out", 0.5)
+    result = invoke("fit", folder / "mixed.csv", *options, "--out", tmp_path / "run", *_FAST)
+    assert result.exit_code == 0, result.output
+    assert "5 inputs, 8 targets, grouped by batch." in result.stdout
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))
+    # Half of the rows, whether the first batch with its 105 rows is among them or only others with 5.
+    assert evaluation["n_held_out_rows"] == 150
+    assert evaluation["grouped_by"] == "batch"
+    assert "with rows of one batch kept together" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_long_layout(invoke, folder, tmp_path):
+    options = ("--targets", "y", "--tasks", "assay", "-d", 2, "--epochs", 150, "--replicates", 1)
+    result = invoke("fit", folder / "long.csv", *options, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "400 rows, 3 inputs, 10 tasks." in result.stdout
+    assert "associations, not causes" not in result.stdout
+    assert re.search(r"median -?\d\.\d{3} over 10 tasks", result.stdout)
+    assert not re.search(r"\d targets?\b", result.stdout)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "R² of each task on the" in page
+    assert "Goes with: the tasks whose targets correlate most with it" in page
+    assert not re.search(r"\d targets?\b", page[page.index("<main>") :])
+    assert invoke("predict", tmp_path / "run", folder / "long.csv", "--out", tmp_path / "y.csv").exit_code == 0
+    assert csv.read_csv(tmp_path / "y.csv").column_names == [f"assay {t}" for t in range(10)]
+
+
+def test_stability(invoke, folder, tmp_path):
+    options = ("--targets", "y_*", "--features", "x*", "--fits", 3, "-d", 2, *_FAST, "--out", tmp_path / "run")
+    result = invoke("stability", folder / "wide.csv", *options)
+    assert result.exit_code == 0, result.output
+    pairs = re.findall(r"^ *(\d and \d) +(\d\.\d{4}) +(\d\.\d{4})", result.stdout, flags=re.MULTILINE)
+    assert [pair for pair, _, _ in pairs] == ["1 and 2", "1 and 3", "2 and 3"]
+    strong = {pair: float(value) for pair, value, _ in pairs}
+    assert min(strong.values()) > 0.5
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))
+    first, second, _ = evaluation["stability"]["matrix"]
+    assert first[2] == pytest.approx(strong["1 and 3"], abs=1e-4)
+    assert len({first[1], first[2], second[2]}) == 3, "fits with different seeds must differ"
+    assert (
+        "Between fits only the seed changed (0, 1 and 2), on the same 225 rows; compared on 75 held-out rows:"
+        in result.stdout
+    )
+    assert 'id="stability"' in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [("fit",), ("stability", "--fits", 2)], ids=lambda command: command[0])
+def test_checks_can_be_left_out(invoke, folder, tmp_path, command):
+    options = ("--targets", "y_*", "--features", "x*", "-d", 2, "--checks", 0, "--out", tmp_path / "run", *_FAST)
+    result = invoke(*command, folder / "wide.csv", *options)
+    assert result.exit_code == 0, result.output
+    assert "On other rows: not checked." in result.stdout
+    assert "fit again with 2 checks" in " ".join(result.stdout.split())
+    model = IdentifiableRegressor.load(tmp_path / "run")
+    assert (model.n_checks, set(model.certificate_.verdict)) == (0, {"not checked"})
+
+
+def test_as_many_checks_as_asked_for(invoke, folder, tmp_path):
+    options = ("--targets", "y_1,y_2,y_3", "--features", "x*", "-d", 2, "--regressor", "ridge", "--checks", 4)
+    result = invoke("fit", folder / "wide.csv", *options, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "measured on 4 fits to halves of the rows" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("components", ["auto", "2"])
+def test_no_signal_is_said_plainly(invoke, folder, components):
+    result = invoke("stability", folder / "noise.csv", "--targets", "y_*", "--fits", 2, "-d", components, *_FAST)
+    assert result.exit_code == 0, result.output
+    assert "No signal" in result.stdout
+    assert "Agreement of fits would mean nothing without signal" in result.stdout
+    assert "strong MCC" not in result.stdout

@@ -1,0 +1,64 @@
+"""Commands that use a run: transform, predict, report."""
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv, feather, parquet
+
+from identirep import IdentifiableRegressor
+
+
+def _matrix(path):
+    return np.column_stack([column.to_numpy() for column in csv.read_csv(path).columns])
+
+
+@pytest.mark.parametrize(
+    ("ending", "read"), [("csv", csv.read_csv), ("parquet", parquet.read_table), ("feather", feather.read_table)]
+)
+def test_transform_in_all_formats(invoke, fitted, folder, tmp_path, ending, read):
+    out = tmp_path / f"latents.{ending}"
+    result = invoke("transform", fitted[0], folder / "wide.csv", "--out", out)
+    assert result.exit_code == 0, result.output
+    table = read(out)
+    assert table.column_names == ["latent_0", "latent_1", "latent_2"]
+    X = csv.read_csv(folder / "wide.csv").select([f"x{i}" for i in range(5)])
+    expected = IdentifiableRegressor.load(fitted[0]).transform(X)
+    np.testing.assert_allclose(np.column_stack([column.to_numpy() for column in table.columns]), expected, rtol=1e-12)
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_predict_finds_its_columns_in_any_order_among_others(invoke, fitted, folder, tmp_path):
+    columns = {name: csv.read_csv(folder / "wide.csv")[name] for name in ("x4", "x1", "x0", "x3", "x2")}
+    parquet.write_table(pa.table({"formula": ["Fe"] * 300} | columns), tmp_path / "new.parquet")
+    assert invoke("predict", fitted[0], tmp_path / "new.parquet", "--out", tmp_path / "a.csv").exit_code == 0
+    assert invoke("predict", fitted[0], folder / "wide.csv", "--out", tmp_path / "b.csv").exit_code == 0
+    assert csv.read_csv(tmp_path / "a.csv").column_names[-2:] == ["strain, max", "<b>hardness</b>"]
+    np.testing.assert_array_equal(_matrix(tmp_path / "a.csv"), _matrix(tmp_path / "b.csv"))
+
+
+def test_report_is_written_again(invoke, fitted):
+    run, _ = fitted
+    before = (run / "report.html").read_text(encoding="utf-8")
+    (run / "report.html").unlink()
+    result = invoke("report", run)
+    assert result.exit_code == 0, result.output
+    # Up to the identifiers that plotly draws at random there is nothing that could differ.
+    assert (run / "report.html").read_text(encoding="utf-8") == before
+
+
+@pytest.mark.parametrize("regressor", ["ridge", "auto"])
+def test_other_regressors_write_runs_that_can_be_used(invoke, folder, tmp_path, regressor):
+    targets = ("--targets", "strain, max", "--targets", "<b>*", "--features", "x*")
+    options = (*targets, "-d", 2, "--out", tmp_path / "run", "--regressor", regressor)
+    result = invoke("fit", folder / "wide.csv", *options)
+    assert result.exit_code == 0, result.output
+    chosen = re.search(r"^Regressor: (\S+)\. R\^2 on \d+ rows held out", result.stdout, flags=re.MULTILINE)
+    assert (chosen is not None) == (regressor == "auto")
+    model = IdentifiableRegressor.load(tmp_path / "run")
+    name = {"mtrn": "MTRN"}.get(chosen[1] if chosen else regressor, "PredictiveFeatures")
+    assert type(model.regressor_).__name__ == name
+    result = invoke("transform", tmp_path / "run", folder / "wide.csv", "--out", tmp_path / "z.csv")
+    assert result.exit_code == 0, result.output
+    assert _matrix(tmp_path / "z.csv").shape == (300, 2)
