@@ -11,8 +11,9 @@ all of it, which quartimax and varimax reward with fourth powers and independent
 nothing makes latents of the same rows independent. Pham's criterion grows without bound as a correlation with a target
 goes to one, so that axes chase the target that a fit happens to predict best, and rotations cannot follow latents that
 correlate. Powers of abs(c) between one and two often come back better still, but mix weak latents with strong ones,
-however many rows there are. The absolute value is smoothed, sqrt(c^2 + w^2), with w a twentieth of the root mean square
-of c, about what fits to other rows differ by. `benchmarks/rotations.py` compares all these.
+however many rows there are. What comes back better is that mixture: sums of the axes' lengths |c_i|_p, which do not
+mix, have no advantage. The absolute value is smoothed, sqrt(c^2 + w^2), with w a twentieth of the root mean square of
+c, about what fits to other rows differ by. `benchmarks/rotations.py` compares all these.
 
 References
 ----------
