@@ -12,6 +12,7 @@ from identirep import MTRN, IdentifiableRegressor, PredictiveFeatures
 from identirep.checking import Fitted, check_fit
 from identirep.datasets import make_nonlinear_tasks
 from identirep.metrics import mcc
+from identirep.mtrn import base, predictive
 from identirep.validation import TaskData
 
 QUICK = {"hidden_sizes": (32,), "n_replicates": 2, "max_epochs": 40, "device": "cpu"}
@@ -104,6 +105,26 @@ def test_halves_are_disjoint_and_compared_on_other_rows():
         for rows in (first, second, reserve):
             assert set(np.bincount(groups[rows], minlength=60)) <= {0, 4}
     assert not np.array_equal(pairs[0], pairs[2])
+
+
+def test_halves_are_not_asked_for_what_only_the_fit_needs(monkeypatch):
+    asked, tried = [], []
+    spectrum, permuted = base.predictive_spectrum, predictive.above_chance
+
+    def counted(*args):
+        asked.append(args[-1])
+        return spectrum(*args)
+
+    def told(*args):
+        tried.append(True)
+        return permuted(*args)
+
+    monkeypatch.setattr(base, "predictive_spectrum", counted)
+    monkeypatch.setattr(predictive, "above_chance", told)
+    _linear(2).fit(*_rows(0, 240)(0))
+    assert len(asked) == 4
+    assert 5 * sum(asked[1:]) < 2 * asked[0]
+    assert len(tried) == 1
 
 
 def _data(X, targets):

@@ -92,6 +92,7 @@ class CheckedStages(TwoStages):
             own_rng = np.random.default_rng(seed)
             seeds = own_rng.integers(2**31, size=2).tolist()
             stage = other._stage_one(seeds[0])
+            stage._judges_signal = False
             other._fit_stages(stage, part.X, part.targets, part.task_index, own_groups, part.order, own_rng, seeds[1])
             return Fitted(other.regressor_, other.causal_model_, part, own_groups)
 
