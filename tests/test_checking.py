@@ -127,6 +127,50 @@ def test_halves_are_not_asked_for_what_only_the_fit_needs(monkeypatch):
     assert len(tried) == 1
 
 
+class _Lazy(LinearRegression):
+    """Linear regression that with many rows looks at the first input alone."""
+
+    def fit(self, X, y):
+        self.n_seen_ = 1 if len(X) > 400 else X.shape[1]
+        return super().fit(X[:, : self.n_seen_], y)
+
+    def predict(self, X):
+        return super().predict(X[:, : self.n_seen_])
+
+
+@pytest.mark.parametrize("asked", ["auto", 1])
+def test_a_number_of_latents_that_halves_do_not_take_is_said(asked):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 4))
+    Y = X @ rng.normal(size=(4, 20)) + rng.normal(size=(600, 20))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        lazy = IdentifiableRegressor(asked, regressor=_Lazy(), random_state=0).fit(X, Y)
+        honest = IdentifiableRegressor(asked, regressor=LinearRegression(), random_state=0).fit(X, Y)
+    assert lazy.n_components_ == 1
+    assert lazy.n_components_range_ == (1, 4)
+    assert honest.n_components_range_ == (4, 4)
+    found = [str(warning.message) for warning in said]
+    if asked == "auto":
+        assert honest.n_components_ == 4
+        assert len(found) == 1
+        assert "takes 1, and 4 and 4 in fits to halves of the rows. Pass n_components=4." in found[0]
+    else:
+        assert not found
+
+
+def test_halves_that_see_too_few_rows_do_not_lower_the_range():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(160, 8))
+    heads = rng.normal(size=(8, 20)) * np.geomspace(1.0, 0.12, 8)[:, None]
+    Y = X @ heads + rng.normal(size=(160, 20))
+    ranges = [
+        IdentifiableRegressor(regressor=LinearRegression(), n_checks=n, random_state=0).fit(X, Y).n_components_range_
+        for n in (0, 2)
+    ]
+    assert ranges[0][0] == ranges[1][0] > 1
+
+
 def _data(X, targets):
     return TaskData(X, targets, None, tuple(range(targets.shape[1])))
 

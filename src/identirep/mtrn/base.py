@@ -148,6 +148,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     _who: str = "the network"
     # Whether to find out if there is signal; refits with a given number of components have no use for the answer.
     _judges_signal: bool = True
+    # What "auto" takes, whatever number was asked for.
+    _auto_components: int
     moments_: TaskMoments
 
     def fit(
@@ -287,7 +289,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         spectrum = predictive_spectrum(reduction, held_out, rng, n_trained, inflation, n_permutations)
         reduction = reduction.ordered(spectrum.order)
         self.spectrum_, self.spectrum_threshold_ = spectrum.values, spectrum.threshold
-        self.n_components_range_ = spectrum.range
+        self.n_components_range_, self._auto_components = spectrum.range, spectrum.n_components
         self.n_components_ = self._choose_components(spectrum)
         self.components_, self.mean_ = reduction.components[: self.n_components_], reduction.mean
         self.moments_ = everything.map_features(self.components_, -self.components_ @ self.mean_)
@@ -296,10 +298,15 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         self.coef_, self.intercept_, self.noise_std_ = final.coef, final.intercept, np.sqrt(final.noise)
         return reduction
 
+    def _widen_range(self, numbers: Sequence[int]) -> None:
+        """Let the range reach what "auto" takes in fits to fewer rows; that these take fewer says nothing."""
+        low, high = self.n_components_range_
+        self.n_components_range_ = low, max([high, *numbers]) if low else high
+
     def _choose_components(self, spectrum: Spectrum) -> int:
         """Return the number of directions to keep."""
         if self.n_components == "auto":
-            return spectrum.n_components
+            return self._auto_components
         n_available = len(spectrum.values)
         if int(self.n_components) > n_available:
             raise ValueError(
