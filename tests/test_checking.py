@@ -12,6 +12,7 @@ from identirep import MTRN, IdentifiableRegressor, PredictiveFeatures
 from identirep.checking import Fitted, check_fit
 from identirep.datasets import make_nonlinear_tasks
 from identirep.metrics import mcc
+from identirep.mtrn import base, predictive
 from identirep.validation import TaskData
 
 QUICK = {"hidden_sizes": (32,), "n_replicates": 2, "max_epochs": 40, "device": "cpu"}
@@ -104,6 +105,70 @@ def test_halves_are_disjoint_and_compared_on_other_rows():
         for rows in (first, second, reserve):
             assert set(np.bincount(groups[rows], minlength=60)) <= {0, 4}
     assert not np.array_equal(pairs[0], pairs[2])
+
+
+def test_halves_are_not_asked_for_what_only_the_fit_needs(monkeypatch):
+    asked, tried = [], []
+    spectrum, permuted = base.predictive_spectrum, predictive.above_chance
+
+    def counted(*args):
+        asked.append(args[-1])
+        return spectrum(*args)
+
+    def told(*args):
+        tried.append(True)
+        return permuted(*args)
+
+    monkeypatch.setattr(base, "predictive_spectrum", counted)
+    monkeypatch.setattr(predictive, "above_chance", told)
+    _linear(2).fit(*_rows(0, 240)(0))
+    assert len(asked) == 4
+    assert 5 * sum(asked[1:]) < 2 * asked[0]
+    assert len(tried) == 1
+
+
+class _Lazy(LinearRegression):
+    """Linear regression that with many rows looks at the first input alone."""
+
+    def fit(self, X, y):
+        self.n_seen_ = 1 if len(X) > 400 else X.shape[1]
+        return super().fit(X[:, : self.n_seen_], y)
+
+    def predict(self, X):
+        return super().predict(X[:, : self.n_seen_])
+
+
+@pytest.mark.parametrize("asked", ["auto", 1])
+def test_a_number_of_latents_that_halves_do_not_take_is_said(asked):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 4))
+    Y = X @ rng.normal(size=(4, 20)) + rng.normal(size=(600, 20))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        lazy = IdentifiableRegressor(asked, regressor=_Lazy(), random_state=0).fit(X, Y)
+        honest = IdentifiableRegressor(asked, regressor=LinearRegression(), random_state=0).fit(X, Y)
+    assert lazy.n_components_ == 1
+    assert lazy.n_components_range_ == (1, 4)
+    assert honest.n_components_range_ == (4, 4)
+    found = [str(warning.message) for warning in said]
+    if asked == "auto":
+        assert honest.n_components_ == 4
+        assert len(found) == 1
+        assert "takes 1, and 4 and 4 in fits to halves of the rows. Pass n_components=4." in found[0]
+    else:
+        assert not found
+
+
+def test_halves_that_see_too_few_rows_do_not_lower_the_range():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(160, 8))
+    heads = rng.normal(size=(8, 20)) * np.geomspace(1.0, 0.12, 8)[:, None]
+    Y = X @ heads + rng.normal(size=(160, 20))
+    ranges = [
+        IdentifiableRegressor(regressor=LinearRegression(), n_checks=n, random_state=0).fit(X, Y).n_components_range_
+        for n in (0, 2)
+    ]
+    assert ranges[0][0] == ranges[1][0] > 1
 
 
 def _data(X, targets):

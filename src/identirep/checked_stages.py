@@ -20,6 +20,9 @@ from identirep.validation import TaskData
 
 __all__ = ["CheckedStages", "Given"]
 
+# Numbers of latents that differ by no more are the same, up to a latent that is as good in as out.
+_ABOUT_AS_MANY = 1
+
 
 class Given(NamedTuple):
     """The data of a fit, as they were given."""
@@ -54,8 +57,9 @@ class CheckedStages(TwoStages):
         self.row_order_ = check_row_order(data, groups)
         copies = copy_remarks(linear_copies(data, getattr(self.regressor_, "feature_names_in_", None)))
         self.encoder_mcc_ = self._encoder_mcc(data)
-        self.comes_back_ = self._checked(data, groups, rng)
-        return [text for text in (f"{'; '.join(copies)}." if copies else "", self.row_order_.remark) if text]
+        self.comes_back_, numbers = self._checked(data, groups, rng)
+        remarks = [f"{'; '.join(copies)}." if copies else "", self.row_order_.remark, self._remark_on_number(numbers)]
+        return [text for text in remarks if text]
 
     def _encoder_mcc(self, data: TaskData) -> Array:
         """Correlation that the encoder leaves between axes and latents, (D,), NaN where that cannot be told."""
@@ -64,15 +68,32 @@ class CheckedStages(TwoStages):
             return found.correlation
         return np.full(self.n_components_, np.nan)
 
-    def _checked(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> ComesBack:
-        """Fit again to halves of the rows, with a stage one like that of the fit, and compare."""
-        model = self.causal_model_
+    def _remark_on_number(self, numbers: list[int]) -> str:
+        """Say so if all fits to halves of the rows take more latents, though they see fewer rows; empty otherwise."""
+        D = self.n_components_
+        if self.regressor_.n_components != "auto" or not numbers or min(numbers) <= D + _ABOUT_AS_MANY:
+            return ""
+        taken = " and ".join(map(str, numbers))
+        return (
+            f'The number of latents does not come back: n_components="auto" takes {D}, and {taken} in fits to halves '
+            f"of the rows. Pass n_components={min(numbers)}."
+        )
+
+    def _checked(
+        self, data: TaskData, groups: IntArray | None, rng: np.random.Generator
+    ) -> tuple[ComesBack, list[int]]:
+        """Fit again to halves of the rows, with a stage one like that of the fit, and compare.
+
+        Also the numbers of latents that "auto" takes there, which the range of the fit reaches.
+        """
+        model, numbers = self.causal_model_, list[int]()
         if model is None:
-            return ComesBack.unknown(0, "there are no axes")
+            return ComesBack.unknown(0, "there are no axes"), numbers
         if self.n_checks == 0:
-            return ComesBack.unknown(self.n_components_, "no fits to other rows were made: fit again with 2 checks")
+            why = "no fits to other rows were made: fit again with 2 checks"
+            return ComesBack.unknown(self.n_components_, why), numbers
         if self.row_order_.reason:
-            return ComesBack.unknown(self.n_components_, self.row_order_.reason)
+            return ComesBack.unknown(self.n_components_, self.row_order_.reason), numbers
 
         def refit(rows: BoolArray, seed: int, quick: bool) -> Fitted:
             own = clone(self.regressor_).set_params(n_components=self.n_components_)
@@ -93,11 +114,16 @@ class CheckedStages(TwoStages):
             own_rng = np.random.default_rng(seed)
             seeds = own_rng.integers(2**31, size=2).tolist()
             stage = other._stage_one(seeds[0])
+            stage._judges_signal = False
             other._fit_stages(stage, given, own_rng, seeds[1])
+            if not quick:
+                numbers.append(other.regressor_._auto_components)
             return Fitted(other.regressor_, other.causal_model_, part, own_groups)
 
         fit = Fitted(self.regressor_, model, data, groups)
-        return check_fit(fit, refit, self.n_checks, rng, print if self.verbose else _silent)
+        found = check_fit(fit, refit, self.n_checks, rng, print if self.verbose else _silent)
+        self.regressor_._widen_range(numbers)
+        return found, numbers
 
 
 def _silent(text: str) -> None:

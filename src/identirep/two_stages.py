@@ -67,7 +67,7 @@ class TwoStages(LatentTransformer):
 
     @property
     def n_components_range_(self) -> tuple[int, int]:
-        """Least and largest number of latents that are as good for "auto"."""
+        """Least and largest number of latents that are as good for "auto", and what it takes on halves of the rows."""
         return self._fitted().n_components_range_
 
     @property

@@ -9,7 +9,7 @@ from identirep import TaskMoments
 from identirep.metrics import canonical_correlations
 from identirep.mtrn.base import feature_moments
 from identirep.mtrn.reduction import HeldOut, linear_heads, reduce_features
-from identirep.mtrn.spectrum import predictive_spectrum
+from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, predictive_spectrum
 
 
 def _wide(n=600, D=3, K=8, T=30, noise=0.5, seed=0):
@@ -212,3 +212,18 @@ def test_directions_with_signal_come_first():
         assert spectrum.n_signal == 2
         H = (G - given.mean) @ given.ordered(spectrum.order).components[:2].T
         assert canonical_correlations(H, G[:, :2]).min() > 0.95
+
+
+def test_few_permutations_order_the_directions_as_many_do():
+    F, Y, _ = _factors([1.0, 0.5, 0.2], n=800)
+    rng = np.random.default_rng(0)
+    moments = TaskMoments.from_arrays(F[200:], Y[200:])
+    heads = linear_heads(moments)
+    reduction = reduce_features(moments, heads.coef, heads.noise).ordered(rng.permutation(12))
+    held_out = HeldOut(F[:200], Y[:200], None, None)
+    few, many = (
+        predictive_spectrum(reduction, held_out, np.random.default_rng(0), 600 * 60, n_permutations=n)
+        for n in (FEW_PERMUTATIONS, PERMUTATIONS)
+    )
+    np.testing.assert_array_equal(few.order[:3], many.order[:3])
+    assert few.n_signal == many.n_signal == 3

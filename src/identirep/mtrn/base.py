@@ -18,7 +18,7 @@ from identirep.accumulation import factorize
 from identirep.evaluation import score_tasks
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, reduce_features
-from identirep.mtrn.spectrum import Spectrum, predictive_spectrum
+from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, Spectrum, predictive_spectrum
 from identirep.parameters import Fault, Rule, parameter_faults
 from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
@@ -146,6 +146,10 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     _flat_target: bool
     # What learns to predict, in words.
     _who: str = "the network"
+    # Whether to find out if there is signal; refits with a given number of components have no use for the answer.
+    _judges_signal: bool = True
+    # What "auto" takes, whatever number was asked for.
+    _auto_components: int
     moments_: TaskMoments
 
     def fit(
@@ -193,7 +197,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         data, group_index = check_fit_data(self, X, y, tasks, groups, faults, order=order)
         self.task_names_, self._flat_target = data.task_names, data.is_flat
         self._fit(data, group_index, rng)
-        self.signal_ = self._judge_signal(data, group_index, rng)
+        if self._judges_signal:
+            self.signal_ = self._judge_signal(data, group_index, rng)
         return self
 
     @abstractmethod
@@ -279,10 +284,12 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     ) -> Reduction:
         """Choose the directions by the heads of `trained` rows, and fit the heads on them; return all directions."""
         reduction = reduce_features(trained, heads.coef, heads.noise)
-        spectrum = predictive_spectrum(reduction, held_out, rng, int(trained.n_samples.sum()), inflation)
+        n_permutations = PERMUTATIONS if self._judges_signal else FEW_PERMUTATIONS
+        n_trained = int(trained.n_samples.sum())
+        spectrum = predictive_spectrum(reduction, held_out, rng, n_trained, inflation, n_permutations)
         reduction = reduction.ordered(spectrum.order)
         self.spectrum_, self.spectrum_threshold_ = spectrum.values, spectrum.threshold
-        self.n_components_range_ = spectrum.range
+        self.n_components_range_, self._auto_components = spectrum.range, spectrum.n_components
         self.n_components_ = self._choose_components(spectrum)
         self.components_, self.mean_ = reduction.components[: self.n_components_], reduction.mean
         self.moments_ = everything.map_features(self.components_, -self.components_ @ self.mean_)
@@ -291,10 +298,15 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         self.coef_, self.intercept_, self.noise_std_ = final.coef, final.intercept, np.sqrt(final.noise)
         return reduction
 
+    def _widen_range(self, numbers: Sequence[int]) -> None:
+        """Let the range reach what "auto" takes in fits to fewer rows; that these take fewer says nothing."""
+        low, high = self.n_components_range_
+        self.n_components_range_ = low, max([high, *numbers]) if low else high
+
     def _choose_components(self, spectrum: Spectrum) -> int:
         """Return the number of directions to keep."""
         if self.n_components == "auto":
-            return spectrum.n_components
+            return self._auto_components
         n_available = len(spectrum.values)
         if int(self.n_components) > n_available:
             raise ValueError(

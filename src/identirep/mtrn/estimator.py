@@ -232,7 +232,7 @@ class MTRN(StageOne):
 
         batch_size = LATENTS_BATCH if self.batch_size == "auto" else self.batch_size
         stage = clone(self).set_params(n_components=self.n_components_, batch_size=batch_size, verbose=False)
-        for name in ("n_features_in_", "feature_names_in_", "task_names_", "_flat_target", "signal_"):
+        for name in ("n_features_in_", "feature_names_in_", "task_names_", "_flat_target", "_judges_signal", "signal_"):
             if hasattr(self, name):
                 setattr(stage, name, getattr(self, name))
         guided = fit_to_latents(NetworkSettings.of(stage), data, latents, groups, self._held_out, rng)

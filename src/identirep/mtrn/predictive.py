@@ -137,10 +137,12 @@ class PredictiveFeatures(StageOne):
         held_out = HeldOut(F, targets, None, dependent_rows(data, groups, predicted))
         # Directions and their signal come from the same rows: of many targets without any, those that folds happen to
         # predict alike come first. All targets together cannot be chosen.
-        scale = targets.std(axis=0)
-        p, y = ((part - part.mean(axis=0)) / scale for part in (F, targets))
-        unit = np.arange(len(F)) if held_out.groups is None else held_out.groups
-        inflation = CROSS_FITTED if above_chance(p, y, None, unit, rng) else np.inf
+        inflation = CROSS_FITTED
+        if self._judges_signal:
+            scale = targets.std(axis=0)
+            p, y = ((part - part.mean(axis=0)) / scale for part in (F, targets))
+            unit = np.arange(len(F)) if held_out.groups is None else held_out.groups
+            inflation = CROSS_FITTED if above_chance(p, y, None, unit, rng) else np.inf
         self._fit_reduction(moments, heads, moments, held_out, rng, inflation)
 
     @property

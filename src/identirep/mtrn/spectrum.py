@@ -23,13 +23,15 @@ import numpy as np
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtrn.reduction import HeldOut, Reduction
 
-__all__ = ["Spectrum", "predictive_spectrum"]
+__all__ = ["FEW_PERMUTATIONS", "PERMUTATIONS", "Spectrum", "predictive_spectrum"]
 
 # An imperfect encoder spreads about a hundredth of a strong direction's signal over others, and with enough rows that
 # is significant too. Directions with less than this share of the strongest signal do not count.
 _RESOLUTION = 0.02
 # The threshold is the largest of this many null values: a false alarm in one of 200 data sets without signal.
-_N_PERMUTATIONS = 199
+PERMUTATIONS = 199
+# So many are enough to order directions, where their number is given.
+FEW_PERMUTATIONS = 19
 # Directions within so many standard errors of the threshold are as good in as out.
 _UNDECIDED = 2.0
 # A cut comes back if the squared sine of the angle between fits to other rows is less than this,
@@ -82,7 +84,12 @@ class Spectrum:
 
 
 def predictive_spectrum(
-    reduction: Reduction, held_out: HeldOut, rng: np.random.Generator, n_trained: int, inflation: float = 1.0
+    reduction: Reduction,
+    held_out: HeldOut,
+    rng: np.random.Generator,
+    n_trained: int,
+    inflation: float = 1.0,
+    n_permutations: int = PERMUTATIONS,
 ) -> Spectrum:
     """Measure the signal of each direction, what chance would give, and where another fit would cut.
 
@@ -125,7 +132,7 @@ def predictive_spectrum(
         return y[order] * reduction.heads[index]
 
     weighted = H * weight[:, None]
-    null = np.stack([np.einsum("ik,ik->k", weighted, permuted()) for _ in range(_N_PERMUTATIONS)])
+    null = np.stack([np.einsum("ik,ik->k", weighted, permuted()) for _ in range(n_permutations)])
     # The largest deviation over all directions: one threshold for all, in units of what chance does to each.
     deviation = np.maximum(np.sqrt((null**2).mean(axis=0)), np.finfo(np.float64).tiny)
     chance = inflation * deviation * (null / deviation).max()
