@@ -371,3 +371,23 @@ def test_few_training_steps(max_epochs):
     Y = X @ rng.normal(size=(4, 5)) + 0.1 * rng.normal(size=(60, 5))
     model = MTRN(2, max_epochs=max_epochs, n_replicates=1, random_state=0).fit(X, Y)
     assert np.isfinite(model.transform(X)).all()
+
+
+@pytest.mark.parametrize("input_scaling", ["whiten", "standard"])
+def test_inputs_far_beyond_the_range_of_training_count_as_its_ends(input_scaling):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4)) * [1.0, 50.0, 1e-3, 1.0] + [0.0, 1e4, 0.0, 5.0]
+    y = X @ (rng.normal(size=(4, 3)) / X.std(axis=0)[:, None])
+    model = MTRN(2, n_replicates=1, max_epochs=5, input_scaling=input_scaling, random_state=0).fit(X, y)
+    seen = X[~model._held_out]
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    upwards, margin = np.array([True, False, True, False]), 0.5 * (high - low)
+    far, ends, near = X[:4].copy(), X[:4].copy(), X[:4].copy()
+    far[range(4), range(4)] = np.where(upwards, high + 1e3 * margin, low - 1e3 * margin)
+    ends[range(4), range(4)] = np.where(upwards, high + margin, low - margin)
+    near[range(4), range(4)] = np.where(upwards, high, low)
+    np.testing.assert_allclose(model.transform(far), model.transform(ends), rtol=1e-3, atol=1e-3)
+    module = model.to_torch()(torch.from_numpy(far).float()).detach().numpy()
+    np.testing.assert_allclose(module, model.transform(far), rtol=1e-3, atol=1e-3)
+    # Rows not far out are taken as they are.
+    assert np.abs(model.transform(near) - model.transform(ends)).max(axis=1).min() > 0.01

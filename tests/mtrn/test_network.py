@@ -67,8 +67,9 @@ def test_replicates_start_apart():
 def test_absorbed_scaling_gives_the_same_features():
     encoder, x = _mlp(), _wide_batch()[0]
     mean, scale, rotation = torch.randn(4), torch.rand(4), torch.randn(4, 4)
-    expected = encoder(((x - mean) * scale) @ rotation)
-    encoder.absorb(mean, scale, rotation)
+    low, high = -torch.rand(4), torch.rand(4)
+    expected = encoder(((x - mean) * scale).clamp(low, high) @ rotation)
+    encoder.absorb(mean, scale, low, high, rotation)
     torch.testing.assert_close(encoder(x), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -32,6 +32,10 @@ class ReplicatedMLP(nn.Module):
         self.scale: Tensor
         self.register_buffer("mean", torch.zeros(sizes[0]))
         self.register_buffer("scale", torch.ones(sizes[0]))
+        self.low: Tensor
+        self.high: Tensor
+        self.register_buffer("low", torch.full((sizes[0],), -torch.inf))
+        self.register_buffer("high", torch.full((sizes[0],), torch.inf))
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         for fan_in, fan_out in pairwise(sizes):
@@ -42,15 +46,17 @@ class ReplicatedMLP(nn.Module):
             self.biases.append(nn.Parameter(torch.zeros(n_replicates, 1, fan_out)))
 
     @torch.no_grad()
-    def absorb(self, mean: Tensor, scale: Tensor, rotation: Tensor) -> None:
-        """Take over the scaling of the inputs that training applied: ``((x - mean) * scale) @ rotation``."""
+    def absorb(self, mean: Tensor, scale: Tensor, low: Tensor, high: Tensor, rotation: Tensor) -> None:
+        """Take over the scaling of training: ``clip((x - mean) * scale, low, high) @ rotation``."""
         self.mean.copy_(mean)
         self.scale.copy_(scale)
+        self.low.copy_(low)
+        self.high.copy_(high)
         self.weights[0].copy_(rotation.to(self.weights[0].dtype) @ self.weights[0])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, shape (n_replicates, n_samples, n_features), of `x` (n_samples, n_inputs)."""
-        h = ((x - self.mean) * self.scale).expand(self.n_replicates, -1, -1)
+        h = ((x - self.mean) * self.scale).clamp(self.low, self.high).expand(self.n_replicates, -1, -1)
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             h = torch.baddbmm(bias, h, weight)
             if i < len(self.weights) - 1:

@@ -61,7 +61,8 @@ class MTRN(StageOne):
         has one label, 0.1 often keeps the network from learning its rows by heart.
     input_scaling : {"whiten", "standard"}, default "whiten"
         Inputs of the perceptron: principal components, small ones raised at most threefold, or columns with unit
-        variance.
+        variance. Either way a value counts as far as half the range of a column's training rows beyond these: a network
+        knows nothing of what lies further out.
     max_epochs : int or "auto", default "auto"
         Passes over the rows; "auto" takes 30, or as many as make 1,500 steps, at most 300.
     batch_size : int or "auto", default "auto"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ __all__ = ["FittedNetwork", "encode", "feature_map", "fit_network"]
 
 # Principal components count with at least this variance (columns have 1), so none is raised more than threefold.
 _WHITENING_FLOOR = 0.1
+# Inputs count as far as this share of the range in training beyond it: rows like those of training stay as they are.
+_MARGIN = 0.5
 # Rows encoded at once.
 _CHUNK_ROWS = 8192
 
@@ -89,7 +91,7 @@ def fit_network(
         history = train(objective, batches, options, fabric, generator)
     encoder.eval()
     if scaling is not None and isinstance(encoder, ReplicatedMLP):
-        encoder.absorb(*(torch.from_numpy(part) for part in (scaling.mean, scaling.scale, scaling.rotation)))
+        encoder.absorb(*(torch.from_numpy(part) for part in scaling))
     return FittedNetwork(encoder, history, held_out)
 
 
@@ -117,29 +119,32 @@ def feature_map(encoder: ReplicatedMLP | ModuleEncoder, components: Array, mean:
     return FeatureMap(copy.deepcopy(encoder), weight, offset).eval()
 
 
-@dataclass(frozen=True)
-class _InputScaling:
-    """``((x - mean) * scale) @ rotation``."""
+class _InputScaling(NamedTuple):
+    """``clip((x - mean) * scale, low, high) @ rotation``."""
 
     mean: Array
     scale: Array
+    low: Array
+    high: Array
     rotation: Array
 
     def __call__(self, X: NDArray[Any]) -> Array:
-        return np.asarray(((X - self.mean) * self.scale) @ self.rotation)
+        return np.asarray(np.clip((X - self.mean) * self.scale, self.low, self.high) @ self.rotation)
 
 
 def _input_scaling(X: NDArray[Any], kind: str) -> _InputScaling:
-    """Learn how to scale the inputs of the perceptron."""
+    """Learn how to scale the inputs of the perceptron, and where they end: far outside it says nothing, and loudly."""
     mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
     # What is constant in training is ignored, whatever it is later.
     constant = std <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
     scale = np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, std))
-    if kind == "standard":
-        return _InputScaling(mean, scale, np.eye(len(mean)))
     Z = (X - mean) * scale
+    ends = np.stack([Z.min(axis=0), Z.max(axis=0)])
+    low, high = ends + _MARGIN * np.ptp(ends, axis=0) * np.array([[-1.0], [1.0]])
+    if kind == "standard":
+        return _InputScaling(mean, scale, low, high, np.eye(len(mean)))
     values, vectors = np.linalg.eigh(Z.T @ Z / len(Z))
-    return _InputScaling(mean, scale, vectors / np.sqrt(np.maximum(values, 0.0) + _WHITENING_FLOOR))
+    return _InputScaling(mean, scale, low, high, vectors / np.sqrt(np.maximum(values, 0.0) + _WHITENING_FLOOR))
 
 
 def _standardised(data: TaskData, held_out: BoolArray) -> Array:
