@@ -2,11 +2,11 @@ r"""Does what a fit says come back? Both stages are fitted again to disjoint hal
 
 A share of the rows is held out from both halves; on these the latents of the fit, and those of both halves, are
 matched axis by axis (assignment by absolute correlation, learnt and scored on different rows). Halves see fewer rows,
-and their loss :math:`1 - c` is carried over to as many as the fit had: it falls as one over their number. A half has
-half of the replicates of the network, too, over which errors average in the same way. There are two estimates of the
-loss of an axis: between the halves, and between the fit and each half, which tells if the fit is in another optimum.
-The likely loss is the geometric mean of the second, the lower end of the interval starts from the larger of both; and
-since one pair of halves says little of a single axis, axes better than the others of the fit are drawn towards them.
+and their correlation is carried over to as many as the fit had (`extrapolated`). A half has half of the replicates of
+the network, too, over which errors average in the same way. There are two estimates of the loss 1 - c of an axis:
+between the halves, and between the fit and each half, which tells if the fit is in another optimum. The likely loss is
+the geometric mean of the second, the lower end of the interval starts from the larger of both; and since one pair of
+halves says little of a single axis, axes better than the others of the fit are drawn towards them.
 
 Nearly tied optima of stage two turn several axes at once, and one pair of halves falls into one of them or the other.
 How often that happens is told by refits of stage two alone, on heads that are disturbed as rows disturb them: the
@@ -41,7 +41,7 @@ _LEAST_ROWS, _LEAST_LABELS = 12, 3
 # Standard deviations of the logarithm of actual over predicted loss with one pair of halves, upwards from the larger
 # estimate and downwards from the likely one, measured on tables of 60 to 7,000 rows with networks, trees and linear
 # regressions.
-_LOG_ERROR = np.array([0.65, 0.95])
+_LOG_ERROR = np.array([0.4, 1.0])
 # Quantile of the normal distribution for an interval of 90%.
 _QUANTILE = 1.645
 _LEAST_LOSS = 1e-6
@@ -246,7 +246,7 @@ def _same_rows(
         share = float(rows.mean())
     everywhere = np.ones(len(Z), dtype=bool)
     found = _correlation(*(_partners(Z, other, everywhere) for other in pair))
-    return np.clip(extrapolated(found, share), 0.0, 1.0)
+    return extrapolated(found, share)
 
 
 def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Generator) -> Array:

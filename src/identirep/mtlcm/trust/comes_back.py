@@ -1,8 +1,15 @@
 """Whether axes come back when the model is fitted again: what was measured of it, and the law that carries it over.
 
-The error of an axis, 1 - correlation with the same axis of another fit, falls as one over the number of rows (its
-coefficients are means, their errors have variances of 1/n). Two fits to disjoint halves of the rows so lose twice as
-much of their correlation as two fits to as many rows as the fit had.
+An axis of a fit is that of all fits and an error of its own, whose variance falls as one over the number of rows (its
+coefficients are means). Errors of variance v leave two fits a correlation c = 1 / (1 + v), so that fits to 1 / s times
+as many rows have c / (c + s (1 - c)): two fits to disjoint halves lose about twice as much of their correlation as two
+fits to as many rows as the fit had (the Spearman-Brown formula).
+
+References
+----------
+W. Brown, "Some experimental results in the correlation of mental abilities", British Journal of Psychology 3 (1910)
+296-322.
+C. Spearman, "Correlation calculated from faulty data", British Journal of Psychology 3 (1910) 271-295.
 """
 
 from __future__ import annotations
@@ -74,5 +81,6 @@ class ComesBack:
 
 
 def extrapolated(agreement: Array, share: float) -> Array:
-    """Carry the agreement of fits to a share of the rows over to fits to all of them."""
-    return np.asarray(1.0 - share * (1.0 - agreement))
+    """Carry the correlation of fits to a share of the rows over to fits to all of them; none stays none."""
+    kept = np.clip(agreement, 0.0, 1.0)
+    return np.asarray(kept / (kept + share * (1.0 - kept)))
