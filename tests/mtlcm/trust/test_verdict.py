@@ -18,6 +18,7 @@ _SOUND = Evidence(
     mixes="latents 1 and 2 are not told apart: fit with one latent fewer",
     lonely=False,
     encoder=None,
+    alone=False,
 )
 
 
@@ -34,9 +35,16 @@ _SOUND = Evidence(
         ({"apart": np.nan}, "reproducible", "fit with one latent fewer"),
         ({"lonely": True}, "reproducible", "n_init"),
         ({"by_chance": True}, "unstable", "fit with one latent fewer"),
-        ({"other_rows": 0.8, "least": 0.5}, "unstable", "correlation of 0.80"),
+        (
+            {"other_rows": 0.8, "least": 0.5},
+            "unstable",
+            "does not come back on other rows (0.800, with 95% probability above 0.50",
+        ),
         ({"other_rows": 0.8, "least": 0.5, "apart": 0.5}, "unstable", "latents 1 and 2"),
-        ({"least": 0.6}, "unstable", "more rows"),
+        ({"least": 0.6}, "unstable", "fit with fewer latents"),
+        ({"least": 0.6, "alone": True}, "unstable", ": add rows"),
+        ({"least": 0.89}, "unstable", "does not come back"),
+        ({"least": 0.91, "other_rows": 0.95}, "identified", "comes back"),
         ({"turn_probability": 0.5}, "unstable", "turns it with a probability of 50%"),
         ({"turn_probability": np.nan}, "identified", "tell it apart"),
         ({"other_rows": np.nan, "how": "too few rows"}, "not checked", "too few rows"),

@@ -48,6 +48,7 @@ def measure(cell: Cell) -> Measured:
         {**about, "axis": i, **words, "certified": certified[i], **{name: float(r[i]) for name, r in found.items()}}
         for i, words in enumerate(said)
     ]
+    fewest, most = model.n_components_range_
     whole: Row = {
         **about,
         "whole": True,
@@ -55,6 +56,7 @@ def measure(cell: Cell) -> Measured:
         "latents_fresh": fresh.n_components_,
         "latents_same": again.n_components_,
         "number_differs": abs(model.n_components_ - fresh.n_components_),
+        "range_says_so": bool(fewest <= fresh.n_components_ <= most),
         "certified_axes": sum(certified),
         "signal": model.signal_.answer,
         "r2": _score(model, drawn),

@@ -16,6 +16,7 @@ __all__ = ["ALL_PARTS", "combine", "statements", "within_factor"]
 
 ALL_PARTS = "all"
 _CERTIFIED = "axes called identified or reproducible"
+_PAIRS = "pairs of fits, number chosen by the fit"
 _FACTOR = 3.0
 
 
@@ -40,6 +41,7 @@ def statements(rows: Sequence[Row]) -> list[Row]:
     lines = _of_axes([row for row in axes if not row["null"] and not row["shared"]])
     null, chosen = _where(fits, lambda row: row["null"]), _where(fits, lambda row: row["D"] == AUTO)
     latents, ridge, differs = (_numbers(fits, name) for name in ("latents", "ridge_r2", "number_differs"))
+    in_range = (differs <= 1) | _where(fits, lambda row: row["range_says_so"])
     none = _where(fits, lambda row: row["signal"] == "none")
     of_null = _where([row for row in axes if row["null"]], lambda row: row["certified"])
     return [
@@ -47,7 +49,8 @@ def statements(rows: Sequence[Row]) -> list[Row]:
         _share("(f) certified", of_null, np.ones_like(of_null), "axes of null cases"),
         _share("(g) latents found", latents > 0, chosen & null, "null fits, number chosen by the fit"),
         _share('(h) "no signal"', none, ~null & (ridge >= 0.3), "fits where ridge has R^2 0.3 on unseen rows"),
-        _share("(i) numbers of latents differ by at most 1", differs <= 1, chosen & ~null, "pairs of such fits"),
+        _share("(i) numbers of latents differ by at most 1", differs <= 1, chosen & ~null, _PAIRS),
+        _share("(i) the same, or the range says so", in_range, chosen & ~null, _PAIRS),
     ]
 
 

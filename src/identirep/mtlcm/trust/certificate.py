@@ -258,6 +258,7 @@ class Certificate:
             mixes=mixes,
             lonely=self.is_lonely,
             encoder=None if self.encoder_mcc is None else float(self.encoder_mcc[i]),
+            alone=len(self.has_signal) == 1,
         )
 
 

@@ -154,7 +154,14 @@ def whitened_heads(half: TaskMoments, moments: TaskMoments) -> Array:
 
 
 def disturbed_agreement(
-    fit: LatentFit, moments: TaskMoments, causal: BoolArray, delta: Array, rng: np.random.Generator
+    fit: LatentFit,
+    moments: TaskMoments,
+    causal: BoolArray,
+    delta: Array,
+    rng: np.random.Generator,
+    *,
+    most_draws: int = _N_DRAWS,
+    n_rotations: int = _N_ROTATIONS,
 ) -> Array:
     """Agreement of the fit with fits to heads that are plus or minus `delta` (T, K) away, rows shared, (n_draws, D)."""
     W, S = _whitener(moments), moments.pooled_covariance()
@@ -162,11 +169,11 @@ def disturbed_agreement(
     whole = moments.cov_hy @ W.T / scale[:, None]
     back = np.linalg.inv(W).T
     found = []
-    for _ in range(_n_draws(moments)):
+    for _ in range(min(_n_draws(moments), most_draws)):
         L = whole + rng.choice([-1.0, 1.0], size=(moments.n_tasks, 1)) * delta
         L *= np.minimum(1.0, np.sqrt(_MOST_EXPLAINED) / np.maximum(np.linalg.norm(L, axis=1), 1e-12))[:, None]
         other = moments.map_features(np.eye(moments.n_features))
         other.scatter_hy = (L * scale[:, None] @ back) * moments.n_samples[:, None]
-        B = refitted(fit, other, causal, rng, _N_ROTATIONS)
+        B = refitted(fit, other, causal, rng, n_rotations)
         found.append(latent_agreement(fit.unmixing, B, S).per_latent)
     return np.stack(found)

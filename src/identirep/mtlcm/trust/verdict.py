@@ -35,7 +35,8 @@ class Evidence(NamedTuple):
     """What is known of one axis; NaN is what was not measured, None an encoder that there is not.
 
     `apart` is the lowest estimate of its correlation with the latent of these features, `by_chance` whether some other
-    latent is told apart from it by sampling error alone, and `mixes` says what lowers the estimate.
+    latent is told apart from it by sampling error alone, and `mixes` says what lowers the estimate. An axis is `alone`
+    if it is the only one.
     """
 
     signal: bool
@@ -50,6 +51,7 @@ class Evidence(NamedTuple):
     mixes: str
     lonely: bool
     encoder: float | None
+    alone: bool
 
 
 def judge(evidence: Evidence) -> tuple[str, str]:
@@ -61,35 +63,34 @@ def judge(evidence: Evidence) -> tuple[str, str]:
         return UNSTABLE, "no signal: no target depends on this axis more than by chance; fit with one latent fewer"
     if isnan(e.other_rows):
         return NOT_CHECKED, e.how
-    found = (
-        f"a fit to other rows is expected to find it with a correlation of {e.other_rows:.3f}, with 95% probability "
-        f"above {e.least:.2f} ({e.how})"
-    )
+    expected = f"{e.other_rows:.3f}, with 95% probability above {e.least:.2f}, {e.how}"
+    back = f"comes back on other rows ({expected})"
     if e.own_rows and e.by_chance:
         # Sampling error turns the fit and all refits to halves of its rows one way, and fits to other rows another.
         return UNSTABLE, e.mixes
     if not e.least >= TURNED:
         mixed = e.own_rows and e.apart < _APART
-        return UNSTABLE, f"{found}; {e.mixes if mixed else 'fit to more rows, or with fewer latents'}"
+        fewer = "add rows" if e.alone else "fit with fewer latents, or add rows"
+        return UNSTABLE, f"does not come back on other rows ({expected}): {e.mixes if mixed else fewer}"
     if e.turn_probability > _MOST_TURNS:
         return UNSTABLE, (
             f"a fit to other rows turns it with a probability of {e.turn_probability:.0%}, because two solutions fit "
             "about equally well: fit with one latent fewer"
         )
     if not e.own_rows:
-        return REPRODUCIBLE, f"{found}; with other targets it may turn: check again when targets change"
+        return REPRODUCIBLE, f"{back}; other targets may turn it: check again when they change"
     if not e.apart >= _APART:
-        return REPRODUCIBLE, f"{found}, but {e.mixes}"
+        return REPRODUCIBLE, f"{back}, but {e.mixes}"
     if e.lonely:
         return REPRODUCIBLE, (
-            f"{found}, but only one start reached this optimum and the model does not fit, so that a better one may "
-            "exist: fit with a larger n_init"
+            f"{back}, but only one start reached this optimum and the model does not fit, so that a better one may "
+            "exist: fit again with more starts, MTLCM(n_init=...)"
         )
     if e.encoder is not None and not e.encoder >= _CARRIED:
         if isnan(e.encoder):
-            return REPRODUCIBLE, f"{found}; whether the encoder carries the latent was not measured"
+            return REPRODUCIBLE, f"{back}; whether the encoder carries the latent was not measured: add rows to tasks"
         return REPRODUCIBLE, (
-            f"{found}, but the encoder carries its latent with a correlation of {e.encoder:.2f} only: more rows, or "
-            "n_refinements=2"
+            f"{back}, but the encoder carries its latent with a correlation of {e.encoder:.2f} only: add rows, or "
+            "refine it, IdentifiableRegressor(n_refinements=2)"
         )
-    return IDENTIFIED, f"{found}, and the tasks tell it apart from every other axis"
+    return IDENTIFIED, f"{back}, and the tasks tell it apart from every other axis"
