@@ -18,8 +18,17 @@ _SPEC.loader.exec_module(run)
 def test_mutant_is_up_to_date(name):
     mutant = run.read_mutant(Path(__file__).with_name(f"{name}.toml"))
     compile(run.apply(mutant, run.ROOT), mutant.file, "exec")
-    named = [argument for argument in shlex.split(mutant.tests) if argument.startswith("tests/")]
+    arguments = shlex.split(mutant.tests)
+    named = [argument for argument in arguments if argument.startswith("tests/")]
     assert named, "tests name no file"
+    chosen = re.findall(r"\w+", arguments[arguments.index("-k") + 1]) if "-k" in arguments else []
+    tests = [
+        name
+        for file in named
+        for name in re.findall(r"def (test_\w+)", (run.ROOT / file.partition("::")[0]).read_text())
+    ]
+    for word in set(chosen) - {"and", "or", "not"}:
+        assert any(word in test for test in tests), f"no test has {word} in its name"
     for argument in named:
         file, *names = argument.partition("[")[0].split("::")
         assert (run.ROOT / file).exists(), file
