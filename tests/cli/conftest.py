@@ -6,13 +6,16 @@ import pytest
 from pyarrow import csv
 from typer.testing import CliRunner
 
-from identirep.cli import app
+from identirep.cli import app, console
 
 _FAST = ("--epochs", "40", "--replicates", "1")
 
 
 def _invoke(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "120"})
+    # Consoles take COLUMNS as it is when they are made, which worker processes of the tests set.
+    for each in (console.OUTPUT, console._MESSAGES):
+        each.width = 120
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="session")

@@ -142,8 +142,11 @@ def restored_encoder(
             "encoder=... with the same architecture."
         )
     module = make_encoder(encoder, sizes=sizes, n_replicates=n_replicates, generator=torch.Generator())
+    state = {name: torch.from_numpy(value.copy()) for name, value in weights.items()}
+    # Runs from before inputs had ends have none.
+    ends = {name: value for name, value in module.named_buffers() if name in ("low", "high")}
     try:
-        module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
+        module.load_state_dict(ends | state)
     except RuntimeError as error:
         raise ValueError(
             f"encoder does not fit the stored weights: got {error}, expected the architecture that the model was "
