@@ -38,7 +38,7 @@ _SOUND = Evidence(
         (
             {"other_rows": 0.8, "least": 0.5},
             "unstable",
-            "does not come back on other rows (0.800, with 95% probability above 0.50",
+            "does not come back on other rows: fit with fewer",
         ),
         ({"other_rows": 0.8, "least": 0.5, "apart": 0.5}, "unstable", "latents 1 and 2"),
         ({"least": 0.6}, "unstable", "fit with fewer latents"),

@@ -63,19 +63,18 @@ def judge(evidence: Evidence) -> tuple[str, str]:
         return UNSTABLE, "no signal: no target depends on this axis more than by chance; fit with one latent fewer"
     if isnan(e.other_rows):
         return NOT_CHECKED, e.how
-    expected = f"{e.other_rows:.3f}, with 95% probability above {e.least:.2f}, {e.how}"
-    back = f"comes back on other rows ({expected})"
+    back = "comes back on other rows"
     if e.own_rows and e.by_chance:
         # Sampling error turns the fit and all refits to halves of its rows one way, and fits to other rows another.
         return UNSTABLE, e.mixes
     if not e.least >= TURNED:
         mixed = e.own_rows and e.apart < _APART
         fewer = "add rows" if e.alone else "fit with fewer latents, or add rows"
-        return UNSTABLE, f"does not come back on other rows ({expected}): {e.mixes if mixed else fewer}"
+        return UNSTABLE, f"does not come back on other rows: {e.mixes if mixed else fewer}"
     if e.turn_probability > _MOST_TURNS:
         return UNSTABLE, (
-            f"a fit to other rows turns it with a probability of {e.turn_probability:.0%}, because two solutions fit "
-            "about equally well: fit with one latent fewer"
+            f"a fit to other rows turns it with a probability of {e.turn_probability:.0%}, since two solutions are "
+            "about as good: fit with one latent fewer"
         )
     if not e.own_rows:
         return REPRODUCIBLE, f"{back}; other targets may turn it: check again when they change"
