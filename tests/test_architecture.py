@@ -24,7 +24,7 @@ PACKAGE = [
     {"datasets", "evaluation"},
     {"exchangeability", "linear_copies"},
     {"metrics", "moments", "splits", "validation"},
-    {"moments_file"},
+    {"latent_sets", "moments_file"},
     {"accumulation", "canonical_analysis", "parameters", "seeds", "training"},
     {"_typing", "directories", "files"},
 ]
