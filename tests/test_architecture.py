@@ -25,7 +25,7 @@ PACKAGE = [
     {"exchangeability", "linear_copies"},
     {"metrics", "moments", "splits", "validation"},
     {"latent_sets", "moments_file"},
-    {"accumulation", "canonical_analysis", "parameters", "seeds", "training"},
+    {"accumulation", "canonical_analysis", "parameters", "seeds", "training", "units"},
     {"_typing", "directories", "files"},
 ]
 STAGE_TWO = [

@@ -18,6 +18,7 @@ from identirep.mtrn.network import LongObjective, WideObjective
 from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
 from identirep.splits import split_rows
+from identirep.units import spread_of, spread_of_tasks
 from identirep.validation import TaskData
 
 __all__ = ["FittedNetwork", "encode", "feature_map", "fit_network"]
@@ -105,11 +106,15 @@ def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str)
     dtype = torch.float64 if double else torch.float32
     module = copy.deepcopy(encoder).to(target)
     module = module.double() if double else module
+    features = module.of_standardised if isinstance(module, ReplicatedMLP) else module
     parts = []
     with torch.no_grad():
         for start in range(0, len(X), _CHUNK_ROWS):
             rows = torch.from_numpy(np.array(X[start : start + _CHUNK_ROWS]))
-            parts.append(side_by_side(module(rows.to(target, dtype))).cpu().double().numpy())
+            if isinstance(encoder, ReplicatedMLP):
+                # Here, since not every device has float64.
+                rows = encoder.standardised(rows)
+            parts.append(side_by_side(features(rows.to(target, dtype))).cpu().double().numpy())
     return np.concatenate(parts)
 
 
@@ -134,10 +139,9 @@ class _InputScaling(NamedTuple):
 
 def _input_scaling(X: NDArray[Any], kind: str) -> _InputScaling:
     """Learn how to scale the inputs of the perceptron, and where they end: far outside it says nothing, and loudly."""
-    mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    mean, std, *_ = spread_of(X)
     # What is constant in training is ignored, whatever it is later.
-    constant = std <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
-    scale = np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, std))
+    scale = np.where(std > 0.0, 1.0 / np.where(std > 0.0, std, 1.0), 0.0)
     Z = (X - mean) * scale
     ends = np.stack([Z.min(axis=0), Z.max(axis=0)])
     low, high = ends + _MARGIN * np.ptp(ends, axis=0) * np.array([[-1.0], [1.0]])
@@ -149,18 +153,10 @@ def _input_scaling(X: NDArray[Any], kind: str) -> _InputScaling:
 
 def _standardised(data: TaskData, held_out: BoolArray) -> Array:
     """Return targets with mean 0 and variance 1 in each task's training rows."""
-    y, index = data.targets, data.task_index
-    train = ~held_out
+    y, index, train = data.targets, data.task_index, ~held_out
     if index is None:
-        seen = ~np.isnan(y) & train[:, None]
-        count = np.maximum(seen.sum(axis=0), 1)
-        mean = np.where(seen, y, 0.0).sum(axis=0) / count
-        std = np.sqrt(np.where(seen, y - mean, 0.0).__pow__(2).sum(axis=0) / count)
-        return np.asarray((y - mean) / np.where(std > 0, std, 1.0))
-    count = np.maximum(np.bincount(index[train], minlength=data.n_tasks), 1)
-    mean = np.bincount(index[train], y[train], data.n_tasks) / count
-    std = np.sqrt(np.bincount(index[train], (y - mean[index])[train] ** 2, data.n_tasks) / count)
-    return np.asarray((y - mean[index]) / np.where(std > 0, std, 1.0)[index])
+        return spread_of(y[train]).scaled(y)
+    return spread_of_tasks(y[train], index[train], data.n_tasks).scaled(y, index)
 
 
 def _check_split(settings: NetworkSettings, data: TaskData, held_out: BoolArray) -> None:
