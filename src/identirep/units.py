@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from identirep._typing import Array, BoolArray, IntArray
 
-__all__ = ["Spread", "spread_of", "spread_of_tasks", "unit_faults"]
+__all__ = ["Spread", "plain_units", "spread_of", "spread_of_tasks", "unit_faults"]
 
 # Columns that vary by no more than so many units in the last place of their values are constant.
 _ROUNDING = 1.0
 # A column keeps its digits if it varies by so many.
 _RESOLVED = 16.0
-# Fourth powers of values between these can be represented.
-_LARGEST, _SMALLEST = 1e75, 1e-75
+# Deviations of columns, and their offsets in units of these, that any regressor can take.
+_PLAIN, _MOST_OFFSET = (1e-3, 1e15), 1e3
 # Columns that are looked at together.
 _BLOCK = 16
 
@@ -29,6 +29,14 @@ class Spread(NamedTuple):
     deviation: Array
     peak: Array
     last_place: Array
+    # Between which scales values can be: doubles hold fourth powers of these.
+    least: float = 1e-75
+    most: float = 1e75
+
+    def in_float32(self) -> Spread:
+        """Return what is known of the columns for those who get them in float32."""
+        last_place = np.maximum(self.last_place, np.ldexp(float(np.finfo(np.float32).eps), np.frexp(self.peak)[1] - 1))
+        return self._replace(last_place=last_place, least=1e-37, most=1e37)
 
     def scaled(self, values: NDArray[Any], index: IntArray | None = None) -> Array:
         """Return columns, or rows of the tasks at `index`, with mean 0 and variance 1; constant ones are 0."""
@@ -90,19 +98,19 @@ def unit_faults(spread: Spread, name: str, labels: Sequence[Hashable], kind: str
         column, others = int(np.argmax(bad)), int(bad.sum()) - 1
         return column, f"{kind} {labels[column]!r}" + (f" and {others} more" if others else "")
 
-    center, deviation, peak, last_place = spread
+    center, deviation, peak, last_place, least, most = spread
     faults = []
-    if (bad := peak > _LARGEST).any():
+    if (bad := peak > most).any():
         column, where = which(bad)
         faults.append(
             f"{name} is out of range in {where}: got values of a scale of {peak[column]:.0e}, expected at most "
-            f"{_LARGEST:.0e}. Pass it in other units."
+            f"{most:.0e}. Pass it in other units."
         )
-    if digits and (bad := ((deviation > 0.0) & (deviation < _SMALLEST)) | ((peak > 0.0) & (peak < _SMALLEST))).any():
+    if digits and (bad := ((deviation > 0.0) & (deviation < least)) | ((peak > 0.0) & (peak < least))).any():
         column, where = which(bad)
         faults.append(
             f"{name} is out of range in {where}: got values that vary on a scale of {deviation[column]:.0e}, expected "
-            f"at least {_SMALLEST:.0e}. Pass it in other units."
+            f"at least {least:.0e}. Pass it in other units."
         )
     if digits and (bad := (deviation > 0.0) & (deviation < _RESOLVED * last_place)).any():
         column, where = which(bad)
@@ -112,3 +120,16 @@ def unit_faults(spread: Spread, name: str, labels: Sequence[Hashable], kind: str
             "the offset before rounding (float64 has more digits than float32), or leave it out."
         )
     return faults
+
+
+def plain_units(X: NDArray[Any]) -> tuple[Array, Array]:
+    """Return an origin and a unit for each column: 0 and 1 unless it needs others.
+
+    Most regressors take float32, and trees take what differs by less than 1e-7 for equal.
+    """
+    spread = spread_of(X)
+    deviation = np.where(spread.deviation > 0.0, spread.deviation, 1.0)
+    odd = (deviation < _PLAIN[0]) | (deviation > _PLAIN[1]) | (np.abs(spread.center) > _MOST_OFFSET * deviation)
+    # A constant stays what it is, unless float32 cannot hold it.
+    odd &= (spread.deviation > 0.0) | (spread.peak > _PLAIN[1])
+    return np.where(odd, spread.center, 0.0), np.where(odd, deviation, 1.0)

@@ -17,8 +17,9 @@ from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, ma
 from identirep.mtrn.network import LongObjective, WideObjective
 from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
+from identirep.parameters import raise_faults
 from identirep.splits import split_rows
-from identirep.units import spread_of, spread_of_tasks
+from identirep.units import spread_of, spread_of_tasks, unit_faults
 from identirep.validation import TaskData
 
 __all__ = ["FittedNetwork", "encode", "feature_map", "fit_network"]
@@ -61,6 +62,8 @@ def fit_network(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         own = not isinstance(settings.encoder, str)
+        if own:
+            raise_faults(unit_faults(spread_of(data.X).in_float32(), "X as float32", range(data.X.shape[1]), "column"))
         scaling = None if own else _input_scaling(data.X[~held_out], settings.input_scaling)
         x = torch.from_numpy(np.ascontiguousarray(scaling(data.X) if scaling else data.X, dtype=np.float32))
         sizes = (x.shape[1], *settings.hidden_sizes, settings.width(data, held_out))
