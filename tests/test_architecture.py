@@ -25,7 +25,8 @@ PACKAGE = [
     {"exchangeability", "linear_copies"},
     {"metrics", "moments", "splits", "validation"},
     {"latent_sets", "moments_file"},
-    {"accumulation", "canonical_analysis", "parameters", "seeds", "training", "units"},
+    {"accumulation", "canonical_analysis", "parameters", "seeds", "training"},
+    {"units"},
     {"_typing", "directories", "files"},
 ]
 STAGE_TWO = [

@@ -91,8 +91,10 @@ def _without_rounding(center: Array, deviation: Array, peak: Array, eps: float) 
     return Spread(center, np.where(deviation > _ROUNDING * last_place, deviation, 0.0), peak, last_place)
 
 
-def unit_faults(spread: Spread, name: str, labels: Sequence[Hashable], kind: str, *, digits: bool = True) -> list[str]:
-    """Say which columns (`kind`: column, task) have values beyond doubles or, with `digits`, have lost their digits."""
+def unit_faults(
+    spread: Spread, name: str, labels: Sequence[Hashable], kind: str, *, small: bool = True, digits: bool = True
+) -> list[str]:
+    """Say which columns (`kind`: column, task) are too large or too `small` to be squared, or lost their `digits`."""
 
     def which(bad: BoolArray) -> tuple[int, str]:
         column, others = int(np.argmax(bad)), int(bad.sum()) - 1
@@ -106,7 +108,7 @@ def unit_faults(spread: Spread, name: str, labels: Sequence[Hashable], kind: str
             f"{name} is out of range in {where}: got values of a scale of {peak[column]:.0e}, expected at most "
             f"{most:.0e}. Pass it in other units."
         )
-    if digits and (bad := ((deviation > 0.0) & (deviation < least)) | ((peak > 0.0) & (peak < least))).any():
+    if small and (bad := ((deviation > 0.0) & (deviation < least)) | ((peak > 0.0) & (peak < least))).any():
         column, where = which(bad)
         faults.append(
             f"{name} is out of range in {where}: got values that vary on a scale of {deviation[column]:.0e}, expected "

@@ -104,7 +104,7 @@ def check_task_data(
     if index is None or len(index) == len(targets):
         finite = np.where(np.isinf(targets), np.nan, targets)
         spread = spread_of(finite) if index is None else spread_of_tasks(finite, index, len(names))
-        faults += unit_faults(spread, "y", names, "task", digits=reset)
+        faults += unit_faults(spread, "y", names, "task", small=reset, digits=reset)
         _check_labels(targets, index, names, min_labels, spread.deviation == 0.0, faults)
     raise_faults(faults)
     assert inputs is not None
@@ -158,7 +158,7 @@ def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list
             return np.asarray(array)
     if estimator is None or reset:
         labels = column_names(X) or range(array.shape[1])
-        faults += unit_faults(spread_of(array), name, labels, "column", digits=reset)
+        faults += unit_faults(spread_of(array), name, labels, "column", small=reset, digits=reset)
     return np.asarray(array)
 
 
