@@ -215,7 +215,7 @@ def test_squares_beyond_doubles_are_named(scale, is_long):
         return TaskMoments.from_long(H, Y[:, 0], np.arange(60) % 2) if is_long else TaskMoments.from_arrays(H, Y)
 
     moments(H, Y)
-    with pytest.raises(ValueError, match="H is out of range in column 1: got .* scale of [0-9]e[+-]"):
+    with pytest.raises(ValueError, match=r"H is out of range in column 1: got .* scale of [0-9]e[+-]"):
         moments(H * [1.0, scale, 1.0], Y)
     with pytest.raises(ValueError, match="Y is out of range in task 0"):
         moments(H, Y * scale)
