@@ -71,8 +71,8 @@ def spread_of(values: NDArray[Any]) -> Spread:
 
 
 def spread_of_tasks(y: Array, index: IntArray, n_tasks: int) -> Spread:
-    """Look at the labels of each task, NaN left out; `index` is the task of each row."""
-    seen = ~np.isnan(y)
+    """Look at the labels of each task, NaN left out; `index` is the task of each row, negative for no known one."""
+    seen = ~np.isnan(y) & (index >= 0)
     y, index = y[seen], index[seen]
     peak = np.zeros(n_tasks)
     np.maximum.at(peak, index, np.abs(y))
