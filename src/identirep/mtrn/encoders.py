@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -11,6 +10,8 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from identirep.mtrn.initial_weights import drawn_anew
 
 __all__ = ["FeatureMap", "ModuleEncoder", "ReplicatedMLP", "make_encoder", "restored_encoder", "side_by_side"]
 
@@ -134,7 +135,7 @@ def make_encoder(
         # Modules draw their weights from the global generator: it is forked, so the caller's stream is left alone.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            module = _initialised_copy(encoder) if isinstance(encoder, nn.Module) else encoder()
+            module = drawn_anew(encoder) if isinstance(encoder, nn.Module) else encoder()
         if not isinstance(module, nn.Module):
             raise TypeError(
                 f"encoder did not build a module: got {type(module).__name__}, expected a torch.nn.Module. Return the "
@@ -170,13 +171,3 @@ def restored_encoder(
             "fitted with. Pass encoder=... with the same architecture."
         ) from None
     return module.eval()
-
-
-def _initialised_copy(module: nn.Module) -> nn.Module:
-    """Return a deep copy in which every layer that knows how to has drawn new weights."""
-    replicate = copy.deepcopy(module)
-    for layer in replicate.modules():
-        reset = getattr(layer, "reset_parameters", None)
-        if callable(reset):
-            reset()
-    return replicate

@@ -47,7 +47,8 @@ class MTRN(StageOne):
         give.
     encoder : "mlp", torch.nn.Module or callable, default "mlp"
         A multilayer perceptron with rectifiers; a module that maps (n_samples, n_features_in) to (n_samples, K), which
-        is copied and initialised afresh; or a function without arguments that returns a new one. Your own modules get
+        is copied and initialised afresh by the `reset_parameters` of its layers; or a function without arguments that
+        returns a new one. Replicates that would start from the same weights are refused. Your own modules get
         `X` as it is, in float32, which has to hold it.
     hidden_sizes : sequence of int, default (256,)
         Hidden layers of the perceptron.

@@ -14,6 +14,7 @@ from torch import nn
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtrn.batches import LongBatches, WideBatches
 from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, make_encoder, side_by_side
+from identirep.mtrn.initial_weights import refuse_equal_starts
 from identirep.mtrn.network import LongObjective, WideObjective
 from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
@@ -74,6 +75,8 @@ def fit_network(
             generator=generator,
             dropout=settings.dropout,
         )
+        if isinstance(encoder, ModuleEncoder) and not isinstance(settings.encoder, str):
+            refuse_equal_starts(settings.encoder, encoder.replicates)
         n_features = _probe(encoder, x[:2])
         y = torch.from_numpy(_standardised(data, held_out).astype(np.float32))
         objective: LongObjective | WideObjective
