@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from identirep.mtrn.initial_weights import drawn_anew
+from identirep.training import ordinary_torch
 
 __all__ = ["FeatureMap", "ModuleEncoder", "ReplicatedMLP", "make_encoder", "restored_encoder", "side_by_side"]
 
@@ -91,7 +92,9 @@ class ModuleEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, shape (n_replicates, n_samples, n_features), of a batch `x`."""
-        return torch.stack([module(x) for module in self.replicates])
+        # A module that was made in another precision is taken in that.
+        weight = next((value for value in self.parameters() if value.is_floating_point()), x)
+        return torch.stack([module(x.to(weight.dtype)) for module in self.replicates])
 
 
 class FeatureMap(nn.Module):
@@ -107,7 +110,8 @@ class FeatureMap(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the reduced features of a batch `x`."""
-        return nn.functional.linear(side_by_side(self.encoder(x)), self.components, self.offset)
+        features = side_by_side(self.encoder(x)).to(self.components.dtype)
+        return nn.functional.linear(features, self.components, self.offset)
 
 
 def side_by_side(features: Tensor) -> Tensor:
@@ -145,6 +149,7 @@ def make_encoder(
     return ModuleEncoder(modules)
 
 
+@ordinary_torch()
 def restored_encoder(
     encoder: str | nn.Module | Callable[[], nn.Module],
     *,

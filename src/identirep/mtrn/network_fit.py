@@ -20,6 +20,7 @@ from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
 from identirep.parameters import raise_faults
 from identirep.splits import split_rows
+from identirep.training import ordinary_torch
 from identirep.units import spread_of, spread_of_tasks, unit_faults
 from identirep.validation import TaskData
 
@@ -43,6 +44,7 @@ class FittedNetwork:
     held_out: BoolArray
 
 
+@ordinary_torch()
 def fit_network(
     settings: NetworkSettings,
     data: TaskData,
@@ -102,6 +104,7 @@ def fit_network(
     return FittedNetwork(encoder, history, held_out)
 
 
+@ordinary_torch()
 def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str) -> Array:
     """Compute the features of all replicates, side by side, shape (n_samples, n_replicates * n_features).
 
@@ -124,6 +127,7 @@ def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str)
     return np.concatenate(parts)
 
 
+@ordinary_torch()
 def feature_map(encoder: ReplicatedMLP | ModuleEncoder, components: Array, mean: Array) -> FeatureMap:
     """Return inputs to reduced features as one float32 module, for evaluation; it shares nothing with `encoder`."""
     weight, offset = torch.from_numpy(components).float(), torch.from_numpy(-components @ mean).float()
