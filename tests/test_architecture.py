@@ -24,8 +24,9 @@ PACKAGE = [
     {"datasets", "evaluation"},
     {"exchangeability", "linear_copies"},
     {"metrics", "moments", "splits", "validation"},
-    {"moments_file"},
+    {"latent_sets", "moments_file"},
     {"accumulation", "canonical_analysis", "parameters", "seeds", "training"},
+    {"units"},
     {"_typing", "directories", "files"},
 ]
 STAGE_TWO = [

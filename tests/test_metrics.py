@@ -173,10 +173,12 @@ def test_stability_on_held_out_rows(rng):
     ("call", "message"),
     [
         (lambda Z: mcc_score(Z, Z[:5]), "does not match: got shapes"),
-        (lambda Z: mcc_score(Z[:, 0], Z), "does not match: got shapes"),
+        (lambda Z: mcc_score(Z[:, 0], Z), "Z1 is not a matrix: got shape"),
         (lambda Z: mcc_score(Z, Z, correlation="kendall"), "correlation is unknown: got 'kendall'"),
         (lambda Z: weak_mcc_score(Z, Z, correlation="x"), "correlation is unknown"),
-        (lambda Z: mcc_score(Z, Z, held_out=(Z, Z[:3])), "held_out does not match"),
+        (lambda Z: mcc_score(Z, Z, held_out=(Z, Z[:3])), r"held_out\[1\] does not match"),
+        (lambda Z: mcc_score(Z, Z, held_out=(Z, Z[:, :2])), "held_out has other columns than Z2: got 2"),
+        (lambda Z: mcc_score(Z, Z, held_out=Z), "held_out is no pair: got ndarray"),
         (lambda Z: stability([Z]), "expected at least two fits"),
         (lambda Z: stability([Z, Z[:, :2]]), "expected at least two fits of one shape"),
         (lambda Z: stability([Z, Z], held_out=[Z]), "held_out has the wrong length"),
@@ -185,3 +187,82 @@ def test_stability_on_held_out_rows(rng):
 def test_bad_calls_say_what_is_wrong(rng, call, message):
     with pytest.raises(ValueError, match=message):
         call(rng.normal(size=(10, 3)))
+
+
+def _all_metrics(X, Y, **options):
+    """Every score of two sets of three variables, in one row of numbers."""
+    held_out = options.get("held_out")
+    parts = [canonical_correlations(X, Y, **options)]
+    for correlation in ("pearson", "spearman"):
+        parts += [
+            mcc(X, Y, correlation=correlation, **options).per_latent,
+            [weak_mcc_score(X, Y, correlation=correlation, **options)],
+            stability([X, Y], correlation=correlation, held_out=held_out).per_latent.ravel(),
+        ]
+    return np.concatenate(parts)
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(1e60, 1e68), (1e-60, 1e-52), (1e160, 0.0), (1e-310, 0.0), (5e307, 0.0), (1.0, -1e8)]
+)
+@pytest.mark.parametrize("held_out", [False, True])
+def test_units_and_origins_change_no_metric(rng, scale, offset, held_out):
+    X = rng.uniform(-1, 1, size=(300, 3))
+    Y = X[:, [2, 0, 1]] + 0.5 * rng.uniform(-1, 1, size=(300, 3))
+    units = np.array([1.0, scale, 1.0]), np.array([0.0, offset, 0.0])
+
+    def moved(A):
+        return units[0] * A + units[1]
+
+    own, other = ({"held_out": (A[200:], B[200:])} if held_out else {} for A, B in ((X, Y), (moved(X), moved(Y))))
+    expected = _all_metrics(X[:200], Y[:200], **own)
+    with np.errstate(all="raise", under="ignore"):
+        found = _all_metrics(moved(X)[:200], moved(Y)[:200], **other)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("correlation", ["pearson", "spearman"])
+def test_rounding_residues_of_constants_correlate_with_nothing(rng, dtype, correlation):
+    """The mean of 0.1 is not 0.1, and both sets would be left with the same constant."""
+    first, second = np.full((200, 1), 0.1, dtype), np.full((200, 1), 0.3, dtype)
+    wobbling = first * (1 + np.finfo(dtype).eps * rng.integers(-1, 2, size=(200, 1))).astype(dtype)
+    noise = rng.normal(size=(200, 1)).astype(dtype)
+    for a, b in ((first, second), (wobbling, wobbling), (wobbling, noise), (noise, first)):
+        for held_out in (None, (a, b)):
+            assert mcc_score(a, b, correlation=correlation, held_out=held_out) == 0.0
+        for held_out in (None, (a, b), (noise, noise)):
+            assert weak_mcc_score(a, b, correlation=correlation, held_out=held_out) == 0.0
+            assert canonical_correlations(a, b, held_out=held_out)[0] == 0.0
+
+
+def test_columns_collinear_up_to_their_rounding_count_once(rng):
+    """Far from zero a sum of columns is rounded, and what is left is no direction."""
+    X, Y = (rng.normal(size=(300, 2)) + 1e8 for _ in range(2))
+    X, Y = (np.c_[A, (A[:, 0] - 1e8) / 3.0 + A[:, 1] + 0.1] for A in (X, Y))
+    assert canonical_correlations(X, Y)[2] == 0.0
+    np.testing.assert_allclose(canonical_correlations(X, X), [1.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_named(rng, bad):
+    Z = rng.normal(size=(20, 3))
+    faulty = Z.copy()
+    faulty[5, 1] = bad
+    calls = {
+        "Z2": lambda: mcc_score(Z, faulty),
+        "Z1": lambda: mcc(faulty, Z),
+        "X": lambda: canonical_correlations(faulty, Z),
+        "Y": lambda: weak_mcc_score(Z, faulty),
+        r"Zs\[1\]": lambda: stability([Z, faulty]),
+        r"held_out\[0\]": lambda: mcc_score(Z, Z, held_out=(faulty, Z)),
+        r"held_out\[1\]": lambda: weak_mcc_score(Z, Z, held_out=(Z, faulty)),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=f"{name} contains 1 non-finite values: got .* row 5, column 1"):
+            call()
+    with pytest.raises(ValueError, match="correlation contains 1 non-finite values"):
+        match_latents([[np.inf, 0.0], [0.0, 1.0]])
+    masked = np.ma.MaskedArray(Z, mask=np.isnan(faulty) | np.isinf(faulty))
+    with pytest.raises(ValueError, match="Z1 contains 1 non-finite values"):
+        mcc_score(masked, Z)

@@ -172,3 +172,50 @@ def test_loading_another_file_says_so(tmp_path):
     save_file({"a": np.zeros(1)}, str(tmp_path / "x"))
     with pytest.raises(ValueError, match="does not hold task moments"):
         TaskMoments.load(tmp_path / "x")
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e60, 0.0), (1e-60, 0.0), (1e60, -1e68), (1.0, 1e8), (1e-60, 1e-52)])
+@pytest.mark.parametrize("layout", ["wide", "missing", "long", "batches", "long batches"])
+def test_units_and_origins_change_no_moment(layout, scale, offset):
+    rng = np.random.default_rng(0)
+    H, Y, tasks = rng.normal(size=(400, 3)), rng.normal(size=(400, 4)), np.arange(400) % 4
+    Y += H[:, :1]
+    if layout == "missing":
+        Y[rng.random(Y.shape) < 0.1] = np.nan
+
+    def moments(H, Y):
+        if "long" in layout:
+            parts = [(H, Y[np.arange(400), tasks], tasks)]
+        else:
+            parts = [(H, Y)]
+        if "batches" in layout:
+            parts = [tuple(part[i : i + 40] for part in parts[0]) for i in range(0, 400, 40)]
+        return TaskMoments.from_batches(parts)
+
+    factor, level = np.array([1.0, scale, 1.0]), np.array([0.0, offset, 0.0])
+    factor_y, level_y = np.array([scale, 1.0, 1.0, 1.0]), np.array([offset, 0.0, 0.0, 0.0])
+    expected, found = moments(H, Y), moments(H * factor + level, Y * factor_y + level_y)
+    close = {"rtol": 1e-6, "atol": 1e-6}
+    np.testing.assert_allclose((found.mean_h - level) / factor, expected.mean_h, **close)
+    np.testing.assert_allclose((found.mean_y - level_y) / factor_y, expected.mean_y, **close)
+    np.testing.assert_allclose(found.cov_h / np.outer(factor, factor), expected.cov_h, **close)
+    np.testing.assert_allclose(found.cov_hy / np.outer(factor_y, factor), expected.cov_hy, **close)
+    np.testing.assert_allclose(found.var_y / factor_y**2, expected.var_y, **close)
+
+
+@pytest.mark.parametrize("scale", [1e80, 1e200, 1e300, 1e-80, 1e-200])
+@pytest.mark.parametrize("is_long", [False, True])
+def test_squares_beyond_doubles_are_named(scale, is_long):
+    rng = np.random.default_rng(0)
+    H, Y = rng.normal(size=(60, 3)), rng.normal(size=(60, 2))
+    # A feature that is constant, as dead units are, says nothing.
+    H[:, 2] = 0.0
+
+    def moments(H, Y):
+        return TaskMoments.from_long(H, Y[:, 0], np.arange(60) % 2) if is_long else TaskMoments.from_arrays(H, Y)
+
+    moments(H, Y)
+    with pytest.raises(ValueError, match=r"H is out of range in column 1: got .* scale of [0-9]e[+-]"):
+        moments(H * [1.0, scale, 1.0], Y)
+    with pytest.raises(ValueError, match="Y is out of range in task 0"):
+        moments(H, Y * scale)

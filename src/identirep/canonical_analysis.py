@@ -31,18 +31,18 @@ class CanonicalMaps(NamedTuple):
 
 def canonical_maps(x: Array, y: Array) -> CanonicalMaps:
     """Canonical analysis on the triangular factor of both sets together, which is small and loses no digits."""
-    (Rx, Ry), (scale_x, scale_y), tolerance = _joint_factor(x, y)
-    Ux, Wx = _basis(Rx, tolerance)
-    Uy, Wy = _basis(Ry, tolerance)
+    (Rx, Ry), (scale_x, scale_y), (zero_x, zero_y) = _joint_factor(x, y)
+    Ux, Wx = _basis(Rx, zero_x)
+    Uy, Wy = _basis(Ry, zero_y)
     U, s, Vt = np.linalg.svd(Ux.T @ Uy, full_matrices=False)
     return CanonicalMaps(np.minimum(s, 1.0), (Wx @ U) / scale_x[:, None], (Wy @ Vt.T) / scale_y[:, None])
 
 
 def linear_maps(x: Array, y: Array) -> tuple[Array, Array]:
     """Maps of y to the columns of x and of x to those of y by least squares, up to offset and scale."""
-    (Rx, Ry), (scale_x, scale_y), tolerance = _joint_factor(x, y)
-    Ux, Wx = _basis(Rx, tolerance)
-    Uy, Wy = _basis(Ry, tolerance)
+    (Rx, Ry), (scale_x, scale_y), (zero_x, zero_y) = _joint_factor(x, y)
+    Ux, Wx = _basis(Rx, zero_x)
+    Uy, Wy = _basis(Ry, zero_y)
     return (Wy @ (Uy.T @ Rx)) / scale_y[:, None], (Wx @ (Ux.T @ Ry)) / scale_x[:, None]
 
 
@@ -65,17 +65,23 @@ def _standardized(Z: Array, correlation: Correlation) -> Array:
     return np.where(constant, 0.0, centred / np.where(constant, 1.0, norm))
 
 
-def _joint_factor(x: Array, y: Array) -> tuple[tuple[Array, Array], tuple[Array, Array], float]:
+def _joint_factor(x: Array, y: Array) -> tuple[tuple[Array, Array], tuple[Array, Array], tuple[float, float]]:
     """Triangular factor of the standardised columns of both sets, by set, their scales, and what counts as zero."""
     n_x = x.shape[1]
     joint = np.concatenate([x, y], axis=1)
+    n, eps = len(joint), np.finfo(np.float64).eps
+    rounding = eps * np.sqrt(n) * np.abs(joint).max(axis=0, initial=0.0)
+    joint -= joint.mean(axis=0)
+    # The first mean is rounded itself, which shows where it is large.
     joint -= joint.mean(axis=0)
     scale = np.sqrt(np.einsum("ij,ij->j", joint, joint))
     scale = np.where(scale > 0, scale, 1.0)
     joint /= scale
     R = _triangular_factor(joint)
-    tolerance = max(joint.shape) * np.finfo(np.float64).eps
-    return (R[:, :n_x], R[:, n_x:]), (scale[:n_x], scale[n_x:]), tolerance
+    # Columns may be collinear up to the rounding of their values, large ones where they are far from zero.
+    share = max(joint.shape) * eps + rounding / scale
+    tolerances = [float(part.max(initial=0.0)) for part in (share[:n_x], share[n_x:])]
+    return (R[:, :n_x], R[:, n_x:]), (scale[:n_x], scale[n_x:]), (tolerances[0], tolerances[1])
 
 
 def _triangular_factor(X: Array) -> Array:

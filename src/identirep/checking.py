@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.canonical_analysis import column_correlations
 from identirep.metrics import mcc
 from identirep.mtlcm import MTLCM, TURNED, ComesBack, check_rows, disturbed_agreement, extrapolated, whitened_heads
 from identirep.mtrn import MTRN, PredictiveFeatures, feature_moments, replicate_groups
@@ -204,7 +205,9 @@ def _agreement(
         for learn in (folds, ~folds):
             first, second = (_partners(Z, W, learn)[~learn] for W in others)
             own = Z[~learn]
-            scores.append([_correlation(first, second), _correlation(own, first), _correlation(own, second)])
+            scores.append(
+                [column_correlations(first, second), column_correlations(own, first), column_correlations(own, second)]
+            )
         found = np.mean(scores, axis=0)
         between.append(found[0])
         to_halves += [found[1], found[2]]
@@ -215,13 +218,6 @@ def _partners(Z: Array, others: Array, learn: BoolArray) -> Array:
     """Latents of another fit in the order and with the signs of `Z`, as learnt on some of the rows."""
     found = mcc(Z[learn], others[learn])
     return np.asarray(others[:, found.assignment] * found.signs)
-
-
-def _correlation(first: Array, second: Array) -> Array:
-    """Correlation of each column with the same one of another array, 0 for constant ones."""
-    a, b = first - first.mean(axis=0), second - second.mean(axis=0)
-    scale = np.sqrt(np.sum(a**2, axis=0) * np.sum(b**2, axis=0))
-    return np.asarray(np.sum(a * b, axis=0) / np.where(scale > 0.0, scale, 1.0))
 
 
 def _same_rows(
@@ -248,7 +244,8 @@ def _same_rows(
         # Seeds matter less with more rows, as rows do.
         share = float(rows.mean())
     everywhere = np.ones(len(Z), dtype=bool)
-    found = _correlation(*(_partners(Z, other, everywhere) for other in pair))
+    first, second = (_partners(Z, other, everywhere) for other in pair)
+    found = column_correlations(first, second)
     return extrapolated(found, share)
 
 

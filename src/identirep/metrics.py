@@ -17,6 +17,7 @@ from identirep.canonical_analysis import (
     cross_correlation,
     linear_maps,
 )
+from identirep.latent_sets import Pair, checked_pairs, checked_set
 
 __all__ = [
     "MCCResult",
@@ -28,7 +29,6 @@ __all__ = [
     "stability",
     "weak_mcc_score",
 ]
-Pair = tuple[ArrayLike, ArrayLike]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def match_latents(correlation: ArrayLike) -> MCCResult:
     >>> match_latents([[0.1, -0.9], [0.8, 0.2]]).assignment
     array([1, 0])
     """
-    correlation = np.nan_to_num(np.asarray(correlation, dtype=np.float64))
+    correlation = np.asarray(correlation, dtype=np.float64)
+    correlation = checked_set(np.where(np.isnan(correlation), 0.0, correlation), "correlation")
     rows, columns = linear_sum_assignment(-np.abs(correlation))
     assignment = np.full(len(correlation), -1, dtype=np.int64)
     assignment[rows] = columns
@@ -133,11 +134,12 @@ def mcc(
     Raises
     ------
     ValueError
-        If the numbers of rows differ or `correlation` is unknown.
+        If the numbers of rows differ, a value is not finite or `correlation` is unknown.
 
     Notes
     -----
-    A constant latent has correlation 0 with everything. The assignment is the optimal one (linear sum assignment).
+    A latent that is constant up to rounding has correlation 0 with everything. Units and origins do not matter. The
+    assignment is the optimal one (linear sum assignment).
 
     References
     ----------
@@ -153,10 +155,11 @@ def mcc(
     >>> round(result.score, 6), result.assignment, result.signs
     (1.0, array([1, 2, 0]), array([-1., -1., -1.]))
     """
-    result = match_latents(cross_correlation(*_check_pair(Z1, Z2), correlation))
+    learn, others = checked_pairs((Z1, Z2), ("Z1", "Z2"), held_out)
+    result = match_latents(cross_correlation(*learn, correlation))
     if held_out is None:
         return result
-    test = np.nan_to_num(cross_correlation(*_check_pair(*held_out, name="held_out"), correlation))
+    test = cross_correlation(*others, correlation)
     matched = result.assignment >= 0
     per_latent = np.zeros(len(result.per_latent))
     per_latent[matched] = (test[np.arange(len(test)), result.assignment] * result.signs)[matched]
@@ -220,7 +223,7 @@ def canonical_correlations(X: ArrayLike, Y: ArrayLike, *, held_out: Pair | None 
     Raises
     ------
     ValueError
-        If the numbers of rows differ.
+        If the numbers of rows differ or a value is not finite.
 
     Notes
     -----
@@ -240,12 +243,13 @@ def canonical_correlations(X: ArrayLike, Y: ArrayLike, *, held_out: Pair | None 
     >>> canonical_correlations(X, X @ [[1.0, 2.0], [3.0, 4.0]]).round(6)
     array([1., 1.])
     """
-    x, y = _check_pair(X, Y, name="Y")
+    (x, y), (x_test, y_test) = checked_pairs((X, Y), ("X", "Y"), held_out)
     maps = canonical_maps(x, y)
     found = maps.correlations
     if held_out is not None:
-        x_test, y_test = _check_pair(*held_out, name="held_out")
-        found = column_correlations(x_test @ maps.map_x, y_test @ maps.map_y)
+        # Maps are learnt without the means, which may be large.
+        u, v = (x_test - x.mean(axis=0)) @ maps.map_x, (y_test - y.mean(axis=0)) @ maps.map_y
+        found = column_correlations(u, v)
     out = np.zeros(min(x.shape[1], y.shape[1]))
     out[: len(found)] = found
     return out
@@ -295,13 +299,15 @@ def weak_mcc_score(
     >>> round(weak_mcc_score(X, X @ [[1.0, 2.0], [3.0, 4.0]]), 6)
     1.0
     """
-    x, y = _check_pair(X, Y, name="Y")
+    (x, y), (x_test, y_test) = checked_pairs((X, Y), ("X", "Y"), held_out)
     to_x, to_y = linear_maps(x, y)
-    x_test, y_test = (x, y) if held_out is None else _check_pair(*held_out, name="held_out")
+    mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
     D, total = min(x.shape[1], y.shape[1]), 0.0
+    if D == 0:
+        return 0.0
     for learnt, axes, fitted in (
-        (column_correlations(x, y @ to_x), x_test, y_test @ to_x),
-        (column_correlations(y, x @ to_y), y_test, x_test @ to_y),
+        (column_correlations(x, (y - mean_y) @ to_x), x_test, (y_test - mean_y) @ to_x),
+        (column_correlations(y, (x - mean_x) @ to_y), y_test, (x_test - mean_x) @ to_y),
     ):
         explained_best = np.argsort(-learnt, kind="stable")[:D]
         total += float(column_correlations(axes, fitted, correlation)[explained_best].sum())
@@ -330,7 +336,7 @@ def stability(
     Raises
     ------
     ValueError
-        If there are fewer than two fits or the shapes differ.
+        If there are fewer than two fits, the shapes differ or a value is not finite.
 
     Notes
     -----
@@ -344,7 +350,7 @@ def stability(
     >>> round(stability([Z, -Z, Z[:, ::-1]]).score, 6)
     1.0
     """
-    arrays = [np.asarray(Z, dtype=np.float64) for Z in Zs]
+    arrays = [checked_set(Z, f"Zs[{r}]") for r, Z in enumerate(Zs)]
     shapes = {Z.shape for Z in arrays}
     if len(arrays) < 2 or len(shapes) != 1:
         raise ValueError(
@@ -367,13 +373,3 @@ def stability(
             worst = min(worst, float(result.per_latent.min()))
     upper = matrix[np.triu_indices(R, 1)]
     return StabilityResult(float(upper.mean()), worst, matrix, total / (R - 1))
-
-
-def _check_pair(first: ArrayLike, second: ArrayLike, name: str = "Z2") -> tuple[Array, Array]:
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or len(a) < 2:
-        raise ValueError(
-            f"{name} does not match: got shapes {a.shape} and {b.shape}, expected two matrices with the same rows, at "
-            "least 2. Pass latents of the same samples."
-        )
-    return a, b

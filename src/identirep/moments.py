@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from identirep._typing import Array, IntArray
 from identirep.accumulation import Sums, aligned, as_float_matrix, check_finite, factorize, long_sums, merged, wide_sums
 from identirep.moments_file import StoredMoments
+from identirep.parameters import raise_faults
+from identirep.units import Spread, spread_of, spread_of_tasks, unit_faults
 
 __all__ = ["TaskMoments"]
 
@@ -112,7 +114,7 @@ class TaskMoments(StoredMoments):
         Raises
         ------
         ValueError
-            If shapes do not fit or `H` is not finite.
+            If shapes do not fit, `H` is not finite, or squares of some column are beyond doubles.
         """
         H, Y = as_float_matrix(H, "H"), as_float_matrix(Y, "Y")
         if len(H) != len(Y):
@@ -123,7 +125,9 @@ class TaskMoments(StoredMoments):
                 f"task_names does not label the columns of Y: got {len(names)} names ({len(set(names))} distinct) for "
                 f"{Y.shape[1]} columns, expected one distinct name each. Pass a name for each column."
             )
-        sums, n_rows = wide_sums(H, Y)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums, n_rows = wide_sums(H, Y)
+        _check_units(sums, H, lambda: spread_of(Y), names)
         return cls(names, *sums, n_rows)
 
     @classmethod
@@ -147,7 +151,7 @@ class TaskMoments(StoredMoments):
         Raises
         ------
         ValueError
-            If shapes do not fit or `H` is not finite.
+            If shapes do not fit, `H` is not finite, or squares of some column are beyond doubles.
         """
         H, target = as_float_matrix(H, "H"), np.asarray(y, dtype=np.float64)
         check_finite(H, "H", np.isfinite)
@@ -160,7 +164,10 @@ class TaskMoments(StoredMoments):
         seen = ~np.isnan(target)
         if not seen.all():
             H, target, index = H[seen], target[seen], index[seen]
-        return cls(names, *long_sums(H, target, index, len(names)), len(H))
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = long_sums(H, target, index, len(names))
+        _check_units(sums, H, lambda: spread_of_tasks(target, index, len(names)), names)
+        return cls(names, *sums, len(H))
 
     @classmethod
     def from_batches(cls, batches: Iterable[tuple[Any, ...]]) -> TaskMoments:
@@ -365,3 +372,17 @@ class TaskMoments(StoredMoments):
     @property
     def _sums(self) -> Sums:
         return Sums(*(getattr(self, name) for name in Sums._fields))
+
+
+def _check_units(sums: Sums, H: NDArray[Any], of_targets: Callable[[], Spread], names: Sequence[Hashable]) -> None:
+    """Name the columns whose squares have left doubles; rows are looked at again only if the sums say so."""
+    faults: list[str] = []
+    if not _squares_fit(sums.mean_h, np.einsum("gii->gi", sums.scatter_h)):
+        faults += unit_faults(spread_of(H), "H", range(H.shape[1]), "column", digits=False)
+    if not _squares_fit(sums.mean_y, sums.scatter_y):
+        faults += unit_faults(of_targets(), "Y", names, "task", digits=False)
+    raise_faults(faults)
+
+
+def _squares_fit(mean: Array, squares: Array) -> bool:
+    return bool(np.all(np.abs(mean) < 1e75) and np.all((squares < 1e150) & (squares > 1e-150)))

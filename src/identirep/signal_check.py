@@ -30,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.splits import row_groups
+from identirep.units import plain_units
 from identirep.validation import TaskData
 
 __all__ = ["CROSS_FITTED", "Signal", "above_chance", "check_signal", "extra_trees", "ridge", "units"]
@@ -125,7 +126,8 @@ def _sample(data: TaskData, groups: IntArray | None, rng: np.random.Generator) -
     unit = np.unique(unit[rows], return_inverse=True)[1].reshape(-1)
     own = None if index is None else np.unique(index[rows], return_inverse=True)[1].reshape(-1)
     names = tuple(range(len(tasks) if own is None else int(own.max(initial=-1)) + 1))
-    return TaskData(data.X[rows], y[rows], own, names), unit
+    center, scale = plain_units(data.X[rows])
+    return TaskData((data.X[rows] - center) / scale, y[rows], own, names), unit
 
 
 def units(X: NDArray[Any], groups: IntArray | None) -> IntArray:

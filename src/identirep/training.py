@@ -8,12 +8,30 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Training"]
+__all__ = ["Training", "ordinary_torch"]
+
+
+@contextmanager
+def ordinary_torch() -> Iterator[None]:
+    """Work on new tensors in float32 on the CPU with gradients, whatever the caller has set; all of it is put back."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with ExitStack() as modes:
+            # This turns gradients on, too.
+            modes.enter_context(torch.inference_mode(False))
+            modes.enter_context(torch.device("cpu"))
+            for kind in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(kind):
+                    modes.enter_context(torch.autocast(kind, enabled=False))
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 class Training:

@@ -251,7 +251,8 @@ class TwoStages(LatentTransformer):
         Returns
         -------
         torch.nn.Module
-            float32 (n_samples, n_features) to (n_samples, n_components_), scaling included, in evaluation mode.
+            Inputs (n_samples, n_features), float32 or, where large offsets leave that no digits, float64, to float32
+            (n_samples, n_components_), scaling included, in evaluation mode.
 
         Raises
         ------
@@ -266,12 +267,14 @@ class TwoStages(LatentTransformer):
             )
         import torch
 
+        from identirep.training import ordinary_torch
+
         stage = self.regressor_.to_torch()
         if self.causal_model_ is None:
             return stage
         model = self.causal_model_
-        last = torch.nn.Linear(model.n_features_in_, model.n_components_)
-        with torch.no_grad():
-            last.weight.copy_(torch.from_numpy(model.components_))
-            last.bias.copy_(torch.from_numpy(-model.components_ @ model.mean_))
+        with ordinary_torch():
+            last = torch.nn.Linear(model.n_features_in_, model.n_components_)
+            last.weight.data.copy_(torch.from_numpy(model.components_))
+            last.bias.data.copy_(torch.from_numpy(-model.components_ @ model.mean_))
         return torch.nn.Sequential(stage, last).eval()

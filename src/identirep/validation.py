@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import factorize
 from identirep.parameters import Fault, raise_faults
+from identirep.units import spread_of, spread_of_tasks, unit_faults
 
 __all__ = ["TaskData", "check_features", "check_task_data"]
 
@@ -101,7 +102,10 @@ def check_task_data(
         index = None
         targets, names = _wide_tasks(targets, columns if labels is None else labels, known_tasks, faults)
     if index is None or len(index) == len(targets):
-        _check_labels(targets, index, names, min_labels, faults)
+        finite = np.where(np.isinf(targets), np.nan, targets)
+        spread = spread_of(finite) if index is None else spread_of_tasks(finite, index, len(names))
+        faults += unit_faults(spread, "y", names, "task", small=reset, digits=reset)
+        _check_labels(targets, index, names, min_labels, spread.deviation == 0.0, faults)
     raise_faults(faults)
     assert inputs is not None
     return TaskData(inputs, targets, index, names, is_flat)
@@ -151,6 +155,10 @@ def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list
                 f"{name} contains {int(bad.sum())} non-finite values (NaN or inf): got {array[row, column]} first at "
                 f"row {row}, column {column}{label}, expected finite numbers. Impute or drop those rows."
             )
+            return np.asarray(array)
+    if estimator is None or reset:
+        labels = column_names(X) or range(array.shape[1])
+        faults += unit_faults(spread_of(array), name, labels, "column", small=reset, digits=reset)
     return np.asarray(array)
 
 
@@ -268,20 +276,14 @@ def _check_labels(
     index: IntArray | None,
     names: tuple[Hashable, ...],
     min_labels: int,
+    constant: BoolArray,
     faults: list[Fault | str],
 ) -> None:
     """Append a fault if tasks have too few labels, and another if their targets do not vary."""
     if min_labels <= 0:
         return
     seen = np.isfinite(targets)
-    low, high = np.where(seen, targets, np.inf), np.where(seen, targets, -np.inf)
-    if index is None:
-        counts, lowest, highest = seen.sum(axis=0), low.min(axis=0), high.max(axis=0)
-    else:
-        counts = np.bincount(index[seen], minlength=len(names))
-        lowest, highest = np.full(len(names), np.inf), np.full(len(names), -np.inf)
-        np.minimum.at(lowest, index, low)
-        np.maximum.at(highest, index, high)
+    counts = seen.sum(axis=0) if index is None else np.bincount(index[seen], minlength=len(names))
     few = counts < min_labels
     if few.any():
         worst = int(counts[few].min())
@@ -289,7 +291,7 @@ def _check_labels(
             f"y has {int(few.sum())} tasks with too few labels: got {worst} at least in {_pick(names, few)}, expected "
             f"at least {min_labels} for each task. Leave those tasks out."
         )
-    constant = (lowest == highest) & ~few
+    constant = constant & ~few
     if constant.any() and min_labels >= 2:
         faults.append(
             f"y has {int(constant.sum())} constant targets: got a single value in {_pick(names, constant)}, expected "

@@ -73,6 +73,12 @@ class VariationalBaseline(TrainedBaseline):
         """Prepare an untrained model; nothing by default."""
 
     def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
+        from identirep.training import ordinary_torch
+
+        with ordinary_torch():
+            return self._train(data, rng)
+
+    def _train(self, data: TaskData, rng: np.random.Generator) -> str | None:
         """Build the model and train it, from several starts if asked to; the lowest loss wins."""
         import torch
 
@@ -122,6 +128,8 @@ class VariationalBaseline(TrainedBaseline):
         import torch
 
         from identirep.baselines.networks import Batch
+        from identirep.training import ordinary_torch
 
-        rows = Batch.of(self._whitening(X), auxiliary or self._scaling.unknown(len(X)), torch.float64)
-        return self.module_.encode(rows, labelled=auxiliary is not None)
+        with ordinary_torch():
+            rows = Batch.of(self._whitening(X), auxiliary or self._scaling.unknown(len(X)), torch.float64)
+            return self.module_.encode(rows, labelled=auxiliary is not None)

@@ -134,6 +134,13 @@ class PerRowMTLCM(TrainedBaseline):
         self.random_state = random_state
 
     def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
+        from identirep.training import ordinary_torch
+
+        with ordinary_torch():
+            return self._train(data, rng)
+
+    def _train(self, data: TaskData, rng: np.random.Generator) -> str | None:
+        """Train the model of every row."""
         import torch
 
         from identirep.baselines.per_row_model import PerRowModel, run_epoch

@@ -6,7 +6,7 @@ import numpy as np
 
 from identirep.moments import TaskMoments
 
-__all__ = ["moments_faults"]
+__all__ = ["moments_faults", "units_faults"]
 
 # Relative eigenvalue of the pooled correlation matrix under which features count as collinear.
 _COLLINEAR = 1e-12
@@ -44,6 +44,19 @@ def moments_faults(moments: TaskMoments, n_components: int) -> list[str]:
             "that vary. Leave that task out."
         )
     return faults + _collinearity(moments)
+
+
+def units_faults(moments: TaskMoments, n_components: int, noise_std: float | str) -> list[str]:
+    """List what cannot be asked of features in units that differ by orders of magnitude: it has one unit for all."""
+    deviation = np.sqrt(np.diag(moments.pooled_covariance()))
+    if n_components == moments.n_features and noise_std in ("estimate", 0.0):
+        return []
+    what = "n_components" if n_components < moments.n_features else "noise_std"
+    return [
+        f"{what} needs features in like units: got standard deviations from {deviation.min():.0e} (feature "
+        f"{int(deviation.argmin())}) to {deviation.max():.0e} (feature {int(deviation.argmax())}), expected a factor "
+        f"below 1e5. Standardise X, or leave {what} out."
+    ]
 
 
 def _collinearity(moments: TaskMoments) -> list[str]:

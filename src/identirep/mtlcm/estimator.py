@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import BoolArray, RandomState
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes import fit_latents, mostly_shared
-from identirep.mtlcm.checks import moments_faults
+from identirep.mtlcm.axes import fit_in_units, fit_latents, like_units, moments_in_units, mostly_shared
+from identirep.mtlcm.checks import moments_faults, units_faults
 from identirep.mtlcm.using import UsableLatents
 from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, restored, write_run
@@ -62,7 +62,7 @@ class MTLCM(UsableLatents, BaseEstimator):
     noise_std : float or "estimate", default "estimate"
         Standard deviation o of the observation noise, in the units of the features. "estimate" maximises the likelihood
         (0 unless a likelihood-ratio test prefers noise, and 0 for shared inputs, where noise cannot be told from
-        latents).
+        latents, and for features whose deviations differ by a factor of 1e5 and more, which no single o fits).
     n_init : int or "auto", default "auto"
         Number of starts of the solver; "auto" takes 5, and with shared inputs, where starts are cheap and local optima
         occur, 20 to 100, until five of them end in the best optimum.
@@ -277,16 +277,21 @@ class MTLCM(UsableLatents, BaseEstimator):
         D = self._n_latents(moments.n_features)
         raise_faults(moments_faults(moments, D))
         rng = as_generator(self.random_state)
+        units, noise_std = like_units(moments), self.noise_std
+        if units is not None:
+            raise_faults(units_faults(moments, D, noise_std))
+            noise_std = 0.0
         fit = fit_latents(
-            moments,
+            moments if units is None else moments_in_units(moments, units),
             D,
             prior=self.prior,
-            noise_std=self.noise_std,
+            noise_std=noise_std,
             **self._n_starts(moments),
             max_iter=self.max_iter,
             tol=self.tol,
             rng=rng,
         )
+        fit = fit if units is None else fit_in_units(fit, 1.0 / units)
         self.n_features_in_ = moments.n_features
         self.certificate_seed_ = int(rng.integers(2**31))
         self._store(moments, fit, half)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes import LatentFit, Starts
+from identirep.mtlcm.axes import LatentFit, Starts, fit_in_units, like_units, moments_in_units
 from identirep.mtlcm.model import (
     causal_regression,
     gaussian_log_likelihood,
@@ -118,14 +118,15 @@ class FittedLatents:
         """What formulas and reweighted tasks say of the axes, not checked on rows."""
         check_is_fitted(self, "fit_")
         rng = np.random.default_rng(self.certificate_seed_)
-        return certify(self.fit_, self.moments_, self.posterior_.best, rng)
+        return certify(*self._in_like_units(self.moments_), self.posterior_.best, rng)
 
     @cached_property
     def _comes_back(self) -> ComesBack:
         """How far the axes come back on other rows, features given."""
         check_is_fitted(self, "fit_")
         rng = np.random.default_rng([self.certificate_seed_, 1])
-        found = check_rows(self.fit_, self.moments_, self.posterior_.best, self._half, rng)
+        half = None if self._half is None else self._in_like_units(self._half)[1]
+        found = check_rows(*self._in_like_units(self.moments_), self.posterior_.best, half, rng)
         # What is known from it is known for good.
         self._half = None
         return found
@@ -137,6 +138,13 @@ class FittedLatents:
         joint = joint_covariances(self.moments_.map_features(self.components_))
         scale = np.sqrt(np.einsum("tii->ti", joint))
         return causal_structure(self.posterior_, correlations(joint), scale, self.moments_.n_samples, self.task_names_)
+
+    def _in_like_units(self, moments: TaskMoments) -> tuple[LatentFit, TaskMoments]:
+        """Return the fit, and moments of its features, in units that keep the digits of all of them."""
+        units = like_units(self.moments_)
+        if units is None:
+            return self.fit_, moments
+        return fit_in_units(self.fit_, units), moments_in_units(moments, units)
 
     def _latent_noise(self) -> Array:
         """Covariance of the observation noise in the latents."""

@@ -261,4 +261,4 @@ class UsableLatents(LatentTransformer, FittedLatents):
         check_is_fitted(self)
         check_arguments(over=(over, Choice("tasks", "samples")), n_refits=(n_refits, Whole()))
         rng = as_generator(random_state)
-        return bootstrap(self.fit_, self.moments_, self.posterior_.best, over, int(n_refits), rng)
+        return bootstrap(*self._in_like_units(self.moments_), self.posterior_.best, over, int(n_refits), rng)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -11,6 +10,9 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from identirep.mtrn.initial_weights import drawn_anew
+from identirep.training import ordinary_torch
 
 __all__ = ["FeatureMap", "ModuleEncoder", "ReplicatedMLP", "make_encoder", "restored_encoder", "side_by_side"]
 
@@ -30,20 +32,20 @@ class ReplicatedMLP(nn.Module):
         self.n_replicates = n_replicates
         self.mean: Tensor
         self.scale: Tensor
-        self.register_buffer("mean", torch.zeros(sizes[0]))
-        self.register_buffer("scale", torch.ones(sizes[0]))
+        self.register_buffer("mean", torch.zeros(sizes[0], dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(sizes[0], dtype=torch.float64))
         self.low: Tensor
         self.high: Tensor
-        self.register_buffer("low", torch.full((sizes[0],), -torch.inf))
-        self.register_buffer("high", torch.full((sizes[0],), torch.inf))
+        self.register_buffer("low", torch.full((sizes[0],), -torch.inf, dtype=torch.float32))
+        self.register_buffer("high", torch.full((sizes[0],), torch.inf, dtype=torch.float32))
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         for fan_in, fan_out in pairwise(sizes):
-            weight = torch.randn(n_replicates, fan_in, fan_out, generator=generator)
+            weight = torch.randn(n_replicates, fan_in, fan_out, generator=generator, dtype=torch.float32)
             last = len(self.weights) == len(sizes) - 2
             # He et al. 2015 before a rectifier; the features themselves start with unit variance.
             self.weights.append(nn.Parameter(weight * math.sqrt((1.0 if last else 2.0) / fan_in)))
-            self.biases.append(nn.Parameter(torch.zeros(n_replicates, 1, fan_out)))
+            self.biases.append(nn.Parameter(torch.zeros(n_replicates, 1, fan_out, dtype=torch.float32)))
 
     @torch.no_grad()
     def absorb(self, mean: Tensor, scale: Tensor, low: Tensor, high: Tensor, rotation: Tensor) -> None:
@@ -56,12 +58,29 @@ class ReplicatedMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, shape (n_replicates, n_samples, n_features), of `x` (n_samples, n_inputs)."""
-        h = ((x - self.mean) * self.scale).clamp(self.low, self.high).expand(self.n_replicates, -1, -1)
+        return self.of_standardised(self.standardised(x))
+
+    def standardised(self, x: Tensor) -> Tensor:
+        """Return inputs in the units of training, with the digits that they have beside an offset."""
+        return ((x.to(self.mean.dtype) - self.mean) * self.scale).clamp(self.low, self.high)
+
+    def of_standardised(self, z: Tensor) -> Tensor:
+        """Return the features of standardised inputs."""
+        h = z.to(self.weights[0].dtype).expand(self.n_replicates, -1, -1)
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             h = torch.baddbmm(bias, h, weight)
             if i < len(self.weights) - 1:
                 h = nn.functional.dropout(torch.relu(h), self.dropout, self.training)
         return h
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ReplicatedMLP:
+        """Keep mean and scale in float64 whatever the weights become, unless the device has none."""
+        exact = self.mean, self.scale
+        self.mean, self.scale = (part.float() for part in exact)
+        super()._apply(fn, recurse)
+        if self.mean.device.type not in ("mps", "meta"):
+            self.mean, self.scale = (part.to(self.mean.device) for part in exact)
+        return self
 
 
 class ModuleEncoder(nn.Module):
@@ -73,7 +92,9 @@ class ModuleEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, shape (n_replicates, n_samples, n_features), of a batch `x`."""
-        return torch.stack([module(x) for module in self.replicates])
+        # A module that was made in another precision is taken in that.
+        weight = next((value for value in self.parameters() if value.is_floating_point()), x)
+        return torch.stack([module(x.to(weight.dtype)) for module in self.replicates])
 
 
 class FeatureMap(nn.Module):
@@ -89,7 +110,8 @@ class FeatureMap(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the reduced features of a batch `x`."""
-        return nn.functional.linear(side_by_side(self.encoder(x)), self.components, self.offset)
+        features = side_by_side(self.encoder(x)).to(self.components.dtype)
+        return nn.functional.linear(features, self.components, self.offset)
 
 
 def side_by_side(features: Tensor) -> Tensor:
@@ -117,7 +139,7 @@ def make_encoder(
         # Modules draw their weights from the global generator: it is forked, so the caller's stream is left alone.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            module = _initialised_copy(encoder) if isinstance(encoder, nn.Module) else encoder()
+            module = drawn_anew(encoder) if isinstance(encoder, nn.Module) else encoder()
         if not isinstance(module, nn.Module):
             raise TypeError(
                 f"encoder did not build a module: got {type(module).__name__}, expected a torch.nn.Module. Return the "
@@ -127,6 +149,7 @@ def make_encoder(
     return ModuleEncoder(modules)
 
 
+@ordinary_torch()
 def restored_encoder(
     encoder: str | nn.Module | Callable[[], nn.Module],
     *,
@@ -153,13 +176,3 @@ def restored_encoder(
             "fitted with. Pass encoder=... with the same architecture."
         ) from None
     return module.eval()
-
-
-def _initialised_copy(module: nn.Module) -> nn.Module:
-    """Return a deep copy in which every layer that knows how to has drawn new weights."""
-    replicate = copy.deepcopy(module)
-    for layer in replicate.modules():
-        reset = getattr(layer, "reset_parameters", None)
-        if callable(reset):
-            reset()
-    return replicate

@@ -47,8 +47,9 @@ class MTRN(StageOne):
         give.
     encoder : "mlp", torch.nn.Module or callable, default "mlp"
         A multilayer perceptron with rectifiers; a module that maps (n_samples, n_features_in) to (n_samples, K), which
-        is copied and initialised afresh; or a function without arguments that returns a new one. Your own modules get
-        `X` as it is, in float32.
+        is copied and initialised afresh by the `reset_parameters` of its layers; or a function without arguments that
+        returns a new one. Replicates that would start from the same weights are refused. Your own modules get
+        `X` as it is, in float32, which has to hold it.
     hidden_sizes : sequence of int, default (256,)
         Hidden layers of the perceptron.
     n_features : int, optional
@@ -254,7 +255,8 @@ class MTRN(StageOne):
         Returns
         -------
         torch.nn.Module
-            Maps float32 inputs (n_samples, n_features_in) to (n_samples, n_components_), on the CPU; its own copy.
+            Maps inputs (n_samples, n_features_in) to float32 (n_samples, n_components_), on the CPU; its own copy.
+            Inputs in float64 keep the digits that float32 does not have beside a large offset.
         """
         from identirep.mtrn.network_fit import feature_map
 

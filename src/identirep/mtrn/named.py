@@ -15,8 +15,10 @@ from identirep._typing import Array, IntArray
 from identirep.mtrn.base import check_fit_data
 from identirep.mtrn.estimator import MTRN
 from identirep.mtrn.predictive import PredictiveFeatures
+from identirep.mtrn.regressor_units import RegressorUnits
 from identirep.signal_check import extra_trees, ridge, units
 from identirep.splits import two_sides
+from identirep.units import spread_of
 from identirep.validation import TaskData
 
 __all__ = ["REGRESSORS", "ChosenRegressor", "choose_regressor", "named_stage"]
@@ -70,7 +72,7 @@ def choose_regressor(
     rng, unit = np.random.default_rng(seed), units(data.X, group_index)
     train, held_out = two_sides(len(data.X), _HELD_OUT, rng, groups=unit, order=data.order)
     target, X_held_out = data.targets[held_out], data.X[held_out]
-    variance = np.maximum(target.var(axis=0), np.finfo(np.float64).tiny)
+    variance = np.maximum(spread_of(target).deviation ** 2, np.finfo(np.float64).tiny)
     errors = {}
     for name in REGRESSORS:
         predicted = _predicted(name, data.rows(train), unit[train], X_held_out, seed, network)
@@ -98,8 +100,10 @@ def _predicted(name: str, train: TaskData, unit: IntArray, X: Array, seed: int, 
         regressor = _regressor(name)
         if "random_state" in regressor.get_params():
             regressor.set_params(random_state=seed)
-        regressor.fit(train.X, train.targets[:, 0] if n_tasks == 1 else train.targets)
-        return np.asarray(regressor.predict(X)).reshape(-1, n_tasks)
+        units_of = RegressorUnits.of(regressor, train.X, train.targets)
+        Y = units_of.targets(train.targets)
+        regressor.fit(units_of.inputs(train.X), Y[:, 0] if n_tasks == 1 else Y)
+        return units_of.own(np.asarray(regressor.predict(units_of.inputs(X))).reshape(-1, n_tasks))
 
 
 def _regressor(name: str) -> Any:

@@ -14,10 +14,14 @@ from torch import nn
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtrn.batches import LongBatches, WideBatches
 from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, make_encoder, side_by_side
+from identirep.mtrn.initial_weights import refuse_equal_starts
 from identirep.mtrn.network import LongObjective, WideObjective
 from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
+from identirep.parameters import raise_faults
 from identirep.splits import split_rows
+from identirep.training import ordinary_torch
+from identirep.units import spread_of, spread_of_tasks, unit_faults
 from identirep.validation import TaskData
 
 __all__ = ["FittedNetwork", "encode", "feature_map", "fit_network"]
@@ -40,6 +44,7 @@ class FittedNetwork:
     held_out: BoolArray
 
 
+@ordinary_torch()
 def fit_network(
     settings: NetworkSettings,
     data: TaskData,
@@ -60,6 +65,8 @@ def fit_network(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         own = not isinstance(settings.encoder, str)
+        if own:
+            raise_faults(unit_faults(spread_of(data.X).in_float32(), "X as float32", range(data.X.shape[1]), "column"))
         scaling = None if own else _input_scaling(data.X[~held_out], settings.input_scaling)
         x = torch.from_numpy(np.ascontiguousarray(scaling(data.X) if scaling else data.X, dtype=np.float32))
         sizes = (x.shape[1], *settings.hidden_sizes, settings.width(data, held_out))
@@ -70,6 +77,8 @@ def fit_network(
             generator=generator,
             dropout=settings.dropout,
         )
+        if isinstance(encoder, ModuleEncoder) and not isinstance(settings.encoder, str):
+            refuse_equal_starts(settings.encoder, encoder.replicates)
         n_features = _probe(encoder, x[:2])
         y = torch.from_numpy(_standardised(data, held_out).astype(np.float32))
         objective: LongObjective | WideObjective
@@ -95,6 +104,7 @@ def fit_network(
     return FittedNetwork(encoder, history, held_out)
 
 
+@ordinary_torch()
 def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str) -> Array:
     """Compute the features of all replicates, side by side, shape (n_samples, n_replicates * n_features).
 
@@ -105,14 +115,19 @@ def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str)
     dtype = torch.float64 if double else torch.float32
     module = copy.deepcopy(encoder).to(target)
     module = module.double() if double else module
+    features = module.of_standardised if isinstance(module, ReplicatedMLP) else module
     parts = []
     with torch.no_grad():
         for start in range(0, len(X), _CHUNK_ROWS):
             rows = torch.from_numpy(np.array(X[start : start + _CHUNK_ROWS]))
-            parts.append(side_by_side(module(rows.to(target, dtype))).cpu().double().numpy())
+            if isinstance(encoder, ReplicatedMLP):
+                # Here, since not every device has float64.
+                rows = encoder.standardised(rows)
+            parts.append(side_by_side(features(rows.to(target, dtype))).cpu().double().numpy())
     return np.concatenate(parts)
 
 
+@ordinary_torch()
 def feature_map(encoder: ReplicatedMLP | ModuleEncoder, components: Array, mean: Array) -> FeatureMap:
     """Return inputs to reduced features as one float32 module, for evaluation; it shares nothing with `encoder`."""
     weight, offset = torch.from_numpy(components).float(), torch.from_numpy(-components @ mean).float()
@@ -134,10 +149,9 @@ class _InputScaling(NamedTuple):
 
 def _input_scaling(X: NDArray[Any], kind: str) -> _InputScaling:
     """Learn how to scale the inputs of the perceptron, and where they end: far outside it says nothing, and loudly."""
-    mean, std = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    mean, std, *_ = spread_of(X)
     # What is constant in training is ignored, whatever it is later.
-    constant = std <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
-    scale = np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, std))
+    scale = np.where(std > 0.0, 1.0 / np.where(std > 0.0, std, 1.0), 0.0)
     Z = (X - mean) * scale
     ends = np.stack([Z.min(axis=0), Z.max(axis=0)])
     low, high = ends + _MARGIN * np.ptp(ends, axis=0) * np.array([[-1.0], [1.0]])
@@ -149,18 +163,10 @@ def _input_scaling(X: NDArray[Any], kind: str) -> _InputScaling:
 
 def _standardised(data: TaskData, held_out: BoolArray) -> Array:
     """Return targets with mean 0 and variance 1 in each task's training rows."""
-    y, index = data.targets, data.task_index
-    train = ~held_out
+    y, index, train = data.targets, data.task_index, ~held_out
     if index is None:
-        seen = ~np.isnan(y) & train[:, None]
-        count = np.maximum(seen.sum(axis=0), 1)
-        mean = np.where(seen, y, 0.0).sum(axis=0) / count
-        std = np.sqrt(np.where(seen, y - mean, 0.0).__pow__(2).sum(axis=0) / count)
-        return np.asarray((y - mean) / np.where(std > 0, std, 1.0))
-    count = np.maximum(np.bincount(index[train], minlength=data.n_tasks), 1)
-    mean = np.bincount(index[train], y[train], data.n_tasks) / count
-    std = np.sqrt(np.bincount(index[train], (y - mean[index])[train] ** 2, data.n_tasks) / count)
-    return np.asarray((y - mean[index]) / np.where(std > 0, std, 1.0)[index])
+        return spread_of(y[train]).scaled(y)
+    return spread_of_tasks(y[train], index[train], data.n_tasks).scaled(y, index)
 
 
 def _check_split(settings: NetworkSettings, data: TaskData, held_out: BoolArray) -> None:

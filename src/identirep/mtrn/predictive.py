@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -14,7 +15,9 @@ from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.moments import TaskMoments
 from identirep.mtrn.base import StageOne, dependent_rows
 from identirep.mtrn.reduction import Heads, HeldOut
+from identirep.mtrn.regressor_units import RegressorUnits
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole
+from identirep.persistence import prefixed, taken
 from identirep.signal_check import CROSS_FITTED, above_chance
 from identirep.splits import folds
 from identirep.validation import TaskData
@@ -34,7 +37,9 @@ class PredictiveFeatures(StageOne):
     ----------
     regressor : estimator
         A scikit-learn regressor that takes `y` with a column for each task; wrap others in
-        :class:`sklearn.multioutput.MultiOutputRegressor`.
+        :class:`sklearn.multioutput.MultiOutputRegressor`. It gets targets with unit variance, so that none counts more
+        for its units, or as they are if it transforms them or models counts; and inputs as they are, but for those
+        that vary by less than 1e-3, more than 1e15 or a thousandth of their offset: these get unit variance.
     n_components : int or "auto", default "auto"
         Number of features D. "auto" keeps the directions whose signal exceeds what permuted targets give.
     cross_fit : int or "oob", default 5
@@ -57,9 +62,9 @@ class PredictiveFeatures(StageOne):
         The largest value that permuted targets gave to any direction, in units of what they do to each; no less than a
         fiftieth of the strongest signal.
     components_ : array, shape (n_components_, n_tasks)
-        Linear map from predicted targets to features.
+        Linear map from the targets as the regressor predicts them to features.
     mean_ : array, shape (n_tasks,)
-        Mean of the predicted targets.
+        Mean of the targets as the regressor predicts them.
     coef_ : array, shape (n_tasks, n_components_)
         Heads on the features.
     intercept_ : array, shape (n_tasks,)
@@ -71,7 +76,7 @@ class PredictiveFeatures(StageOne):
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
     regressor_ : estimator
-        The regressor, fitted on all rows.
+        The regressor, fitted on all rows, in the units that it gets.
     n_features_in_ : int
         Number of inputs.
 
@@ -121,6 +126,8 @@ class PredictiveFeatures(StageOne):
     def _fit(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> None:
         self._check_data(data, groups)
         regressor = _seeded(self.regressor, rng)
+        self._units = RegressorUnits.of(regressor, data.X, data.targets)
+        data = replace(data, X=self._units.inputs(data.X), targets=self._units.targets(data.targets))
         Y_fit = data.targets[:, 0] if data.n_tasks == 1 else data.targets
         if self.cross_fit == "oob":
             self.regressor_ = regressor.set_params(oob_score=True).fit(data.X, Y_fit)
@@ -144,13 +151,32 @@ class PredictiveFeatures(StageOne):
             unit = np.arange(len(F)) if held_out.groups is None else held_out.groups
             inflation = CROSS_FITTED if above_chance(p, y, None, unit, rng) else np.inf
         self._fit_reduction(moments, heads, moments, held_out, rng, inflation)
+        scale = self._units.target_scale
+        self.moments_ = self._units.own_moments(self.moments_)
+        self.coef_, self.intercept_ = self.coef_ * scale[:, None], self._units.own(self.intercept_)
+        self.noise_std_ = self.noise_std_ * scale
 
     @property
     def _who(self) -> str:  # type: ignore[override]
         return type(self.regressor).__name__
 
     def _base_features(self, X: NDArray[Any]) -> Array:
-        return np.asarray(self.regressor_.predict(X), dtype=np.float64).reshape(len(X), len(self.task_names_))
+        predicted = self.regressor_.predict(self._units.inputs(X))
+        return np.asarray(predicted, dtype=np.float64).reshape(len(X), len(self.task_names_))
+
+    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return the fitted state but for the regressor."""
+        arrays, meta = super()._to_arrays()
+        return arrays | prefixed("units", self._units.arrays()), meta
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> PredictiveFeatures:
+        """Take over a state that `_to_arrays` has returned; regressors of before got everything as it was."""
+        super()._from_arrays(arrays, meta)
+        parts = taken("units", arrays)
+        n_tasks = len(self.task_names_)
+        plain = RegressorUnits.as_they_are(self.n_features_in_, n_tasks)
+        self._units = RegressorUnits(**parts) if parts else plain
+        return self
 
     def _out_of_bag(self, n_rows: int, n_tasks: int) -> Array:
         """Return out-of-bag predictions; NaN for rows that were in every bag."""

@@ -9,6 +9,7 @@ from identirep.mtlcm.axes.noise import denoised_joint_moments
 from identirep.mtlcm.axes.refits import refit_axes
 from identirep.mtlcm.axes.rotation import mostly_shared
 from identirep.mtlcm.axes.solutions import Starts
+from identirep.mtlcm.axes.units import fit_in_units, like_units, moments_in_units
 
 __all__ = [
     "DenseCovariances",
@@ -16,9 +17,12 @@ __all__ = [
     "Starts",
     "climb",
     "denoised_joint_moments",
+    "fit_in_units",
     "fit_latents",
     "joint_diagonalise",
     "latent_agreement",
+    "like_units",
+    "moments_in_units",
     "mostly_shared",
     "refit_axes",
 ]
