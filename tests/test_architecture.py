@@ -26,7 +26,7 @@ PACKAGE = [
     {"metrics", "moments", "splits", "validation"},
     {"moments_file"},
     {"accumulation", "canonical_analysis", "parameters", "seeds", "training"},
-    {"missing"},
+    {"missing", "sentinels"},
     {"_typing", "directories", "files"},
 ]
 STAGE_TWO = [
