@@ -15,7 +15,9 @@ _CODES = {sign * code for code in (99.0, 999.0, 9999.0, 99999.0, 999999.0, 99999
 _CODES |= {-99.99, -999.9, -999.99, 99.99, 999.9, 999.99, 9999.99, -9999.99, 32767.0, -32768.0, 2147483647.0}
 _CODES |= {-2147483648.0, -888.0, -8888.0, -777.0, -7777.0}
 # Fill values: of netCDF, of climate models, and of the largest float32.
-_CODES |= {sign * 10.0**power for power in range(20, 39) for sign in (-1, 1)}
+_CODES |= {sign * float(f"1e{power}") for power in range(20, 39) for sign in (-1, 1)}
+# Many tables were written in single precision.
+_CODES |= {float(np.float32(code)) for code in _CODES}
 _HUGE = 9e36
 # A code stands apart from all other values by this share of their range.
 _APART = 0.2
@@ -32,20 +34,25 @@ def sentinel_remarks(names: Sequence[Hashable], columns: Array) -> list[str]:
         present = values[np.isfinite(values)]
         code = _code(present)
         if code is not None:
-            count = int(np.count_nonzero(present == code))
+            n = int(np.count_nonzero(present == code))
             remarks.append(
-                f"{name!r} has the value {code:.12g} in {count:,} rows, far from all others: if it stands for a "
-                f"missing value, pass missing={f'{code:.12g}'!r}."
+                f"{name!r} has the value {_written(code)} in {n:,} {'row' if n == 1 else 'rows'}, far from all others: "
+                f"if it stands for a missing value, pass missing={_written(code)!r}."
             )
             continue
         far, deviations = _farthest(present)
         if deviations > _DEVIATIONS:
             remarks.append(
-                f"{name!r} has the value {far:.12g}, {deviations:,.0f} standard deviations from the others: if it is "
-                f"no measurement, leave the row out, or pass missing={f'{far:.12g}'!r}."
+                f"{name!r} has the value {_written(far)}, {deviations:,.0f} standard deviations from the others: if it "
+                f"is no measurement, leave the row out, or pass missing={_written(far)!r}."
             )
     rest = len(remarks) - _MOST_NAMED
     return remarks[:_MOST_NAMED] + ([f"And {rest:,} more columns with such values."] if rest > 0 else [])
+
+
+def _written(value: float) -> str:
+    """Return a number as it may be written in a table, every digit of it."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def _code(values: Array) -> float | None:

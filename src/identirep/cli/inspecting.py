@@ -163,8 +163,7 @@ def _read_columns(path: Path, missing: list[str] | None) -> tuple[list[Column], 
     numbering = index_columns(file.columns, file.index_columns)
     columns = []
     numbers = []
-    for name in table.column_names:
-        values = table.column(name)
+    for name, values in zip(table.column_names, table.columns, strict=True):
         kind = _kind(values.type)
         if kind in _NUMBERS:
             numbers.append(as_matrix([values.combine_chunks()], len(values), file.markers.numbers)[:, 0])

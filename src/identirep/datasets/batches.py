@@ -66,8 +66,8 @@ def is_blank(value: Any) -> bool:
 
 
 def check_distinct(path: Path, columns: Sequence[str]) -> None:
-    """Raise if two columns have one name."""
-    repeated = [name for name, count in Counter(columns).items() if count > 1]
+    """Raise if two columns have one name; those without any are never read, and may be several."""
+    repeated = [name for name, count in Counter(columns).items() if count > 1 and name]
     if repeated:
         raise ValueError(
             f"{path.name} has repeated column names: got {repeated[0]!r} {columns.count(repeated[0])} times, expected "

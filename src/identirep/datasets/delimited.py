@@ -20,6 +20,7 @@ from identirep.datasets.markers import Markers
 from identirep.datasets.quotes import check_quotes
 
 _BLOCK_BYTES = 4 << 20
+_MAX_SHOWN = 200
 _TRUE, _FALSE = ["True", "true", "TRUE", "1"], ["False", "false", "FALSE", "0"]
 
 
@@ -34,6 +35,7 @@ class DelimitedFile:
             with self._open(column_types={}) as reader:
                 schema = reader.schema
         except unreadable() as error:
+            self._check_quotes(0)
             raise self._explain(error) from None
         self.columns: list[str] = schema.names
         check_distinct(path, self.columns)
@@ -48,7 +50,7 @@ class DelimitedFile:
         """Yield the numeric columns and the label column, in order of the rows."""
         import pyarrow as pa
 
-        check_quotes(self.path, self.delimiter, len(self.columns))
+        self._check_quotes(len(self.columns))
         types = {name: pa.bool_() if name in self._boolean else pa.float64() for name in numeric}
         if label is not None:
             # Inferred types come from the first block alone, and labels may look like numbers there and not later.
@@ -67,17 +69,31 @@ class DelimitedFile:
         import pyarrow as pa
         from pyarrow import csv
 
-        check_quotes(self.path, self.delimiter, len(self.columns))
+        self._check_quotes(len(self.columns))
         try:
             table = csv.read_csv(
                 self.path, parse_options=self._parse_options(), convert_options=self._convert_options({})
             )
         except unreadable() as error:
             raise self._explain(error) from None
-        for i, column in enumerate(table.columns):
-            if pa.types.is_string(column.type):
-                table = table.set_column(i, table.column_names[i], pa.chunked_array([pa.array(as_labels(column))]))
-        return table
+        columns = [self._typed(column, name) for name, column in zip(table.column_names, table.columns, strict=True)]
+        return pa.table(columns, names=table.column_names)
+
+    def _check_quotes(self, n_columns: int) -> None:
+        try:
+            check_quotes(self.path, self.delimiter, n_columns)
+        except unreadable() as error:
+            raise self._explain(error) from None
+
+    def _typed(self, column: Any, name: str) -> Any:
+        """Return texts as numbers if that is what a fit would read, else with blank ones missing."""
+        import pyarrow as pa
+
+        if not pa.types.is_string(column.type):
+            return column
+        numbers = self._as_numbers(column, name)
+        is_numeric = numbers is not None and numbers.null_count < len(numbers)
+        return numbers if is_numeric else pa.array(as_labels(column), pa.string())
 
     def _from_texts(self, numeric: Sequence[str], label: str | None, n_read: int) -> Iterator[Batch]:
         """Yield the rows after those that were read, cells trimmed; slower, but it finds what is not a number."""
@@ -166,7 +182,9 @@ class DelimitedFile:
         """Say what is wrong with a file that is no table."""
         if "Empty CSV file" in str(error):
             return ValueError(empty_message(self.path))
+        # Arrow shows the rest of the file after the first line.
+        what = str(error).splitlines()[0][:_MAX_SHOWN]
         return ValueError(
-            f"{self.path.name} cannot be read: got {error}, expected UTF-8 text with rows of equal length. Repair the "
+            f"{self.path.name} cannot be read: got {what}, expected UTF-8 text with rows of equal length. Repair the "
             "file."
         )

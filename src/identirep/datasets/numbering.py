@@ -37,18 +37,28 @@ def row_numbers(names: Sequence[str], columns: Array) -> dict[str, str]:
         return found
     for name, values in zip(names, columns.T, strict=True):
         # A look at the first rows leaves out most columns.
-        if not _are_whole(values[:_FEWEST_ROWS]) or not _are_whole(values) or len(np.unique(values)) < n_rows:
+        if not _are_whole(values[:_FEWEST_ROWS]) or not _are_whole(values):
             continue
-        steps = np.diff(values)
-        first, last = values.min(), values.max()
-        is_counting = abs(steps[0]) == 1 and bool((steps == steps[0]).all())
-        is_complete = first in (0, 1) and last - first == n_rows - 1
-        if is_counting or is_complete:
+        steps, is_named = np.diff(values), _NUMBERS.fullmatch(name.strip()) is not None
+        is_distinct = len(np.unique(values)) == n_rows
+        if is_distinct and (_is_count(steps) or _is_count(-steps) or _is_permutation(values)):
             found[name] = "numbers the rows"
-        elif _NUMBERS.fullmatch(name.strip()):
+        elif is_named and is_distinct:
             found[name] = "a number of its own for each row"
+        elif is_named and bool(((steps == 1) | (steps < 0)).all()):
+            found[name] = "numbers the rows of each part"
     return found
 
 
 def _are_whole(values: Array) -> bool:
     return bool(np.isfinite(values).all() and (values == np.round(values)).all())
+
+
+def _is_count(steps: Array) -> bool:
+    """Tell whether rows are counted, some of them perhaps taken out since."""
+    return bool((steps > 0).all() and np.mean(steps == 1) >= 0.5)
+
+
+def _is_permutation(values: Array) -> bool:
+    """Tell whether distinct whole numbers are those from 0 or 1 on, as after a shuffle."""
+    return bool(values.min() in (0, 1) and np.ptp(values) == len(values) - 1)

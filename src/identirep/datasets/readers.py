@@ -41,7 +41,7 @@ def open_table(path: Path, missing: str | Sequence[str] | None = None) -> Delimi
 
 
 def read_whole(path: Path, missing: str | Sequence[str] | None = None) -> Any:
-    """Read a table, as one of pyarrow, with the types that its values suggest, and with its file."""
+    """Read a table, as one of pyarrow, with the types that its values suggest."""
     file = open_table(path, missing)
     table = file.read_whole()
     if not table.num_rows:

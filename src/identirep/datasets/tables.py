@@ -105,6 +105,8 @@ def load_table(
     table = open_table(path, missing)
     feature_names, target_names = _choose_columns(table.columns, targets, tasks, features, drop)
     kept = set() if features is None else {name for name in _split(features, table.columns) if name in feature_names}
+    if "" in kept and table.columns.count("") > 1:
+        raise ValueError(f"{path.name} has several columns without a name: got '' in features. Name them in the file.")
     left_out = index_columns([name for name in feature_names if name not in kept], table.index_columns)
     feature_names = [name for name in feature_names if name not in left_out]
     X, Y, labels = _read(table, feature_names, target_names, tasks)
