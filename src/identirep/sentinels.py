@@ -74,10 +74,10 @@ def _farthest(values: Array) -> tuple[float, float]:
         return np.nan, 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         distance = np.abs(values - np.median(values))
-    order = np.argsort(distance)
-    far = float(values[order[-1]])
-    # All copies of one value, and whatever else lies out there.
-    others = values[order[: len(values) - max(1, int(_FAR * len(values)))]]
+    far = float(values[np.argmax(distance)])
+    # Neither copies of one value nor whatever else lies out there.
+    last = len(values) - 1 - max(1, int(_FAR * len(values)))
+    others = values[distance <= np.partition(distance, last)[last]]
     others = others[others != far]
     unit = float(np.abs(others).max(initial=0.0)) or 1.0
     deviation = unit * float(np.std(others / unit)) if len(others) else 0.0

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich import box
 from rich.table import Table as Grid
-from rich.text import Text
 
 import identirep.cli.options as given
-from identirep.cli.console import OUTPUT, in_words_of_options, reports_faults, say, working
+from identirep.cli.console import OUTPUT, cell, in_words_of_options, printable, reports_faults, say, working
 
 if TYPE_CHECKING:
     from identirep._typing import Array
@@ -111,7 +110,7 @@ def inspect(
     for column in listed[:_MOST_LISTED]:
         n_missing = f"{column.n_missing:,}" if column.n_missing else ""
         cells = (column.name, column.kind, n_missing, f"{column.n_distinct:,}", column.values, column.remark)
-        grid.add_row(*(Text(cell) for cell in cells))
+        grid.add_row(*map(cell, cells))
     OUTPUT.print(grid)
     if len(columns) > _MOST_LISTED:
         say(f"And {len(columns) - _MOST_LISTED:,} more columns without remarks or like these.")
@@ -139,7 +138,7 @@ def _suggest(path: Path, columns: list[Column]) -> None:
     # Names without a letter would be lost in a list.
     lists = [",".join(filter(None, drop)), *("" for name in drop if not name)]
     options += [f"--drop {_quoted(names)}" for names in lists if names or "" in drop]
-    start = f"identirep fit {quote(str(path))} {' '.join(options)} --out runs/first"
+    start = f"identirep fit {_quoted(str(path))} {' '.join(options)} --out runs/first"
     say(f"To start, with the targets that you want explained: {start}")
 
 
@@ -150,6 +149,10 @@ def _families(names: list[str]) -> list[tuple[str, int]]:
 
 
 def _quoted(text: str) -> str:
+    """Return a name as a shell takes it; what a terminal would obey is written out, as the shell reads it back."""
+    if printable(text) != text or "\n" in text:
+        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+        return f"$'{printable(escaped).replace(chr(10), chr(92) + 'n')}'"
     return text if text.replace("_", "").replace(",", "").isalnum() else quote(text)
 
 

@@ -94,7 +94,7 @@ def read_table(
     )
 
 
-def read_inputs(path: Path, feature_names: Sequence[str]) -> Any:
+def read_inputs(path: Path, feature_names: Sequence[str], missing: Sequence[str] | None = None) -> Any:
     """Read the inputs of a fitted model by name, in its order, whatever else is in the table."""
     columns = set(open_table(path).columns)
     missing = [name for name in feature_names if name not in columns]
@@ -105,7 +105,7 @@ def read_inputs(path: Path, feature_names: Sequence[str]) -> Any:
             f"{path.name} lacks {len(missing)} of the {len(feature_names)} inputs of the model: got no column "
             f"{listed}{more}, expected each by its name. Add or rename columns."
         )
-    return named(load_table(path, features=list(feature_names)).X, feature_names)
+    return named(load_table(path, features=list(feature_names), missing=missing).X, feature_names)
 
 
 def named(X: Array, names: Sequence[str]) -> Any:

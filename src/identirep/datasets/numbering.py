@@ -39,14 +39,14 @@ def row_numbers(names: Sequence[str], columns: Array) -> dict[str, str]:
         # A look at the first rows leaves out most columns.
         if not _are_whole(values[:_FEWEST_ROWS]) or not _are_whole(values):
             continue
-        steps, is_named = np.diff(values), _NUMBERS.fullmatch(name.strip()) is not None
-        is_distinct = len(np.unique(values)) == n_rows
-        if is_distinct and (_is_count(steps) or _is_count(-steps) or _is_permutation(values)):
+        steps = np.diff(values)
+        if _is_count(steps) or _is_count(-steps) or _is_permutation(values):
             found[name] = "numbers the rows"
-        elif is_named and is_distinct:
-            found[name] = "a number of its own for each row"
-        elif is_named and bool(((steps == 1) | (steps < 0)).all()):
-            found[name] = "numbers the rows of each part"
+        elif _NUMBERS.fullmatch(name.strip()):
+            if _are_distinct(values):
+                found[name] = "a number of its own for each row"
+            elif bool(((steps == 1) | (steps < 0)).all()):
+                found[name] = "numbers the rows of each part"
     return found
 
 
@@ -60,5 +60,9 @@ def _is_count(steps: Array) -> bool:
 
 
 def _is_permutation(values: Array) -> bool:
-    """Tell whether distinct whole numbers are those from 0 or 1 on, as after a shuffle."""
-    return bool(values.min() in (0, 1) and np.ptp(values) == len(values) - 1)
+    """Tell whether whole numbers are those from 0 or 1 on, each once, as after a shuffle."""
+    return bool(values.min() in (0, 1) and np.ptp(values) == len(values) - 1 and _are_distinct(values))
+
+
+def _are_distinct(values: Array) -> bool:
+    return len(np.unique(values)) == len(values)
