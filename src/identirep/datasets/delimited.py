@@ -33,13 +33,14 @@ class DelimitedFile:
         self.markers = markers
         try:
             with self._open(column_types={}) as reader:
-                schema = reader.schema
+                # Names are decoded here, which fails if they are not UTF-8.
+                fields = [(field.name, str(field.type)) for field in reader.schema]
         except unreadable() as error:
             self._check_quotes(0)
             raise self._explain(error) from None
-        self.columns: list[str] = schema.names
+        self.columns: list[str] = [name for name, _ in fields]
         check_distinct(path, self.columns)
-        self._boolean = {field.name for field in schema if str(field.type) == "bool"}
+        self._boolean = {name for name, kind in fields if kind == "bool"}
 
     @property
     def index_columns(self) -> list[str]:
