@@ -26,7 +26,7 @@ PACKAGE = [
     {"metrics", "moments", "splits", "validation"},
     {"latent_sets", "moments_file"},
     {"accumulation", "canonical_analysis", "parameters", "seeds", "training"},
-    {"units"},
+    {"missing", "sentinels", "units"},
     {"_typing", "directories", "files"},
 ]
 STAGE_TWO = [

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.missing import as_labels, as_numbers, missing_labels
 
 __all__ = ["Sums", "aligned", "as_float_matrix", "check_finite", "factorize", "long_sums", "merged", "wide_sums"]
 
@@ -34,7 +35,13 @@ class Sums(NamedTuple):
 
 def factorize(labels: ArrayLike) -> tuple[tuple[Hashable, ...], IntArray]:
     """Return the distinct labels (sorted where they can be) and the position of each row's label among them."""
-    values = np.asarray(labels)
+    values = as_labels(labels)
+    missing = missing_labels(values)
+    if missing.any():
+        raise ValueError(
+            f"labels are missing: got {int(missing.sum())}, first at row {int(np.flatnonzero(missing)[0])}, expected a "
+            "label for each row. Drop those rows."
+        )
     if values.dtype != object:
         unique, index = np.unique(values, return_inverse=True)
         return tuple(unique.tolist()), index.reshape(-1).astype(np.int64)
@@ -50,7 +57,7 @@ def factorize(labels: ArrayLike) -> tuple[tuple[Hashable, ...], IntArray]:
 
 def as_float_matrix(values: ArrayLike, name: str) -> NDArray[Any]:
     """Return `values` as a two-dimensional float array without copying float32 or float64 input."""
-    array = np.asarray(values)
+    array = as_numbers(values)
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float64)
     if array.ndim != 2:

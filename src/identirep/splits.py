@@ -17,8 +17,10 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import GroupKFold, KFold
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.accumulation import factorize
+from identirep.missing import as_labels, missing_labels
 
-__all__ = ["folds", "halves", "order_ranks", "row_groups", "split_rows", "stretches", "two_sides"]
+__all__ = ["folds", "halves", "number_groups", "order_ranks", "row_groups", "split_rows", "stretches", "two_sides"]
 
 # Share of all rows that is dropped in front of later rows that are held out, and on both sides of a fold.
 GAP = 1 / 20
@@ -78,14 +80,23 @@ def _row_hashes(X: NDArray[Any]) -> NDArray[np.uint64]:
     return hashes
 
 
+def number_groups(groups: Any) -> IntArray:
+    """Number the groups of rows by their labels; a row whose label is missing is a group of its own."""
+    labels = as_labels(groups).reshape(-1)
+    missing = missing_labels(labels)
+    index = np.empty(len(labels), dtype=np.int64)
+    names, index[~missing] = factorize(labels[~missing])
+    index[missing] = len(names) + np.arange(np.count_nonzero(missing))
+    return index
+
+
 def order_ranks(order: ArrayLike) -> IntArray:
     """Return the rank of each row among the distinct values of `order`: numbers, dates, or texts that sort."""
-    values = np.asarray(order)
-    if values.ndim != 1:
-        raise ValueError(f"order has the wrong shape: got {values.shape}, expected (n_samples,). Pass one value a row.")
-    missing = np.array([value is None or bool(value != value) for value in values.tolist()], dtype=bool)
-    if values.dtype.kind in "mM":
-        missing = np.isnat(values)
+    shape = np.shape(order)  # type: ignore[arg-type]
+    if len(shape) != 1:
+        raise ValueError(f"order has the wrong shape: got {shape}, expected (n_samples,). Pass one value a row.")
+    values = as_labels(order)
+    missing = missing_labels(values)
     if missing.any():
         raise ValueError(
             f"order contains {int(missing.sum())} missing values: got {values[missing][0]} first at row "

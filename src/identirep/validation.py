@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import factorize
+from identirep.missing import as_labels, as_numbers, missing_labels
 from identirep.parameters import Fault, raise_faults
 from identirep.units import spread_of, spread_of_tasks, unit_faults
 
@@ -91,7 +92,7 @@ def check_task_data(
             f"y contains {int(infinite.sum())} infinite values: got inf first at row {row}, expected finite numbers or "
             "NaN for a missing label. Drop those labels."
         )
-    labels = None if tasks is None else _as_labels(tasks)
+    labels = None if tasks is None else as_labels(tasks)
     if labels is not None and targets.ndim == 2 and targets.shape[1] == 1 and len(labels) == len(targets) > 1:
         targets = targets[:, 0]
     is_flat = targets.ndim == 1 and labels is None
@@ -136,6 +137,7 @@ def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list
         "ensure_all_finite": False,
         "ensure_min_samples": 2 if reset else 1,
     }
+    X = _without_masks(X)
     try:
         if estimator is None:
             array = check_array(X, input_name=name, **options)
@@ -162,6 +164,15 @@ def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list
     return np.asarray(array)
 
 
+def _without_masks(X: Any) -> Any:
+    """Return `X` with NaN where a mask or pandas' NA says missing, which scikit-learn drops or cannot convert."""
+    if hasattr(X, "notna"):
+        return X.where(X.notna(), np.nan) if "O" in {getattr(dtype, "kind", "") for dtype in X.dtypes} else X
+    if isinstance(X, np.ma.MaskedArray | list | tuple) or getattr(getattr(X, "dtype", None), "kind", "") == "O":
+        return as_numbers(X)
+    return X
+
+
 def _as_targets(y: Any, faults: list[Fault | str]) -> tuple[Array | None, list[Hashable] | None]:
     """Return the targets in float64 and the names of their columns, if they have any."""
     if y is None:
@@ -174,7 +185,7 @@ def _as_targets(y: Any, faults: list[Fault | str]) -> tuple[Array | None, list[H
         raise TypeError("y is a sparse matrix: got sparse data, expected a dense array. Call y.toarray().")
     names = column_names(y)
     series = getattr(y, "name", None) if names is None else None
-    values = y.filled(np.nan) if isinstance(y, np.ma.MaskedArray) and y.dtype.kind == "f" else np.asarray(y)
+    values = as_numbers(y)
     if np.iscomplexobj(values):
         faults.append("y is complex: got complex numbers, expected real ones. Complex data not supported.")
         return None, None
@@ -192,18 +203,6 @@ def _as_targets(y: Any, faults: list[Fault | str]) -> tuple[Array | None, list[H
     if names is None and series is not None:
         names = (series,)
     return targets, None if names is None else list(names)
-
-
-def _as_labels(tasks: Any) -> NDArray[Any]:
-    """Return task labels as an array of one dimension that keeps tuples and mixed types whole."""
-    array = np.asarray(tasks) if hasattr(tasks, "__array__") else None
-    if array is None or array.ndim != 1:
-        listed = list(tasks)
-        mixed = len({type(label) for label in listed}) != 1 or isinstance(listed[0], tuple)
-        array = np.empty(len(listed), dtype=object) if mixed else np.asarray(listed)
-        if mixed:
-            array[:] = listed
-    return array
 
 
 def _known_positions(names: Sequence[Hashable], known: Sequence[Hashable], faults: list[Fault | str]) -> IntArray:
@@ -228,7 +227,7 @@ def _long_tasks(
             f"tasks does not match y: got {len(labels)} labels for {n_rows} rows, expected one label for each row. "
             "Pass the task of each row, or y with a column for each task."
         )
-    missing = np.array([label is None or label != label for label in labels.tolist()], dtype=bool)
+    missing = missing_labels(labels)
     if missing.any():
         faults.append(
             f"tasks contains {int(missing.sum())} missing labels: got {labels[missing][0]} first at row "

@@ -2,11 +2,16 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
+import pyarrow as pa
 import pytest
+import typer
+from pyarrow import parquet
 
 from identirep import __version__
+from identirep.cli import console
 from identirep.cli.console import in_words_of_options
 
 _FAST = ("--epochs", "40", "--replicates", "1")
@@ -111,6 +116,61 @@ def test_help_explains_with_an_example(invoke, command):
 
 def test_version(invoke):
     assert invoke("--version").stdout.strip() == f"identirep {__version__}"
+
+
+_HOSTILE = "\x1b[31m[/red]\x9b2J\u202e:smile:\r"
+
+
+def test_names_reach_the_terminal_without_what_it_obeys(invoke, tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2))
+    columns = [*x.T, *(x @ rng.normal(size=(2, 3))).T]
+    names = [f"x0{_HOSTILE}", f"{_HOSTILE}[bold]x1", f"y_1{_HOSTILE}", "y_2[red]", "y_3\nbreak"]
+    columns[3][5] = -9999
+    path = tmp_path / f"[bold]{_HOSTILE}.parquet".replace("/", "")
+    parquet.write_table(pa.table(columns, names=names), path)
+    run = tmp_path / "[italic]\x1b]0;run\x07"
+    fit = ("fit", path, "--targets", "y_*", "-d", 1, "--out", run, "--epochs", 5, "--replicates", 1, "--checks", 0)
+    calls = [("inspect", path), fit, ("transform", run, path, "--out", tmp_path / "\x1b]0;run.csv"), ("report", run)]
+    calls += [("fit", path, "--targets", f"{_HOSTILE}*", "--out", run), ("inspect", tmp_path / f"{_HOSTILE}.csv")]
+    for call in calls:
+        result = invoke(*call)
+        assert result.exit_code == (2 if call in calls[-2:] else 0), result.output
+        assert not set(result.output) & set("\x1b\x9b\u202e\r\x07")
+        assert "\\x1b[31m" in result.output or "\\x1b]0;run" in result.output
+    assert "y_2[red]" in invoke("inspect", path).output
+
+
+def test_warnings_progress_and_failures_are_printable(capsys):
+    with console.progress(1) as advance:
+        advance(_HOSTILE)
+    with console.working(_HOSTILE):
+        pass
+
+    @console.reports_faults
+    def command():
+        warnings.warn(_HOSTILE, stacklevel=1)
+        raise KeyError(_HOSTILE)
+
+    with pytest.raises(typer.Exit):
+        command()
+    shown = capsys.readouterr()
+    assert "\x9b" not in shown.out + shown.err
+    assert "\\x1b[31m[/red]" in shown.err
+
+
+def test_suggested_commands_bring_names_back(invoke, tmp_path):
+    rng = np.random.default_rng(0)
+    names = ["a'b", "c d", "\x1b[1m", "line\nbreak", "$(touch x)", "-lead", "y_1", "y_2", "y_3"]
+    columns = [pa.array([f"{i % 4}" for i in range(30)]) for _ in names[:6]] + list(rng.normal(size=(3, 30)))
+    path = tmp_path / "my 'data'.parquet"
+    parquet.write_table(pa.table([*columns, rng.normal(size=30)], names=[*names, "x"]), path)
+    command = invoke("inspect", path).output.split("want explained: ")[1]
+    shell = ["bash", "-c", f"printf '%s\\0' {command}"]
+    words = subprocess.run(shell, check=True, capture_output=True, text=True, cwd=tmp_path).stdout.split("\0")
+    assert words[2] == str(path)
+    assert words[words.index("--groups") + 1] == names[0]
+    assert words[words.index("--drop") + 1] == ",".join(names[1:6])
 
 
 def test_help_comes_at_once():

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from pyarrow import csv, feather, parquet
 
-from identirep.datasets import load_table, readers
+from identirep.datasets import columnar, delimited, load_table
 
 TEXT = "a,b,y_1,y_2,kind\n1,2.5,3,,u\n4,-5e-1,NA,7,v\n8,9,10,11,u\n"
 X = np.array([[1, 2.5], [4, -0.5], [8, 9]])
@@ -47,8 +47,8 @@ def ending(request):
 def batches(request, monkeypatch):
     """Read few rows at a time, so that rows are put together and counted over batches."""
     if request.param:
-        monkeypatch.setattr(readers, "_BATCH_ROWS", 2)
-        monkeypatch.setattr(readers, "_CSV_BLOCK_BYTES", 40)
+        monkeypatch.setattr(columnar, "_BATCH_ROWS", 2)
+        monkeypatch.setattr(delimited, "_BLOCK_BYTES", 40)
 
 
 @pytest.mark.usefixtures("batches")
@@ -289,3 +289,9 @@ def test_unreadable_bytes(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=rf"(?s)^{name} cannot be read: got .*UTF-8"):
         load_table(tmp_path / name, "y")
+
+
+def test_names_in_another_encoding(tmp_path):
+    (tmp_path / "t.csv").write_bytes("härte,y\n1,2\n3,5\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"t\.csv cannot be read: got .* expected UTF-8 text"):
+        load_table(tmp_path / "t.csv", "y")

@@ -118,6 +118,27 @@ class _Recorder(LinearRegression):
         return super().predict(X)
 
 
+def test_out_of_bag_predictions_of_zero_count(rng):
+    X = rng.normal(size=(300, 5))
+    busy = (X[:, 0] > 1)[:, None]
+    Y = np.where(busy, rng.poisson(3 + 2 * np.abs(X[:, 1:4])), 0).astype(float)
+    forest = RandomForestRegressor(30, bootstrap=True)
+    models = [PredictiveFeatures(forest, 1, cross_fit="oob", random_state=0).fit(X, Y + shift) for shift in (0, 1)]
+    assert [model.moments_.n_rows for model in models] == [300, 300]
+    np.testing.assert_allclose(models[0].noise_std_, models[1].noise_std_)
+
+
+def test_rows_in_every_bag_have_no_prediction(rng):
+    X, Y, _ = _problem(n=200)
+    model = PredictiveFeatures(RandomForestRegressor(3), 2, cross_fit="oob", random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, Y)
+    in_all = np.all([np.isin(np.arange(200), rows) for rows in model.regressor_.estimators_samples_], axis=0)
+    assert in_all.any()
+    assert model.moments_.n_rows == 200 - in_all.sum()
+
+
 def test_folds_of_ordered_rows_are_stretches_with_gaps(rng):
     X, Y, _ = _problem(n=200)
     times = rng.permutation(200).astype(float)

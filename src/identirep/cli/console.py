@@ -12,25 +12,59 @@ from contextlib import contextmanager
 from typing import Any, ParamSpec
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.text import Text
 
-__all__ = ["OUTPUT", "in_words_of_options", "progress", "reports_faults", "say", "working"]
+__all__ = ["OUTPUT", "cell", "in_words_of_options", "printable", "progress", "reports_faults", "say", "working"]
 
 _USER_INPUT, _OUR_FAILURE = 2, 1
 
-# Results go to standard output, everything about the way there to standard error.
-OUTPUT = Console()
-_MESSAGES = Console(stderr=True)
+# What a terminal would obey: control characters, marks that turn the direction of text, halves of characters.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Return a text in which what a terminal would obey is written out, such as \\x1b."""
+    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def cell(text: str) -> Text:
+    """Return a text for one line of a grid."""
+    return Text(printable(text.replace("\n", "\\n")))
+
+
+class _Printable:
+    """Anything that a console renders, without what a terminal would obey but for styles of ours."""
+
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self.renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for segment in console.render(self.renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
+class _PrintableOnly(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Wrap all that is printed: names of files, columns and labels come from strangers."""
+        return [_Printable(renderable) for renderable in renderables]
+
+
+# Results go to standard output, everything about the way there to standard error. Square brackets are no markup.
+OUTPUT = Console(markup=False, emoji=False)
+_MESSAGES = Console(stderr=True, markup=False, emoji=False)
+for _console in (OUTPUT, _MESSAGES):
+    _console.push_render_hook(_PrintableOnly())
 
 P = ParamSpec("P")
 
 # Messages of the library name its arguments; on the command line these are called otherwise.
-_ARGUMENT = re.compile(r"^(\s*\d+\. |- |)(targets|tasks|features|drop|n_components)\b", re.MULTILINE)
+_ARGUMENT = re.compile(r"^(\s*\d+\. |- |)(targets|tasks|features|drop|missing|n_components)\b", re.MULTILINE)
 _PATH = re.compile(r"^path\b", re.MULTILINE)
 _KEYWORDS = {"n_components": "--n-components", "n_checks": "--checks"}
-_KEYWORDS |= {name: f"--{name}" for name in ("tasks", "drop", "order", "regressor")}
+_KEYWORDS |= {name: f"--{name}" for name in ("tasks", "drop", "missing", "order", "regressor")}
 _REPLICATES = re.compile(r"MTRN\(n_replicates=(\d+)\)")
 _KEYWORD = re.compile(rf"\b({'|'.join(_KEYWORDS)})=")
 
@@ -63,7 +97,7 @@ def reports_faults(command: Callable[P, None]) -> Callable[P, None]:
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Show a spinner while something takes its time; nothing where nobody watches."""
-    with _MESSAGES.status(f"{what} ..."):
+    with _MESSAGES.status(cell(f"{what} ...")):
         yield
 
 
@@ -75,11 +109,11 @@ def progress(total: int) -> Iterator[Callable[[str], None]]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     with Progress(*columns, console=_MESSAGES, disable=total == 0) as bar:
         task = bar.add_task("", total=total)
-        yield lambda text: bar.update(task, advance=1, description=text)
+        yield lambda text: bar.update(task, advance=1, description=printable(text))
 
 
 def say(text: str = "", style: str | None = None) -> None:
@@ -116,7 +150,7 @@ def in_words_of_options(text: str) -> str:
 
 
 def _report_our_failure(error: Exception) -> None:
-    traceback.print_exception(error, file=sys.stderr)
+    sys.stderr.write(printable("".join(traceback.format_exception(error))))
     _MESSAGES.print(
         Text.assemble(
             ("Failure: ", "bold red"),

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table as Grid
 
 import identirep.cli.options as given
-from identirep.cli.console import OUTPUT, reports_faults, say, working
+from identirep.cli.console import OUTPUT, in_words_of_options, reports_faults, say, working
 
 if TYPE_CHECKING:
     from identirep.cli.tables import Table
@@ -30,6 +30,7 @@ def fit(
     order: given.Order = None,
     features: given.Features = None,
     drop: given.Drop = None,
+    missing: given.Missing = None,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.2,
@@ -45,7 +46,7 @@ def fit(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    table = _read(data, targets, tasks, groups, order, features, drop, out)
+    table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
@@ -70,6 +71,7 @@ def stability(
     order: given.Order = None,
     features: given.Features = None,
     drop: given.Drop = None,
+    missing: given.Missing = None,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.25,
@@ -88,7 +90,7 @@ def stability(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    table = _read(data, targets, tasks, groups, order, features, drop, out)
+    table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
     _compare_fits(table, components, fits, held_out, seed, out, settings)
     if out is not None:
@@ -113,7 +115,7 @@ def demo(
     with working("Computing the descriptors of 21,263 superconductors"):
         source = load_superconductivity(fractions=True)
     X = named(source.X, source.feature_names)
-    table = Table("Superconductivity", X, source.Y, source.target_names, False, source.groups, "composition")
+    table = Table("Superconductivity", X, source.Y, source.target_names, False, None, source.groups, "composition")
     # The published table is sorted by families, which says nothing of other rows.
     table = table.rows(np.random.default_rng(0).permutation(len(source.Y)))
     _announce(table)
@@ -131,6 +133,7 @@ def _read(
     order: str | None,
     features: list[str] | None,
     drop: list[str] | None,
+    missing: list[str] | None,
     out: Path | None,
 ) -> Table:
     """Read the table of a fit and say what is in it, once it is sure that the result can be written."""
@@ -140,13 +143,15 @@ def _read(
     if out is not None:
         check_target(out)
     with working(f"Reading {data.name}"):
-        table = read_table(data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop)
+        table = read_table(
+            data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop, missing=missing
+        )
     _announce(table)
     return table
 
 
 def _announce(table: Table) -> None:
-    from identirep.cli.remarks import repeated_rows
+    from identirep.cli.remarks import remarks_of_values, repeated_rows
     from identirep.report import count
 
     layout = count(len(set(table.tasks.tolist())), "task") if table.is_long else count(len(table.tasks), "target")
@@ -154,6 +159,8 @@ def _announce(table: Table) -> None:
     ordered = "" if table.ordered_by is None else f", ordered by {table.ordered_by}"
     inputs = count(table.X.num_columns, "input")
     say(f"{table.name}: {len(table.targets):,} rows, {inputs}, {layout}{together}{ordered}.")
+    for remark in remarks_of_values(table):
+        say(in_words_of_options(remark))
     n_repeated = repeated_rows(table)
     if n_repeated:
         say(f"{count(n_repeated, 'row')} with the inputs of others: equal rows stay together in every split.")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
 from rich.table import Table as Grid
-from rich.text import Text
 
 import identirep.cli.options as given
-from identirep.cli.console import OUTPUT, in_words_of_options, reports_faults, say, working
+from identirep.cli.console import OUTPUT, cell, in_words_of_options, printable, reports_faults, say, working
 
 if TYPE_CHECKING:
     from identirep._typing import Array
@@ -23,6 +23,8 @@ __all__ = ["inspect"]
 # Columns listed one by one; of wider tables those that need attention come first.
 _MOST_LISTED = 60
 _LABELS = "--groups, --tasks or drop"
+_NUMBERS = ("number", "whole number", "yes or no")
+_NUMBERING = "number of a row"
 _FEWEST_IN_FAMILY = 3
 
 
@@ -36,19 +38,24 @@ class Column:
     n_distinct: int
     values: str
     n_rows: int
+    numbering: str = ""
 
     @property
     def is_number(self) -> bool:
         """Whether the column can be an input or a target."""
-        return self.kind in ("number", "whole number", "yes or no")
+        return self.kind in _NUMBERS
 
     @property
     def remark(self) -> str:
         """What the column may be good for, or what stands against it."""
         if self.n_missing == self.n_rows:
             return "empty: drop"
+        if self.numbering:
+            return f"{_NUMBERING}: drop"
         if self.n_distinct == 1:
             return "constant: drop"
+        if self.kind == "list":
+            return "list: drop"
         if self.kind == "date or time":
             return "--order or drop"
         if not self.is_number:
@@ -57,8 +64,6 @@ class Column:
             return _LABELS
         if self.n_missing:
             return "gaps: target or drop"
-        if self.kind == "whole number" and self.n_distinct == self.n_rows:
-            return "number of a row? drop"
         return ""
 
 
@@ -74,6 +79,7 @@ def inspect(
     order: given.Order = None,
     features: given.Features = None,
     drop: given.Drop = None,
+    missing: given.Missing = None,
 ) -> None:
     """Show what is in a table: columns, types, gaps, constants, what could be targets, and which rows are alike.
 
@@ -83,9 +89,11 @@ def inspect(
     from identirep.cli.tables import read_table
 
     with working(f"Reading {data.name}"):
-        columns, numbers = _read_columns(data)
+        columns, numbers = _read_columns(data, missing)
         if targets:
-            table = read_table(data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop)
+            table = read_table(
+                data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop, missing=missing
+            )
             remarks = remarks_of_table(table)
         else:
             remarks = remarks_of_columns(*numbers)
@@ -100,9 +108,9 @@ def inspect(
     grid.add_column("values", no_wrap=True, overflow="ellipsis")
     grid.add_column("remark")
     for column in listed[:_MOST_LISTED]:
-        missing = f"{column.n_missing:,}" if column.n_missing else ""
-        cells = (column.name, column.kind, missing, f"{column.n_distinct:,}", column.values, column.remark)
-        grid.add_row(*(Text(cell) for cell in cells))
+        n_missing = f"{column.n_missing:,}" if column.n_missing else ""
+        cells = (column.name, column.kind, n_missing, f"{column.n_distinct:,}", column.values, column.remark)
+        grid.add_row(*map(cell, cells))
     OUTPUT.print(grid)
     if len(columns) > _MOST_LISTED:
         say(f"And {len(columns) - _MOST_LISTED:,} more columns without remarks or like these.")
@@ -127,9 +135,10 @@ def _suggest(path: Path, columns: list[Column]) -> None:
     else:
         role, targets = "--tasks", "YOUR_TARGET" if labels else "YOUR_TARGETS"
     options = [f"--targets {_quoted(targets)}", *(f"{role} {_quoted(name)}" for name in labels[:1])]
-    if drop:
-        options.append(f"--drop {_quoted(','.join(drop))}")
-    start = f"identirep fit {path} {' '.join(options)} --out runs/first"
+    # Names without a letter would be lost in a list.
+    lists = [",".join(filter(None, drop)), *("" for name in drop if not name)]
+    options += [f"--drop {_quoted(names)}" for names in lists if names or "" in drop]
+    start = f"identirep fit {_quoted(str(path))} {' '.join(options)} --out runs/first"
     say(f"To start, with the targets that you want explained: {start}")
 
 
@@ -140,54 +149,61 @@ def _families(names: list[str]) -> list[tuple[str, int]]:
 
 
 def _quoted(text: str) -> str:
-    return text if text.replace("_", "").replace(",", "").isalnum() else f"'{text}'"
+    """Return a name as a shell takes it; what a terminal would obey is written out, as the shell reads it back."""
+    if printable(text) != text or "\n" in text:
+        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+        return f"$'{printable(escaped).replace(chr(10), chr(92) + 'n')}'"
+    return text if text.replace("_", "").replace(",", "").isalnum() else quote(text)
 
 
-def _read_columns(path: Path) -> tuple[list[Column], tuple[list[str], Array]]:
+def _read_columns(path: Path, missing: list[str] | None) -> tuple[list[Column], tuple[list[str], Array]]:
     """Return what is in each column, and the names and values of the columns of numbers, NaN for gaps."""
     import numpy as np
-    import pyarrow as pa
 
-    from identirep.datasets import read_whole
+    from identirep.datasets import as_matrix, index_columns, open_table, read_whole, row_numbers
 
-    table = read_whole(path)
+    file, table = open_table(path, missing), read_whole(path, missing)
+    numbering = index_columns(file.columns, file.index_columns)
     columns = []
     numbers = []
-    for name in table.column_names:
-        values = table.column(name)
+    for name, values in zip(table.column_names, table.columns, strict=True):
         kind = _kind(values.type)
-        present = values.drop_null()
-        try:
-            n_distinct = len(present.unique())
-        except pa.ArrowNotImplementedError:
-            n_distinct = len(present)
-        columns.append(Column(name, kind, values.null_count, n_distinct, _show(present, kind), len(values)))
-        if columns[-1].is_number:
-            numbers.append(values.cast(pa.float64()).to_numpy())
+        if kind in _NUMBERS:
+            numbers.append(as_matrix([values.combine_chunks()], len(values), file.markers.numbers)[:, 0])
+            numbering |= row_numbers([name], numbers[-1][:, None])
+            present = numbers[-1][~np.isnan(numbers[-1])]
+            n_missing, n_distinct = len(values) - len(present), len(np.unique(present))
+            shown = f"{present.min():.4g} to {present.max():.4g}" if len(present) and kind != "yes or no" else ""
+        else:
+            present = values.drop_null()
+            n_missing, n_distinct = values.null_count, _count_distinct(present)
+            shown = ", ".join(str(value)[:20] for value in dict.fromkeys(map(str, present[:100].to_pylist())))[:200]
+        columns.append(Column(name, kind, n_missing, n_distinct, shown, len(values), numbering.get(name, "")))
     names = [column.name for column in columns if column.is_number]
     return columns, (names, np.column_stack(numbers) if numbers else np.empty((len(table), 0)))
+
+
+def _count_distinct(values: Any) -> int:
+    """Count distinct values; lists, which Arrow does not compare, count as distinct."""
+    import pyarrow as pa
+
+    try:
+        return len(values.unique())
+    except pa.ArrowNotImplementedError:
+        return len(values)
 
 
 def _kind(value_type: Any) -> str:
     from pyarrow import types
 
+    if types.is_dictionary(value_type):
+        return _kind(value_type.value_type)
     tests = (
         (types.is_boolean, "yes or no"),
         (types.is_integer, "whole number"),
         (lambda value: types.is_floating(value) or types.is_decimal(value), "number"),
         (types.is_null, "empty"),
         (types.is_temporal, "date or time"),
+        (types.is_nested, "list"),
     )
     return next((kind for test, kind in tests if test(value_type)), "text")
-
-
-def _show(values: Any, kind: str) -> str:
-    """Range of numbers, examples of texts."""
-    from pyarrow import compute
-
-    if not len(values):
-        return ""
-    if kind in ("number", "whole number"):
-        extremes = compute.min_max(values).as_py()
-        return f"{float(extremes['min']):.4g} to {float(extremes['max']):.4g}"
-    return ", ".join(str(value)[:20] for value in values.unique()[:3].to_pylist())

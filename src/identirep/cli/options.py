@@ -7,8 +7,20 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["Checks", "Components", "Data", "Drop", "Epochs", "Features", "Groups", "HeldOut", "Order", "Regressor"]
-__all__ += ["Replicates", "Run", "Seed", "Targets", "Tasks", "check_settings", "parse_components"]
+__all__ = [
+    "Checks",
+    "Components",
+    "Data",
+    "Drop",
+    "Epochs",
+    "Features",
+    "Groups",
+    "HeldOut",
+    "Missing",
+    "Order",
+    "Regressor",
+]
+__all__ += ["Regressor", "Replicates", "Run", "Seed", "Targets", "Tasks", "check_settings", "parse_components"]
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: CSV, TSV, Parquet or Feather.", show_default=False)]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]
@@ -37,10 +49,20 @@ Order = Annotated[
 ]
 Features = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAMES", help="Input columns, names or patterns. Default: all that are nothing else."),
+    typer.Option(
+        metavar="NAMES",
+        help="Input columns, names or patterns. Default: all that are nothing else and do not number the rows.",
+    ),
 ]
 Drop = Annotated[
     list[str] | None, typer.Option(metavar="NAMES", help="Columns to leave out of the inputs, names or patterns.")
+]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MARKS",
+        help="What stands for a missing number beside NA, NaN, null, None, #N/A and empty cells, such as '?,-9999'.",
+    ),
 ]
 Components = Annotated[
     str, typer.Option("--n-components", "-d", metavar="D|auto", help="Number of latents; auto: all with signal.")

@@ -10,10 +10,11 @@ from identirep._typing import Array
 from identirep.cli.tables import Table
 from identirep.exchangeability import LEVEL, check_row_order, consecutive_rows, neighbours_alike
 from identirep.linear_copies import copy_remarks, linear_copies
+from identirep.sentinels import sentinel_remarks
 from identirep.splits import row_groups
 from identirep.validation import TaskData, check_task_data
 
-__all__ = ["remarks_of_columns", "remarks_of_table", "repeated_rows"]
+__all__ = ["remarks_of_columns", "remarks_of_table", "remarks_of_values", "repeated_rows"]
 
 # Columns whose values repeat so much may be inputs of repeated rows.
 _FEW_VALUES = 0.5
@@ -28,11 +29,25 @@ def repeated_rows(table: Table) -> int:
     return 0 if equal is None else len(equal) - int(equal.max()) - 1
 
 
+def remarks_of_values(table: Table) -> list[str]:
+    """Return what is said before a fit: columns that are no inputs, and numbers that may stand for something else."""
+    targets = [table.target] if table.is_long else table.tasks
+    remarks = []
+    if table.left_out:
+        listed = [f"{name!r} ({why})" for name, why in table.left_out.items()]
+        more = f" and {len(listed) - _MAX_NAMED:,} more" if len(listed) > _MAX_NAMED else ""
+        remarks.append(
+            f"Left out of the inputs: {', '.join(listed[:_MAX_NAMED])}{more}. To keep one, name it with --features."
+        )
+    names = [*table.X.column_names, *targets]
+    return remarks + sentinel_remarks(names, np.column_stack([table.inputs(), table.targets]))
+
+
 def remarks_of_table(table: Table) -> list[str]:
     """Return sentences on rows that are not exchangeable, and on targets that are copies, where targets are known."""
     data = check_task_data(table.inputs(), table.targets, table.tasks)
     data = TaskData(data.X, data.targets, data.task_index, data.task_names, order=table.order)
-    remarks = copy_remarks(linear_copies(data, table.X.column_names))
+    remarks = [*remarks_of_values(table), *copy_remarks(linear_copies(data, table.X.column_names))]
     n_repeated = repeated_rows(table)
     if n_repeated:
         remarks.append(f"{n_repeated:,} rows repeat the inputs of others: equal rows stay together in every split")
@@ -42,7 +57,7 @@ def remarks_of_table(table: Table) -> list[str]:
 
 def remarks_of_columns(names: Sequence[str], columns: Array) -> list[str]:
     """Return the same as far as it can be told of columns of numbers, NaN for gaps, with nothing known of targets."""
-    remarks = []
+    remarks = sentinel_remarks(names, columns)
     data = TaskData(np.empty((len(columns), 0)), columns, None, tuple(names))
     copies = linear_copies(data)
     for copy in copies[:_MAX_NAMED]:

@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from identirep._typing import Array
-from identirep.cli.console import OUTPUT, say, working
+from identirep.cli.console import OUTPUT, cell, say, working
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
 from identirep.evaluation import Evaluation, score_tasks
@@ -153,7 +153,7 @@ def _print_latents(findings: Findings, evaluation: Evaluation) -> None:
     widths += [max(len(heading), *map(len, cells)) for heading, cells in columns.items()]
     room = OUTPUT.width - sum(width + 2 for width in widths) - 3
     for i, verdict in enumerate(certificate.verdict):
-        targets = Text(", ".join(f"{correlation:+.2f} {name}" for name, correlation in findings.strongest(i, 2)))
+        targets = cell(", ".join(f"{correlation:+.2f} {name}" for name, correlation in findings.strongest(i, 2)))
         targets.truncate(max(room, 12), overflow="ellipsis")
         judged = Text(f"{VERDICT_SYMBOLS[verdict]} {verdict}", style=VERDICT_COLOURS[verdict])
         grid.add_row(str(i), judged, *(cells[i] for cells in columns.values()), targets)

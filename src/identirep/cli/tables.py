@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from identirep._typing import Array, IntArray
 from identirep.datasets import load_table, open_table
 from identirep.files import replaced_file
-from identirep.splits import order_ranks
+from identirep.splits import number_groups, order_ranks
 
 __all__ = ["Table", "check_output", "read_inputs", "read_table", "write_table"]
 
@@ -30,10 +31,12 @@ class Table:
     targets: Array  # wide layout: (n_rows, n_tasks), long layout: (n_rows,)
     tasks: Any  # long layout: the task of each row, wide layout: names of the targets
     is_long: bool
+    target: str | None = None  # long layout: name of the target column
     groups: IntArray | None = None  # rows with equal number belong together
     grouped_by: str | None = None
     order: IntArray | None = None  # rank of each row
     ordered_by: str | None = None
+    left_out: dict[str, str] = field(default_factory=dict)  # columns that number the rows, and why they do not count
 
     def rows(self, index: IntArray) -> Table:
         """Return some of the rows."""
@@ -60,9 +63,11 @@ def read_table(
     order: str | None = None,
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
+    missing: Sequence[str] | None = None,
 ) -> Table:
     """Read the table of a fit."""
-    columns = open_table(path).columns
+    file = open_table(path, missing)
+    columns = file.columns
     for option, name in (("--groups", groups), ("--order", order)):
         if name is not None and name not in columns:
             raise ValueError(
@@ -70,7 +75,9 @@ def read_table(
                 f"'identirep inspect {path}' lists them."
             )
     dropped = [*(drop or []), *(name for name in (groups, order) if name is not None)]
-    data = load_table(path, targets=list(targets), tasks=tasks, features=features or None, drop=dropped or None)
+    data = load_table(
+        path, list(targets), tasks=tasks, features=features or None, drop=dropped or None, missing=missing
+    )
     is_long = tasks is not None
     return Table(
         path.name,
@@ -78,14 +85,16 @@ def read_table(
         data.y if is_long else data.Y,
         data.tasks if is_long else data.target_names,
         is_long,
-        None if groups is None else _codes(path, groups),
+        data.target_names[0] if is_long else None,
+        None if groups is None else number_groups(_labels(path, groups)),
         groups,
-        None if order is None else order_ranks(np.array(_labels(path, order), dtype=object)),
+        None if order is None else order_ranks(_sortable(_labels(path, order), file.markers)),
         order,
+        data.left_out,
     )
 
 
-def read_inputs(path: Path, feature_names: Sequence[str]) -> Any:
+def read_inputs(path: Path, feature_names: Sequence[str], missing: Sequence[str] | None = None) -> Any:
     """Read the inputs of a fitted model by name, in its order, whatever else is in the table."""
     columns = set(open_table(path).columns)
     missing = [name for name in feature_names if name not in columns]
@@ -96,7 +105,7 @@ def read_inputs(path: Path, feature_names: Sequence[str]) -> Any:
             f"{path.name} lacks {len(missing)} of the {len(feature_names)} inputs of the model: got no column "
             f"{listed}{more}, expected each by its name. Add or rename columns."
         )
-    return named(load_table(path, features=list(feature_names)).X, feature_names)
+    return named(load_table(path, features=list(feature_names), missing=missing).X, feature_names)
 
 
 def named(X: Array, names: Sequence[str]) -> Any:
@@ -134,14 +143,23 @@ def write_table(path: Path, values: Array, names: Sequence[str]) -> None:
         write[path.suffix.lower()](table, staging)
 
 
-def _codes(path: Path, column: str) -> IntArray:
-    """Number the distinct values of a column; rows without a value are groups of their own."""
-    number: dict[Any, int] = {}
-    codes = []
-    for label in _labels(path, column):
-        key = object() if label is None else label
-        codes.append(number.setdefault(key, len(number)))
-    return np.array(codes, dtype=np.int64)
+def _sortable(labels: list[Any], markers: Any) -> NDArray[Any]:
+    """Return values of an order, as numbers if all texts are: as texts 10 would come before 9."""
+    known = [None if label in markers.numbers else label for label in labels]
+    numbers = np.full(len(labels), np.nan)
+    texts = [(i, label.strip()) for i, label in enumerate(known) if isinstance(label, str)]
+    if len(texts) + known.count(None) == len(known):
+        try:
+            for i, text in texts:
+                numbers[i] = np.nan if text in markers.texts else float(text)
+        except ValueError:
+            pass
+        else:
+            numbers[np.isin(numbers, markers.numbers)] = np.nan
+            return numbers
+    values = np.empty(len(labels), dtype=object)
+    values[:] = known
+    return values
 
 
 def _labels(path: Path, column: str) -> list[Any]:

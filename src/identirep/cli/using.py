@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from identirep.cli.console import reports_faults, say, working
-from identirep.cli.options import Data, Run
+from identirep.cli.options import Data, Missing, Run
 
 __all__ = ["predict", "report", "transform"]
 
@@ -16,21 +16,21 @@ Out = Annotated[Path, typer.Option(metavar="FILE", help="Table: .csv, .parquet o
 
 
 @reports_faults
-def transform(run: Run, data: Data, out: Out) -> None:
+def transform(run: Run, data: Data, out: Out, missing: Missing = None) -> None:
     """Write the latents of the rows of a table.
 
     The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
     """
-    _apply(run, data, out, to_latents=True)
+    _apply(run, data, out, missing, to_latents=True)
 
 
 @reports_faults
-def predict(run: Run, data: Data, out: Out) -> None:
+def predict(run: Run, data: Data, out: Out, missing: Missing = None) -> None:
     """Write predictions of all targets for the rows of a table.
 
     The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
     """
-    _apply(run, data, out, to_latents=False)
+    _apply(run, data, out, missing, to_latents=False)
 
 
 @reports_faults
@@ -52,7 +52,7 @@ def report(run: Run) -> None:
     say(f"Wrote {run / REPORT_FILE}")
 
 
-def _apply(run: Path, data: Path, out: Path, *, to_latents: bool) -> None:
+def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, *, to_latents: bool) -> None:
     from identirep.cli.tables import check_output, read_inputs, write_table
     from identirep.regressor import IdentifiableRegressor
 
@@ -66,7 +66,7 @@ def _apply(run: Path, data: Path, out: Path, *, to_latents: bool) -> None:
         )
     check_output(out, data)
     with working(f"Reading {data.name}"):
-        X = read_inputs(data, list(names))
+        X = read_inputs(data, list(names), missing)
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
     with working("Computing"):

@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from identirep._typing import Array, IntArray
-from identirep.datasets.readers import ColumnarFile, DelimitedFile, NotNumericError, empty_message, open_table
+from identirep.datasets.batches import BadCell, NotNumericError, empty_message
+from identirep.datasets.columnar import ColumnarFile
+from identirep.datasets.delimited import DelimitedFile
+from identirep.datasets.numbering import index_columns, row_numbers
+from identirep.datasets.readers import open_table
 from identirep.parameters import raise_faults
 
 __all__ = ["load_table"]
@@ -21,6 +25,7 @@ Patterns = str | Sequence[str]
 
 # Names shown in a message; a table may have thousands of columns.
 _MAX_NAMED = 5
+_MAX_SHOWN = 60
 
 
 def load_table(
@@ -30,6 +35,7 @@ def load_table(
     tasks: str | None = None,
     features: Patterns | None = None,
     drop: Patterns | None = None,
+    missing: Patterns | None = None,
 ) -> Bunch:
     """Load inputs and targets from a file: CSV, TSV (also compressed), Parquet or Feather.
 
@@ -46,9 +52,14 @@ def load_table(
         Column with the task label of each row, of any type: the long layout, with one column of `targets`.
         Default: the wide layout, where each column of `targets` is a task.
     features : str or sequence of str, optional
-        Input columns, in this order. Default: all columns that are not targets, tasks or dropped.
+        Input columns, in this order. Default: all columns that are not targets, tasks or dropped. Columns that number
+        the rows are left out (see `left_out`), unless their exact name is here.
     drop : str or sequence of str, optional
         Columns to leave out of the inputs. Default: none.
+    missing : str or sequence of str, optional
+        What stands for a missing value in columns of numbers, such as ``"?,-9999"``: texts of CSV and TSV files, and
+        numbers of all. Default: only what is usual, such as an empty cell, NA, NaN, null, None or #N/A. Of labels
+        only an empty cell is missing.
 
     Returns
     -------
@@ -60,7 +71,8 @@ def load_table(
           (n_rows,). Neither without `targets`;
         - ``tasks``, shape (n_rows,): labels, in the long layout. Labels of a CSV file that are all whole numbers are
           ints;
-        - ``feature_names``, ``target_names``: lists of str.
+        - ``feature_names``, ``target_names``: lists of str;
+        - ``left_out``, dict: columns that number the rows or are an index, and why each is no input.
 
     Raises
     ------
@@ -73,7 +85,7 @@ def load_table(
     Notes
     -----
     The file is read in batches of rows, and columns that are not asked for are not decoded, so memory follows the size
-    of the result and not that of the file. Booleans of Parquet and Feather files count as 0 and 1.
+    of the result and not that of the file. Booleans count as 0 and 1.
 
     Examples
     --------
@@ -90,11 +102,25 @@ def load_table(
            [2.7, 2.5]])
     """
     path = Path(path)
-    table = open_table(path)
+    table = open_table(path, missing)
     feature_names, target_names = _choose_columns(table.columns, targets, tasks, features, drop)
+    kept = set() if features is None else {name for name in _split(features, table.columns) if name in feature_names}
+    if "" in kept and table.columns.count("") > 1:
+        raise ValueError(f"{path.name} has several columns without a name: got '' in features. Name them in the file.")
+    left_out = index_columns([name for name in feature_names if name not in kept], table.index_columns)
+    feature_names = [name for name in feature_names if name not in left_out]
     X, Y, labels = _read(table, feature_names, target_names, tasks)
+    numbering = {name: why for name, why in row_numbers(feature_names, X).items() if name not in kept}
+    if numbering:
+        inputs = [j for j, name in enumerate(feature_names) if name not in numbering]
+        X, feature_names, left_out = X[:, inputs], [feature_names[j] for j in inputs], left_out | numbering
+    if not feature_names:
+        raise ValueError(
+            f"features is empty: got {_shorten(list(left_out))}, which only number the rows, expected at least one "
+            "input. Name it in features if it is one."
+        )
     _check_values(path, X, feature_names, Y, target_names)
-    data = Bunch(X=X, feature_names=feature_names, target_names=target_names)
+    data = Bunch(X=X, feature_names=feature_names, target_names=target_names, left_out=left_out)
     if labels is not None:
         data.tasks = _as_labels(path, str(tasks), *labels)
     if target_names and tasks is not None:
@@ -161,8 +187,22 @@ def _match(argument: str, patterns: Patterns | None, columns: Sequence[str], fau
 def _split(patterns: Patterns, columns: Sequence[str]) -> list[str]:
     """Split at commas, except in names that contain one."""
     listed = [patterns] if isinstance(patterns, str) else list(patterns)
-    parts = [[text] if text in columns else [part.strip() for part in text.split(",")] for text in listed]
-    return [part for group in parts for part in group if part]
+    known, found = set(columns), []
+    for text in listed:
+        parts = text.split(",")
+        start = 0
+        while start < len(parts):
+            # The longest run of parts that is a name.
+            runs = ((stop, ",".join(parts[start:stop])) for stop in range(len(parts), start, -1))
+            stop, name = next(
+                ((stop, form) for stop, run in runs for form in (run, run.strip()) if form in known),
+                (start + 1, parts[start].strip()),
+            )
+            # An empty text names a column without a name where it stands alone; beside a comma it is a slip.
+            if name or name in known or len(parts) == 1:
+                found.append(name)
+            start = stop
+    return found
 
 
 def _no_match(argument: str, pattern: str, columns: Sequence[str]) -> str:
@@ -201,8 +241,8 @@ def _read(
         bad = error.cells
     raise_faults(
         [
-            f"{table.path.name}: column {cell.column!r} is not numeric: got {cell.value!r} first at row {cell.row}, "
-            f"expected numbers. Drop it with drop={cell.column!r} or encode it."
+            f"{table.path.name}: column {cell.column!r} is not numeric: got {_cut(cell.value)} first at row "
+            f"{cell.row}, expected numbers. {_remedy(cell)}"
             for cell in bad
         ]
     )
@@ -211,6 +251,19 @@ def _read(
     for buffer in (X, Y, codes):
         buffer.resize((n_rows, *buffer.shape[1:]), refcheck=False)
     return X, Y, None if tasks is None else (list(position), codes)
+
+
+def _remedy(cell: BadCell) -> str:
+    """Say what to do about a cell that is no number."""
+    if cell.is_among_numbers:
+        return f"If it stands for a missing value, pass missing={cell.value!r}; else drop or repair the column."
+    return f"Drop it with drop={cell.column!r} or encode it."
+
+
+def _cut(value: object) -> str:
+    """Return a value as it is written, long ones cut."""
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def _reserve(buffer: NDArray[np.generic], n_rows: int) -> None:

@@ -14,7 +14,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Regress
 from sklearn.utils import Tags
 
 from identirep._typing import Array, BoolArray, IntArray, RandomState
-from identirep.accumulation import factorize
 from identirep.evaluation import score_tasks
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, reduce_features
@@ -23,7 +22,7 @@ from identirep.parameters import Fault, Rule, parameter_faults
 from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
 from identirep.signal_check import Signal, check_signal
-from identirep.splits import order_ranks, row_groups, stretches
+from identirep.splits import number_groups, order_ranks, row_groups, stretches
 from identirep.validation import TaskData, check_features, check_task_data
 
 if TYPE_CHECKING:
@@ -89,14 +88,14 @@ def check_fit_data(
     """
     group_index, ranks, found = None, None, list(faults)
     if groups is not None:
-        labels, group_index = factorize(groups)
+        group_index = number_groups(groups)
         n_rows = len(X) if hasattr(X, "__len__") else len(group_index)
         if len(group_index) != n_rows:
             found.append(
                 f"groups does not match X: got {len(group_index)} labels for {n_rows} rows, expected one for each row. "
                 "Pass the group of each row."
             )
-        if len(labels) < 2:
+        if not group_index.any():
             found.append("groups has a single group: got 1, expected at least 2. Leave groups out.")
     if order is not None:
         try:

@@ -181,8 +181,11 @@ class PredictiveFeatures(StageOne):
     def _out_of_bag(self, n_rows: int, n_tasks: int) -> Array:
         """Return out-of-bag predictions; NaN for rows that were in every bag."""
         values = np.array(self.regressor_.oob_prediction_, dtype=np.float64).reshape(n_rows, n_tasks)
-        # scikit-learn leaves exact zeros where no tree had the row out of bag.
-        values[(values == 0).all(axis=1)] = np.nan
+        # scikit-learn leaves zeros where no member had the row out of bag, but predictions may be zero as well.
+        in_every_bag = np.ones(n_rows, dtype=bool)
+        for rows in self.regressor_.estimators_samples_:
+            in_every_bag &= np.bincount(rows, minlength=n_rows) > 0
+        values[in_every_bag] = np.nan
         return values
 
     def _faults(self, groups: ArrayLike | None, order: ArrayLike | None) -> list[Fault]:
@@ -200,10 +203,11 @@ class PredictiveFeatures(StageOne):
                 "Set cross_fit=5."
             )
         parameters = self.regressor.get_params() if hasattr(self.regressor, "get_params") else {}
-        if not parameters.get("bootstrap") or "oob_score" not in parameters:
+        knows_bags = hasattr(type(self.regressor), "estimators_samples_")
+        if not parameters.get("bootstrap") or "oob_score" not in parameters or not knows_bags:
             faults.append(
                 f"cross_fit is not possible: got 'oob' with {type(self.regressor).__name__}, expected a regressor with "
-                "bootstrap=True and oob_score. Set cross_fit=5."
+                "bootstrap=True, oob_score and estimators_samples_. Set cross_fit=5."
             )
         return [Fault(message) for message in faults]
 

@@ -1,0 +1,36 @@
+"""What stands for a missing value in a column of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["USUAL", "Markers"]
+
+_WORDS = ("NA", "N/A", "NaN", "NULL", "None", "NaT")
+# What spreadsheets, databases, R, pandas and C write; in a column of numbers none of these can be anything else.
+USUAL = frozenset(
+    ["", "#N/A", "#N/A N/A", "#NA", "<NA>", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "-NaN", "-nan"]
+    + [form for word in _WORDS for form in (word, word.upper(), word.lower(), word.capitalize())]
+)
+
+
+@dataclass(frozen=True)
+class Markers:
+    """Texts that stand for a missing value, the usual ones included, and numbers that do."""
+
+    texts: frozenset[str] = USUAL
+    numbers: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, given: str | Sequence[str] | None) -> Markers:
+        """Take texts, several separated by commas; those that are numbers stand for their value however written."""
+        listed = [given] if isinstance(given, str) else list(given or [])
+        texts = [part.strip() for text in listed for part in str(text).split(",")]
+        numbers = []
+        for text in texts:
+            try:
+                numbers.append(float(text))
+            except ValueError:
+                continue
+        return cls(USUAL | set(texts), tuple(numbers))

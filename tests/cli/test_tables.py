@@ -1,0 +1,102 @@
+"""Tables of the command line: labels, orders and columns that are no inputs, as they are said to the user."""
+
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from identirep.cli.tables import read_table
+
+_FAST = ("--regressor", "ridge", "--checks", 0, "-d", 1)
+RNG = np.random.default_rng(0)
+N = 60
+
+
+@pytest.fixture
+def frame():
+    x = RNG.normal(size=(N, 2))
+    return pd.DataFrame(np.column_stack([x, x @ RNG.normal(size=(2, 3))]), columns=["x0", "x1", "y_1", "y_2", "y_3"])
+
+
+def _write(folder, frame, **options):
+    frame.to_csv(folder / "t.csv", **{"index": False, **options})
+    return folder / "t.csv"
+
+
+def test_rows_of_a_group_called_na_stay_together(tmp_path, frame):
+    path = _write(tmp_path, frame.assign(country=[["DE", "NA", "ZA"][i % 3] for i in range(N)]))
+    np.testing.assert_array_equal(read_table(path, ["y_*"], groups="country").groups, np.arange(N) % 3)
+
+
+def test_rows_without_a_group_are_alone(tmp_path, frame):
+    path = _write(tmp_path, frame.assign(country=[["DE", "", "ZA"][i % 3] for i in range(N)]))
+    assert len(set(read_table(path, ["y_*"], groups="country").groups)) == 2 + N // 3
+
+
+@pytest.mark.parametrize("form", ["{}", "{}.0", " {}"])
+def test_numbers_are_ordered_as_numbers(tmp_path, frame, form):
+    path = _write(tmp_path, frame.assign(day=[form.format(i + 1) for i in range(N)]))
+    np.testing.assert_array_equal(read_table(path, ["y_*"], order="day").order, np.arange(N))
+
+
+def test_texts_are_ordered_as_texts(tmp_path, frame):
+    path = _write(tmp_path, frame.assign(day=[f"2020-{i // 28 + 1:02}-{i % 28 + 1:02}" for i in range(N)]))
+    np.testing.assert_array_equal(read_table(path, ["y_*"], order="day").order, np.arange(N))
+
+
+@pytest.mark.parametrize("mark", ["NA", "", "-9999"])
+def test_order_needs_a_number_of_each_row(tmp_path, frame, mark):
+    path = _write(tmp_path, frame.assign(day=[str(i) if i != 4 else mark for i in range(N)]))
+    with pytest.raises(ValueError, match="order contains 1 missing values: got nan first at row 4"):
+        read_table(path, ["y_*"], order="day", missing=["-9999"])
+
+
+def test_fit_leaves_out_row_numbers_and_says_so(invoke, tmp_path, frame):
+    path = _write(tmp_path, frame, index=True)
+    result = invoke("fit", path, "--targets", "y_*", "--out", tmp_path / "run", *_FAST)
+    assert result.exit_code == 0, result.output
+    assert "2 inputs, 3 targets" in result.stdout
+    assert "Left out of the inputs: '' (an index column). To keep one, name it with --features." in result.stdout
+    dropped = invoke("fit", path, "--targets", "y_*", "--drop", "", "--out", tmp_path / "run", *_FAST)
+    assert "2 inputs" in dropped.stdout
+    assert "Left out" not in dropped.stdout
+    kept = invoke("fit", path, "--targets", "y_*", "--features", "", "--out", tmp_path / "run", *_FAST)
+    assert "1 input," in kept.stdout
+
+
+def test_inspect_and_fit_agree_on_row_numbers(invoke, tmp_path, frame):
+    path = _write(tmp_path, frame.assign(is_big=frame.x0 > 0, **{"no input": range(N)}), index=True)
+    result = invoke("inspect", path)
+    assert result.stdout.count("number of a row: drop") == 2
+    command = shlex.split(result.stdout.split("want explained: ")[1])
+    assert command[command.index("--drop") + 1 :: 2][:2] == ["no input", ""]
+    fitted = invoke(*command[1:-1], tmp_path / "run", *_FAST)
+    assert "3 inputs, 3 targets" in fitted.stdout, fitted.output
+
+
+@pytest.mark.parametrize("command", ["fit", "inspect"])
+def test_codes_of_missing_values_are_remarked_on(invoke, tmp_path, frame, command):
+    frame.loc[[3, 7], "y_2"] = -9999
+    path = _write(tmp_path, frame)
+    arguments = ["fit", path, "--targets", "y_*", "--out", tmp_path / "run", "--epochs", 2, "--replicates", 1, "-d", 1]
+    arguments = [*arguments, "--checks", 0] if command == "fit" else ["inspect", path]
+    result = invoke(*arguments)
+    assert "'y_2' has the value -9999 in 2 rows" in result.stdout
+    assert "if it stands for a missing value, pass --missing '-9999'" in result.stdout
+    result = invoke(*arguments, "--missing", "-9999")
+    assert result.exit_code == 0, result.output
+    assert "-9999" not in result.stdout
+
+
+def test_names_with_commas_in_a_list(tmp_path, frame):
+    path = _write(tmp_path, frame.rename(columns={"y_1": "logP (o/w), 25 °C", "y_2": "100%"}))
+    assert read_table(path, ["logP (o/w), 25 °C, 100%,y_*"]).tasks == ["logP (o/w), 25 °C", "100%", "y_3"]
+
+
+def test_inspect_shows_lists(invoke, tmp_path, frame):
+    frame.assign(embedding=[list(range(500))] * N).to_parquet(tmp_path / "t.parquet")
+    result = invoke("inspect", tmp_path / "t.parquet")
+    assert result.exit_code == 0, result.output
+    assert "list: drop" in result.stdout
+    assert len(result.stdout) < 3000
