@@ -25,8 +25,9 @@ PACKAGE = [
     {"exchangeability", "linear_copies"},
     {"metrics", "moments", "splits", "validation"},
     {"moments_file"},
-    {"accumulation", "canonical_analysis", "parameters", "seeds", "training"},
-    {"_typing", "directories", "files"},
+    {"accumulation", "canonical_analysis", "files", "parameters", "run_files", "seeds", "training"},
+    {"directories"},
+    {"_typing", "scratch", "shapes"},
 ]
 STAGE_TWO = [
     {"mtlcm"},

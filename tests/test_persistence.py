@@ -255,7 +255,7 @@ def _without_stage_two(run):
         (
             lambda run: (run / "history.parquet").write_text("x"),
             ValueError,
-            r"history.parquet' is damaged: got no Parq",
+            r"history.parquet' is damaged: got SHA-256",
         ),
         (lambda run: (run / "model.json").write_text("{"), ValueError, r"model.json' is damaged: got no valid JSON"),
         (lambda run: (run / "model.json").write_text("[]"), ValueError, r"model.json' is damaged"),
