@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep.accumulation import Sums
+from identirep.shapes import Damage, check_shapes
 
 __all__ = ["StoredMoments"]
 
+# Tasks, groups of rows, features.
+_SHAPES = {"group": "T", "counts": "G", "mean_h": "GK", "scatter_h": "GKK", "mean_y": "T"}
+_SHAPES |= {"scatter_hy": "TK", "scatter_y": "T"}
 _FORMAT = "identirep.TaskMoments/1"
 
 Moments = TypeVar("Moments", bound="StoredMoments")
@@ -78,8 +82,13 @@ class StoredMoments:
         TaskMoments
             Equal, bit for bit, to what `to_arrays` was called on.
         """
+        names = meta["task_names"]
+        sizes = check_shapes(arrays, _SHAPES, T=len(names))
         parts = {name: arrays[name] for name in Sums._fields}
-        return cls(task_names=meta["task_names"], **parts, n_rows=int(meta["n_rows"]))  # type: ignore[call-arg]
+        group = parts["group"]
+        if len(set(names)) < len(names) or not np.isin(group, np.arange(sizes["G"])).all():
+            raise Damage("tasks that are not told apart, or in no group of rows")
+        return cls(task_names=names, **parts, n_rows=int(meta["n_rows"]))  # type: ignore[call-arg]
 
     @classmethod
     def load(cls: type[Moments], path: str | Path) -> Moments:
@@ -95,13 +104,20 @@ class StoredMoments:
         TaskMoments
             Equal, bit for bit, to what was saved.
         """
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
-        with safe_open(str(path), framework="np") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != _FORMAT:
-                raise ValueError(
-                    f"{path} does not hold task moments: got format {metadata.get('format')!r}, expected {_FORMAT!r}. "
-                    "Pass a file written by TaskMoments.save."
-                )
-            return cls.from_parts({name: file.get_tensor(name) for name in Sums._fields}, json.loads(metadata["meta"]))
+        try:
+            with safe_open(str(path), framework="np") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != _FORMAT:
+                    raise ValueError(
+                        f"{path} does not hold task moments: got format {metadata.get('format')!r}, expected "
+                        f"{_FORMAT!r}. Pass a file written by TaskMoments.save."
+                    )
+                arrays = {name: file.get_tensor(name) for name in Sums._fields}
+            return cls.from_parts(arrays, json.loads(metadata["meta"]))
+        except (SafetensorError, Damage, LookupError, TypeError, RecursionError) as error:
+            raise ValueError(
+                f"'{path}' is damaged: got no task moments ({error}), expected the file as it was written. Restore it, "
+                "or compute them again."
+            ) from None

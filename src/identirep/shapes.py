@@ -15,8 +15,8 @@ class Damage(ValueError):
 
 
 def check_shapes(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, str], **sizes: int) -> dict[str, int]:
-    """Raise unless arrays have shapes such as "TD", equal letters for equal sizes; return the size of each letter."""
-    found = dict(sizes)
+    """Raise unless arrays have shapes such as "TD2", equal letters for equal sizes; return the size of each letter."""
+    found = {"1": 1, "2": 2, **sizes}
     for name, letters in shapes.items():
         if name not in arrays:
             raise Damage(f"no array '{name}'")
