@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,7 +15,7 @@ from identirep.mtrn.base import StageOne, split_moments
 from identirep.mtrn.cut import warn_of_unclear_cut
 from identirep.mtrn.reduction import Heads, linear_heads, residual_squares
 from identirep.mtrn.settings import LATENTS_BATCH, NetworkSettings
-from identirep.parameters import Choice, Either, Made, Number, Rule, Sizes, Whole
+from identirep.parameters import Choice, Either, Fault, Made, Number, Rule, Sizes, Whole
 from identirep.persistence import taken
 from identirep.shapes import Damage, check_shapes
 from identirep.splits import two_sides
@@ -78,7 +78,9 @@ class MTRN(StageOne):
     patience : int or None, default 20
         Epochs without a better validation loss before training stops; None never stops early.
     device : str, default "auto"
-        "auto", "cpu", "cuda", "mps" or "cuda:1". Under ``torchrun`` all its processes share each batch.
+        Where `fit` trains: "auto", "cpu", "cuda", "mps" or "cuda:1". Under ``torchrun`` all its processes share each
+        batch; what other launchers and schedulers set is ignored. On a machine without that device a fitted model
+        computes on what there is.
     precision : str, default "32-true"
         Precision of training, as Lightning Fabric has it; for example "bf16-mixed".
     verbose : bool, default False
@@ -203,6 +205,12 @@ class MTRN(StageOne):
         self.verbose = verbose
         self.random_state = random_state
 
+    def _faults(self, groups: ArrayLike | None, order: ArrayLike | None) -> list[Fault]:
+        from identirep.mtrn.devices import device_fault
+
+        found = device_fault(self.device)
+        return [] if found is None else [Fault(found)]
+
     def _fit(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> None:
         from identirep.mtrn.network_fit import fit_network
 
@@ -263,9 +271,10 @@ class MTRN(StageOne):
         return feature_map(self.module_, self.components_, self.mean_)
 
     def _base_features(self, X: NDArray[Any]) -> Array:
+        from identirep.mtrn.devices import usable_device
         from identirep.mtrn.network_fit import encode
 
-        return encode(self.module_, X, self.device)
+        return encode(self.module_, X, usable_device(self.device))
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the fitted state as arrays, and as what JSON can hold; nothing is pickled."""
