@@ -107,7 +107,8 @@ def write_run(directory: str | Path, run: Run) -> None:
             document["history_sha256"] = write_history(staging / HISTORY_FILE, run.history)
         document["sha256"] = write_arrays(staging / ARRAYS_FILE, arrays)
         text = json.dumps(document, indent=2, ensure_ascii=False, default=lambda number: number.item())
-        (staging / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
+        # Names of columns may have come from files that are not in UTF-8.
+        (staging / MODEL_FILE).write_bytes(f"{text}\n".encode("utf-8", "surrogatepass"))
 
 
 @contextmanager
