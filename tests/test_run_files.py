@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 from safetensors.numpy import load_file, save_file
 
-from identirep import MTRN, IdentifiableRegressor
+from identirep import MTLCM, MTRN, IdentifiableRegressor
 
 
 def _problem():
@@ -148,6 +148,19 @@ def test_arrays_of_other_shapes(run, name):
     _with_array(run, name, lambda array: np.concatenate([array, array]))
     with pytest.raises(ValueError, match=r"run' is damaged: got an array '.*' of shape \(.*\) in the place of"):
         IdentifiableRegressor.load(run)
+
+
+def test_weights_of_another_type(run):
+    _with_array(run, "regressor.module.mean", lambda array: np.zeros(array.shape, np.int32))
+    with pytest.raises(ValueError, match=r"run' is damaged: got weights of int32 in the place of floats"):
+        IdentifiableRegressor.load(run)
+
+
+def test_names_of_features_of_stage_two(model, run):
+    model.causal_model_.save(run)
+    _with_entry(run, ["a"], "feature_names")
+    with pytest.raises(ValueError, match="is damaged: got names that do not go with 2 inputs"):
+        MTLCM.load(run)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "history.parquet", "estimator.skops"])

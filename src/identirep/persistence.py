@@ -82,6 +82,12 @@ class Run:
     # Estimators of scikit-learn, fitted or not, by what they are to the model.
     estimators: Mapping[str, Any] | None = None
 
+    def names_of(self, n_features: int) -> NDArray[Any]:
+        """Return the names of the inputs, which have to be so many."""
+        if self.feature_names is None or len(self.feature_names) != n_features:
+            raise Damage(f"names that do not go with {n_features} inputs")
+        return self.feature_names
+
 
 def write_run(directory: str | Path, run: Run) -> None:
     """Write a run to a directory, new or of another run, all files or none; other files there are kept."""

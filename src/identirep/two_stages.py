@@ -148,10 +148,8 @@ class TwoStages(LatentTransformer):
         mixing = np.zeros((0, 0)) if model is None else model.mixing_
         parts = {"mixing": mixing, "same_rows": self.comes_back_.same_rows, "encoder_mcc": self.encoder_mcc_}
         check_shapes(parts, {"mixing": "DD", "same_rows": "D", "encoder_mcc": "D"}, D=D)
-        names = getattr(stage, "feature_names_in_", None)
-        fitted_to = getattr(getattr(stage, "regressor_", None), "n_features_in_", n_inputs)
-        if {n_inputs, fitted_to, n_inputs if names is None else len(names)} != {n_inputs}:
-            raise Damage(f"names of inputs, or a regressor, that do not go with {n_inputs} inputs")
+        if getattr(getattr(stage, "regressor_", None), "n_features_in_", n_inputs) != n_inputs:
+            raise Damage(f"a regressor that was not fitted to {n_inputs} inputs")
 
     def __sklearn_is_fitted__(self) -> bool:
         return "regressor_" in self.__dict__

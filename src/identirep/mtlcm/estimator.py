@@ -20,7 +20,6 @@ from identirep.mtlcm.using import UsableLatents
 from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, restored, write_run
 from identirep.seeds import as_generator
-from identirep.shapes import Damage
 from identirep.splits import split_rows
 from identirep.validation import TaskData, check_task_data
 
@@ -362,9 +361,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         with opened_run(directory, "MTLCM") as run:
             model = restored(cls, run.parts["model"])
             if run.feature_names is not None:
-                if len(run.feature_names) != model.n_features_in_:
-                    raise Damage(f"{len(run.feature_names)} names of {model.n_features_in_} features")
-                model.feature_names_in_ = run.feature_names
+                model.feature_names_in_ = run.names_of(model.n_features_in_)
         return model
 
     def __sklearn_tags__(self) -> Any:

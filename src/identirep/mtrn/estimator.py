@@ -318,6 +318,8 @@ def _check_weights(
         if found and len(found) != n_replicates:
             raise Damage(f"weights of {len(found)} encoders in the place of {n_replicates}")
         return
+    if kinds := {str(value.dtype) for value in weights.values() if value.dtype.kind != "f"}:
+        raise Damage(f"weights of {', '.join(sorted(kinds))} in the place of floats")
     ends = sizes[0], sizes[-1] * n_replicates
     if ends != (n_inputs, n_features):
         raise Damage(f"layers from {ends[0]} to {ends[1]} in the place of {n_inputs} to {n_features}")
