@@ -205,6 +205,14 @@ def test_what_cannot_be_written_to_shows_before(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_names_that_are_too_long_show_before(tmp_path, monkeypatch):
+    # As newer versions of Python have it, which say that there is none.
+    monkeypatch.setattr(Path, "is_dir", lambda path: os.path.isdir(path))
+    with pytest.raises(OSError, match="too long"):
+        check_target(tmp_path / ("a" * 300))
+    assert not list(tmp_path.iterdir())
+
+
 _WRITER = """
 import os, signal, sys, time
 from identirep.directories import check_target, replaced_directory

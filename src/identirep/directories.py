@@ -28,20 +28,20 @@ def check_target(directory: str | Path) -> None:
     """Raise if a run directory cannot be written there, so that nobody waits for a fit in vain."""
     directory = _checked_in_turn(directory)
     # What is replaced is renamed by its parent.
-    check_room(directory.parent)
+    check_room(directory.parent, directory.name)
 
 
-def check_room(directory: Path) -> None:
-    """Raise if nothing can be put into a directory, which may have to be made."""
+def check_room(directory: Path, name: str = "run") -> None:
+    """Raise if nothing of that name can be put into a directory, which may have to be made."""
     holder = _existing(directory)
     if (free := shutil.disk_usage(holder).free) < _ROOM:
         raise OSError(
             f"'{holder}' has no room: got {free / 1e6:.1f} MB free, expected at least {_ROOM / 1e6:.0f} MB. Make room, "
             "or choose another directory."
         )
-    # File systems that are read-only, and quotas, show when it is tried.
-    with scratch(holder / "tried"):
-        pass
+    # File systems that are read-only, quotas, and names that are too long show when it is tried.
+    with scratch(holder / "run") as place:
+        (place / name).mkdir()
 
 
 def _existing(directory: Path) -> Path:
