@@ -25,9 +25,10 @@ PACKAGE = [
     {"exchangeability", "linear_copies"},
     {"metrics", "moments", "splits", "validation"},
     {"latent_sets", "moments_file"},
-    {"accumulation", "canonical_analysis", "parameters", "seeds", "training"},
+    {"accumulation", "canonical_analysis", "files", "parameters", "run_files", "seeds", "training"},
     {"missing", "sentinels", "units"},
-    {"_typing", "directories", "files"},
+    {"directories"},
+    {"_typing", "scratch", "shapes"},
 ]
 STAGE_TWO = [
     {"mtlcm"},

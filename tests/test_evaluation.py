@@ -82,8 +82,29 @@ def test_file(tmp_path, rng):
     assert (loaded.stability.score, loaded.weak_mcc) == (agreement.score, 0.99)
 
 
-def test_damaged_file(tmp_path):
+_WHOLE = (
+    '{"data": "a", "n_training_rows": 1, "n_held_out_rows": 1, "grouped_by": null, "r2": [0.1], "stability": null, '
+    '"weak_mcc": null, "ordered_by": null}'
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"data": "steels.csv", "r2": [0.1]}',
+        "[]",
+        "[" * 100_000,
+        _WHOLE.replace("[0.1]", "0.1"),
+        _WHOLE.replace('"a"', "5"),
+        _WHOLE.replace("1,", "1e999,"),
+        _WHOLE.replace('"stability": null', '"stability": 5'),
+        _WHOLE.replace('"data"', '"other"'),
+    ],
+)
+def test_damaged_file(tmp_path, text):
     path = tmp_path / "evaluation.json"
-    path.write_text('{"data": "steels.csv", "r2": [0.1]}')
+    path.write_text(_WHOLE)
+    Evaluation.load(path)
+    path.write_text(text)
     with pytest.raises(ValueError, match=r"evaluation.json' is damaged"):
         Evaluation.load(path)

@@ -158,7 +158,7 @@ H2, Y2 = np.zeros((2, 3)), np.zeros((2, 1))
         (lambda: TaskMoments.from_batches([]), "batches is empty"),
         (lambda: TaskMoments.from_arrays(H2, Y2) + TaskMoments.from_arrays(H2[:, :2], Y2), "other has other features"),
         (lambda: TaskMoments.from_arrays(H2, Y2).map_features(np.eye(2)), "M has the wrong number of columns"),
-        (lambda: TaskMoments.from_arrays(H2, Y2, task_names=[(1, 2)]).to_arrays(), "task_names cannot be stored"),
+        (lambda: TaskMoments.from_arrays(H2, Y2, task_names=[frozenset()]).to_arrays(), "task_names cannot be stored"),
     ],
 )
 def test_bad_calls_say_what_is_wrong(call, message):

@@ -17,6 +17,8 @@ from identirep.validation import check_task_data
 
 __all__ = ["Evaluation", "score_tasks"]
 
+_TYPES = {"data": str, "n_training_rows": int, "n_held_out_rows": int}
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -82,15 +84,17 @@ class Evaluation:
             If the file is damaged.
         """
         try:
-            document: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            document: dict[str, Any] = json.loads(Path(path).read_bytes())
             document["r2"] = np.array(document["r2"], dtype=np.float64)
+            if document["r2"].ndim != 1 or not all(type(document[name]) is of for name, of in _TYPES.items()):
+                raise TypeError("other entries")
             stability = document["stability"]
             if stability is not None:
                 stability["matrix"] = np.array(stability["matrix"], dtype=np.float64)
                 stability["per_latent"] = np.array(stability["per_latent"], dtype=np.float64)
                 document["stability"] = StabilityResult(**stability)
             return cls(**document)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(
                 f"'{path}' is damaged: got no valid scores ({error}), expected the file as it was written. Fit again."
             ) from None

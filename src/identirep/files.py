@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import os
-import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from identirep.scratch import scratch, swept, taking_turns
 
 __all__ = ["replaced_file"]
 
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
-    """Yield a sibling to write to, which takes the place of the file at the end, or never on an error."""
-    # The ending stays the same: writers tell formats by it.
-    staging = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
-    try:
+    """Yield a file to write to, which takes the place of another at the end, or never on an error.
+
+    A link stays one, and what it points to is replaced; what is no file (a pipe, ``/dev/null``) is written to as it is.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    with scratch(path) as place:
+        # The name stays the same: writers tell formats by its ending.
+        staging = place / path.name
         yield staging
+        if path.exists():
+            shutil.copymode(path, staging)
         os.replace(staging, path)
-    finally:
-        staging.unlink(missing_ok=True)
+    with taking_turns(path.parent):
+        swept(path.parent)

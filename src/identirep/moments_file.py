@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,9 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep.accumulation import Sums
+from identirep.files import replaced_file
+from identirep.shapes import Damage, check_shapes
 
 __all__ = ["StoredMoments"]
 
+_MICROSECOND = timedelta(microseconds=1)
+# Tasks, groups of rows, features.
+_SHAPES = {"group": "T", "counts": "G", "mean_h": "GK", "scatter_h": "GKK", "mean_y": "T"}
+_SHAPES |= {"scatter_hy": "TK", "scatter_y": "T"}
+# Labels for which JSON has no word: their type, to text and back. Moments in time are dates as well.
+_LABELS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
+    "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
+    "date": (date, date.isoformat, date.fromisoformat),
+    "time": (time, time.isoformat, time.fromisoformat),
+    "duration": (timedelta, lambda span: str(span // _MICROSECOND), lambda text: int(text) * _MICROSECOND),
+    "decimal": (Decimal, str, Decimal),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
+}
 _FORMAT = "identirep.TaskMoments/1"
 
 Moments = TypeVar("Moments", bound="StoredMoments")
@@ -31,12 +48,13 @@ class StoredMoments:
         Parameters
         ----------
         path : str or Path
-            File to write. Task names must be strings or numbers.
+            File to write. Task names are texts, numbers, None, dates, times, Decimals, bytes, or tuples of these.
         """
         from safetensors.numpy import save_file
 
         arrays, meta = self.to_arrays()
-        save_file(arrays, str(path), metadata={"format": _FORMAT, "meta": json.dumps(meta)})
+        with replaced_file(Path(path)) as staging:
+            save_file(arrays, staging, metadata={"format": _FORMAT, "meta": json.dumps(meta)})
 
     def to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the parts as arrays, and as what JSON can hold, to be stored inside another file.
@@ -51,14 +69,9 @@ class StoredMoments:
         Raises
         ------
         ValueError
-            If a task name is neither a string nor a number.
+            If a task name is none of: text, number, bool, None, date, time, Decimal, bytes, or a tuple of these.
         """
-        names = list(self.task_names)
-        if json.loads(json.dumps(names, default=repr)) != names:
-            raise ValueError(
-                "task_names cannot be stored: got names that are neither strings nor numbers, expected names that "
-                "survive JSON. Rename the tasks."
-            )
+        names = [_as_json(name) for name in self.task_names]
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in Sums._fields}
         return arrays, {"task_names": names, "n_rows": self.n_rows}
 
@@ -78,8 +91,13 @@ class StoredMoments:
         TaskMoments
             Equal, bit for bit, to what `to_arrays` was called on.
         """
+        names = [_of_json(name) for name in meta["task_names"]]
+        sizes = check_shapes(arrays, _SHAPES, T=len(names))
         parts = {name: arrays[name] for name in Sums._fields}
-        return cls(task_names=meta["task_names"], **parts, n_rows=int(meta["n_rows"]))  # type: ignore[call-arg]
+        group = parts["group"]
+        if len(set(names)) < len(names) or not np.isin(group, np.arange(sizes["G"])).all():
+            raise Damage("tasks that are not told apart, or in no group of rows")
+        return cls(task_names=names, **parts, n_rows=int(meta["n_rows"]))  # type: ignore[call-arg]
 
     @classmethod
     def load(cls: type[Moments], path: str | Path) -> Moments:
@@ -95,13 +113,45 @@ class StoredMoments:
         TaskMoments
             Equal, bit for bit, to what was saved.
         """
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
-        with safe_open(str(path), framework="np") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != _FORMAT:
-                raise ValueError(
-                    f"{path} does not hold task moments: got format {metadata.get('format')!r}, expected {_FORMAT!r}. "
-                    "Pass a file written by TaskMoments.save."
-                )
-            return cls.from_parts({name: file.get_tensor(name) for name in Sums._fields}, json.loads(metadata["meta"]))
+        try:
+            with safe_open(str(path), framework="np") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != _FORMAT:
+                    raise ValueError(
+                        f"{path} does not hold task moments: got format {metadata.get('format')!r}, expected "
+                        f"{_FORMAT!r}. Pass a file written by TaskMoments.save."
+                    )
+                arrays = {name: file.get_tensor(name) for name in Sums._fields}
+            return cls.from_parts(arrays, json.loads(metadata["meta"]))
+        except (SafetensorError, Damage, LookupError, TypeError, RecursionError) as error:
+            raise ValueError(
+                f"'{path}' is damaged: got no task moments ({error}), expected the file as it was written. Restore it, "
+                "or compute them again."
+            ) from None
+
+
+def _as_json(name: Any) -> Any:
+    """Return the name of a task as JSON can hold it; what it has no word for, as the text and its kind."""
+    if isinstance(name, np.generic):
+        name = name.item()
+    if name is None or type(name) in (str, bool, int) or (type(name) is float and name == name):
+        return name
+    if isinstance(name, tuple):
+        return {"tuple": [_as_json(part) for part in name]}
+    for kind, (of_type, as_text, _) in _LABELS.items():
+        if isinstance(name, of_type):
+            return {kind: as_text(name)}
+    raise ValueError(
+        f"task_names cannot be stored: got {name!r} of type {type(name).__name__}, expected texts, numbers, dates, "
+        "times, bytes, or tuples of these. Rename the tasks."
+    )
+
+
+def _of_json(stored: Any) -> Any:
+    """Undo `_as_json`."""
+    if not isinstance(stored, dict):
+        return stored
+    ((kind, content),) = stored.items()
+    return tuple(map(_of_json, content)) if kind == "tuple" else _LABELS[kind][2](content)

@@ -7,7 +7,6 @@ objects of types that it trusts only; runs with other types are neither written 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterator, Mapping
@@ -16,17 +15,34 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import ZIP_DEFLATED
 
 import numpy as np
 from numpy.typing import NDArray
 
-from identirep.directories import MODEL_FILE, current, replaced_directory
+from identirep.directories import (
+    ARRAYS_FILE,
+    ESTIMATOR_FILE,
+    HISTORY_FILE,
+    MODEL_FILE,
+    current,
+    replaced_directory,
+    state,
+)
+from identirep.parameters import parameter_faults, raise_faults
+from identirep.run_files import (
+    damaged,
+    read_arrays,
+    read_estimators,
+    read_history,
+    write_arrays,
+    write_estimators,
+    write_history,
+)
+from identirep.shapes import Damage
 
 __all__ = ["Part", "Run", "opened_run", "prefixed", "restored", "taken", "write_run"]
 
 FORMAT_VERSION = 1
-ARRAYS_FILE, HISTORY_FILE, ESTIMATOR_FILE = "model.safetensors", "history.parquet", "estimator.skops"
 
 Arrays = dict[str, NDArray[Any]]
 _Estimator = TypeVar("_Estimator")
@@ -35,8 +51,6 @@ _LIBRARIES = ("identirep", "numpy", "scipy", "scikit-learn", "torch", "safetenso
 _NOT_STORED = frozenset({"device", "verbose"})
 # Stands for the encoder that only the user has: a module is code, and code is not stored.
 _USERS_OWN = {"users_own": True}
-# Numbers alone, which skops does not trust by itself because they come from compiled code.
-_TRUSTED = ("sklearn.tree._tree.Tree",)
 # Stands for an estimator of scikit-learn, which has a file of its own.
 _FOREIGN = {"foreign": True}
 
@@ -51,7 +65,8 @@ class Part:
 
     @classmethod
     def of(cls, estimator: Any) -> Part:
-        """Take an estimator apart that has ``_to_arrays() -> (arrays, meta)``."""
+        """Take an estimator apart that has ``_to_arrays() -> (arrays, meta)``, and parameters that it takes."""
+        raise_faults(parameter_faults(estimator))
         arrays, meta = estimator._to_arrays()
         return cls(_parameters(estimator), meta, arrays)
 
@@ -67,6 +82,12 @@ class Run:
     # Estimators of scikit-learn, fitted or not, by what they are to the model.
     estimators: Mapping[str, Any] | None = None
 
+    def names_of(self, n_features: int) -> NDArray[Any]:
+        """Return the names of the inputs, which have to be so many."""
+        if self.feature_names is None or len(self.feature_names) != n_features:
+            raise Damage(f"names that do not go with {n_features} inputs")
+        return self.feature_names
+
 
 def write_run(directory: str | Path, run: Run) -> None:
     """Write a run to a directory, new or of another run, all files or none; other files there are kept."""
@@ -78,6 +99,7 @@ def write_run(directory: str | Path, run: Run) -> None:
         "feature_names": None if run.feature_names is None else [str(name) for name in run.feature_names],
         "has_history": run.history is not None,
         "estimator_sha256": None,
+        "history_sha256": None,
         "parts": {
             name: part and {"parameters": part.parameters, "meta": part.meta} for name, part in run.parts.items()
         },
@@ -85,43 +107,42 @@ def write_run(directory: str | Path, run: Run) -> None:
     for name, part in run.parts.items():
         arrays |= {} if part is None else prefixed(name, part.arrays)
     with replaced_directory(directory) as staging:
-        if run.estimators is None:
-            (staging / ESTIMATOR_FILE).unlink(missing_ok=True)
-        else:
-            _write_estimators(staging / ESTIMATOR_FILE, run.estimators)
-            document["estimator_sha256"] = _sha256(staging / ESTIMATOR_FILE)
-        _write(staging, arrays, document)
-        if run.history is None:
-            (staging / HISTORY_FILE).unlink(missing_ok=True)
-        else:
-            _write_history(staging / HISTORY_FILE, run.history)
+        if run.estimators is not None:
+            document["estimator_sha256"] = write_estimators(staging / ESTIMATOR_FILE, run.estimators)
+        if run.history is not None:
+            document["history_sha256"] = write_history(staging / HISTORY_FILE, run.history)
+        document["sha256"] = write_arrays(staging / ARRAYS_FILE, arrays)
+        text = json.dumps(document, indent=2, ensure_ascii=False, default=lambda number: number.item())
+        # Names of columns may have come from files that are not in UTF-8.
+        (staging / MODEL_FILE).write_bytes(f"{text}\n".encode("utf-8", "surrogatepass"))
 
 
 @contextmanager
 def opened_run(directory: str | Path, kind: str) -> Iterator[Run]:
-    """Yield the run of a directory, which is not touched; an entry that is then found missing counts as damage."""
-    path = current(Path(directory))
-    document = _read_document(path)
+    """Yield the run of a directory, which is not touched; what is then found wrong with it counts as damage."""
     try:
-        if document["kind"] != kind:
-            raise ValueError(
-                f"'{directory}' holds another kind of model: got {document['kind']!r}, expected {kind!r}. Load it with "
-                "the class that has written it."
-            )
-        arrays, names = _read_arrays(path, document["sha256"]), document["feature_names"]
-        yield Run(
-            kind,
-            {
-                name: part and Part(part["parameters"], part["meta"], taken(name, arrays))
-                for name, part in document["parts"].items()
-            },
-            None if names is None else np.array(names, dtype=object),
-            _read_history(path / HISTORY_FILE) if document["has_history"] else None,
-            # Runs from before there were such files have no entry.
-            _read_estimators(path / ESTIMATOR_FILE, digest) if (digest := document.get("estimator_sha256")) else None,
-        )
+        yield _read_whole(Path(directory), kind)
+    except Damage as error:
+        raise damaged(Path(directory), str(error)) from None
     except KeyError as error:
-        raise _damaged(path / MODEL_FILE, f"no entry {error}") from None
+        raise damaged(Path(directory) / MODEL_FILE, f"no entry {error}") from None
+    except (AttributeError, IndexError, TypeError) as error:
+        raise damaged(Path(directory) / MODEL_FILE, f"other entries ({error})") from None
+
+
+def _read_whole(directory: Path, kind: str) -> Run:
+    """Read all files of one and the same run, however often others replace it meanwhile."""
+    while True:
+        path = current(directory)
+        before = state(path)
+        try:
+            run = _read_run(path, directory, kind)
+        except Exception:
+            if state(current(directory)) == before:
+                raise
+        else:
+            if state(path) == before:
+                return run
 
 
 def restored(
@@ -133,9 +154,21 @@ def restored(
     nested: Mapping[str, Callable[..., Any]] | None = None,
 ) -> _Estimator:
     """Make an estimator of a part; `nested` are the classes of parameters that are estimators."""
-    assert part is not None
+    if part is None:
+        raise Damage(f"no part of {make.__name__}")
     own = {"encoder": encoder, "foreign": foreign}
-    return _made(make, part.parameters, own, nested or {})._from_arrays(part.arrays, part.meta)
+    estimator = _made(make, part.parameters, own, nested or {})
+    if faults := parameter_faults(estimator):
+        raise Damage(f"parameters of {make.__name__} that it does not take ({faults[0].message})")
+    try:
+        return estimator._from_arrays(part.arrays, part.meta)
+    except Damage:
+        raise
+    except Exception as error:
+        if encoder is not None and isinstance(error, ValueError):
+            # It need not be the file: another encoder is not ours.
+            raise
+        raise Damage(f"a state that {make.__name__} cannot be in ({type(error).__name__}: {error})") from error
 
 
 def prefixed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
@@ -148,6 +181,28 @@ def taken(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
     return {name[len(prefix) + 1 :]: value for name, value in arrays.items() if name.startswith(prefix + ".")}
 
 
+def _read_run(path: Path, directory: str | Path, kind: str) -> Run:
+    document = _read_document(path)
+    if document["kind"] != kind:
+        raise ValueError(
+            f"'{directory}' holds another kind of model: got {document['kind']!r}, expected {kind!r}. Load it with "
+            "the class that has written it."
+        )
+    arrays, names = read_arrays(path / ARRAYS_FILE, document["sha256"]), document["feature_names"]
+    has_estimators, has_history = document.get("estimator_sha256"), document["has_history"]
+    return Run(
+        kind,
+        {
+            name: part and Part(part["parameters"], part["meta"], taken(name, arrays))
+            for name, part in document["parts"].items()
+        },
+        None if names is None else np.array([str(name) for name in names], dtype=object),
+        # Runs from before these were kept have no SHA-256 of the history, and no entry for estimators.
+        read_history(path / HISTORY_FILE, document.get("history_sha256")) if has_history else None,
+        read_estimators(path / ESTIMATOR_FILE, has_estimators) if has_estimators else None,
+    )
+
+
 def _read_document(directory: Path) -> dict[str, Any]:
     """Read ``model.json``, and check its format."""
     path = directory / MODEL_FILE
@@ -158,103 +213,16 @@ def _read_document(directory: Path) -> dict[str, Any]:
             "written. Check the path."
         )
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        found_version = int(document["format_version"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, f"no valid JSON ({error})") from None
+        document = json.loads(path.read_bytes())
+        found_version, writers = int(document["format_version"]), dict(document["versions"])
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        raise damaged(path, f"no valid JSON of a run ({error})") from None
     if found_version > FORMAT_VERSION:
-        writer = document.get("versions", {}).get("identirep", "unknown")
         raise ValueError(
-            f"'{path}' has a newer format: got version {found_version} (written by identirep {writer}), expected at "
-            f"most {FORMAT_VERSION}. Upgrade identirep."
+            f"'{path}' has a newer format: got version {found_version} (written by identirep "
+            f"{writers.get('identirep', 'unknown')}), expected at most {FORMAT_VERSION}. Upgrade identirep."
         )
     return document
-
-
-def _write(staging: Path, arrays: Arrays, document: dict[str, Any]) -> None:
-    from safetensors.numpy import save
-
-    # Not save_file, which makes a file that nobody but its owner may read.
-    (staging / ARRAYS_FILE).write_bytes(save({name: np.asarray(value, order="C") for name, value in arrays.items()}))
-    document = {**document, "sha256": _sha256(staging / ARRAYS_FILE)}
-    text = json.dumps(document, indent=2, ensure_ascii=False, default=lambda number: number.item())
-    (staging / MODEL_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def _write_history(path: Path, history: list[dict[str, float]]) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    parquet.write_table(pa.Table.from_pylist(history), path)
-
-
-def _read_history(path: Path) -> list[dict[str, float]]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        return parquet.read_table(path).to_pylist()
-    except FileNotFoundError:
-        raise _damaged(path, "no file") from None
-    except pa.ArrowInvalid as error:
-        raise _damaged(path, f"no Parquet file ({error})") from None
-
-
-def _write_estimators(path: Path, estimators: Mapping[str, Any]) -> None:
-    from skops.io import dumps, get_untrusted_types
-
-    data = dumps(dict(estimators), compression=ZIP_DEFLATED)
-    if unknown := set(get_untrusted_types(data=data)) - set(_TRUSTED):
-        raise TypeError(
-            f"regressor cannot be saved without pickle: got types {', '.join(sorted(unknown))}, expected those of "
-            "scikit-learn that skops trusts. Fit with another regressor, such as 'ridge' or 'extra-trees', to save the "
-            "model."
-        )
-    path.write_bytes(data)
-
-
-def _read_estimators(path: Path, expected: str) -> Mapping[str, Any]:
-    from skops.io import get_untrusted_types, loads
-
-    if not path.is_file():
-        raise _damaged(path, "no file")
-    found = _sha256(path)
-    if found != expected:
-        raise _damaged(path, f"SHA-256 {found[:12]}..., while {MODEL_FILE} says {expected[:12]}...")
-    data = path.read_bytes()
-    trusted = [name for name in get_untrusted_types(data=data) if name in _TRUSTED]
-    if unknown := set(get_untrusted_types(data=data)) - set(trusted):
-        raise ValueError(
-            f"'{path}' has types that are not trusted: got {', '.join(sorted(unknown))}, expected those of "
-            "scikit-learn. Do not load it."
-        )
-    return loads(data, trusted=trusted)
-
-
-def _read_arrays(directory: Path, expected: str) -> Arrays:
-    from safetensors.numpy import load_file
-
-    path = directory / ARRAYS_FILE
-    if not path.is_file():
-        raise _damaged(path, "no file")
-    found = _sha256(path)
-    if found != expected:
-        raise _damaged(path, f"SHA-256 {found[:12]}..., while {MODEL_FILE} says {expected[:12]}...")
-    return load_file(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _damaged(path: Path, found: str) -> ValueError:
-    return ValueError(
-        f"'{path}' is damaged: got {found}, expected the file as it was written. Restore it or fit again."
-    )
 
 
 def _parameters(estimator: Any) -> dict[str, Any]:

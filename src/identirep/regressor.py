@@ -355,9 +355,10 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             model.causal_model_ = None
             if (causal := run.parts["causal_model"]) is not None:
                 model.causal_model_ = restored(MTLCM, causal).set_output(transform="default")
-        if run.feature_names is not None:
-            stage.feature_names_in_ = run.feature_names
-        model.regressor_ = stage.set_output(transform="default")
+            if run.feature_names is not None:
+                stage.feature_names_in_ = run.names_of(stage.n_features_in_)
+            model.regressor_ = stage.set_output(transform="default")
+            model._check_parts()
         return model
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -25,6 +25,7 @@ from identirep.mtlcm import (
     check_use,
 )
 from identirep.mtrn import MTRN, PredictiveFeatures
+from identirep.shapes import Damage, check_shapes
 from identirep.signal_check import Signal
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class TwoStages(LatentTransformer):
 
     regressor_: StageOne
     causal_model_: MTLCM | None
+    comes_back_: ComesBack
+    encoder_mcc_: Array
 
     @property
     def n_components_(self) -> int:
@@ -135,6 +138,18 @@ class TwoStages(LatentTransformer):
                 f"This {type(self).__name__} is not fitted yet: got no regressor_, expected a fitted model. Call fit "
                 "first."
             ) from None
+
+    def _check_parts(self) -> None:
+        """Raise unless what was read from files, each part of which is sound, fits together."""
+        stage, model = self.regressor_, self.causal_model_
+        D, n_inputs = stage.n_components_, stage.n_features_in_
+        if (model is None) != (D == 0) or (model is not None and model.task_names_ != stage.task_names_):
+            raise Damage("stages of two models")
+        mixing = np.zeros((0, 0)) if model is None else model.mixing_
+        parts = {"mixing": mixing, "same_rows": self.comes_back_.same_rows, "encoder_mcc": self.encoder_mcc_}
+        check_shapes(parts, {"mixing": "DD", "same_rows": "D", "encoder_mcc": "D"}, D=D)
+        if getattr(getattr(stage, "regressor_", None), "n_features_in_", n_inputs) != n_inputs:
+            raise Damage(f"a regressor that was not fitted to {n_inputs} inputs")
 
     def __sklearn_is_fitted__(self) -> bool:
         return "regressor_" in self.__dict__

@@ -1,6 +1,8 @@
 """Commands that use a run: transform, predict, report."""
 
+import json
 import re
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +48,16 @@ def test_report_is_written_again(invoke, fitted):
     assert result.exit_code == 0, result.output
     # Up to the identifiers that plotly draws at random there is nothing that could differ.
     assert (run / "report.html").read_text(encoding="utf-8") == before
+
+
+def test_scores_of_another_model_are_refused(invoke, fitted, tmp_path):
+    shutil.copytree(fitted[0], tmp_path / "run")
+    scores = tmp_path / "run" / "evaluation.json"
+    document = json.loads(scores.read_text(encoding="utf-8"))
+    scores.write_text(json.dumps({**document, "r2": document["r2"][1:]}))
+    result = invoke("report", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "is not of this model: got scores of 9 tasks, expected 10" in result.stderr
 
 
 @pytest.mark.parametrize("regressor", ["ridge", "auto"])

@@ -55,6 +55,14 @@ def test_wrong_use_is_explained(arguments, message, tmp_path):
     assert message in result.stderr.replace("\n", " ")
 
 
+def test_directories_of_others_are_left_alone(tmp_path):
+    (tmp_path / "results.md").write_text("years of work")
+    result = _invoke("structure", "--quick", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "holds other files" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["results.md"]
+
+
 def test_a_cell_that_fails_is_named_and_the_others_are_kept(tmp_path, monkeypatch):
     from dataclasses import replace
 

@@ -1,6 +1,7 @@
 """Outcomes on disk: complete or absent, equal for equal cells."""
 
 import numpy as np
+import pytest
 from pyarrow import parquet
 
 from identirep.experiments.experiment import Measured, cell_key
@@ -39,6 +40,40 @@ def test_a_write_that_was_cut_short_leaves_the_cell_unfinished(tmp_path, monkeyp
         except KeyboardInterrupt:
             pass
     assert not store.has(_CELL)
+
+
+def test_a_directory_is_one_of_results_by_what_it_holds(tmp_path):
+    Store(tmp_path / "new" / "run").claim("linear")
+    Store(tmp_path / "new" / "run").claim("linear")
+    with pytest.raises(ValueError, match="holds results of the experiment 'linear'"):
+        Store(tmp_path / "new" / "run").claim("nonlinear")
+    others = tmp_path / "others"
+    (others / "cells").mkdir(parents=True)
+    for name in ("results.md", "bench.json", "cells/a.json"):
+        (others / name).write_text("{}")
+    with pytest.raises(
+        ValueError, match="holds other files: got a directory that is neither empty nor one of 'linear'"
+    ):
+        Store(others).claim("linear")
+    assert (others / "bench.json").read_text() == "{}"
+
+
+def test_results_from_before_directories_said_whose_they_are_go_on(tmp_path):
+    Store(tmp_path).save(_CELL, Measured([{"mcc": 0.5}]))
+    Store(tmp_path).claim("linear")
+    assert Store(tmp_path).has(_CELL)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"rows": []}'])
+def test_a_damaged_cell_is_named(tmp_path, content):
+    store = Store(tmp_path)
+    store.save(_CELL, Measured([{"mcc": 0.5}], {"a": np.ones(3)}))
+    path = tmp_path / "cells" / f"{cell_key(_CELL)}.json"
+    path.write_bytes(content)
+    if b"rows" in content:
+        path.with_suffix(".npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"json' is damaged: .* run again with --fresh"):
+        store.load(_CELL)
 
 
 def test_table_holds_all_names_and_gaps(tmp_path):

@@ -42,7 +42,10 @@ def bench(
     threads: Annotated[int, typer.Option(min=1, metavar="T", help="Threads of linear algebra for each cell.")] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run everything again instead of resuming.")] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where results go. Default: runs/bench/NAME, -quick appended.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where results go, new or to resume. Default: runs/bench/NAME, -quick appended."
+        ),
     ] = None,
 ) -> None:
     """Run an experiment of the paper with its baselines: results.parquet, results.md and plots.
@@ -56,6 +59,7 @@ def bench(
     every = experiment.cells(quick, seeds)
     chosen = _chosen(every, only or [])
     store = Store(directory)
+    store.claim(name)
     if fresh:
         for cell in chosen:
             store.discard(cell)
@@ -108,9 +112,11 @@ def _write(experiment: Experiment, store: Store, finished: Finished, n_missing: 
         rows += experiment.combine(finished)
     store.write_table(rows)
     page = markdown_page(experiment, rows, command=command, machine=describe_machine(), missing=n_missing)
-    (store.directory / "results.md").write_text(page, encoding="utf-8")
+    with store.replaced("results.md") as staging:
+        staging.write_text(page, encoding="utf-8")
     for figure_name, draw in experiment.figures.items():
-        draw(rows).savefig(store.directory / f"{figure_name}.png", dpi=150)
+        with store.replaced(f"{figure_name}.png") as staging:
+            draw(rows).savefig(staging, dpi=150)
     return rows
 
 

@@ -53,8 +53,9 @@ def fit(
     training, rest = split(table, held_out, seed)
     model = fit_model(training, components, seed, regressor, replicates=replicates, epochs=epochs, n_checks=checks)
     evaluation = evaluate(model, table, training, rest)
-    write_run(out, model, evaluation)
+    # Printed first: what was found is known even if it cannot be written.
     print_findings(model, evaluation)
+    write_run(out, model, evaluation)
     say()
     say(f"Next: open {out / 'report.html'}")
     if Findings.of(model).has_signal:
@@ -196,13 +197,13 @@ def _compare_fits(
         agreement, weak = compare(models, training, rest if len(rest.targets) else training)
         upper = np.triu_indices(n_fits, 1)
         evaluation = replace(evaluation, stability=agreement, weak_mcc=float(weak[upper].mean()))
-    if out is not None:
-        write_run(out, models[0], evaluation)
     print_findings(models[0], evaluation)
     if has_signal:
         _print_pairs(agreement.matrix, weak, evaluation, range(seed, seed + n_fits))
     else:
         say("Agreement of fits would mean nothing without signal, so it was not measured.")
+    if out is not None:
+        write_run(out, models[0], evaluation)
 
 
 def _print_pairs(strong: Any, weak: Any, evaluation: Evaluation, seeds: range) -> None:

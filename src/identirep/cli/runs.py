@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -103,11 +106,33 @@ def compare(models: list[IdentifiableRegressor], training: Table, held_out: Tabl
 
 
 def write_run(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> None:
-    """Write model, scores and report, all or nothing."""
+    """Write model, scores and report, all or nothing; if that fails, beside, so that the fit is not lost."""
+    try:
+        _write_whole(directory, model, evaluation)
+    except Exception:
+        if (kept := _kept(directory, model, evaluation)) is not None:
+            say(f"Writing {directory} failed. The finished run is kept in {kept}: move it, or read it from there.")
+        raise
+
+
+def _write_whole(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> None:
     with working(f"Writing {directory}"), replaced_directory(directory) as staging:
         model.save(staging)
         evaluation.save(staging / EVALUATION_FILE)
         write_report(model, staging / REPORT_FILE, evaluation=evaluation, title=evaluation.data)
+
+
+def _kept(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> Path | None:
+    """Write a run where it can be written, and what can be written of it; return where, None if nowhere."""
+    name = f"{directory.resolve().name[:100]}-kept-{secrets.token_hex(4)}"
+    for kept in (directory.resolve().with_name(name), Path(tempfile.gettempdir()) / name):
+        with suppress(Exception):
+            model.save(kept)
+            with suppress(Exception):
+                evaluation.save(kept / EVALUATION_FILE)
+                write_report(model, kept / REPORT_FILE, evaluation=evaluation, title=evaluation.data)
+            return kept
+    return None
 
 
 def print_findings(model: Any, evaluation: Evaluation) -> None:

@@ -47,6 +47,11 @@ def report(run: Run) -> None:
     recover(run)
     scores = run / EVALUATION_FILE
     evaluation = Evaluation.load(scores) if scores.is_file() else None
+    if evaluation is not None and len(evaluation.r2) != len(model.task_names_):
+        raise ValueError(
+            f"'{scores}' is not of this model: got scores of {len(evaluation.r2)} tasks, expected "
+            f"{len(model.task_names_)}. Delete it, or fit again."
+        )
     title = run.resolve().name if evaluation is None else evaluation.data
     write_report(model, run / REPORT_FILE, evaluation=evaluation, title=title)
     say(f"Wrote {run / REPORT_FILE}")

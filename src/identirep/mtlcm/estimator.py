@@ -366,7 +366,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         with opened_run(directory, "MTLCM") as run:
             model = restored(cls, run.parts["model"])
             if run.feature_names is not None:
-                model.feature_names_in_ = run.feature_names
+                model.feature_names_in_ = run.names_of(model.n_features_in_)
         return model
 
     def __sklearn_tags__(self) -> Any:

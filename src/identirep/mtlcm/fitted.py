@@ -31,6 +31,7 @@ from identirep.mtlcm.roles import (
 )
 from identirep.mtlcm.trust import Certificate, ComesBack, certify, check_rows, latent_moments
 from identirep.persistence import prefixed, taken
+from identirep.shapes import Damage, check_shapes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,7 +48,9 @@ _COMPUTED_WHEN_ASKED = (
     "_formulas",
     "_comes_back",
 )
-_ARRAYS = ("unmixing", "mixing", "components", "variances")
+# What is stored, and its shape: latents, features, tasks; starts.
+_ARRAYS = {"unmixing": "DK", "mixing": "KD", "components": "DK", "variances": "TD"}
+_STARTS = {"criterion": "S", "gradient_norm": "S", "n_iter": "S", "converged": "S", "agreement": "SD"}
 
 
 class FittedLatents:
@@ -195,6 +198,8 @@ class FittedLatents:
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
         """Take over a state of `_to_arrays`; parameters are those of the constructor."""
         moments = TaskMoments.from_parts(taken("moments", arrays), meta["moments"])
+        sizes = check_shapes(taken("fit", arrays), _ARRAYS, K=moments.n_features, T=moments.n_tasks)
+        check_shapes(taken("starts", arrays), _STARTS, D=sizes["D"])
         fit = LatentFit(
             prior=meta["prior"],
             **taken("fit", arrays),
@@ -203,6 +208,8 @@ class FittedLatents:
         )
         self.n_features_in_ = moments.n_features
         self.certificate_seed_ = int(meta["certificate_seed"])
+        if self.certificate_seed_ < 0 or not 0 <= fit.noise_variance < np.inf:
+            raise Damage(f"noise of variance {fit.noise_variance} and a seed of {self.certificate_seed_}")
         self._store(moments, fit)
         if "comes_back" in meta:
             self.__dict__["_comes_back"] = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])

@@ -21,6 +21,7 @@ from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, Spectrum, pr
 from identirep.parameters import Fault, Rule, parameter_faults
 from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
+from identirep.shapes import check_shapes
 from identirep.signal_check import Signal, check_signal
 from identirep.splits import number_groups, order_ranks, row_groups, stretches
 from identirep.validation import TaskData, check_features, check_task_data
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["StageOne", "check_fit_data", "feature_moments", "split_moments"]
 
-_STORED = ("components_", "mean_", "coef_", "intercept_", "noise_std_", "spectrum_", "spectrum_threshold_")
+# What is stored, and its shape: tasks, features, base features, directions.
+_STORED = {"components_": "DK", "mean_": "K", "coef_": "TD", "intercept_": "T", "noise_std_": "T"}
+_STORED |= {"spectrum_": "S", "spectrum_threshold_": "S"}
 
 
 def feature_moments(F: NDArray[Any], targets: Array, task_index: IntArray | None, n_tasks: int) -> TaskMoments:
@@ -337,9 +340,10 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
 
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
         """Take over a state that `_to_arrays` has returned, of an estimator with the same parameters."""
+        self.moments_ = moments = TaskMoments.from_parts(taken("moments", arrays), meta["moments"])
+        check_shapes(arrays, _STORED, T=moments.n_tasks, D=moments.n_features)
         for name in _STORED:
             setattr(self, name, arrays[name])
-        self.moments_ = TaskMoments.from_parts(taken("moments", arrays), meta["moments"])
         self.task_names_, self.n_components_ = self.moments_.task_names, len(self.components_)
         self.n_features_in_, self._flat_target = int(meta["n_features_in"]), bool(meta["flat_target"])
         # Runs from before this was stored have what their spectrum says.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,8 +15,9 @@ from identirep.mtrn.base import StageOne, split_moments
 from identirep.mtrn.cut import warn_of_unclear_cut
 from identirep.mtrn.reduction import Heads, linear_heads, residual_squares
 from identirep.mtrn.settings import LATENTS_BATCH, NetworkSettings
-from identirep.parameters import Choice, Either, Made, Number, Rule, Sizes, Whole
+from identirep.parameters import Choice, Either, Fault, Made, Number, Rule, Sizes, Whole
 from identirep.persistence import taken
+from identirep.shapes import Damage, check_shapes
 from identirep.splits import two_sides
 
 if TYPE_CHECKING:
@@ -78,7 +79,9 @@ class MTRN(StageOne):
     patience : int or None, default 20
         Epochs without a better validation loss before training stops; None never stops early.
     device : str, default "auto"
-        "auto", "cpu", "cuda", "mps" or "cuda:1". Under ``torchrun`` all its processes share each batch.
+        Where `fit` trains: "auto", "cpu", "cuda", "mps" or "cuda:1". Under ``torchrun`` all its processes share each
+        batch; what other launchers and schedulers set is ignored. On a machine without that device a fitted model
+        computes on what there is.
     precision : str, default "32-true"
         Precision of training, as Lightning Fabric has it; for example "bf16-mixed".
     verbose : bool, default False
@@ -203,6 +206,12 @@ class MTRN(StageOne):
         self.verbose = verbose
         self.random_state = random_state
 
+    def _faults(self, groups: ArrayLike | None, order: ArrayLike | None) -> list[Fault]:
+        from identirep.mtrn.devices import device_fault
+
+        found = device_fault(self.device)
+        return [] if found is None else [Fault(found)]
+
     def _fit(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> None:
         from identirep.mtrn.network_fit import fit_network
 
@@ -264,21 +273,58 @@ class MTRN(StageOne):
         return feature_map(self.module_, self.components_, self.mean_)
 
     def _base_features(self, X: NDArray[Any]) -> Array:
+        from identirep.mtrn.devices import usable_device
         from identirep.mtrn.network_fit import encode
 
-        return encode(self.module_, X, self.device)
+        return encode(self.module_, X, usable_device(self.device))
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the fitted state as arrays, and as what JSON can hold; nothing is pickled."""
         arrays, meta = super()._to_arrays()
-        arrays |= {f"module.{name}": value.numpy().copy() for name, value in self.module_.state_dict().items()}
+        arrays |= {f"module.{name}": _as_array(name, value) for name, value in self.module_.state_dict().items()}
         return arrays, {**meta, "sizes": list(getattr(self.module_, "sizes", ()))}
 
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> MTRN:
         """Take over a state that `_to_arrays` has returned, of an estimator with the same parameters."""
         from identirep.mtrn.encoders import restored_encoder
 
-        self.module_ = restored_encoder(
-            self.encoder, sizes=meta["sizes"], n_replicates=self.n_replicates, weights=taken("module", arrays)
-        )
-        return super()._from_arrays(arrays, meta)
+        sizes, weights = meta["sizes"], taken("module", arrays)
+        super()._from_arrays(arrays, meta)
+        # Compared before room is taken for weights of that number.
+        _check_weights(weights, sizes, self.n_replicates, self.n_features_in_, len(self.mean_))
+        self.module_ = restored_encoder(self.encoder, sizes=sizes, n_replicates=self.n_replicates, weights=weights)
+        return self
+
+
+def _as_array(name: str, value: Any) -> NDArray[Any]:
+    """Return a tensor of a module as an array; short floats that NumPy does not have are exact in float32."""
+    try:
+        if value.is_complex():
+            raise TypeError("complex numbers")
+        return (value if value.element_size() > 2 or not value.is_floating_point() else value.float()).numpy().copy()
+    except (AttributeError, TypeError, RuntimeError) as error:
+        raise TypeError(
+            f"encoder cannot be saved without pickle: got {getattr(value, 'dtype', type(value).__name__)} in "
+            f"'{name}' ({error}), expected dense tensors of numbers. Register them as other buffers, or as not "
+            "persistent."
+        ) from None
+
+
+def _check_weights(
+    weights: Mapping[str, NDArray[Any]], sizes: Any, n_replicates: int, n_inputs: int, n_features: int
+) -> None:
+    """Raise unless weights are those of so many encoders, of layers `sizes` if these are perceptrons."""
+    if not sizes:
+        found = {name.split(".")[1] for name in weights if name.startswith("replicates.")}
+        # Encoders without weights have no names.
+        if found and len(found) != n_replicates:
+            raise Damage(f"weights of {len(found)} encoders in the place of {n_replicates}")
+        return
+    if kinds := {str(value.dtype) for value in weights.values() if value.dtype.kind != "f"}:
+        raise Damage(f"weights of {', '.join(sorted(kinds))} in the place of floats")
+    ends = sizes[0], sizes[-1] * n_replicates
+    if ends != (n_inputs, n_features):
+        raise Damage(f"layers from {ends[0]} to {ends[1]} in the place of {n_inputs} to {n_features}")
+    for i in range(len(sizes) - 1):
+        shapes = {f"weights.{i}": "RIO", f"biases.{i}": "R1O"}
+        check_shapes(weights, shapes, R=n_replicates, I=sizes[i], O=sizes[i + 1])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from identirep.mtrn.devices import fabric_settings
 from identirep.mtrn.network import NOISE_FLOOR, LongObjective, WideObjective
 from identirep.training import Training
 
@@ -46,20 +46,7 @@ class TrainingOptions:
 
 def make_fabric(device: str, precision: str) -> Fabric:
     """Set up `device` ("cuda:1" for one of several); one process, or those that ``torchrun`` has started."""
-    accelerator, _, number = device.partition(":")
-    world_size = int(os.environ.get("WORLD_SIZE", "1"))
-    if world_size > 1:
-        local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world_size)))
-        fabric = Fabric(
-            accelerator=accelerator,
-            devices=local,
-            num_nodes=world_size // local,
-            strategy="ddp",
-            precision=precision,  # type: ignore[arg-type]
-        )
-    else:
-        devices: Any = [int(number)] if number else 1
-        fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)  # type: ignore[arg-type]
+    fabric = Fabric(precision=precision, **fabric_settings(device))  # type: ignore[arg-type]
     fabric.launch()
     return fabric
 

@@ -21,11 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep._typing import Array
+from identirep.shapes import check_shapes
 
 __all__ = ["TURNED", "ComesBack", "extrapolated"]
 
 # Correlation with its partner in another fit under which an axis has turned.
 TURNED = 0.9
+
+_SHAPES = {"same_rows": "D", "other_rows": "D", "other_rows_interval": "D2", "turn_probability": "D"}
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class ComesBack:
 
     @classmethod
     def _of_arrays(cls, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> ComesBack:
+        check_shapes(arrays, _SHAPES)
         return cls(**arrays, how=str(meta["how"]))
 
 

@@ -1,0 +1,181 @@
+"""Directories beside what is replaced, in which it is written first; those of killed writers go with the next write.
+
+One is ours if it holds our signature, and its writer lives as long as it holds the lock on that file, which the
+operating system gives back however a process ends. Anything else is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["OLD", "restorable", "scratch", "swept", "taking_turns"]
+
+# In a scratch directory: what a writer has moved out of the way.
+OLD = "old"
+
+_PREFIX, _OWNER = ".identirep-", "owner"
+_SIGNATURE = b"Work of identirep that is not finished; it may be deleted once no process writes to: "
+# Replacing takes milliseconds; who waits longer waits for a stranger's lock.
+_LONGEST_TURN = 30.0
+# Signing takes less than a millisecond.
+_SIGNED_WITHIN = 60.0
+
+
+@contextmanager
+def scratch(target: Path) -> Iterator[Path]:
+    """Yield a new directory beside `target`, gone after the block, be it by an error, SIGTERM or Ctrl-C."""
+    place = target.with_name(f"{_PREFIX}{secrets.token_hex(8)}")
+    with _raising_at_sigterm():
+        owner = None
+        try:
+            place.mkdir()
+            owner = os.open(place / _OWNER, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+            # Nobody takes it for ours before there is a signature, and then it is locked.
+            _lock(owner)
+            os.write(owner, _SIGNATURE + os.fsencode(target.name))
+            yield place
+        finally:
+            if owner is not None and sys.platform == "win32":
+                os.close(owner)
+            _give_up(place, target)
+            if owner is not None and sys.platform != "win32":
+                os.close(owner)
+
+
+@contextmanager
+def taking_turns(directory: Path) -> Iterator[None]:
+    """Let one process or thread at a time replace entries of a directory, where the operating system has locks."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        # Windows opens no directories, and some that may be written to may not be read.
+        yield
+        return
+    try:
+        end = time.monotonic() + _LONGEST_TURN
+        while _lock(descriptor) is False and time.monotonic() < end:
+            time.sleep(0.002)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def restorable(target: Path) -> Path | None:
+    """Return what a writer, alive or killed, has moved away to replace it, if it is not yet replaced."""
+    for place in _places(target.parent):
+        if _target(place) == target.name and (place / OLD).is_dir() and not os.path.lexists(target):
+            return place / OLD
+    return None
+
+
+def swept(directory: Path) -> None:
+    """Remove what killed writers have left in a directory, and put back what they had moved away; in one's turn."""
+    for place in _places(directory):
+        try:
+            if _is_stillborn(place):
+                _remove(place)
+            descriptor = os.open(place / _OWNER, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            name = _target(place)
+            if name is None or not _lock(descriptor):
+                continue
+            _give_up(place, directory / name)
+        finally:
+            os.close(descriptor)
+
+
+def _places(directory: Path) -> list[Path]:
+    try:
+        with os.scandir(directory) as entries:
+            return [Path(entry) for entry in entries if entry.name.startswith(_PREFIX)]
+    except OSError:
+        return []
+
+
+def _target(place: Path) -> str | None:
+    """Return the name of what a scratch directory is for, None if it is not ours."""
+    owner = place / _OWNER
+    try:
+        text = owner.read_bytes() if owner.is_file() and not place.is_symlink() else b""
+    except OSError:
+        return None
+    name = os.fsdecode(text[len(_SIGNATURE) :])
+    return name if text.startswith(_SIGNATURE) and os.path.basename(name) == name else None
+
+
+def _is_stillborn(place: Path) -> bool:
+    """Tell whether a directory has nothing but the empty file that its writer was about to sign a while ago."""
+    if place.is_symlink() or time.time() - place.stat().st_mtime < _SIGNED_WITHIN:
+        return False
+    entries = list(place.iterdir())
+    return entries in ([], [place / _OWNER]) and all(entry.stat().st_size == 0 for entry in entries)
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Try to lock an open file until it is closed; False if another has it locked, None where there are no locks."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _give_up(place: Path, target: Path) -> None:
+    """Remove a directory of ours, what was moved away to replace it put back if nothing has."""
+    if (place / OLD).is_dir() and not os.path.lexists(target):
+        try:
+            (place / OLD).rename(target)
+        except OSError:
+            # It is read from there, and the next writer tries again.
+            return
+    _remove(place)
+
+
+def _remove(place: Path) -> None:
+    """Remove a directory of ours, the signature last; folders that may not be written to are no obstacle."""
+    for path in list(place.iterdir()) if place.is_dir() else []:
+        if path.name == _OWNER:
+            continue
+        for folder, _, _ in os.walk(path):
+            os.chmod(folder, 0o700)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _raising_at_sigterm() -> Iterator[None]:
+    """Let SIGTERM end a block as an exception does, unless the program has its own way to handle it."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def stop(number: int, _: Any) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
