@@ -42,6 +42,14 @@ def test_targets(form):
     np.testing.assert_array_equal(TaskMoments.from_arrays(X, form).mean_y, TaskMoments.from_arrays(X, WANTED).mean_y)
 
 
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_targets_of_rows_of_tasks(form):
+    H, tasks = np.repeat(X, WANTED.shape[1], axis=0), np.tile(np.arange(WANTED.shape[1]), len(X))
+    flat = form.ravel() if hasattr(form, "ravel") else np.ravel(np.array(form, dtype=object))
+    found = TaskMoments.from_long(H, flat, tasks)
+    np.testing.assert_array_equal(found.mean_y, TaskMoments.from_long(H, WANTED.ravel(), tasks).mean_y)
+
+
 def test_masks_of_whole_numbers():
     whole = np.arange(80).reshape(40, 2)
     masked = np.ma.masked_array(np.where(whole == 7, -9999, whole), whole == 7)

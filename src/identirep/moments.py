@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from identirep._typing import Array, IntArray
 from identirep.accumulation import Sums, aligned, as_float_matrix, check_finite, factorize, long_sums, merged, wide_sums
+from identirep.missing import as_numbers
 from identirep.moments_file import StoredMoments
 from identirep.parameters import raise_faults
 from identirep.units import Spread, spread_of, spread_of_tasks, unit_faults
@@ -153,7 +154,7 @@ class TaskMoments(StoredMoments):
         ValueError
             If shapes do not fit, `H` is not finite, or squares of some column are beyond doubles.
         """
-        H, target = as_float_matrix(H, "H"), np.asarray(y, dtype=np.float64)
+        H, target = as_float_matrix(H, "H"), as_numbers(y).astype(np.float64)
         check_finite(H, "H", np.isfinite)
         names, index = factorize(tasks)
         if target.shape != (len(H),) or index.shape != (len(H),):
