@@ -1,6 +1,7 @@
 """Features of any regressor: cross-fitted, reproducible, and honest about noise."""
 
 import warnings
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +15,8 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from identirep import PredictiveFeatures, TaskMoments
 from identirep.metrics import canonical_correlations
+from identirep.mtrn.base import dependent_rows
+from identirep.validation import check_task_data
 
 
 @pytest.fixture
@@ -208,6 +211,17 @@ def test_series_without_relation_have_no_signal_in_their_order():
             warnings.simplefilter("ignore")
             found.append(model.fit(series[:, :4], series[:, 4:], order=np.arange(600)).n_components_)
     assert np.count_nonzero(found) <= 1, found
+
+
+def test_chance_takes_stretches_of_an_order_for_one(rng):
+    X, Y, _ = _problem(n=200)
+    times = rng.permutation(200)
+    chosen = rng.random(200) < 0.8
+    data = replace(check_task_data(X, Y), order=times)
+    found = dependent_rows(data, None, chosen)[np.argsort(times[chosen])]
+    assert np.all(np.diff(found) >= 0)
+    assert 2 < len(np.unique(found)) < chosen.sum() / 2
+    assert dependent_rows(check_task_data(X, Y), None, chosen) is None
 
 
 @pytest.mark.filterwarnings("ignore:y has no predictive signal")
