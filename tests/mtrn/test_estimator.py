@@ -233,6 +233,14 @@ def test_what_hardly_varies_in_the_inputs_is_not_blown_up(seed):
     np.testing.assert_allclose(gain[37:], 1 / np.sqrt(values[37:]), rtol=0.02)
 
 
+def test_wide_tables_are_whitened_alike():
+    # Fewer rows than columns: the same up to a rotation, so that rows are at the same distances.
+    Z = np.random.default_rng(0).normal(size=(30, 40)) * np.linspace(0.1, 3, 40)
+    tall = np.vstack([Z, np.zeros((10, 40))])
+    wide, usual = (network_fit._whitener(rows * np.sqrt(len(rows) / 30)) for rows in (Z, tall))
+    np.testing.assert_allclose(wide @ wide.T, usual @ usual.T, atol=1e-10)
+
+
 def test_own_module_and_factory():
     X, Y, Z = _wide()
     module = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Dropout(0.01), nn.Linear(32, 10))

@@ -157,8 +157,19 @@ def _input_scaling(X: NDArray[Any], kind: str) -> _InputScaling:
     low, high = ends + _MARGIN * np.ptp(ends, axis=0) * np.array([[-1.0], [1.0]])
     if kind == "standard":
         return _InputScaling(mean, scale, low, high, np.eye(len(mean)))
-    values, vectors = np.linalg.eigh(Z.T @ Z / len(Z))
-    return _InputScaling(mean, scale, low, high, vectors / np.sqrt(np.maximum(values, 0.0) + _WHITENING_FLOOR))
+    return _InputScaling(mean, scale, low, high, _whitener(Z))
+
+
+def _whitener(Z: Array) -> Array:
+    """Return the map of standardised rows to components, those of small variance raised by no more than the floor."""
+    if len(Z) >= Z.shape[1]:
+        values, vectors = np.linalg.eigh(Z.T @ Z / len(Z))
+        return np.asarray(vectors / np.sqrt(np.maximum(values, 0.0) + _WHITENING_FLOOR))
+    # Wide tables: all directions without variance alike. Which basis components are in is nothing to random weights.
+    _, deviations, axes = np.linalg.svd(Z / np.sqrt(len(Z)), full_matrices=False)
+    least = 1.0 / np.sqrt(_WHITENING_FLOOR)
+    gain = 1.0 / np.sqrt(deviations**2 + _WHITENING_FLOOR) - least
+    return np.asarray(least * np.eye(Z.shape[1]) + (axes.T * gain) @ axes)
 
 
 def _standardised(data: TaskData, held_out: BoolArray) -> Array:
