@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import platform
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,6 +118,10 @@ def write_run(directory: str | Path, run: Run) -> None:
         (staging / MODEL_FILE).write_bytes(f"{text}\n".encode("utf-8", "surrogatepass"))
 
 
+# Looks at a directory in which there is no run, and seconds between them: swaps take less.
+_MOST_ABSENT, _PAUSE = 10, 0.01
+
+
 @contextmanager
 def opened_run(directory: str | Path, kind: str) -> Iterator[Run]:
     """Yield the run of a directory, which is not touched; what is then found wrong with it counts as damage."""
@@ -132,6 +137,7 @@ def opened_run(directory: str | Path, kind: str) -> Iterator[Run]:
 
 def _read_whole(directory: Path, kind: str) -> Run:
     """Read all files of one and the same run, however often others replace it meanwhile."""
+    absent = 0
     while True:
         path = current(directory)
         before = state(path)
@@ -139,7 +145,11 @@ def _read_whole(directory: Path, kind: str) -> Run:
             run = _read_run(path, directory, kind)
         except Exception:
             if state(current(directory)) == before:
-                raise
+                # Nothing there, twice: no run, or two swaps of which each was under way.
+                absent += before is None
+                if before is not None or absent > _MOST_ABSENT:
+                    raise
+                time.sleep(_PAUSE)
         else:
             if state(path) == before:
                 return run
