@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 
 import numpy as np
@@ -74,3 +75,26 @@ def test_other_regressors_write_runs_that_can_be_used(invoke, folder, tmp_path, 
     result = invoke("transform", tmp_path / "run", folder / "wide.csv", "--out", tmp_path / "z.csv")
     assert result.exit_code == 0, result.output
     assert _matrix(tmp_path / "z.csv").shape == (300, 2)
+
+
+def test_commands_that_fit_prints_run_as_printed(invoke, folder, tmp_path):
+    table = tmp_path / "my data; $(touch hit).csv"
+    table.write_bytes((folder / "wide.csv").read_bytes())
+    options = (
+        "--targets",
+        "y_1,y_2,y_3",
+        "--drop",
+        "y_0",
+        "-d",
+        2,
+        "--checks",
+        0,
+        "--regressor",
+        "ridge",
+        "--out",
+        tmp_path / "a run",
+    )
+    fitted = invoke("fit", table, *options)
+    assert fitted.exit_code == 0, fitted.output
+    printed = fitted.stdout[fitted.stdout.rindex("identirep transform") :]
+    assert shlex.split(printed)[:4] == ["identirep", "transform", str(tmp_path / "a run"), str(table)]

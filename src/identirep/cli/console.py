@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from shlex import quote
 from typing import Any, ParamSpec
 
 import typer
@@ -17,7 +18,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.segment import Segment
 from rich.text import Text
 
-__all__ = ["OUTPUT", "cell", "in_words_of_options", "printable", "progress", "reports_faults", "say", "working"]
+__all__ = [
+    "OUTPUT",
+    "cell",
+    "in_words_of_options",
+    "printable",
+    "progress",
+    "quoted",
+    "reports_faults",
+    "say",
+    "working",
+]
 
 _USER_INPUT, _OUR_FAILURE = 2, 1
 
@@ -159,3 +170,11 @@ def _report_our_failure(error: Exception) -> None:
         soft_wrap=True,
     )
     raise typer.Exit(_OUR_FAILURE) from None
+
+
+def quoted(text: str) -> str:
+    """Return a name as a shell takes it; what a terminal would obey is written out, as the shell reads it back."""
+    if printable(text) != text or "\n" in text:
+        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+        return f"$'{printable(escaped).replace(chr(10), chr(92) + 'n')}'"
+    return text if text.replace("_", "").replace(",", "").isalnum() else quote(text)

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table as Grid
 
 import identirep.cli.options as given
-from identirep.cli.console import OUTPUT, in_words_of_options, reports_faults, say, working
+from identirep.cli.console import OUTPUT, in_words_of_options, quoted, reports_faults, say, working
 
 if TYPE_CHECKING:
     from identirep.cli.tables import Table
@@ -59,7 +59,7 @@ def fit(
     say()
     say(f"Next: open {out / 'report.html'}")
     if Findings.of(model).has_signal:
-        say(f"      identirep transform {out} {data} --out latents.csv")
+        say(f"      identirep transform {quoted(str(out))} {quoted(str(data))} --out latents.csv")
 
 
 @reports_faults

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +12,7 @@ from rich import box
 from rich.table import Table as Grid
 
 import identirep.cli.options as given
-from identirep.cli.console import OUTPUT, cell, in_words_of_options, printable, reports_faults, say, working
+from identirep.cli.console import OUTPUT, cell, in_words_of_options, quoted, reports_faults, say, working
 
 if TYPE_CHECKING:
     from identirep._typing import Array
@@ -134,11 +133,11 @@ def _suggest(path: Path, columns: list[Column]) -> None:
         role, targets = "--groups", ",".join(gaps)
     else:
         role, targets = "--tasks", "YOUR_TARGET" if labels else "YOUR_TARGETS"
-    options = [f"--targets {_quoted(targets)}", *(f"{role} {_quoted(name)}" for name in labels[:1])]
+    options = [f"--targets {quoted(targets)}", *(f"{role} {quoted(name)}" for name in labels[:1])]
     # Names without a letter would be lost in a list.
     lists = [",".join(filter(None, drop)), *("" for name in drop if not name)]
-    options += [f"--drop {_quoted(names)}" for names in lists if names or "" in drop]
-    start = f"identirep fit {_quoted(str(path))} {' '.join(options)} --out runs/first"
+    options += [f"--drop {quoted(names)}" for names in lists if names or "" in drop]
+    start = f"identirep fit {quoted(str(path))} {' '.join(options)} --out runs/first"
     say(f"To start, with the targets that you want explained: {start}")
 
 
@@ -146,14 +145,6 @@ def _families(names: list[str]) -> list[tuple[str, int]]:
     """Find prefixes that several names share, the largest family first."""
     prefixes = Counter(name.split("_")[0] for name in names if "_" in name)
     return [(f"{prefix}_*", n) for prefix, n in prefixes.most_common(5) if n >= _FEWEST_IN_FAMILY and n < len(names)]
-
-
-def _quoted(text: str) -> str:
-    """Return a name as a shell takes it; what a terminal would obey is written out, as the shell reads it back."""
-    if printable(text) != text or "\n" in text:
-        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-        return f"$'{printable(escaped).replace(chr(10), chr(92) + 'n')}'"
-    return text if text.replace("_", "").replace(",", "").isalnum() else quote(text)
 
 
 def _read_columns(path: Path, missing: list[str] | None) -> tuple[list[Column], tuple[list[str], Array]]:
