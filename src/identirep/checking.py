@@ -28,7 +28,16 @@ from sklearn.base import clone
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.canonical_analysis import column_correlations
 from identirep.metrics import mcc
-from identirep.mtlcm import MTLCM, TURNED, ComesBack, check_rows, disturbed_agreement, extrapolated, whitened_heads
+from identirep.mtlcm import (
+    MTLCM,
+    TURNED,
+    ComesBack,
+    check_rows,
+    cut_agreement,
+    disturbed_agreement,
+    extrapolated,
+    whitened_heads,
+)
 from identirep.mtrn import MTRN, PredictiveFeatures, feature_moments, replicate_groups
 from identirep.splits import halves, split_rows, two_sides
 from identirep.validation import TaskData
@@ -45,6 +54,8 @@ _LEAST_ROWS, _LEAST_LABELS = 12, 3
 _LOG_ERROR = np.array([0.4, 1.0])
 # Refits of stage two to disturbed heads: enough for a chance that only counts from a quarter on, for any regressor.
 _REFITS = {"most_draws": 10, "n_rotations": 4}
+# Mean squared sine of the angle between the cuts of two fits from which it is as likely as not that they differ.
+_CUT_MIXES = 0.5
 # Quantile of the normal distribution for an interval of 90%.
 _QUANTILE = 1.645
 _LEAST_LOSS = 1e-6
@@ -114,6 +125,7 @@ def check_fit(
     same = np.clip(same - _held_out(fit.stage) * likely, 0.0, 1.0)
     # Disturbed heads err on the side of turns; fits to halves that do not turn say so, and count as much.
     turns = 0.5 * (_turns(fit, fits, rng) + np.mean(to_halves < TURNED, axis=0))
+    turns = np.fmax(turns, _cut_turns(fit, fits, rng))
     return ComesBack(
         same,
         1.0 - likely,
@@ -269,6 +281,29 @@ def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Genera
         delta = (mapped[0] - mapped[1]) * np.sqrt(share * T / (T - D))
         found.append(disturbed_agreement(model.fit_, moments, causal, delta, rng, **_REFITS))
     return np.asarray(np.mean(np.concatenate(found) < TURNED, axis=0))
+
+
+def _cut_turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Generator) -> Array:
+    """How often an axis turns as fits of networks to other rows keep other directions, 0 where the cut is clear, (D,).
+
+    Whether it is clear the halves tell as well as the fit. They may have the same directions by luck.
+    """
+    D, all_fits = fit.stage.n_components_, [fit, *(half for pair in fits for half in pair)]
+    if not isinstance(fit.stage, MTRN) or not all(other.stage.moments_.is_shared for other in all_fits):
+        return np.zeros(D)
+    if np.mean([other.stage._directions[1].mixing[D - 1] for other in all_fits]) < _CUT_MIXES:
+        return np.zeros(D)
+    turned = []
+    for other in all_fits:
+        reduction, spectrum = other.stage._directions
+        model, moments = other.model, other.stage.moments_
+        causal = model.posterior_.best if model.prior == "exact" else np.zeros((moments.n_tasks, D), dtype=bool)
+        subspaces = spectrum.redrawn(D, _REFITS["most_draws"], rng)
+        directions = reduction.direction_moments(moments)
+        found = cut_agreement(model.fit_, directions, causal, subspaces, rng, _REFITS["n_rotations"])
+        turned.append(np.mean(found < TURNED, axis=0))
+    # Axes of the halves are others in number and order, not in kind.
+    return np.asarray(0.5 * (turned[0] + np.mean(turned[1:])))
 
 
 def _heads(fit: Fitted) -> Array:

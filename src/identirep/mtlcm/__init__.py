@@ -49,6 +49,7 @@ from identirep.mtlcm.trust import TURNED as TURNED
 from identirep.mtlcm.trust import VERDICTS as VERDICTS
 from identirep.mtlcm.trust import BootstrapResult, Certificate, ComesBack, GoodnessOfFit
 from identirep.mtlcm.trust import check_rows as check_rows
+from identirep.mtlcm.trust import cut_agreement as cut_agreement
 from identirep.mtlcm.trust import disturbed_agreement as disturbed_agreement
 from identirep.mtlcm.trust import extrapolated as extrapolated
 from identirep.mtlcm.trust import whitened_heads as whitened_heads

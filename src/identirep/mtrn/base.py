@@ -153,6 +153,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     # What "auto" takes, whatever number was asked for.
     _auto_components: int
     moments_: TaskMoments
+    # All directions, strongest first, of which the features are the leading ones; known while fitting alone.
+    _directions: tuple[Reduction, Spectrum]
 
     def fit(
         self,
@@ -290,6 +292,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         n_trained = int(trained.n_samples.sum())
         spectrum = predictive_spectrum(reduction, held_out, rng, n_trained, inflation, n_permutations)
         reduction = reduction.ordered(spectrum.order)
+        self._directions = reduction, spectrum
         self.spectrum_, self.spectrum_threshold_ = spectrum.values, spectrum.threshold
         self.n_components_range_, self._auto_components = spectrum.range, spectrum.n_components
         self.n_components_ = self._choose_components(spectrum)

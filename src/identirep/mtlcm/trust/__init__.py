@@ -2,6 +2,7 @@
 
 from identirep.mtlcm.trust.certificate import Certificate, certify
 from identirep.mtlcm.trust.comes_back import TURNED, ComesBack, extrapolated
+from identirep.mtlcm.trust.cuts import cut_agreement
 from identirep.mtlcm.trust.goodness import GoodnessOfFit
 from identirep.mtlcm.trust.latents import latent_moments
 from identirep.mtlcm.trust.refits import BootstrapResult, bootstrap
@@ -19,6 +20,7 @@ __all__ = [
     "bootstrap",
     "certify",
     "check_rows",
+    "cut_agreement",
     "disturbed_agreement",
     "extrapolated",
     "latent_moments",
