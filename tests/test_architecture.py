@@ -26,7 +26,7 @@ PACKAGE = [
     {"metrics", "moments", "splits", "validation"},
     {"latent_sets", "moments_file"},
     {"accumulation", "canonical_analysis", "files", "parameters", "run_files", "seeds", "training"},
-    {"missing", "sentinels", "units"},
+    {"gross_errors", "missing", "sentinels", "units"},
     {"directories"},
     {"_typing", "scratch", "shapes"},
 ]

@@ -15,6 +15,7 @@ from sklearn.utils import Tags
 
 from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.evaluation import score_tasks
+from identirep.gross_errors import gross_error_remark, limited
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, reduce_features
 from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, Spectrum, predictive_spectrum
@@ -86,8 +87,8 @@ def check_fit_data(
 ) -> tuple[TaskData, IntArray | None]:
     """Validate the arguments of ``fit``, and number the groups, which hold rows with equal inputs together as well.
 
-    Rows of the long layout without a label are dropped. All faults are raised at once, with those given, and
-    `estimator` gets ``n_features_in_`` and ``feature_names_in_``.
+    Rows of the long layout without a label are dropped, and labels that are gross errors limited. All faults are raised
+    at once, with those given, and `estimator` gets ``n_features_in_`` and ``feature_names_in_``.
     """
     group_index, ranks, found = None, None, list(faults)
     if groups is not None:
@@ -111,7 +112,9 @@ def check_fit_data(
         seen = ~np.isnan(data.targets)
         data = data.rows(seen)
         group_index = None if group_index is None else group_index[seen]
-    return data, row_groups(data.X, group_index)
+    targets, counts = limited(data.targets, data.task_index, data.n_tasks)
+    estimator.limited_labels_ = counts
+    return replace(data, targets=targets), row_groups(data.X, group_index)
 
 
 def _order_faults(ranks: IntArray, X: Any) -> list[str]:
@@ -200,6 +203,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         faults = [*parameter_faults(self), *self._faults(groups, order)]
         data, group_index = check_fit_data(self, X, y, tasks, groups, faults, order=order)
         self.task_names_, self._flat_target = data.task_names, data.is_flat
+        if remark := gross_error_remark(self.limited_labels_, self.task_names_):
+            warnings.warn(remark, UserWarning, stacklevel=2)
         self._fit(data, group_index, rng)
         if self._judges_signal:
             self.signal_ = self._judge_signal(data, group_index, rng)

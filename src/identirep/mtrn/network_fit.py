@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.gross_errors import fences
 from identirep.mtrn.batches import LongBatches, WideBatches
 from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, make_encoder, side_by_side
 from identirep.mtrn.initial_weights import refuse_equal_starts
@@ -149,6 +150,7 @@ class _InputScaling(NamedTuple):
 
 def _input_scaling(X: NDArray[Any], kind: str) -> _InputScaling:
     """Learn how to scale the inputs of the perceptron, and where they end: far outside it says nothing, and loudly."""
+    X = np.clip(X, *fences(X))
     mean, std, *_ = spread_of(X)
     # What is constant in training is ignored, whatever it is later.
     scale = np.where(std > 0.0, 1.0 / np.where(std > 0.0, std, 1.0), 0.0)
