@@ -18,6 +18,7 @@ from identirep.cli.console import OUTPUT, cell, say, working
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
 from identirep.evaluation import Evaluation, score_tasks
+from identirep.label_sides import Labels
 from identirep.metrics import StabilityResult, stability, weak_mcc_score
 from identirep.report import (
     VERDICT_COLOURS,
@@ -33,7 +34,7 @@ from identirep.report import (
     score_summary,
     write_report,
 )
-from identirep.splits import row_groups, two_sides
+from identirep.splits import number_groups, row_groups, two_sides
 
 if TYPE_CHECKING:
     from identirep.regressor import IdentifiableRegressor
@@ -43,6 +44,8 @@ __all__ = ["EVALUATION_FILE", "REPORT_FILE", "compare", "evaluate", "fit_model",
 Components = int | Literal["auto"]
 
 EVALUATION_FILE, REPORT_FILE = "evaluation.json", "report.html"
+# Labels that a task needs to be fitted, and to be scored.
+_LEAST_LABELS = (3, 2)
 
 
 def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
@@ -50,7 +53,9 @@ def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     rng = np.random.default_rng(seed)
     tasks = table.tasks if table.is_long else None
     groups = row_groups(table.inputs(), table.groups)
-    sides = two_sides(len(table.targets), share, rng, groups=groups, tasks=tasks, order=table.order)
+    index = number_groups(table.tasks) if table.is_long else None
+    labels = Labels(table.targets, index, _LEAST_LABELS)
+    sides = two_sides(len(table.targets), share, rng, groups=groups, tasks=tasks, order=table.order, labels=labels)
     training, held_out = (table.rows(np.flatnonzero(side)) for side in sides)
     return training, held_out
 

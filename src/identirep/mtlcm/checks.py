@@ -6,7 +6,10 @@ import numpy as np
 
 from identirep.moments import TaskMoments
 
-__all__ = ["moments_faults", "units_faults"]
+__all__ = ["LEAST_LABELS", "moments_faults", "units_faults"]
+
+# Labelled rows that a task needs.
+LEAST_LABELS = 3
 
 # Relative eigenvalue of the pooled correlation matrix under which features count as collinear.
 _COLLINEAR = 1e-12
@@ -29,12 +32,12 @@ def moments_faults(moments: TaskMoments, n_components: int) -> list[str]:
             f"too few tasks: got {moments.n_tasks}, expected at least 2; only what differs between tasks tells latents "
             "apart. Pass more targets, or n_components=1."
         )
-    few = moments.n_samples < 3
+    few = moments.n_samples < LEAST_LABELS
     if few.any():
         t = int(np.argmax(few))
         faults.append(
-            f"task {names[t]!r} has too few rows: got {int(moments.n_samples[t])}, expected at least 3. Leave it out "
-            "or label more rows."
+            f"task {names[t]!r} has too few rows: got {int(moments.n_samples[t])}, expected at least {LEAST_LABELS}. "
+            "Leave it out or label more rows."
         )
     spread = moments.var_y > np.finfo(np.float64).eps ** 2 * np.maximum(moments.mean_y**2, 1e-300)
     if not (spread | few).all():
