@@ -35,6 +35,7 @@ from identirep.report import (
     write_report,
 )
 from identirep.splits import number_groups, row_groups, two_sides
+from identirep.wording import short
 
 if TYPE_CHECKING:
     from identirep.regressor import IdentifiableRegressor
@@ -203,11 +204,13 @@ def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
     if scores is None:
         say(f"Held-out R²: not known, {'too few labels' if evaluation.n_held_out_rows else 'no rows'} were held out.")
         return
-    lowest = ", ".join(f"{name} {r2:.2f}" for name, r2 in scores["worst"])
+    lowest = ", ".join(f"{short(name)} {r2:.2f}" for name, r2 in scores["worst"])
+    unknown, kind = scores["unknown"], findings.kind[:-1]
+    rest = f" Not scored: {count(unknown, kind)} without two held-out labels that differ." if unknown else ""
     OUTPUT.print(
         Text.assemble(
             ("Held-out R²: ", "bold"),
-            f"median {scores['median']:.3f} over {count(scores['known'], findings.kind[:-1])}, "
-            f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}; lowest: {lowest}.",
+            f"median {scores['median']:.3f} over {count(scores['known'], kind)}, "
+            f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}; lowest: {lowest}.{rest}",
         )
     )
