@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from identirep._typing import Array, IntArray
 from identirep.known_tasks import known_task_data
 from identirep.metrics import StabilityResult
+from identirep.splits import split_rows as split_rows
 
 __all__ = ["Evaluation", "score_tasks"]
 

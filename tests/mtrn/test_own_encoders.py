@@ -115,3 +115,9 @@ def test_layers_that_look_at_batches_do_not_do_so_after_the_fit(fitted):
     np.testing.assert_array_equal(fitted.transform(X), Z)
     np.testing.assert_allclose(fitted.transform(X[:1]), Z[:1], atol=1e-6)
     fitted.regressor_.module_.eval()
+
+
+def test_batches_of_one_row_are_refused_for_layers_that_look_at_batches():
+    X, Y = _images()
+    with pytest.raises(ValueError, match="batch_size is too small for the encoder: got 1 with BatchNorm"):
+        _stage(batch_size=1).fit(X, Y)

@@ -84,6 +84,7 @@ def fit_network(
         )
         if isinstance(encoder, ModuleEncoder) and not isinstance(settings.encoder, str):
             refuse_equal_starts(settings.encoder, encoder.replicates)
+            _check_batch_size(settings, encoder)
         n_features = _probe(encoder, x[:2])
         y = torch.from_numpy(_standardised(data, held_out).astype(np.float32))
         objective: LongObjective | WideObjective
@@ -194,6 +195,16 @@ def _check_split(settings: NetworkSettings, data: TaskData, held_out: BoolArray)
                 f"validation_fraction leaves no labels for {name}: got {settings.validation_fraction} of {len(rows)} "
                 "rows, expected labels on both sides. Change validation_fraction or pass more rows."
             )
+
+
+def _check_batch_size(settings: NetworkSettings, encoder: nn.Module) -> None:
+    """Refuse batches of one row for layers that look at the variance of a batch."""
+    looks_at_batches = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in encoder.modules())
+    if settings.batch_size == 1 and looks_at_batches:
+        raise ValueError(
+            "batch_size is too small for the encoder: got 1 with BatchNorm, expected at least 2, since one row has no "
+            "variance. Raise batch_size, or use LayerNorm."
+        )
 
 
 def _probe(encoder: nn.Module, x: torch.Tensor) -> int:
