@@ -16,7 +16,7 @@ from identirep._typing import BoolArray, RandomState
 from identirep.known_tasks import remember_left_out
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import fit_in_units, fit_latents, like_units, moments_in_units, mostly_shared
-from identirep.mtlcm.checks import LEAST_LABELS, moments_faults, units_faults
+from identirep.mtlcm.checks import LEAST_LABELS, moments_faults, number_of_latents, units_faults
 from identirep.mtlcm.using import UsableLatents
 from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, restored, write_run
@@ -271,7 +271,7 @@ class MTLCM(UsableLatents, BaseEstimator):
             known_tasks=known,
             found=parameter_faults(self),
         )
-        n_components = self._n_latents(data.X.shape[1])
+        n_components = number_of_latents(self.n_components, data.X.shape[1], self.noise_std)
         batch = _moments_of(data)
         self.accumulated_ = batch if before is None else before + batch
         return self if moments_faults(self.accumulated_, n_components) else self._fit(self.accumulated_)
@@ -284,7 +284,7 @@ class MTLCM(UsableLatents, BaseEstimator):
     ) -> Self:
         """Fit to moments, which may be bad; a warning of no convergence says what helps."""
         raise_faults(parameter_faults(self))
-        D = self._n_latents(moments.n_features)
+        D = number_of_latents(self.n_components, moments.n_features, self.noise_std)
         raise_faults(moments_faults(moments, D))
         rng = as_generator(self.random_state)
         units, noise_std = like_units(moments), self.noise_std
@@ -314,22 +314,6 @@ class MTLCM(UsableLatents, BaseEstimator):
                 stacklevel=3,
             )
         return self
-
-    def _n_latents(self, n_features: int) -> int:
-        """Return D for so many features, with valid parameters."""
-        D = n_features if self.n_components is None else int(self.n_components)
-        if n_features < D:
-            raise ValueError(
-                f"n_components is too large: got {D}, expected at most {n_features}, the number of features. Lower "
-                "n_components or pass more features."
-            )
-        if n_features > D and self.noise_std != "estimate" and self.noise_std**2 == 0.0:
-            raise ValueError(
-                f"noise_std leaves the likelihood undefined: got {self.noise_std} with {D} latents of {n_features} "
-                "features, expected noise, which is all that features have beside fewer latents. Pass "
-                "noise_std='estimate', or leave n_components out."
-            )
-        return D
 
     def _n_starts(self, moments: TaskMoments) -> dict[str, int]:
         if self.n_init != "auto":
