@@ -22,13 +22,14 @@ PACKAGE = [
     {"mtlcm", "mtrn"},
     {"persistence", "signal_check"},
     {"datasets", "evaluation"},
-    {"exchangeability", "linear_copies"},
+    {"exchangeability", "known_tasks", "linear_copies"},
     {"metrics", "moments", "splits", "validation"},
     {"latent_sets", "moments_file"},
-    {"accumulation", "canonical_analysis", "files", "parameters", "run_files", "seeds", "training"},
+    {"inputs"},
+    {"accumulation", "canonical_analysis", "files", "label_sides", "parameters", "run_files", "seeds", "training"},
     {"gross_errors", "missing", "sentinels", "units"},
     {"directories"},
-    {"_typing", "scratch", "shapes"},
+    {"_typing", "divergence", "scratch", "shapes", "wording"},
 ]
 STAGE_TWO = [
     {"mtlcm"},

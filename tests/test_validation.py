@@ -7,6 +7,7 @@ from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from identirep.parameters import raise_faults
 from identirep.validation import check_features, check_task_data
 
 _X = np.arange(12.0).reshape(6, 2)
@@ -153,3 +154,29 @@ def test_features_of_another_model():
         check_features(model, pa.table({"p": [1.0], "r": [1.0]}))
     with pytest.raises(NotFittedError):
         check_features(_Estimator(), _X)
+
+
+def test_unfit_tasks_are_left_out_on_request():
+    Y = np.column_stack([_Y, np.full(6, 3.0), [1.0, *[np.nan] * 5]])
+    data = check_task_data(_X, Y, ["a", "b", "c", "d"], leaves_out=True)
+    assert data.task_names == ("a", "b")
+    assert data.left_out == {"c": "constant", "d": "1 label"}
+    assert data.given_tasks == ("a", "b", "c", "d")
+    np.testing.assert_array_equal(data.targets, _Y)
+    data = check_task_data(_X, [1.0, 1, 1, 2, 3, 4], _TASKS, leaves_out=True)
+    assert (data.task_names, data.left_out) == (("b",), {"a": "constant"})
+    np.testing.assert_array_equal(data.X, _X[3:])
+    np.testing.assert_array_equal(data.given_rows, [False] * 3 + [True] * 3)
+    with pytest.raises(ValueError, match="2 constant targets"):
+        check_task_data(_X, np.ones((6, 2)), leaves_out=True)
+
+
+def test_messages_cut_long_names_and_list_few_faults():
+    with pytest.raises(ValueError) as error:
+        check_task_data(_X, np.ones((6, 1)), ["n" * 10**6])
+    assert len(str(error.value)) < 500
+    assert "expected targets that vary" in str(error.value)
+    with pytest.raises(ValueError, match=r"100 faults:[\s\S]*And 80 more\.$"):
+        raise_faults([f"x{i} is wrong: got '{'c d' * 10**5}', expected less. Change it." for i in range(100)])
+    with pytest.raises(ValueError, match=r"^x is wrong: got 'c dc[^']{1,90}characters\), expected 'a'\.$"):
+        raise_faults([f"x is wrong: got '{'c d' * 10**5}', expected 'a'."])

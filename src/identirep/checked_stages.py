@@ -110,7 +110,7 @@ class CheckedStages(TwoStages):
             )
             part = data.rows(rows)
             own_groups = None if groups is None else groups[rows]
-            given = Given(part.X, part.targets, part.task_index, own_groups, part.order)
+            given = Given(part.inputs, part.targets, part.task_index, own_groups, part.order)
             own_rng = np.random.default_rng(seed)
             seeds = own_rng.integers(2**31, size=2).tolist()
             stage = other._stage_one(seeds[0])

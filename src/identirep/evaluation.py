@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray
+from identirep.known_tasks import known_task_data
 from identirep.metrics import StabilityResult
-from identirep.validation import check_task_data
+from identirep.splits import split_rows as split_rows
 
 __all__ = ["Evaluation", "score_tasks"]
 
@@ -103,7 +104,9 @@ class Evaluation:
 def score_tasks(model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None = None) -> Array:
     """Return R^2 of each task of a fitted model, NaN where labels do not vary; arguments as for `MTRN.score`."""
     check_is_fitted(model)
-    data = check_task_data(X, y, tasks, reset=False, min_labels=0, known_tasks=model.task_names_)
+    data = known_task_data(model, X, y, tasks, model._fitted() if hasattr(model, "_fitted") else None)
+    if data.given_rows is not None:
+        X = data.inputs
     if data.task_index is None:
         predicted = np.asarray(model.predict(X), dtype=np.float64).reshape(data.targets.shape)
     else:

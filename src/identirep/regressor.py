@@ -21,7 +21,7 @@ from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, param
 from identirep.persistence import Part, Run, opened_run, prefixed, restored, taken, write_run
 from identirep.refining import refine
 from identirep.seeds import as_generator
-from identirep.two_stages import StageOne
+from identirep.two_stages import STAGE_TWO_LABELS, StageOne
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -90,6 +90,9 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         Predictive spectrum of stage one, on held-out rows.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
+    left_out_tasks_ : dict of hashable to str
+        Tasks of `y` that nothing can be learnt of, with fewer than three labels or constant, and why: the fit warns and
+        goes on without them. `score` takes `y` with or without them.
     n_features_in_ : int
         Number of inputs.
 
@@ -274,6 +277,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             stage = PredictiveFeatures(clone(self.regressor), self.n_components)
         if self.random_state is not None or stage.random_state is None:
             stage.set_params(random_state=seed)
+        stage._least_labels = STAGE_TWO_LABELS
         return stage.set_output(transform="default")
 
     def _stage_two(self, seed: int) -> MTLCM | None:

@@ -31,7 +31,9 @@ from identirep.signal_check import Signal
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["StageOne", "TwoStages"]
+__all__ = ["STAGE_TWO_LABELS", "StageOne", "TwoStages"]
+# Labels of a task that stage two needs.
+STAGE_TWO_LABELS = 3
 StageOne: TypeAlias = MTRN | PredictiveFeatures
 
 
@@ -62,6 +64,11 @@ class TwoStages(LatentTransformer):
     def task_names_(self) -> tuple[Hashable, ...]:
         """Labels of the tasks."""
         return self._fitted().task_names_
+
+    @property
+    def left_out_tasks_(self) -> dict[Hashable, str]:
+        """Tasks that nothing can be learnt of, which the fit has left out, and why."""
+        return self._fitted().left_out_tasks_
 
     @property
     def spectrum_(self) -> Array:

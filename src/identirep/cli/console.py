@@ -18,6 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.segment import Segment
 from rich.text import Text
 
+from identirep.divergence import DivergenceError
+from identirep.wording import readable
+
 __all__ = [
     "OUTPUT",
     "cell",
@@ -91,7 +94,7 @@ def reports_faults(command: Callable[P, None]) -> Callable[P, None]:
                 command(*args, **kwargs)
         except typer.Exit:
             raise
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, DivergenceError) as error:
             if not _is_about_input(error):
                 _report_our_failure(error)
             _MESSAGES.print(Text.assemble(("Error: ", "bold red"), _text_of(error)), soft_wrap=True)
@@ -134,13 +137,13 @@ def say(text: str = "", style: str | None = None) -> None:
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning of the library for people: without the line of code that it comes from."""
-    text = in_words_of_options(str(message))
+    text = in_words_of_options(readable(str(message)))
     _MESSAGES.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)
 
 
 def _is_about_input(error: Exception) -> bool:
     """Tell our checks, which raise in this package, from numerical failures further down."""
-    if isinstance(error, OSError):
+    if isinstance(error, (OSError, DivergenceError)):
         return True
     frames = list(traceback.walk_tb(error.__traceback__))
     return bool(frames) and str(frames[-1][0].f_globals.get("__name__", "")).startswith("identirep")
@@ -150,7 +153,7 @@ def _text_of(error: Exception) -> str:
     """Return the message in words of the command line; of errors of the operating system, the part for people."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: '{error.filename}'." if error.filename else f"{error.strerror}."
-    text = _ARGUMENT.sub(lambda found: f"{found[1]}--{found[2].replace('_', '-')}", str(error))
+    text = _ARGUMENT.sub(lambda found: f"{found[1]}--{found[2].replace('_', '-')}", readable(str(error)))
     return in_words_of_options(_PATH.sub("DATA", text))
 
 
@@ -161,7 +164,7 @@ def in_words_of_options(text: str) -> str:
 
 
 def _report_our_failure(error: Exception) -> None:
-    sys.stderr.write(printable("".join(traceback.format_exception(error))))
+    sys.stderr.write(printable(readable("".join(traceback.format_exception(error)))))
     _MESSAGES.print(
         Text.assemble(
             ("Failure: ", "bold red"),

@@ -12,6 +12,7 @@ from rich.table import Table as Grid
 
 import identirep.cli.options as given
 from identirep.cli.console import OUTPUT, in_words_of_options, quoted, reports_faults, say, working
+from identirep.wording import readable
 
 if TYPE_CHECKING:
     from identirep.cli.tables import Table
@@ -161,7 +162,7 @@ def _announce(table: Table) -> None:
     inputs = count(table.X.num_columns, "input")
     say(f"{table.name}: {len(table.targets):,} rows, {inputs}, {layout}{together}{ordered}.")
     for remark in remarks_of_values(table):
-        say(in_words_of_options(remark))
+        say(in_words_of_options(readable(remark)))
     n_repeated = repeated_rows(table)
     if n_repeated:
         say(f"{count(n_repeated, 'row')} with the inputs of others: equal rows stay together in every split.")

@@ -18,6 +18,7 @@ from identirep.cli.console import OUTPUT, cell, say, working
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
 from identirep.evaluation import Evaluation, score_tasks
+from identirep.label_sides import Labels
 from identirep.metrics import StabilityResult, stability, weak_mcc_score
 from identirep.report import (
     VERDICT_COLOURS,
@@ -33,7 +34,8 @@ from identirep.report import (
     score_summary,
     write_report,
 )
-from identirep.splits import row_groups, two_sides
+from identirep.splits import number_groups, row_groups, two_sides
+from identirep.wording import short
 
 if TYPE_CHECKING:
     from identirep.regressor import IdentifiableRegressor
@@ -43,6 +45,8 @@ __all__ = ["EVALUATION_FILE", "REPORT_FILE", "compare", "evaluate", "fit_model",
 Components = int | Literal["auto"]
 
 EVALUATION_FILE, REPORT_FILE = "evaluation.json", "report.html"
+# Labels that a task needs to be fitted, and to be scored.
+_LEAST_LABELS = (3, 2)
 
 
 def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
@@ -50,7 +54,9 @@ def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     rng = np.random.default_rng(seed)
     tasks = table.tasks if table.is_long else None
     groups = row_groups(table.inputs(), table.groups)
-    sides = two_sides(len(table.targets), share, rng, groups=groups, tasks=tasks, order=table.order)
+    index = number_groups(table.tasks) if table.is_long else None
+    labels = Labels(table.targets, index, _LEAST_LABELS)
+    sides = two_sides(len(table.targets), share, rng, groups=groups, tasks=tasks, order=table.order, labels=labels)
     training, held_out = (table.rows(np.flatnonzero(side)) for side in sides)
     return training, held_out
 
@@ -198,11 +204,13 @@ def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
     if scores is None:
         say(f"Held-out R²: not known, {'too few labels' if evaluation.n_held_out_rows else 'no rows'} were held out.")
         return
-    lowest = ", ".join(f"{name} {r2:.2f}" for name, r2 in scores["worst"])
+    lowest = ", ".join(f"{short(name)} {r2:.2f}" for name, r2 in scores["worst"])
+    unknown, kind = scores["unknown"], findings.kind[:-1]
+    rest = f" Not scored: {count(unknown, kind)} without two held-out labels that differ." if unknown else ""
     OUTPUT.print(
         Text.assemble(
             ("Held-out R²: ", "bold"),
-            f"median {scores['median']:.3f} over {count(scores['known'], findings.kind[:-1])}, "
-            f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}; lowest: {lowest}.",
+            f"median {scores['median']:.3f} over {count(scores['known'], kind)}, "
+            f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}; lowest: {lowest}.{rest}",
         )
     )

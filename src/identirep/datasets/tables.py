@@ -173,7 +173,10 @@ def _choose_columns(
 def _match(argument: str, patterns: Patterns | None, columns: Sequence[str], faults: list[str]) -> list[str]:
     """List the columns that the patterns name, each once; collect patterns without any."""
     found: dict[str, None] = {}
-    for pattern in [] if patterns is None else _split(patterns, columns):
+    names = [] if patterns is None else _split(patterns, columns)
+    if patterns is not None and len(patterns) and not names:
+        faults.append(f"{argument} names no column: got {_cut(patterns)}, expected a name or pattern. Name a column.")
+    for pattern in names:
         if pattern in columns:
             matches = [pattern]
         else:

@@ -11,6 +11,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, RandomState
+from identirep.known_tasks import known_task_data
 from identirep.moments import TaskMoments
 from identirep.mtlcm.fitted import FittedLatents
 from identirep.mtlcm.model import causal_regression
@@ -18,7 +19,7 @@ from identirep.mtlcm.new_tasks import AdaptedTask, Use, adapt_task, check_new_ta
 from identirep.mtlcm.trust import BootstrapResult, bootstrap
 from identirep.parameters import Choice, Whole, check_arguments
 from identirep.seeds import as_generator
-from identirep.validation import check_features, check_task_data
+from identirep.validation import check_features
 
 __all__ = ["LatentTransformer", "UsableLatents"]
 
@@ -175,9 +176,7 @@ class UsableLatents(LatentTransformer, FittedLatents):
             If a task was not seen in `fit`.
         """
         check_is_fitted(self)
-        data = check_task_data(
-            X, y, tasks, estimator=self, reset=False, name="X", min_labels=0, known_tasks=self.task_names_
-        )
+        data = known_task_data(self, X, y, tasks)
         if data.task_index is None:
             moments = TaskMoments.from_arrays(data.X, data.targets)
         else:
