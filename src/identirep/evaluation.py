@@ -103,7 +103,7 @@ class Evaluation:
 def score_tasks(model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None = None) -> Array:
     """Return R^2 of each task of a fitted model, NaN where labels do not vary; arguments as for `MTRN.score`."""
     check_is_fitted(model)
-    data = check_task_data(X, y, tasks, reset=False, min_labels=0, known_tasks=model.task_names_)
+    data = check_task_data(X, y, tasks, estimator=model, reset=False, min_labels=0, known_tasks=model.task_names_)
     if data.task_index is None:
         predicted = np.asarray(model.predict(X), dtype=np.float64).reshape(data.targets.shape)
     else:
