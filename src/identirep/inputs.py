@@ -17,6 +17,8 @@ from identirep.wording import short
 
 __all__ = ["as_array", "collect_inputs", "column_names"]
 
+# Names shown in a message.
+_MAX_NAMED = 5
 # Packages whose objects hand out samples.
 _STREAMING = ("datasets", "tensorflow", "webdataset")
 
@@ -79,6 +81,10 @@ def collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list[
         "ensure_all_finite": False,
         "ensure_min_samples": 2 if reset else 1,
     }
+    if estimator is not None and not reset:
+        X = _columns_of_fit(X, estimator, name, faults)
+        if X is None:
+            return None
     X = _without_masks(as_array(X, name))
     shape = np.shape(X)[1:] if isinstance(X, np.ndarray | list | tuple) and np.ndim(X) > 2 else ()
     if (fault := _shape_fault(shape, estimator, reset, name, X)) is not None:
@@ -112,6 +118,32 @@ def collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list[
         labels = column_names(X) or range(array.shape[1])
         faults += unit_faults(spread_of(array), name, labels, "column", small=reset, digits=reset)
     return np.asarray(array)
+
+
+def _columns_of_fit(X: Any, estimator: Any, name: str, faults: list[Fault | str]) -> Any:
+    """Return the columns of a table that have the names of the fit, in its order; None and a fault if some lack."""
+    known, names = getattr(estimator, "feature_names_in_", None), column_names(X)
+    if known is None or names is None or names == tuple(known):
+        return X
+    missing = [column for column in known if column not in set(names)]
+    if missing:
+        faults.append(
+            f"{name} lacks {len(missing)} of the {len(known)} features of the fit: got no column {_listed(missing)}, "
+            "expected each by its name. Add or rename columns."
+        )
+        return None
+    if repeated := [column for column in known if names.count(column) > 1]:
+        faults.append(
+            f"{name} has repeated column names: got {_listed(repeated)} several times, expected each feature of the "
+            "fit once. Rename or drop columns."
+        )
+        return None
+    return X.select(list(known)) if hasattr(X, "column_names") else X[list(known)]
+
+
+def _listed(names: list[Hashable]) -> str:
+    rest = len(names) - _MAX_NAMED
+    return ", ".join(short(repr(name)) for name in names[:_MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _shape_fault(shape: tuple[int, ...], estimator: Any, reset: bool, name: str, X: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -30,6 +31,8 @@ from identirep.signal_check import Signal
 
 if TYPE_CHECKING:
     import torch
+
+    from identirep.evaluation import Evaluation
 
 __all__ = ["STAGE_TWO_LABELS", "StageOne", "TwoStages"]
 # Labels of a task that stage two needs.
@@ -266,6 +269,35 @@ class TwoStages(LatentTransformer):
         """
         check_is_fitted(self)
         return float(self.regressor_.score(X, y, tasks))
+
+    def report(
+        self, path: str | Path, *, evaluation: Evaluation | None = None, title: str = "Identifiable latents"
+    ) -> Path:
+        """Write what the fit has found to one HTML file that opens without a network.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write; an existing one is replaced as a whole.
+        evaluation : Evaluation, optional
+            Scores on held-out rows and agreement with other fits, see `identirep.report`. Default: without these.
+        title : str, default "Identifiable latents"
+            Heading of the page.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Notes
+        -----
+        The same as :func:`identirep.report.write_report`, which also takes an `MTLCM`.
+        """
+        from identirep.report import write_report
+
+        check_is_fitted(self)
+        write_report(self, path, evaluation=evaluation, title=title)
+        return Path(path)
 
     def to_torch(self) -> torch.nn.Module:
         """Return one module that maps inputs to latents.

@@ -131,7 +131,7 @@ def test_as_many_checks_as_asked_for(invoke, folder, tmp_path):
 @pytest.mark.parametrize("components", ["auto", "2"])
 def test_no_signal_is_said_plainly(invoke, folder, components):
     result = invoke("stability", folder / "noise.csv", "--targets", "y_*", "--fits", 2, "-d", components, *_FAST)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 3, result.output
     assert "No signal" in result.stdout
     assert "Agreement of fits would mean nothing without signal" in result.stdout
     assert "strong MCC" not in result.stdout

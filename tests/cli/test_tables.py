@@ -86,7 +86,7 @@ def test_codes_of_missing_values_are_remarked_on(invoke, tmp_path, frame, comman
     assert "if it stands for a missing value, pass --missing '-9999'" in result.stdout
     result = invoke(*arguments, "--missing", "-9999")
     assert result.exit_code == 0, result.output
-    assert "-9999" not in result.stdout
+    assert "has the value -9999" not in result.stdout
 
 
 def test_names_with_commas_in_a_list(tmp_path, frame):

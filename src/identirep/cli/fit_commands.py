@@ -11,14 +11,19 @@ from rich import box
 from rich.table import Table as Grid
 
 import identirep.cli.options as given
-from identirep.cli.console import OUTPUT, in_words_of_options, quoted, reports_faults, say, working
-from identirep.wording import readable
+from identirep.cli.answers import answer, suggested
+from identirep.cli.console import OUTPUT, remark, reports_faults, say, working
+from identirep.cli.faults import Status
+from identirep.cli.words import quoted, quoted_path
 
 if TYPE_CHECKING:
     from identirep.cli.tables import Table
     from identirep.evaluation import Evaluation
+    from identirep.report import Findings
 
 __all__ = ["demo", "fit", "stability"]
+
+_DEMO_COMPONENTS = 10
 
 
 @reports_faults
@@ -48,6 +53,7 @@ def fit(
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
     table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
+    from identirep.cli.found import found_in
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
@@ -56,11 +62,11 @@ def fit(
     evaluation = evaluate(model, table, training, rest)
     # Printed first: what was found is known even if it cannot be written.
     print_findings(model, evaluation)
+    answer(run=out, **found_in(model, evaluation))
     write_run(out, model, evaluation)
-    say()
-    say(f"Next: open {out / 'report.html'}")
-    if Findings.of(model).has_signal:
-        say(f"      identirep transform {quoted(str(out))} {quoted(str(data))} --out latents.csv")
+    findings = Findings.of(model)
+    _go_on(out, *([_transform(out, data, missing)] if findings.has_signal else []))
+    _end(findings)
 
 
 @reports_faults
@@ -94,9 +100,10 @@ def stability(
     given.check_settings(regressor, replicates, epochs, checks)
     table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
-    _compare_fits(table, components, fits, held_out, seed, out, settings)
+    findings = _compare_fits(table, components, fits, held_out, seed, out, settings)
     if out is not None:
-        say(f"Next: open {out / 'report.html'}")
+        _go_on(out)
+    _end(findings)
 
 
 @reports_faults
@@ -121,10 +128,9 @@ def demo(
     # The published table is sorted by families, which says nothing of other rows.
     table = table.rows(np.random.default_rng(0).permutation(len(source.Y)))
     _announce(table)
-    _compare_fits(table, 10, 2, 0.25, 0, out, {})
-    say()
-    say(f"Next: open {out / 'report.html'}")
-    say("      identirep fit YOUR_TABLE.csv --targets 'YOUR_*' --out runs/first")
+    findings = _compare_fits(table, _DEMO_COMPONENTS, 2, 0.25, 0, out, {})
+    _go_on(out, "identirep fit YOUR_TABLE.csv --targets 'YOUR_*' --out runs/first")
+    _end(findings)
 
 
 def _read(
@@ -161,11 +167,37 @@ def _announce(table: Table) -> None:
     ordered = "" if table.ordered_by is None else f", ordered by {table.ordered_by}"
     inputs = count(table.X.num_columns, "input")
     say(f"{table.name}: {len(table.targets):,} rows, {inputs}, {layout}{together}{ordered}.")
-    for remark in remarks_of_values(table):
-        say(in_words_of_options(readable(remark)))
+    answer(left_out=[{"column": name, "reason": why} for name, why in table.left_out.items()])
+    for text in remarks_of_values(table):
+        remark(text)
     n_repeated = repeated_rows(table)
     if n_repeated:
-        say(f"{count(n_repeated, 'row')} with the inputs of others: equal rows stay together in every split.")
+        remark(f"{count(n_repeated, 'row')} with the inputs of others: equal rows stay together in every split.")
+
+
+def _go_on(out: Path, *commands: str) -> None:
+    """Say what can be done with a run that was written."""
+    from identirep.cli.runs import REPORT_FILE
+
+    say()
+    say(f"Next: {suggested(f'open {quoted_path(out / REPORT_FILE)}')}")
+    for command in commands:
+        say(f"      {suggested(command)}")
+
+
+def _transform(run: Path, data: Path, missing: list[str] | None) -> str:
+    """Return the command that gives the latents of the table of the fit, read as it was."""
+    out = "latents.csv" if data.name != "latents.csv" else "latents_of_latents.csv"
+    options = "".join(f" --missing {quoted(marks)}" for marks in missing or [])
+    return f"identirep transform {quoted_path(run)} {quoted_path(data)}{options} --out {out}"
+
+
+def _end(findings: Findings) -> None:
+    """End with the status of a failed check where there is no signal; with too few rows it could not be made."""
+    from identirep.cli.found import NOT_FOUND, signal_in
+
+    if signal_in(findings) in NOT_FOUND:
+        raise typer.Exit(int(Status.CHECK_FAILED))
 
 
 def _compare_fits(
@@ -176,10 +208,11 @@ def _compare_fits(
     seed: int,
     out: Path | None,
     settings: dict[str, Any],
-) -> None:
-    """Fit several times on the same rows, print how far the fits agree, and write the first one."""
+) -> Findings:
+    """Fit several times on the same rows, print how far the fits agree, write the first one; return its findings."""
     import numpy as np
 
+    from identirep.cli.found import agreement_of, found_in
     from identirep.cli.runs import compare, evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
@@ -189,8 +222,8 @@ def _compare_fits(
     if (choice := models[0].regressor_choice_) is not None:
         settings = {**settings, "regressor": choice.name}
     evaluation = evaluate(models[0], table, training, rest)
-    has_signal = Findings.of(models[0]).has_signal
-    if has_signal:
+    findings = Findings.of(models[0])
+    if findings.has_signal:
         for r in range(1, n_fits):
             say(f"Fit {r + 1} of {n_fits}")
             # The first fit alone is checked: of the others only their axes are compared.
@@ -199,12 +232,16 @@ def _compare_fits(
         upper = np.triu_indices(n_fits, 1)
         evaluation = replace(evaluation, stability=agreement, weak_mcc=float(weak[upper].mean()))
     print_findings(models[0], evaluation)
-    if has_signal:
-        _print_pairs(agreement.matrix, weak, evaluation, range(seed, seed + n_fits))
+    seeds = range(seed, seed + n_fits)
+    if findings.has_signal:
+        _print_pairs(agreement.matrix, weak, evaluation, seeds)
     else:
-        say("Agreement of fits would mean nothing without signal, so it was not measured.")
+        remark("Agreement of fits would mean nothing without signal, so it was not measured.")
+    between = agreement_of(agreement, weak, seeds) if findings.has_signal else None
+    answer(run=out, **found_in(models[0], evaluation), agreement=between)
     if out is not None:
         write_run(out, models[0], evaluation)
+    return findings
 
 
 def _print_pairs(strong: Any, weak: Any, evaluation: Evaluation, seeds: range) -> None:

@@ -12,7 +12,9 @@ from rich import box
 from rich.table import Table as Grid
 
 import identirep.cli.options as given
-from identirep.cli.console import OUTPUT, cell, in_words_of_options, quoted, reports_faults, say, working
+from identirep.cli.answers import answer, suggested
+from identirep.cli.console import OUTPUT, cell, remark, reports_faults, say, working
+from identirep.cli.words import quoted, quoted_path
 
 if TYPE_CHECKING:
     from identirep._typing import Array
@@ -113,13 +115,26 @@ def inspect(
     OUTPUT.print(grid)
     if len(columns) > _MOST_LISTED:
         say(f"And {len(columns) - _MOST_LISTED:,} more columns without remarks or like these.")
-    for remark in remarks:
-        say(in_words_of_options(remark))
+    answer(data=data, n_rows=n_rows, n_columns=len(columns), columns=[_entry(column) for column in columns])
+    for text in remarks:
+        remark(text)
     if not targets:
-        _suggest(data, columns)
+        _suggest(data, columns, missing)
 
 
-def _suggest(path: Path, columns: list[Column]) -> None:
+def _entry(column: Column) -> dict[str, Any]:
+    """Return a column as an entry of the document of --json."""
+    return {
+        "name": column.name,
+        "type": column.kind,
+        "n_missing": column.n_missing,
+        "n_distinct": column.n_distinct,
+        "values": column.values,
+        "remark": column.remark,
+    }
+
+
+def _suggest(path: Path, columns: list[Column], missing: list[str] | None) -> None:
     """Print a command to start from, if the names tell what the targets are."""
     families = _families([column.name for column in columns if column.is_number and column.n_distinct > 1])
     gaps = [column.name for column in columns if column.is_number and 0 < column.n_missing < column.n_rows]
@@ -137,8 +152,9 @@ def _suggest(path: Path, columns: list[Column]) -> None:
     # Names without a letter would be lost in a list.
     lists = [",".join(filter(None, drop)), *("" for name in drop if not name)]
     options += [f"--drop {quoted(names)}" for names in lists if names or "" in drop]
-    start = f"identirep fit {quoted(str(path))} {' '.join(options)} --out runs/first"
-    say(f"To start, with the targets that you want explained: {start}")
+    options += [f"--missing {quoted(marks)}" for marks in missing or []]
+    start = f"identirep fit {quoted_path(path)} {' '.join(options)} --out runs/first"
+    say(f"To start, with the targets that you want explained: {suggested(start)}")
 
 
 def _families(names: list[str]) -> list[tuple[str, int]]:

@@ -16,6 +16,7 @@ __all__ = [
     "Features",
     "Groups",
     "HeldOut",
+    "Keep",
     "Missing",
     "Order",
     "Regressor",
@@ -63,6 +64,10 @@ Missing = Annotated[
         metavar="MARKS",
         help="What stands for a missing number beside NA, NaN, null, None, #N/A and empty cells, such as '?,-9999'.",
     ),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMNS", help="Columns of the table to put into the output as they are: names or patterns."),
 ]
 Components = Annotated[
     str, typer.Option("--n-components", "-d", metavar="D|auto", help="Number of latents; auto: all with signal.")

@@ -14,6 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from identirep._typing import Array
+from identirep.cli.answers import wrote
 from identirep.cli.console import OUTPUT, cell, say, working
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
@@ -117,8 +118,10 @@ def write_run(directory: Path, model: IdentifiableRegressor, evaluation: Evaluat
         _write_whole(directory, model, evaluation)
     except Exception:
         if (kept := _kept(directory, model, evaluation)) is not None:
+            wrote(kept)
             say(f"Writing {directory} failed. The finished run is kept in {kept}: move it, or read it from there.")
         raise
+    wrote(directory)
 
 
 def _write_whole(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep._typing import Array, IntArray
+from identirep.cli.words import quoted_path
 from identirep.datasets import load_table, open_table
 from identirep.files import replaced_file
 from identirep.splits import number_groups, order_ranks
@@ -72,7 +73,7 @@ def read_table(
         if name is not None and name not in columns:
             raise ValueError(
                 f"{option} matches no column: got {name!r}, expected a column of {path.name}. "
-                f"'identirep inspect {path}' lists them."
+                f"To list them: identirep inspect {quoted_path(path)}"
             )
     dropped = [*(drop or []), *(name for name in (groups, order) if name is not None)]
     data = load_table(
@@ -133,11 +134,10 @@ def check_output(path: Path, data: Path) -> None:
         raise PermissionError(f"--out is not writable: got '{path}', expected a directory to write to. Choose another.")
 
 
-def write_table(path: Path, values: Array, names: Sequence[str]) -> None:
-    """Write named columns in the format of the ending, all or nothing."""
+def write_table(path: Path, table: Any) -> None:
+    """Write an Arrow table in the format of the ending, all or nothing."""
     from pyarrow import csv, feather, parquet
 
-    table = named(values, names)
     write = {".csv": csv.write_csv, ".parquet": parquet.write_table, ".feather": feather.write_feather}
     with replaced_file(path) as staging:
         write[path.suffix.lower()](table, staging)

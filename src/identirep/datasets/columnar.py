@@ -26,6 +26,8 @@ _BUFFER_BYTES = 1 << 16
 class ColumnarFile:
     """A Parquet or Feather file, of which only the requested columns are decoded."""
 
+    has_types = True
+
     def __init__(self, path: Path, kind: str, markers: Markers) -> None:
         self.path = path
         self.kind = kind
@@ -45,6 +47,13 @@ class ColumnarFile:
         except (ValueError, AttributeError):
             return []
         return [name for name in declared if isinstance(name, str) and name in self.columns]
+
+    def as_they_are(self, columns: Sequence[str]) -> Any:
+        """Read columns in the types of the file, with nothing changed."""
+        import pyarrow as pa
+
+        schema = pa.schema([self._schema.field(name) for name in columns])
+        return pa.Table.from_batches(list(self._record_batches(columns)), schema)
 
     def batches(self, numeric: Sequence[str], label: str | None) -> Iterator[Batch]:
         """Yield the numeric columns and the label column, in order of the rows."""

@@ -27,12 +27,14 @@ _TRUE, _FALSE = ["True", "true", "TRUE", "1"], ["False", "false", "FALSE", "0"]
 class DelimitedFile:
     """A CSV or TSV file, possibly compressed, read as a stream."""
 
+    has_types = False
+
     def __init__(self, path: Path, delimiter: str, markers: Markers) -> None:
         self.path = path
         self.delimiter = delimiter
         self.markers = markers
         try:
-            with self._open(column_types={}) as reader:
+            with self._open(self._convert_options({})) as reader:
                 # Names are decoded here, which fails if they are not UTF-8.
                 fields = [(field.name, str(field.type)) for field in reader.schema]
         except unreadable() as error:
@@ -47,6 +49,19 @@ class DelimitedFile:
         """Columns that the file itself declares to be an index: text has no room for that."""
         return []
 
+    def as_they_are(self, columns: Sequence[str]) -> Any:
+        """Read columns as texts with nothing changed; a cell without a character in it, quotes included, is null."""
+        import pyarrow as pa
+
+        self._check_quotes(len(self.columns))
+        options = self._convert_options(dict.fromkeys(columns, pa.string()))
+        options.null_values, options.strings_can_be_null, options.quoted_strings_can_be_null = [""], True, False
+        try:
+            with self._open(options) as reader:
+                return reader.read_all().select(list(columns))
+        except unreadable() as error:
+            raise self._explain(error) from None
+
     def batches(self, numeric: Sequence[str], label: str | None) -> Iterator[Batch]:
         """Yield the numeric columns and the label column, in order of the rows."""
         import pyarrow as pa
@@ -58,7 +73,7 @@ class DelimitedFile:
             types[label] = pa.string()
         n_rows = 0
         try:
-            with self._open(column_types=types) as reader:
+            with self._open(self._convert_options(types)) as reader:
                 for batch in reader:
                     yield self._batch([batch.column(name) for name in numeric], batch, label)
                     n_rows += batch.num_rows
@@ -103,7 +118,8 @@ class DelimitedFile:
         found: dict[str, BadCell] = {}
         row = 0
         try:
-            with self._open(column_types=dict.fromkeys([*numeric, *filter(None, [label])], pa.string())) as reader:
+            types = dict.fromkeys([*numeric, *filter(None, [label])], pa.string())
+            with self._open(self._convert_options(types)) as reader:
                 for batch in reader:
                     numbers = []
                     for name in numeric:
@@ -150,15 +166,15 @@ class DelimitedFile:
         n_numbers = sum(number is not None and number[0].is_valid for number in numbers)
         return BadCell(name, row + bad[0] + 1, texts[bad[0]].as_py(), n_numbers > len(bad))
 
-    def _open(self, column_types: dict[str, Any]) -> Any:
-        """Open the stream; only the columns with a type are decoded, or all names if there are none."""
+    def _open(self, options: Any) -> Any:
+        """Open the stream; only the columns that the options include are decoded, or all if there are none."""
         from pyarrow import csv
 
         return csv.open_csv(
             self.path,
             read_options=csv.ReadOptions(block_size=_BLOCK_BYTES),
             parse_options=self._parse_options(),
-            convert_options=self._convert_options(column_types),
+            convert_options=options,
         )
 
     def _parse_options(self) -> Any:

@@ -170,6 +170,14 @@ def _choose_columns(
     return feature_names, target_names
 
 
+def matching_columns(argument: str, patterns: Patterns | None, columns: Sequence[str]) -> list[str]:
+    """Return the columns that names or patterns choose, in the order of the table."""
+    faults: list[str] = []
+    found = set(_match(argument, patterns, columns, faults))
+    raise_faults(faults)
+    return [name for name in columns if name in found]
+
+
 def _match(argument: str, patterns: Patterns | None, columns: Sequence[str], faults: list[str]) -> list[str]:
     """List the columns that the patterns name, each once; collect patterns without any."""
     found: dict[str, None] = {}

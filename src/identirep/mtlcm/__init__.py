@@ -45,6 +45,7 @@ from identirep.mtlcm.roles import CausalStructure
 from identirep.mtlcm.roles import causal_posterior as causal_posterior
 from identirep.mtlcm.roles import correlations as correlations
 from identirep.mtlcm.trust import COMES_BACK as COMES_BACK
+from identirep.mtlcm.trust import SYMBOLS as SYMBOLS
 from identirep.mtlcm.trust import TURNED as TURNED
 from identirep.mtlcm.trust import VERDICTS as VERDICTS
 from identirep.mtlcm.trust import BootstrapResult, Certificate, ComesBack, GoodnessOfFit

@@ -7,10 +7,12 @@ from identirep.mtlcm.trust.goodness import GoodnessOfFit
 from identirep.mtlcm.trust.latents import latent_moments
 from identirep.mtlcm.trust.refits import BootstrapResult, bootstrap
 from identirep.mtlcm.trust.rows import check_rows, disturbed_agreement, whitened_heads
+from identirep.mtlcm.trust.showing import SYMBOLS, certificate_html
 from identirep.mtlcm.trust.verdict import COMES_BACK, VERDICTS
 
 __all__ = [
     "COMES_BACK",
+    "SYMBOLS",
     "TURNED",
     "VERDICTS",
     "BootstrapResult",
@@ -18,6 +20,7 @@ __all__ = [
     "ComesBack",
     "GoodnessOfFit",
     "bootstrap",
+    "certificate_html",
     "certify",
     "check_rows",
     "cut_agreement",
