@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray
@@ -103,7 +104,8 @@ class Evaluation:
 def score_tasks(model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None = None) -> Array:
     """Return R^2 of each task of a fitted model, NaN where labels do not vary; arguments as for `MTRN.score`."""
     check_is_fitted(model)
-    data = check_task_data(X, y, tasks, reset=False, min_labels=0, known_tasks=model.task_names_)
+    gaps = bool(get_tags(model).input_tags.allow_nan)
+    data = check_task_data(X, y, tasks, reset=False, min_labels=0, known_tasks=model.task_names_, gaps=gaps)
     if data.task_index is None:
         predicted = np.asarray(model.predict(X), dtype=np.float64).reshape(data.targets.shape)
     else:

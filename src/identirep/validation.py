@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from identirep._typing import Array, BoolArray, IntArray
@@ -66,15 +67,17 @@ def check_task_data(
     min_labels: int = 2,
     known_tasks: Sequence[Hashable] | None = None,
     found: Sequence[Fault | str] = (),
+    gaps: bool = False,
 ) -> TaskData:
     """Validate samples and targets, and report every fault in one error, together with those `found` before.
 
     Targets with one dimension are in the long layout with `tasks`, one label for each row, and one task without. In the
     wide layout `tasks` names the columns; default the names that `y` has, else 0, 1, ... With `known_tasks` targets are
     arranged in the order of these, and others are faults. Each task needs `min_labels`, from 2 on not all the same.
+    Inputs may have `gaps` (NaN) if that is said, or if the estimator takes them.
     """
     faults: list[Fault | str] = list(found)
-    inputs = _collect_inputs(X, estimator, reset, name, faults)
+    inputs = _collect_inputs(X, estimator, reset, name, faults, gaps)
     n_rows = None if inputs is None else len(inputs)
     targets, columns = _as_targets(y, faults)
     if targets is None:
@@ -130,7 +133,9 @@ def column_names(frame: Any) -> tuple[Hashable, ...] | None:
     return None if names is None else tuple(names)
 
 
-def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list[Fault | str]) -> NDArray[Any] | None:
+def _collect_inputs(
+    X: Any, estimator: Any, reset: bool, name: str, faults: list[Fault | str], gaps: bool = False
+) -> NDArray[Any] | None:
     """Return `X` as a matrix; None and an entry in `faults` if it is not one."""
     options: dict[str, Any] = {
         "dtype": [np.float64, np.float32],
@@ -148,7 +153,8 @@ def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list
         return None
     # The sum is finite unless an entry is not (or it overflows): one cheap pass before the exact look.
     if not np.isfinite(np.sum(array, dtype=np.float64)):
-        bad = ~np.isfinite(array)
+        takes_nan = gaps or (estimator is not None and get_tags(estimator).input_tags.allow_nan)
+        bad = np.isinf(array) if takes_nan else ~np.isfinite(array)
         if bad.any():
             row, column = (int(i) for i in np.argwhere(bad)[0])
             names = column_names(X)
