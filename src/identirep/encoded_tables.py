@@ -41,6 +41,13 @@ class EncodedTables:
             encoder.set_params(impute="none")
         inputs = encoder.set_output(transform="default").fit_transform(X)
         self.table_encoder_ = encoder
+        if encoder.impute == "none" and encoder.gaps_ and not takes_gaps(stage):
+            name, n = next(iter(encoder.gaps_)), len(encoder.gaps_)
+            raise ValueError(
+                f"inputs have gaps: got missing values in {name!r}{f' and {n - 1:,} more' if n > 1 else ''} with "
+                f"impute='none', expected complete inputs, or a regressor that takes gaps. Pass impute='mean', or "
+                "regressor='extra-trees'."
+            )
         for remark in encoder.remarks_:
             warnings.warn(remark, UserWarning, stacklevel=3)
         return inputs

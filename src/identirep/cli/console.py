@@ -72,10 +72,12 @@ for _console in (OUTPUT, _MESSAGES):
 P = ParamSpec("P")
 
 # Messages of the library name its arguments; on the command line these are called otherwise.
-_ARGUMENT = re.compile(r"^(\s*\d+\. |- |)(targets|tasks|features|drop|missing|n_components)\b", re.MULTILINE)
+_ARGUMENT = re.compile(
+    r"^(\s*\d+\. |- |)(targets|tasks|features|drop|missing|categorical|n_components)\b", re.MULTILINE
+)
 _PATH = re.compile(r"^path\b", re.MULTILINE)
 _KEYWORDS = {"n_components": "--n-components", "n_checks": "--checks"}
-_KEYWORDS |= {name: f"--{name}" for name in ("tasks", "drop", "missing", "order", "regressor")}
+_KEYWORDS |= {name: f"--{name}" for name in ("tasks", "drop", "missing", "order", "regressor", "impute", "categorical")}
 _REPLICATES = re.compile(r"MTRN\(n_replicates=(\d+)\)")
 _KEYWORD = re.compile(rf"\b({'|'.join(_KEYWORDS)})=")
 

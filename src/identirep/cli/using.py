@@ -19,7 +19,8 @@ Out = Annotated[Path, typer.Option(metavar="FILE", help="Table: .csv, .parquet o
 def transform(run: Run, data: Data, out: Out, missing: Missing = None) -> None:
     """Write the latents of the rows of a table.
 
-    The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
+    The table needs the inputs of the fit, as they were, by name and in any order; other columns are ignored. Rows keep
+    their order.
     """
     _apply(run, data, out, missing, to_latents=True)
 
@@ -28,7 +29,8 @@ def transform(run: Run, data: Data, out: Out, missing: Missing = None) -> None:
 def predict(run: Run, data: Data, out: Out, missing: Missing = None) -> None:
     """Write predictions of all targets for the rows of a table.
 
-    The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
+    The table needs the inputs of the fit, as they were, by name and in any order; other columns are ignored. Rows keep
+    their order.
     """
     _apply(run, data, out, missing, to_latents=False)
 
@@ -71,7 +73,7 @@ def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, *, to_la
         )
     check_output(out, data)
     with working(f"Reading {data.name}"):
-        X = read_inputs(data, list(names), missing)
+        X = read_inputs(data, model, missing)
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
     with working("Computing"):

@@ -1,8 +1,11 @@
 """Tables of mixed columns as numbers: texts with few values, dates, lists and gaps; what a column is."""
 
+from identirep.encoding.columns import NUMBERS as NUMBERS
 from identirep.encoding.columns import Column as Column
 from identirep.encoding.columns import judge_columns as judge_columns
 from identirep.encoding.encoder import TableEncoder
+from identirep.encoding.encoder import check_columns as check_columns
+from identirep.encoding.encoder import check_names as check_names
 from identirep.encoding.frames import as_table as as_table
 from identirep.encoding.frames import is_frame as is_frame
 from identirep.encoding.values import as_numbers as as_numbers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,8 @@ class Column:
     remedy: str = ""
     # Numbers that a list has in each row.
     width: int = 1
+    # Whether it numbers the rows or is an index.
+    numbers_rows: bool = False
     # Whether it looks like numbers but for some texts, which is a fault rather than a column to leave out.
     is_fault: bool = False
 
@@ -78,13 +80,9 @@ def judge_columns(
     for name, values in zip(names, table.columns, strict=True):
         column = _judged(name, plain(values), rules, name in categorical, most_categories, name in keep)
         if name in numbering and column.is_input and name not in keep:
-            column = _left_out(column, numbering[name])
+            column = replace(column, why_not=numbering[name], numbers_rows=True)
         found.append(column)
     return found
-
-
-def _left_out(column: Column, why: str, remedy: str = "") -> Column:
-    return Column(column.name, column.kind, column.n_rows, column.n_missing, column.n_distinct, why, remedy)
 
 
 def _judged(name: str, values: Any, markers: Markers, is_category: bool, most: int, is_kept: bool) -> Column:
@@ -121,10 +119,10 @@ def _number(name: str, kind: str, numbers: Array, is_kept: bool) -> Column:
     if is_kept:
         return column
     if why := row_numbers([name], numbers[:, None]).get(name, ""):
-        return _left_out(column, why)
+        return replace(column, why_not=why, numbers_rows=True)
     # What is either one value or missing still says something.
     if not n_missing and len(numbers) > 1 and np.all(numbers == numbers[0]):
-        return _left_out(column, "constant")
+        return replace(column, why_not="constant")
     return column
 
 
@@ -133,8 +131,8 @@ def _category(name: str, texts: list[str | None], n_rows: int) -> Column:
     n_distinct = len(set(present))
     column = Column(name, "category", n_rows, n_rows - len(present), n_distinct)
     if not present:
-        return _left_out(column, "empty")
-    return _left_out(column, "constant") if n_distinct == 1 and len(present) == n_rows else column
+        return replace(column, why_not="empty")
+    return replace(column, why_not="constant") if n_distinct == 1 and len(present) == n_rows else column
 
 
 def _text(name: str, values: Any, markers: Markers, most: int) -> Column:
@@ -196,9 +194,9 @@ def _date(name: str, kind: str, values: Any, is_kept: bool) -> Column:
     present = numbers[~np.isnan(numbers)]
     column = Column(name, kind, len(numbers), len(numbers) - len(present), len(np.unique(present)))
     if not len(present):
-        return _left_out(column, "empty")
+        return replace(column, why_not="empty")
     is_constant = column.n_distinct == 1 and not column.n_missing and len(numbers) > 1 and not is_kept
-    return _left_out(column, "constant") if is_constant else column
+    return replace(column, why_not="constant") if is_constant else column
 
 
 def _list(name: str, values: Any, markers: Markers, is_kept: bool) -> Column:

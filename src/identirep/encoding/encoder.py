@@ -314,8 +314,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return tags
 
 
-def check_columns(columns: Sequence[Column]) -> None:
-    """Raise for columns of numbers with texts in them, and if no column is an input."""
+def check_columns(columns: Sequence[Column], left_out: Mapping[str, str] | None = None) -> None:
+    """Raise for columns of numbers with texts in them, and if no column is an input; some were left out before."""
     faults = [
         f"column {column.name!r} is not numeric: got {column.why_not}, expected numbers. "
         f"{column.remedy[:1].upper()}{column.remedy[1:]}."
@@ -325,10 +325,11 @@ def check_columns(columns: Sequence[Column]) -> None:
     hidden = len(faults) - _MAX_NAMED
     raise_faults(faults[:_MAX_NAMED] + ([f"And {hidden} more columns."] if hidden > 0 else []))
     if not any(column.is_input for column in columns):
-        listed = ", ".join(f"{column.name!r} ({column.why_not})" for column in columns[:_MAX_NAMED])
+        reasons = {**(left_out or {}), **{column.name: column.why_not for column in columns}}
+        listed = ", ".join(f"{name!r} ({why})" for name, why in list(reasons.items())[:_MAX_NAMED])
         raise ValueError(
-            f"X has no input: got {listed or 'no columns'}, expected at least one that varies and does not number the "
-            "rows. Name it in keep or categorical if it is one."
+            f"features is empty: got {listed or 'no columns'}, expected at least one input. Name it in features, or in "
+            "categorical, if it is one."
         )
 
 
