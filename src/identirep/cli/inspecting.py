@@ -23,14 +23,16 @@ __all__ = ["inspect"]
 # Columns listed one by one; of wider tables those that need attention come first.
 _MOST_LISTED = 60
 _SHOWN_OF = 100
+# Widths of columns on the terminal.
+_WIDEST_NAME, _WIDEST_REMARK, _NARROWEST = 30, 45, 8
 _LABELS = "--groups, --tasks or drop"
 _FEWEST_IN_FAMILY = 3
 # What inputs become that are no numbers, and what else they may be.
 _USES = {
-    "category": "an input a value; or --groups, --tasks",
-    "date or time": "parts are inputs; or --order",
-    "time of day": "parts are inputs; or --order",
-    "list": "an input a number",
+    "category": "one-hot, or --groups",
+    "date or time": "its parts, or --order",
+    "time of day": "its parts, or --order",
+    "list": "its numbers",
 }
 
 
@@ -112,25 +114,37 @@ def inspect(
     n_rows = columns[0].column.n_rows
     say(f"{data.name}: {n_rows:,} rows, {len(columns):,} columns", style="bold")
     listed = sorted(columns, key=lambda column: not column.remark) if len(columns) > _MOST_LISTED else columns
-    grid = Grid(box=box.SIMPLE_HEAD)
-    grid.add_column("column", overflow="fold")
-    grid.add_column("type", no_wrap=True)
-    grid.add_column("missing", justify="right")
-    grid.add_column("distinct", justify="right")
-    grid.add_column("values", no_wrap=True, overflow="ellipsis")
-    grid.add_column("remark")
-    for column in listed[:_MOST_LISTED]:
-        found = column.column
-        n_missing = f"{found.n_missing:,}" if found.n_missing else ""
-        cells = (found.name, found.kind, n_missing, f"{column.n_distinct:,}", column.values, column.remark)
-        grid.add_row(*map(cell, cells))
-    OUTPUT.print(grid)
+    OUTPUT.print(_grid(listed[:_MOST_LISTED]))
     if len(columns) > _MOST_LISTED:
         say(f"And {len(columns) - _MOST_LISTED:,} more columns without remarks or like these.")
     for remark in remarks:
         say(in_words_of_options(remark))
     if not targets:
         _suggest(data, columns)
+
+
+def _grid(columns: list[Shown]) -> Grid:
+    """Return the table of columns; values get the room that the others leave."""
+    headings = ("column", "type", "missing", "distinct", "values", "remark")
+    lines = []
+    for shown in columns:
+        found = shown.column
+        n_missing = f"{found.n_missing:,}" if found.n_missing else ""
+        lines.append((found.name, found.kind, n_missing, f"{shown.n_distinct:,}", shown.values, shown.remark))
+    widths = [max(map(len, texts)) for texts in zip(headings, *lines, strict=True)]
+    widths[0], widths[5] = min(widths[0], _WIDEST_NAME), min(widths[5], _WIDEST_REMARK)
+    # Each column has a space on both sides, and so has the table.
+    room = OUTPUT.width - sum(widths) + widths[4] - 2 * len(headings) - 2
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    grid.add_column(headings[0], overflow="fold", min_width=min(widths[0], _NARROWEST))
+    grid.add_column(headings[1], no_wrap=True)
+    for heading in headings[2:4]:
+        grid.add_column(heading, justify="right", no_wrap=True)
+    grid.add_column(headings[4], no_wrap=True, overflow="ellipsis", max_width=max(room, _NARROWEST))
+    grid.add_column(headings[5], min_width=min(widths[5], _NARROWEST))
+    for line in lines:
+        grid.add_row(*map(cell, line))
+    return grid
 
 
 def _suggest(path: Path, columns: list[Shown]) -> None:

@@ -141,13 +141,14 @@ def _text(name: str, values: Any, markers: Markers, most: int) -> Column:
     n_missing, distinct = n_rows - len(present), set(present)
     if not present:
         return Column(name, "empty", n_rows, n_rows, 0, "empty")
-    numbers, bad = as_numbers(values, markers), None
-    if numbers is not None:
+    is_few = len(distinct) <= most and len(distinct) <= _MOST_DISTINCT * len(present)
+    numbers = as_numbers(values, markers)
+    # Files say what is a number; texts of a few numbers are codes.
+    if numbers is not None and not is_few:
         return _number(name, "number", numbers, False)
     if as_dates(values) is not None:
         return _date(name, "date or time", values, False)
-    bad = _among_numbers(texts, markers)
-    is_few = len(distinct) <= most and len(distinct) <= _MOST_DISTINCT * len(present)
+    bad = None if numbers is not None else _among_numbers(texts, markers)
     if bad is not None and (not is_few or _looks_missing(texts[bad])):
         return Column(
             name,

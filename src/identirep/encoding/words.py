@@ -41,7 +41,9 @@ def gaps_remark(shares: Mapping[str, float], how: str) -> str:
         return ""
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     listed = _first([f"{name!r} {_percent(share)}" for name, share in ordered])
-    return f"Gaps in {len(shares):,} {'input' if len(shares) == 1 else 'inputs'}: {listed} of the rows; {how}."
+    return (
+        f"Gaps in {len(shares):,} {'input' if len(shares) == 1 else 'inputs'}, by share of the rows: {listed}; {how}."
+    )
 
 
 def _percent(share: float) -> str:
