@@ -174,7 +174,7 @@ def test_warnings_progress_and_failures_are_printable(capsys):
 def test_suggested_commands_bring_names_back(invoke, tmp_path):
     rng = np.random.default_rng(0)
     names = ["a'b", "c d", "\x1b[1m", "line\nbreak", "$(touch x)", "-lead", "y_1", "y_2", "y_3"]
-    columns = [pa.array([f"{i % 20}" for i in range(30)]) for _ in names[:6]] + list(rng.normal(size=(3, 30)))
+    columns = [pa.array([f"v{i % 20}" for i in range(30)]) for _ in names[:6]] + list(rng.normal(size=(3, 30)))
     path = tmp_path / "my 'data'.parquet"
     parquet.write_table(pa.table([*columns, rng.normal(size=30)], names=[*names, "x"]), path)
     command = invoke("inspect", path).output.split("want explained: ")[1]

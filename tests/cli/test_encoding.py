@@ -62,6 +62,8 @@ def test_a_raw_table_is_fitted_and_transformed(invoke, path, frame):
     assert "'colour', 'dose' (category: one input for each value)" in said
     assert "Gaps in 1 input, by share of the rows: 'x' 1" in said
     model = IdentifiableRegressor.load(run)
+    # What is held out is not learnt from.
+    assert {column.n_rows for column in model.table_encoder_.columns_} == {4 * N // 5}
     names = model.table_encoder_.get_feature_names_out().tolist()
     assert {"colour=NA", "dose=01", "dose=1", "day: days since 1970", "is_metal"} < set(names)
     result = invoke("transform", run, path, "--out", path.parent / "z.parquet")

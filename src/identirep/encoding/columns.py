@@ -121,7 +121,8 @@ def _number(name: str, kind: str, numbers: Array, is_kept: bool) -> Column:
     if why := row_numbers([name], numbers[:, None]).get(name, ""):
         return replace(column, why_not=why, numbers_rows=True)
     # What is either one value or missing still says something.
-    if not n_missing and len(numbers) > 1 and np.all(numbers == numbers[0]):
+    # The last one first: most columns need no second look.
+    if not n_missing and len(numbers) > 1 and numbers[-1] == numbers[0] and np.all(numbers == numbers[0]):
         return replace(column, why_not="constant")
     return column
 
