@@ -102,12 +102,17 @@ def test_settings_of_an_encoder_are_stored(frame, tmp_path):
     Y = _targets(_SIGNALS["list"](frame))
     encoder = TableEncoder(categorical=("code",), missing="-9999,?", impute="median", max_categories=5)
     frame.loc[3, "noise"] = -9999
+    # Values that are rare, and missing ones, are written too.
+    frame.loc[:1, "colour"], frame.loc[20:30, "colour"] = "violet", None
     model = IdentifiableRegressor(1, regressor=Ridge(), n_checks=0, table_encoder=encoder, random_state=0)
     model.fit(frame, Y).save(tmp_path / "run")
     loaded = IdentifiableRegressor.load(tmp_path / "run")
     assert loaded.get_params()["table_encoder"].get_params() == encoder.get_params()
     np.testing.assert_array_equal(loaded.transform(frame), model.transform(frame))
     assert loaded.table_encoder_.gaps_["noise"] == 1 / N
+    names = loaded.table_encoder_.get_feature_names_out().tolist()
+    assert names == model.table_encoder_.get_feature_names_out().tolist()
+    assert {"colour is missing", "colour=others"} < set(names)
     assert not hasattr(encoder, "columns_")
 
 

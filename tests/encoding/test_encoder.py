@@ -162,6 +162,14 @@ def test_rare_values_share_one_input():
     assert len(many.get_feature_names_out()) == 3
 
 
+def test_long_values_have_short_names():
+    encoder = TableEncoder().fit(pa.table({"v": ["a" * 5000, "a" * 4999 + "b"] * 10}))
+    assert encoder.get_feature_names_out().tolist() == [f"v={'a' * 60}...", f"v={'a' * 60}... (2)"]
+    with pytest.warns(UserWarning, match="'v' has what the fit did not have") as caught:
+        encoder.transform(pa.table({"v": ["c" * 5000]}))
+    assert len(str(caught[0].message)) < 300
+
+
 def test_missing_is_a_value_of_a_category():
     encoder = TableEncoder().fit(pa.table({"v": ["a", None, "b", " "] * 10}))
     assert encoder.get_feature_names_out().tolist() == ["v=a", "v=b", "v is missing"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +31,8 @@ _MOST_DISTINCT = 0.5
 # Words that stand for a missing value in a column of numbers, once somebody says so.
 _WORDS = {"missing", "unknown", "unk", "nd", "n.d.", "n/d", "void", "bad", "error", "not available", "no data", "empty"}
 _MAX_SHOWN = 40
+# Dates in the order of some country, which is not known.
+_DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([ T].*)?")
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,9 @@ def _text(name: str, values: Any, markers: Markers, most: int) -> Column:
         )
     if is_few:
         return _category(name, texts, n_rows)
+    if sum(_DATE.fullmatch(text) is not None for text in present) > _MOST_DISTINCT * len(present):
+        why = "dates that are not written as 2020-12-31"
+        return Column(name, "text", n_rows, n_missing, len(distinct), why, "write them so")
     if len(distinct) == len(present):
         why = "a text of its own in each row"
     else:

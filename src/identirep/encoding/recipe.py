@@ -18,7 +18,7 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.datasets import Markers
 from identirep.encoding.columns import Column
 from identirep.encoding.reading import numbers_of, parts_of, texts_of
-from identirep.encoding.values import as_dates
+from identirep.encoding.values import CUT, as_dates
 from identirep.encoding.words import new_gaps_remark, new_values_remark
 from identirep.parameters import raise_faults
 from identirep.shapes import Damage
@@ -212,7 +212,7 @@ class Recipe:
         assert self.one_hot is not None
         name, rare = self.categories[i].name, self._rare(i)
         known = [value for value in self.one_hot.categories_[i].tolist() if value not in rare]
-        found = [f"{name} is missing" if value is None else f"{name}={value}" for value in known]
+        found = [f"{name} is missing" if value is None else f"{name}={_cut(value)}" for value in known]
         return found + ([f"{name}=others"] if rare else [])
 
     def _rare(self, i: int) -> set[str | None]:
@@ -263,7 +263,8 @@ class Recipe:
             new = Counter(value for value in texts[:, i].tolist() if value not in known)
             if new:
                 rest = "its rare values" if self._rare(i) else "none of its values"
-                remarks.append(new_values_remark(each.name, list(new), sum(new.values()), rest))
+                shown = [value if value is None else _cut(value) for value in new]
+                remarks.append(new_values_remark(each.name, shown, sum(new.values()), rest))
         return remarks
 
     def _raise_infinite(self, numbers: Array) -> None:
@@ -287,6 +288,10 @@ def _worth_an_input(names: Sequence[str], is_gap: BoolArray) -> list[str]:
     for j in np.flatnonzero((count >= least) & (count < len(is_gap))).tolist():
         found.setdefault(np.packbits(is_gap[:, j]).tobytes(), names[j])
     return list(found.values())
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= CUT else f"{value[:CUT]}..."
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from identirep.datasets import Markers
 from identirep.missing import is_missing
 
 __all__ = [
+    "CUT",
     "as_dates",
     "as_matrix_of_lists",
     "as_numbers",
@@ -27,6 +28,8 @@ __all__ = [
     "time_parts",
 ]
 
+# Most characters of a value that names and messages show.
+CUT = 60
 _SECONDS_OF_A_DAY = 86_400.0
 # Length of the year in days, on average.
 _YEAR = 365.2425
@@ -122,9 +125,8 @@ def as_dates(values: Any) -> Any:
     if is_text(values.type):
         values = compute.utf8_trim_whitespace(values)
         values = compute.if_else(compute.equal(values, ""), None, values)
-        try:
-            values = values.cast(pa.timestamp("us"))
-        except pa.ArrowInvalid:
+        values = _cast_to_time(values)
+        if values is None:
             return None
     if types.is_time(values.type):
         values = values.cast(pa.time64("us"), safe=False)
@@ -134,6 +136,18 @@ def as_dates(values: Any) -> Any:
     else:
         return None
     return _floats(values.cast(pa.int64())) / (1e6 * _SECONDS_OF_A_DAY)
+
+
+def _cast_to_time(texts: Any) -> Any:
+    """Return ISO texts as moments, with or without a time zone; None if one is none."""
+    import pyarrow as pa
+
+    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            return texts.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    return None
 
 
 def date_parts(days: Array) -> dict[str, Array]:
