@@ -37,7 +37,8 @@ def _judge(values, name="column", **settings):
         (pa.array([dt.timedelta(seconds=int(v)) for v in WHOLE]), "duration"),
         (pa.array(WORDS), "category"),
         (pa.array(WORDS, pa.large_string()), "category"),
-        (pa.array(WORDS).cast(pa.string_view()), "category"),
+        # Older releases of Arrow have no views.
+        *([(pa.array(WORDS).cast(pa.string_view()), "category")] if hasattr(pa, "string_view") else []),
         (pa.array(WORDS).dictionary_encode(), "category"),
         (pa.array([f"{v}" for v in WHOLE]), "category"),
         (pa.array([f"{v}" for v in X]), "number"),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from identirep.datasets import open_table
 from identirep.encoding import as_numbers, plain
 
 __all__ = ["labels_of", "raw_columns"]
@@ -24,7 +22,7 @@ def raw_columns(file: Any, names: Sequence[str], categories: Collection[str]) ->
         # Several columns may have no name, which are asked for together only.
         values = plain(whole.column(i if is_whole else name))
         if name in categories:
-            labels = labels_of(file.path, name)
+            labels = labels_of(file, name)
             values = pa.array(labels) if any(isinstance(label, str) for label in labels) else values
         elif file.markers.numbers and (numbers := as_numbers(values, file.markers)) is not None:
             values = pa.array(numbers, mask=np.isnan(numbers))
@@ -32,6 +30,6 @@ def raw_columns(file: Any, names: Sequence[str], categories: Collection[str]) ->
     return pa.table(columns, names=list(names))
 
 
-def labels_of(path: Path, column: str) -> list[Any]:
+def labels_of(file: Any, column: str) -> list[Any]:
     """Return the values of a column as labels: of text as they are written, None for empty cells alone."""
-    return [label for batch in open_table(path).batches([], column) for label in batch.labels or []]
+    return [label for batch in file.batches([], column) for label in batch.labels or []]

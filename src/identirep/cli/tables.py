@@ -100,9 +100,9 @@ def read_table(
             )
     dropped = [*(drop or []), *(name for name in (groups, order) if name is not None)]
     rest: dict[str, Any] = {
-        "groups": None if groups is None else number_groups(labels_of(path, groups)),
+        "groups": None if groups is None else number_groups(labels_of(file, groups)),
         "grouped_by": groups,
-        "order": None if order is None else order_ranks(_sortable(labels_of(path, order), file.markers)),
+        "order": None if order is None else order_ranks(_sortable(labels_of(file, order), file.markers)),
         "ordered_by": order,
     }
     is_long, chosen = tasks is not None, (list(targets), tasks, features or None, dropped or None)
@@ -112,16 +112,16 @@ def read_table(
         X, rest["left_out"] = named(data.X, data.feature_names), data.left_out
     else:
         feature_names, data_names, kept = choose_columns(path, columns, *chosen)
-        X, encoded = _read_encoded(path, feature_names, kept, missing, categorical, impute)
+        X, encoded = _read_encoded(file, feature_names, kept, missing, categorical, impute)
         rest |= encoded
-        y, labels = load_targets(path, data_names, tasks, missing)
+        y, labels = load_targets(file, data_names, tasks)
         names = data_names if labels is None else labels
     target = match_columns("targets", chosen[0], columns)[0] if is_long else None
     return Table(path.name, X, y, names, is_long, target, **rest)
 
 
 def _read_encoded(
-    path: Path,
+    file: Any,
     feature_names: Sequence[str],
     kept: set[str],
     missing: Sequence[str] | None,
@@ -129,7 +129,6 @@ def _read_encoded(
     impute: str,
 ) -> tuple[Any, dict[str, Any]]:
     """Return the inputs as they are, what each is, which columns are none, and how they are to be encoded."""
-    file = open_table(path, missing)
     chosen = match_columns("categorical", list(categorical or []) or None, file.columns)
     if other := [name for name in chosen if name not in feature_names]:
         raise ValueError(
@@ -160,12 +159,13 @@ def read_inputs(path: Path, model: Any, missing: Sequence[str] | None = None) ->
     """Read the inputs of a fitted model by name, in its order, whatever else is in the table."""
     feature_names = list(model.feature_names_in_)
     encoder = model.table_encoder_
-    check_names(feature_names, open_table(path).columns, path.name)
+    stored = [] if encoder is None or encoder.missing is None else list(encoder.missing)
+    file = open_table(path, [*stored, *(missing or [])])
+    check_names(feature_names, file.columns, path.name)
     if encoder is None:
         return named(load_table(path, features=feature_names, missing=missing).X, feature_names)
-    stored = [] if encoder.missing is None else list(encoder.missing)
     categories = [column.name for column in encoder.columns_ if column.is_input and column.kind == "category"]
-    return raw_columns(open_table(path, [*stored, *(missing or [])]), feature_names, categories)
+    return raw_columns(file, feature_names, categories)
 
 
 def named(X: Array, names: Sequence[str]) -> Any:

@@ -128,12 +128,12 @@ def load_table(
 
 
 def load_targets(
-    path: Path, target_names: Sequence[str], tasks: str | None, missing: Patterns | None = None
+    file: DelimitedFile | ColumnarFile, target_names: Sequence[str], tasks: str | None
 ) -> tuple[Array, NDArray[np.generic] | None]:
-    """Return targets as `load_table` does, with the labels of tasks in the long layout."""
-    _, Y, labels = _read(open_table(path, missing), [], target_names, tasks)
-    _check_values(path, np.empty((len(Y), 0)), [], Y, target_names)
-    return (Y if labels is None else Y[:, 0]), None if labels is None else _as_labels(path, str(tasks), *labels)
+    """Return targets of an open file as `load_table` does, with the labels of tasks in the long layout."""
+    _, Y, labels = _read(file, [], target_names, tasks)
+    _check_values(file.path, np.empty((len(Y), 0)), [], Y, target_names)
+    return (Y if labels is None else Y[:, 0]), None if labels is None else _as_labels(file.path, str(tasks), *labels)
 
 
 def choose_columns(
