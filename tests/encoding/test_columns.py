@@ -51,6 +51,9 @@ def _judge(values, name="column", **settings):
         (pa.array(LISTS, pa.list_(pa.float16(), 3)), "list"),
         (pa.array(LISTS, pa.large_list(pa.float32())), "list"),
         (pa.array([[row, row] for row in LISTS]), "list"),
+        *([(pa.array(LISTS, pa.list_view(pa.float64())), "list")] if hasattr(pa, "list_view") else []),
+        (pa.FixedShapeTensorArray.from_numpy_ndarray(RNG.normal(size=(N, 2, 3))), "list"),
+        (pa.RunEndEncodedArray.from_arrays(pa.array([N // 2, N]), pa.array([1.0, 2.0])), "number"),
         (pa.array([None if i % 5 == 0 else "yes" for i in range(N)]), "category"),
     ],
 )

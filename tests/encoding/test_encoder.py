@@ -83,6 +83,18 @@ class _Stream:
         return self.table.__arrow_c_stream__(requested_schema)
 
 
+def test_types_of_polars_and_pandas():
+    words, x = ["a", "b"] * 20, RNG.normal(size=40)
+    frame = pl.DataFrame({"x": x, "enum": pl.Series(words).cast(pl.Enum(["a", "b"]))})
+    frame = frame.with_columns(pl.Series("categorical", words).cast(pl.Categorical))
+    names = ["x", "enum=a", "enum=b", "categorical=a", "categorical=b"]
+    assert TableEncoder().fit(frame.lazy()).get_feature_names_out().tolist() == names
+    matrices = pd.DataFrame({"m": list(RNG.normal(size=(40, 2, 2))), "n": pd.array([None, *range(39)], dtype="Int64")})
+    np.testing.assert_array_equal(TableEncoder().fit_transform(matrices)[:, :4], np.stack(matrices.m).reshape(40, 4))
+    with pytest.raises(ValueError, match=r"X cannot be read: got .* expected columns of types that Arrow has"):
+        TableEncoder().fit(frame.with_columns(pl.col("x").cast(pl.Int128)))
+
+
 def test_columns_are_taken_by_name_and_texts_as_what_they_were(frame):
     encoder = TableEncoder(categorical=["code"]).fit(frame)
     expected = encoder.transform(frame)

@@ -30,7 +30,7 @@ def as_table(X: Any) -> Any:
     elif not isinstance(X, pa.Table):
         if hasattr(X, "collect"):
             X = X.collect()
-        X = pa.table(X) if hasattr(X, "__arrow_c_stream__") else _of_matrix(X)
+        X = _of_stream(X) if hasattr(X, "__arrow_c_stream__") else _of_matrix(X)
     if repeated := [name for name, count in Counter(X.column_names).items() if count > 1]:
         raise ValueError(
             f"X has repeated column names: got {repeated[0]!r} twice, expected distinct names. Rename them."
@@ -51,6 +51,18 @@ def declared_index(table: Any) -> list[str]:
 
 def _is_pandas(X: Any) -> bool:
     return hasattr(X, "iloc") and hasattr(X, "columns")
+
+
+def _of_stream(X: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.table(X)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise ValueError(
+            f"X cannot be read: got {str(error).splitlines()[0][:120]}, expected columns of types that Arrow has. "
+            "Convert them, such as numbers of 128 bits to float64."
+        ) from None
 
 
 def _of_matrix(X: Any) -> Any:
@@ -88,6 +100,8 @@ def _of_column(name: str, values: Any) -> Any:
         )
     if isinstance(values, np.ndarray):
         values = np.ascontiguousarray(values)
+    elif values.dtype == object and any(getattr(value, "ndim", 0) > 1 for value in values):
+        values = [value.tolist() if hasattr(value, "tolist") else value for value in values]
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:

@@ -51,11 +51,13 @@ def plain(values: Any) -> Any:
         if isinstance(values, pa.ExtensionArray):
             values = values.storage
         elif types.is_dictionary(values.type):
-            values = values.dictionary_decode()
+            # Not dictionary_decode, which has no views of texts.
+            values = plain(values.dictionary).take(values.indices)
         elif hasattr(types, "is_run_end_encoded") and types.is_run_end_encoded(values.type):
             values = compute.run_end_decode(values)
         elif str(values.type).startswith(("list_view", "large_list_view")):
-            values = values.cast(pa.large_list(values.type.value_type))
+            # Arrow casts these wrongly where they are slices.
+            values = pa.array(values.to_pylist(), pa.large_list(values.type.value_type))
         elif str(values.type) in ("string_view", "large_string"):
             values = values.cast(pa.string() if values.nbytes < 2**31 else pa.large_string())
             return values
