@@ -157,7 +157,7 @@ def test_features_of_another_model():
         check_features(model, np.ones((2, 3)))
     with pytest.raises(ValueError, match="non-finite"):
         check_features(model, pa.table({"p": [np.nan], "q": [1.0]}))
-    with pytest.raises(ValueError, match="X lacks 1 of the 2 features of the fit: got no column 'q'"):
+    with pytest.raises(ValueError, match="X lacks 1 of the 2 inputs of the model: got no column 'q'"):
         check_features(model, pa.table({"p": [1.0], "r": [1.0]}))
     with pytest.raises(NotFittedError):
         check_features(_Estimator(), _X)
@@ -238,7 +238,7 @@ def test_columns_of_a_frame_are_taken_by_their_names(named, tmp_path, name, kind
         if hasattr(each, "adapt"):
             adapted, plain = each.adapt(frame, Y[:, 0]), each.adapt(X, Y[:, 0])
             np.testing.assert_array_equal(adapted.predict(frame), plain.predict(X))
-        message = "X lacks 2 of the 3 features of the fit: got no column 'a', 'c', expected each by its name"
+        message = "X lacks 2 of the 3 inputs of the model: got no column 'a', 'c', expected each by its name"
         with pytest.raises(ValueError, match=message):
             each.transform(_FRAMES[kind](wider[["b", "formula", "batch"]]))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, validate_data
 
 from identirep.missing import as_numbers
@@ -70,7 +71,9 @@ def _of_tensor(tensor: Any, name: str) -> NDArray[Any]:
     return np.asarray((tensor.float() if short_float else tensor).numpy())
 
 
-def collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list[Fault | str]) -> NDArray[Any] | None:
+def collect_inputs(
+    X: Any, estimator: Any, reset: bool, name: str, faults: list[Fault | str], gaps: bool = False
+) -> NDArray[Any] | None:
     """Return `X` as a matrix; None and an entry in `faults` if it is not one.
 
     Samples with several axes are laid out as rows, for an estimator with ``_takes_axes``, which gets their shape as
@@ -104,7 +107,8 @@ def collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list[
         return None
     # The sum is finite unless an entry is not (or it overflows): one cheap pass before the exact look.
     if not np.isfinite(np.sum(array, dtype=np.float64)):
-        bad = ~np.isfinite(array)
+        takes_nan = gaps or (estimator is not None and get_tags(estimator).input_tags.allow_nan)
+        bad = np.isinf(array) if takes_nan else ~np.isfinite(array)
         if bad.any():
             row, column = (int(i) for i in np.argwhere(bad)[0])
             names = column_names(X)
@@ -128,7 +132,7 @@ def _columns_of_fit(X: Any, estimator: Any, name: str, faults: list[Fault | str]
     missing = [column for column in known if column not in set(names)]
     if missing:
         faults.append(
-            f"{name} lacks {len(missing)} of the {len(known)} features of the fit: got no column {_listed(missing)}, "
+            f"{name} lacks {len(missing)} of the {len(known)} inputs of the model: got no column {_listed(missing)}, "
             "expected each by its name. Add or rename columns."
         )
         return None

@@ -15,7 +15,7 @@ import numpy as np
 
 from identirep.wording import readable, short
 
-__all__ = ["Choice", "Either", "Fault", "Made", "Number", "Rule", "Sizes", "Whole"]
+__all__ = ["Choice", "Either", "Fault", "Made", "Number", "Rule", "Sizes", "Texts", "Whole"]
 __all__ += ["check_arguments", "parameter_faults", "raise_faults"]
 
 # Faults that one error lists.
@@ -127,6 +127,23 @@ class Sizes:
 
     def accepts(self, value: Any) -> bool:
         return all(entry >= self.low for entry in value)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A text, or a sequence of texts, maybe empty."""
+
+    @property
+    def expected(self) -> str:
+        return "a text or a sequence of texts"
+
+    def takes_type(self, value: Any) -> bool:
+        if isinstance(value, str):
+            return True
+        return isinstance(value, (Sequence, np.ndarray)) and all(isinstance(entry, str) for entry in value)
+
+    def accepts(self, value: Any) -> bool:
+        return True
 
 
 @dataclass(frozen=True)

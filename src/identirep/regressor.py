@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
 from identirep.checked_stages import CheckedStages, Given
+from identirep.encoding import TableEncoder
 from identirep.exchangeability import RowOrder
 from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, check_fit_data, choose_regressor, named_stage
@@ -57,6 +58,10 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         the long layout, with `MTRN` only. Each takes about as long as stage one, and is the last if on held-out rows
         targets say no more of the latents than before. Two or three bring latents of nonlinear data considerably
         closer to the truth.
+    table_encoder : "auto", TableEncoder or None, default "auto"
+        What makes numbers of columns and fills gaps: "auto" is ``TableEncoder()`` for tables (of pandas, polars, Arrow)
+        and nothing for arrays; an encoder is cloned and used for both; None takes numbers alone. Gaps are passed on to
+        a regressor that takes them, unless the encoder's `impute` says otherwise.
     verbose : bool, default False
         Whether stage one and the checks show their progress.
     random_state : int, Generator, RandomState or None, default None
@@ -66,6 +71,8 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
     ----------
     regressor_ : MTRN or PredictiveFeatures
         Fitted stage one.
+    table_encoder_ : TableEncoder or None
+        What was learnt of columns; ``get_feature_names_out`` names the inputs of stage one.
     regressor_choice_ : ChosenRegressor or None
         With "auto", the `name` of stage one, the `reason`, and `r2` of each candidate on the rows held out.
     causal_model_ : MTLCM or None
@@ -129,6 +136,9 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         "causal_model": Either(Choice(None), Made("an MTLCM", ("fit_moments", "bootstrap"))),
         "n_checks": Whole(0),
         "n_refinements": Whole(0),
+        "table_encoder": Either(
+            Choice("auto", None), Made("a TableEncoder", ("_to_arrays", "fit_transform", "get_feature_names_out"))
+        ),
         "verbose": Choice(False, True),
     }
 
@@ -140,6 +150,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         causal_model: MTLCM | None = None,
         n_checks: int = 2,
         n_refinements: int = 0,
+        table_encoder: Any = "auto",
         verbose: bool = False,
         random_state: RandomState = None,
     ) -> None:
@@ -148,6 +159,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         self.causal_model = causal_model
         self.n_checks = n_checks
         self.n_refinements = n_refinements
+        self.table_encoder = table_encoder
         self.verbose = verbose
         self.random_state = random_state
 
@@ -164,8 +176,8 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
-            Inputs.
+        X : array-like or table, shape (n_samples, n_features)
+            Inputs: numbers, or a table of any columns, see `table_encoder`.
         y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets; NaN means that the label is missing. One dimension together with `tasks` is the long layout.
         tasks : array-like, optional
@@ -193,6 +205,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         self.regressor_choice_: ChosenRegressor | None = None
         stage = self._stage_one(int(seeds[0]))
         raise_faults(self._faults(stage, y, tasks))
+        X = self._fit_encoder(stage, X)
         if isinstance(self.regressor, str) and self.regressor == "auto":
             self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]), order=order)
             stage = self._stage_one(int(seeds[0]))
@@ -246,16 +259,8 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             assert isinstance(self.regressor_, MTRN)
             assert self.causal_model_ is not None
             seeds = rng.integers(2**31, size=2)
-            refined = refine(
-                self.regressor_,
-                self.causal_model_,
-                given.X,
-                given.y,
-                given.tasks,
-                given.groups,
-                int(seeds[0]),
-                order=given.order,
-            )
+            stages, data = (self.regressor_, self.causal_model_), (given.X, given.y, given.tasks, given.groups)
+            refined = refine(*stages, *data, int(seeds[0]), order=given.order)
             if refined is None:
                 break
             self.regressor_ = refined.set_output(transform="default")
@@ -307,18 +312,19 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         stage = self.regressor_
-        parts = {
+        parts: dict[str, Part | None] = {
             "model": Part.of(self),
             "regressor": Part.of(stage),
             "causal_model": None if self.causal_model_ is None else Part.of(self.causal_model_),
         }
-        names = getattr(stage, "feature_names_in_", None)
-        history, estimators = None, None
+        names = getattr(stage if self._encoder is None else self._encoder, "feature_names_in_", None)
+        history, estimators = None, dict[str, Any]()
         if isinstance(stage, MTRN):
             history = stage.history_
         else:
             estimators = {"parameter": stage.regressor, "fitted": stage.regressor_}
-        write_run(directory, Run("IdentifiableRegressor", parts, names, history, estimators))
+        parts["table_encoder"] = self._encoder_part(estimators)
+        write_run(directory, Run("IdentifiableRegressor", parts, names, history, estimators or None))
 
     @classmethod
     def load(cls, directory: str | Path, *, encoder: Any = None) -> Self:
@@ -346,20 +352,22 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         """
         with opened_run(directory, "IdentifiableRegressor") as run:
             nested = {"MTRN": MTRN, "MTLCM": MTLCM, "PredictiveFeatures": PredictiveFeatures}
-            nested |= {"regressor": MTRN, "causal_model": MTLCM}
-            foreign = None if run.estimators is None else run.estimators["parameter"]
+            nested |= {"regressor": MTRN, "causal_model": MTLCM, "table_encoder": TableEncoder}
+            estimators = run.estimators or {}
+            foreign = estimators.get("parameter")
             model = restored(cls, run.parts["model"], encoder=encoder, foreign=foreign, nested=nested)
             stage: StageOne
-            if run.estimators is None:
+            if "fitted" not in estimators:
                 stage = restored(MTRN, run.parts["regressor"], encoder=encoder)
                 stage.history_ = run.history or []
             else:
                 stage = restored(PredictiveFeatures, run.parts["regressor"], foreign=foreign)
-                stage.regressor_ = run.estimators["fitted"]
+                stage.regressor_ = estimators["fitted"]
+            model._read_encoder(run, estimators)
             model.causal_model_ = None
             if (causal := run.parts["causal_model"]) is not None:
                 model.causal_model_ = restored(MTLCM, causal).set_output(transform="default")
-            if run.feature_names is not None:
+            if run.feature_names is not None and model.table_encoder_ is None:
                 stage.feature_names_in_ = run.names_of(stage.n_features_in_)
             model.regressor_ = stage.set_output(transform="default")
             model._check_parts()
@@ -391,4 +399,5 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.input_tags.allow_nan = self._takes_gaps
         return tags

@@ -60,7 +60,7 @@ def _equal_rows(X: NDArray[Any]) -> IntArray | None:
         return None
     index = index.reshape(-1)
     repeated = np.flatnonzero(np.bincount(index)[index] > 1)
-    if not np.array_equal(X[repeated], X[first[index[repeated]]]):
+    if not np.array_equal(X[repeated], X[first[index[repeated]]], equal_nan=True):
         # Two different rows with one hash, which hardly ever happens.
         index = np.unique(X, axis=0, return_inverse=True)[1].reshape(-1)
     return np.asarray(index, dtype=np.int64)

@@ -95,16 +95,18 @@ def check_task_data(
     known_tasks: Sequence[Hashable] | None = None,
     found: Sequence[Fault | str] = (),
     leaves_out: bool = False,
+    gaps: bool = False,
 ) -> TaskData:
     """Validate samples and targets, and report every fault in one error, together with those `found` before.
 
     Targets with one dimension are in the long layout with `tasks`, one label for each row, and one task without. In the
     wide layout `tasks` names the columns; default the names that `y` has, else 0, 1, ... With `known_tasks` targets are
     arranged in the order of these, and others are faults. Each task needs `min_labels`, from 2 on not all the same;
-    with `leaves_out` those that have less are left out, unless all are.
+    with `leaves_out` those that have less are left out, unless all are. Inputs may have `gaps` (NaN) if that is said,
+    or if the estimator takes them.
     """
     faults: list[Fault | str] = list(found)
-    inputs = collect_inputs(X, estimator, reset, name, faults)
+    inputs = collect_inputs(X, estimator, reset, name, faults, gaps)
     n_rows = None if inputs is None else len(inputs)
     targets, columns = _as_targets(y, faults)
     if targets is None:

@@ -12,7 +12,7 @@ from identirep import IdentifiableRegressor
 from identirep.report import VERDICT_MEANINGS
 
 _FAST = ("--epochs", "40", "--replicates", "1")
-_RUN_FILES = {"model.safetensors", "model.json", "history.parquet", "evaluation.json", "report.html"}
+_RUN_FILES = {"model.safetensors", "model.json", "history.parquet", "evaluation.json", "report.html", "estimator.skops"}
 
 
 def test_fit_writes_a_run_directory(fitted):

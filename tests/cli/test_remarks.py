@@ -78,7 +78,7 @@ def test_inspect(invoke, folder):
     assert result.exit_code == 0, result.output
     assert "mixed.csv: 300 rows, 18 columns" in result.stdout
     for column, remark in (
-        ("y_0", "gaps: target or drop"),
+        ("y_0", "gaps: target or filled"),
         ("batch", "--groups, --tasks or drop"),
         ("same", "constant: drop"),
         ("id", "number of a row: drop"),

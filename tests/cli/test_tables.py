@@ -95,8 +95,8 @@ def test_names_with_commas_in_a_list(tmp_path, frame):
 
 
 def test_inspect_shows_lists(invoke, tmp_path, frame):
-    frame.assign(embedding=[list(range(500))] * N).to_parquet(tmp_path / "t.parquet")
+    frame.assign(embedding=list(RNG.normal(size=(N, 500)))).to_parquet(tmp_path / "t.parquet")
     result = invoke("inspect", tmp_path / "t.parquet")
     assert result.exit_code == 0, result.output
-    assert "list: drop" in result.stdout
+    assert "its numbers" in result.stdout
     assert len(result.stdout) < 3000

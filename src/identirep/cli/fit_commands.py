@@ -37,6 +37,9 @@ def fit(
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
+    impute: given.Impute = "auto",
+    categorical: given.Categorical = None,
+    no_encode: given.NoEncode = False,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.2,
@@ -48,11 +51,12 @@ def fit(
     """Fit latents to a table with many targets, and write a run directory with a report.
 
     A part of the rows is held out, so that the scores are honest. Columns that are neither targets nor named otherwise
-    are inputs; they must be numbers without gaps. Targets may have gaps.
+    are inputs: numbers, texts with few values, dates, lists of numbers, with or without gaps. Targets may have gaps.
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
+    encoding = given.encoding_of(impute, categorical, no_encode)
+    table = _read(data, targets, tasks, groups, order, features, drop, missing, out, encoding)
     from identirep.cli.found import found_in
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
@@ -80,6 +84,9 @@ def stability(
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
+    impute: given.Impute = "auto",
+    categorical: given.Categorical = None,
+    no_encode: given.NoEncode = False,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.25,
@@ -98,7 +105,8 @@ def stability(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
+    encoding = given.encoding_of(impute, categorical, no_encode)
+    table = _read(data, targets, tasks, groups, order, features, drop, missing, out, encoding)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
     findings = _compare_fits(table, components, fits, held_out, seed, out, settings)
     if out is not None:
@@ -143,6 +151,7 @@ def _read(
     drop: list[str] | None,
     missing: list[str] | None,
     out: Path | None,
+    encoding: dict[str, Any],
 ) -> Table:
     """Read the table of a fit and say what is in it, once it is sure that the result can be written."""
     from identirep.cli.tables import read_table
@@ -152,7 +161,15 @@ def _read(
         check_target(out)
     with working(f"Reading {data.name}"):
         table = read_table(
-            data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop, missing=missing
+            data,
+            targets,
+            tasks=tasks,
+            groups=groups,
+            order=order,
+            features=features,
+            drop=drop,
+            missing=missing,
+            **encoding,
         )
     _announce(table)
     return table

@@ -12,7 +12,7 @@ from identirep._typing import Array
 from identirep.cli.answers import FORMAT_VERSION
 from identirep.cli.found import latent_entries
 from identirep.cli.tables import named, write_table
-from identirep.datasets import matching_columns, open_table
+from identirep.datasets import match_columns, open_table
 
 __all__ = ["METADATA_KEY", "kept_columns", "output_table"]
 
@@ -25,7 +25,8 @@ def kept_columns(path: Path, keep: Sequence[str] | None, made: Sequence[str], ou
     import pyarrow as pa
 
     file = open_table(path)
-    chosen = matching_columns("keep", keep, file.columns)
+    named_by_user = set(match_columns("keep", keep, file.columns))
+    chosen = [name for name in file.columns if name in named_by_user]
     if clash := [name for name in chosen if name in set(made)]:
         raise ValueError(
             f"--keep has names of the output: got {clash[0]!r}, which is computed and kept, expected other columns. "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 __all__ = [
+    "Categorical",
     "Checks",
     "Components",
     "Data",
@@ -16,12 +17,15 @@ __all__ = [
     "Features",
     "Groups",
     "HeldOut",
+    "Impute",
     "Keep",
     "Missing",
+    "NoEncode",
     "Order",
     "Regressor",
 ]
-__all__ += ["Regressor", "Replicates", "Run", "Seed", "Targets", "Tasks", "check_settings", "parse_components"]
+__all__ += ["Regressor", "Replicates", "Run", "Seed", "Targets", "Tasks"]
+__all__ += ["check_settings", "encoding_of", "parse_components"]
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: CSV, TSV, Parquet or Feather.", show_default=False)]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]
@@ -69,6 +73,20 @@ Keep = Annotated[
     list[str] | None,
     typer.Option(metavar="COLUMNS", help="Columns of the table to put into the output as they are: names or patterns."),
 ]
+Impute = Annotated[
+    Literal["auto", "mean", "median", "none"],
+    typer.Option(help="What stands in gaps of inputs; auto: the mean, or nothing with trees, which take gaps."),
+]
+Categorical = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Inputs that are categories whatever they look like, such as codes that are whole numbers.",
+    ),
+]
+NoEncode = Annotated[
+    bool, typer.Option("--no-encode", help="Take inputs that are numbers without gaps, and refuse all others.")
+]
 Components = Annotated[
     str, typer.Option("--n-components", "-d", metavar="D|auto", help="Number of latents; auto: all with signal.")
 ]
@@ -101,6 +119,16 @@ def parse_components(text: str) -> int | Literal["auto"]:
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise ValueError(f"--n-components is not valid: got {text!r}, expected 'auto' or a number >= 1. Pass one.")
     return int(text)
+
+
+def encoding_of(impute: str, categorical: list[str] | None, no_encode: bool) -> dict[str, Any]:
+    """Return how inputs are to be encoded, as `read_table` takes it; ValueError if they are not to be, and how."""
+    if no_encode and (impute != "auto" or categorical):
+        raise ValueError(
+            "--no-encode does not go with --impute and --categorical: got both, expected one of them. Leave "
+            "--no-encode out."
+        )
+    return {"impute": impute, "categorical": categorical, "encode": not no_encode}
 
 
 def check_settings(regressor: str, replicates: int | None, epochs: int | None, checks: int) -> None:

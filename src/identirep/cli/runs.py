@@ -82,7 +82,12 @@ def fit_model(
         stage = MTRN(n_components, verbose=OUTPUT.is_terminal)
         stage.set_params(**{name: value for name, value in given.items() if value is not None})
     model = IdentifiableRegressor(
-        n_components, regressor=stage, n_checks=n_checks, verbose=OUTPUT.is_terminal, random_state=seed
+        n_components,
+        regressor=stage,
+        n_checks=n_checks,
+        table_encoder=table.encoder,
+        verbose=OUTPUT.is_terminal,
+        random_state=seed,
     )
     model.fit(table.X, table.targets, table.tasks, groups=table.groups, order=table.order)
     if (choice := model.regressor_choice_) is not None:
@@ -94,7 +99,8 @@ def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_o
     """Score a model on held-out rows."""
     r2 = np.full(len(model.task_names_), np.nan)
     if len(held_out.targets):
-        r2 = score_tasks(model, held_out.X, held_out.targets, held_out.tasks if held_out.is_long else None)
+        tasks = held_out.tasks if held_out.is_long else None
+        r2 = score_tasks(model.regressor_, model._inputs(held_out.X), held_out.targets, tasks)
     return Evaluation(
         table.name, len(training.targets), len(held_out.targets), table.grouped_by, r2, ordered_by=table.ordered_by
     )

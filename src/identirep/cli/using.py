@@ -20,8 +20,8 @@ Out = Annotated[Path, typer.Option(metavar="FILE", help="Table: .csv, .parquet o
 def transform(run: Run, data: Data, out: Out, keep: Keep = None, missing: Missing = None) -> None:
     """Write the latents of the rows of a table.
 
-    The table needs the inputs of the fit, by name and in any order; other columns are ignored unless kept. Rows keep
-    their order.
+    The table needs the inputs of the fit, as they were, by name and in any order; others are ignored unless
+    kept. Rows keep their order.
     """
     _apply(run, data, out, missing, keep, "latents")
 
@@ -30,8 +30,8 @@ def transform(run: Run, data: Data, out: Out, keep: Keep = None, missing: Missin
 def predict(run: Run, data: Data, out: Out, keep: Keep = None, missing: Missing = None) -> None:
     """Write predictions of all targets for the rows of a table.
 
-    The table needs the inputs of the fit, by name and in any order; other columns are ignored unless kept. Rows keep
-    their order.
+    The table needs the inputs of the fit, as they were, by name and in any order; others are ignored unless
+    kept. Rows keep their order.
     """
     _apply(run, data, out, missing, keep, "predictions")
 
@@ -82,7 +82,7 @@ def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, keep: li
     columns = [str(name) for name in (model.get_feature_names_out() if to_latents else model.task_names_)]
     with working(f"Reading {data.name}"):
         kept = kept_columns(data, keep, columns, out)
-        X = read_inputs(data, list(names), missing)
+        X = read_inputs(data, model, missing)
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
     with working("Computing"):

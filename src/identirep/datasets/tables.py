@@ -103,10 +103,7 @@ def load_table(
     """
     path = Path(path)
     table = open_table(path, missing)
-    feature_names, target_names = _choose_columns(table.columns, targets, tasks, features, drop)
-    kept = set() if features is None else {name for name in _split(features, table.columns) if name in feature_names}
-    if "" in kept and table.columns.count("") > 1:
-        raise ValueError(f"{path.name} has several columns without a name: got '' in features. Name them in the file.")
+    feature_names, target_names, kept = choose_columns(path, table.columns, targets, tasks, features, drop)
     left_out = index_columns([name for name in feature_names if name not in kept], table.index_columns)
     feature_names = [name for name in feature_names if name not in left_out]
     X, Y, labels = _read(table, feature_names, target_names, tasks)
@@ -128,6 +125,39 @@ def load_table(
     elif target_names:
         data.Y = Y
     return data
+
+
+def load_targets(
+    file: DelimitedFile | ColumnarFile, target_names: Sequence[str], tasks: str | None
+) -> tuple[Array, NDArray[np.generic] | None]:
+    """Return targets of an open file as `load_table` does, with the labels of tasks in the long layout."""
+    _, Y, labels = _read(file, [], target_names, tasks)
+    _check_values(file.path, np.empty((len(Y), 0)), [], Y, target_names)
+    return (Y if labels is None else Y[:, 0]), None if labels is None else _as_labels(file.path, str(tasks), *labels)
+
+
+def choose_columns(
+    path: Path,
+    columns: Sequence[str],
+    targets: Patterns | None,
+    tasks: str | None,
+    features: Patterns | None,
+    drop: Patterns | None,
+) -> tuple[list[str], list[str], set[str]]:
+    """Return the names of features, of targets, and of the features that are called by their exact name."""
+    feature_names, target_names = _choose_columns(columns, targets, tasks, features, drop)
+    kept = set() if features is None else {name for name in _split(features, columns) if name in feature_names}
+    if "" in kept and columns.count("") > 1:
+        raise ValueError(f"{path.name} has several columns without a name: got '' in features. Name them in the file.")
+    return feature_names, target_names, kept
+
+
+def match_columns(argument: str, patterns: Patterns | None, columns: Sequence[str]) -> list[str]:
+    """Return the columns that patterns name; ValueError for those that name none."""
+    faults: list[str] = []
+    found = _match(argument, patterns, columns, faults)
+    raise_faults(faults)
+    return found
 
 
 def _choose_columns(
@@ -168,14 +198,6 @@ def _choose_columns(
         )
     raise_faults(faults)
     return feature_names, target_names
-
-
-def matching_columns(argument: str, patterns: Patterns | None, columns: Sequence[str]) -> list[str]:
-    """Return the columns that names or patterns choose, in the order of the table."""
-    faults: list[str] = []
-    found = set(_match(argument, patterns, columns, faults))
-    raise_faults(faults)
-    return [name for name in columns if name in found]
 
 
 def _match(argument: str, patterns: Patterns | None, columns: Sequence[str], faults: list[str]) -> list[str]:
