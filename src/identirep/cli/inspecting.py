@@ -163,6 +163,8 @@ def _read_columns(path: Path, missing: list[str] | None) -> tuple[list[Column], 
             numbers.append(as_matrix([values.combine_chunks()], len(values), file.markers.numbers)[:, 0])
             numbering |= row_numbers([name], numbers[-1][:, None])
             present = numbers[-1][~np.isnan(numbers[-1])]
+            if kind == "number" and len(present) and (present == np.round(present)).all():
+                kind = "whole number"
             n_missing, n_distinct = len(values) - len(present), len(np.unique(present))
             shown = f"{present.min():.4g} to {present.max():.4g}" if len(present) and kind != "yes or no" else ""
         else:

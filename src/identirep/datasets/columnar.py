@@ -17,6 +17,7 @@ from identirep.datasets.batches import (
     unreadable,
 )
 from identirep.datasets.markers import Markers
+from identirep.datasets.typed import as_typed
 
 # Rows decoded at once from Parquet; Feather files have batches of their own.
 _BATCH_ROWS = 8_192
@@ -65,17 +66,17 @@ class ColumnarFile:
             numbers = [batch.column(name) for name in numeric]
             yield Batch(as_matrix(numbers, batch.num_rows, self.markers.numbers), labels)
 
-    def read_whole(self) -> Any:
-        """Read all columns, a blank text as missing."""
+    def read_whole(self, columns: Sequence[str] | None = None) -> Any:
+        """Read columns of any type, all by default: numbers as float64, texts as string, what is missing as null."""
         import pyarrow as pa
 
-        batches = list(self._record_batches(self.columns))
-        table = pa.Table.from_batches(batches, batches[0].schema if batches else self._schema)
-        for i, column in enumerate(table.columns):
-            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                labels = pa.array(as_labels(column), column.type)
-                table = table.set_column(i, table.column_names[i], pa.chunked_array([labels]))
-        return table
+        names = self.columns if columns is None else list(columns)
+        batches = list(self._record_batches(names))
+        schema = batches[0].schema if batches else pa.schema([self._schema.field(name) for name in names])
+        table = pa.Table.from_batches(batches, schema)
+        # By place: several columns may have no name.
+        read = table.columns if columns is None else [table.column(name) for name in names]
+        return pa.table([as_typed(column, self.markers.numbers) for column in read], names=names)
 
     def _first_value(self, name: str) -> BadCell:
         """Find the first value of a column that is not missing; missing ones are no hint to what it holds."""

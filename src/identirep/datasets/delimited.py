@@ -18,6 +18,7 @@ from identirep.datasets.batches import (
 )
 from identirep.datasets.markers import Markers
 from identirep.datasets.quotes import check_quotes
+from identirep.datasets.typed import as_typed
 
 _BLOCK_BYTES = 4 << 20
 _MAX_SHOWN = 200
@@ -65,20 +66,20 @@ class DelimitedFile:
         except unreadable():
             yield from self._from_texts(numeric, label, n_rows)
 
-    def read_whole(self) -> Any:
-        """Read all columns, with the types that their values suggest."""
+    def read_whole(self, columns: Sequence[str] | None = None) -> Any:
+        """Read columns, all by default, with the types that all their values suggest; what is missing is null."""
         import pyarrow as pa
         from pyarrow import csv
 
         self._check_quotes(len(self.columns))
+        options = self._convert_options({})
+        options.include_columns = [] if columns is None else list(columns)
         try:
-            table = csv.read_csv(
-                self.path, parse_options=self._parse_options(), convert_options=self._convert_options({})
-            )
+            table = csv.read_csv(self.path, parse_options=self._parse_options(), convert_options=options)
         except unreadable() as error:
             raise self._explain(error) from None
-        columns = [self._typed(column, name) for name, column in zip(table.column_names, table.columns, strict=True)]
-        return pa.table(columns, names=table.column_names)
+        read = [self._typed(column, name) for name, column in zip(table.column_names, table.columns, strict=True)]
+        return pa.table(read, names=table.column_names)
 
     def _check_quotes(self, n_columns: int) -> None:
         try:
@@ -90,11 +91,11 @@ class DelimitedFile:
         """Return texts as numbers if that is what a fit would read, else with blank ones missing."""
         import pyarrow as pa
 
-        if not pa.types.is_string(column.type):
-            return column
-        numbers = self._as_numbers(column, name)
-        is_numeric = numbers is not None and numbers.null_count < len(numbers)
-        return numbers if is_numeric else pa.array(as_labels(column), pa.string())
+        if pa.types.is_string(column.type):
+            numbers = self._as_numbers(column, name)
+            if numbers is not None and numbers.null_count < len(numbers):
+                column = numbers
+        return as_typed(column, self.markers.numbers)
 
     def _from_texts(self, numeric: Sequence[str], label: str | None, n_read: int) -> Iterator[Batch]:
         """Yield the rows after those that were read, cells trimmed; slower, but it finds what is not a number."""

@@ -40,10 +40,14 @@ def open_table(path: Path, missing: str | Sequence[str] | None = None) -> Delimi
     )
 
 
-def read_whole(path: Path, missing: str | Sequence[str] | None = None) -> Any:
-    """Read a table, as one of pyarrow, with the types that its values suggest."""
+def read_whole(path: Path, missing: str | Sequence[str] | None = None, columns: Sequence[str] | None = None) -> Any:
+    """Read columns of a table, all by default, as one of pyarrow.
+
+    Numbers are float64, texts string, booleans, dates, times and lists as they are, and what is missing is null; the
+    types of text files are those that all values of a column suggest.
+    """
     file = open_table(path, missing)
-    table = file.read_whole()
+    table = file.read_whole(columns)
     if not table.num_rows:
         raise ValueError(empty_message(path))
     return table
