@@ -31,6 +31,8 @@ class BadCell:
     value: Any
     # Whether most other cells are numbers, so that this one may stand for a missing value.
     is_among_numbers: bool = False
+    # What to do about it, where its form tells.
+    remedy: str = ""
 
 
 class NotNumericError(Exception):

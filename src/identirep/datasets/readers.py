@@ -11,14 +11,23 @@ from identirep.datasets.columnar import ColumnarFile
 from identirep.datasets.delimited import DelimitedFile
 from identirep.datasets.markers import Markers
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_COMMAS_FIRST, _TABS_FIRST = (",", ";", "\t", "|"), ("\t", ",", ";", "|")
+_SEPARATORS: dict[str, tuple[str, ...]] = {".csv": _COMMAS_FIRST}
+_SEPARATORS |= dict.fromkeys((".tsv", ".tab"), _TABS_FIRST)
+_SEPARATORS |= dict.fromkeys((".txt", ".dat", ".asc", ".prn"), (*_TABS_FIRST, " "))
 _COLUMNAR = {".parquet": "parquet", ".pq": "parquet", ".feather": "feather", ".arrow": "feather", ".ipc": "feather"}
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 
 READABLE = "CSV or TSV (.csv, .tsv, also .gz), Parquet (.parquet) or Feather (.feather, .arrow)"
 
 
-def open_table(path: Path, missing: str | Sequence[str] | None = None) -> DelimitedFile | ColumnarFile:
+def open_table(
+    path: Path,
+    missing: str | Sequence[str] | None = None,
+    *,
+    separator: str | None = None,
+    decimal: str | None = None,
+) -> DelimitedFile | ColumnarFile:
     """Open a file by the ending of its name; `missing` stands for missing numbers, beside the usual markers."""
     if not path.exists():
         raise FileNotFoundError(f"path does not exist: got '{path}', expected a {READABLE} file. Check the spelling.")
@@ -32,8 +41,8 @@ def open_table(path: Path, missing: str | Sequence[str] | None = None) -> Delimi
         return ColumnarFile(path, _COLUMNAR[ending], Markers.of(missing))
     if ending in _COMPRESSED and len(suffixes) > 1:
         ending = suffixes[-2]
-    if ending in _DELIMITERS:
-        return DelimitedFile(path, _DELIMITERS[ending], Markers.of(missing))
+    if ending in _SEPARATORS:
+        return DelimitedFile(path, _SEPARATORS[ending], Markers.of(missing), separator, decimal)
     raise ValueError(
         f"path has an unknown format: got '{path.name}', expected {READABLE}. Convert the file, or rename it if "
         "only its ending is unusual."

@@ -255,6 +255,8 @@ def _read(
 
 def _remedy(cell: BadCell) -> str:
     """Say what to do about a cell that is no number."""
+    if cell.remedy:
+        return cell.remedy
     if cell.is_among_numbers:
         return f"If it stands for a missing value, pass missing={cell.value!r}; else drop or repair the column."
     return f"Drop it with drop={cell.column!r} or encode it."
