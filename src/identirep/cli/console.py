@@ -72,10 +72,14 @@ for _console in (OUTPUT, _MESSAGES):
 P = ParamSpec("P")
 
 # Messages of the library name its arguments; on the command line these are called otherwise.
-_ARGUMENT = re.compile(r"^(\s*\d+\. |- |)(targets|tasks|features|drop|missing|n_components)\b", re.MULTILINE)
+_ARGUMENT = re.compile(
+    r"^(\s*\d+\. |- |)(targets|tasks|features|drop|missing|separator|decimal|sheet|n_components)\b", re.MULTILINE
+)
 _PATH = re.compile(r"^path\b", re.MULTILINE)
 _KEYWORDS = {"n_components": "--n-components", "n_checks": "--checks"}
-_KEYWORDS |= {name: f"--{name}" for name in ("tasks", "drop", "missing", "order", "regressor")}
+_KEYWORDS |= {
+    name: f"--{name}" for name in ("tasks", "drop", "missing", "separator", "decimal", "sheet", "order", "regressor")
+}
 _REPLICATES = re.compile(r"MTRN\(n_replicates=(\d+)\)")
 _KEYWORD = re.compile(rf"\b({'|'.join(_KEYWORDS)})=")
 
@@ -91,7 +95,7 @@ def reports_faults(command: Callable[P, None]) -> Callable[P, None]:
                 command(*args, **kwargs)
         except typer.Exit:
             raise
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, ImportError) as error:
             if not _is_about_input(error):
                 _report_our_failure(error)
             _MESSAGES.print(Text.assemble(("Error: ", "bold red"), _text_of(error)), soft_wrap=True)

@@ -31,6 +31,9 @@ def fit(
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    sheet: given.Sheet = None,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.2,
@@ -46,7 +49,8 @@ def fit(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    table = _read(data, targets, tasks, groups, order, features, drop, reading, out)
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
@@ -59,7 +63,8 @@ def fit(
     say()
     say(f"Next: open {out / 'report.html'}")
     if Findings.of(model).has_signal:
-        say(f"      identirep transform {quoted(str(out))} {quoted(str(data))} --out latents.csv")
+        options = given.options_of_files(**reading)
+        say(f"      identirep transform {quoted(str(out))} {quoted(str(data))}{options} --out latents.csv")
 
 
 @reports_faults
@@ -73,6 +78,9 @@ def stability(
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    sheet: given.Sheet = None,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.25,
@@ -91,7 +99,8 @@ def stability(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    table = _read(data, targets, tasks, groups, order, features, drop, reading, out)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
     _compare_fits(table, components, fits, held_out, seed, out, settings)
     if out is not None:
@@ -134,7 +143,7 @@ def _read(
     order: str | None,
     features: list[str] | None,
     drop: list[str] | None,
-    missing: list[str] | None,
+    reading: dict[str, Any],
     out: Path | None,
 ) -> Table:
     """Read the table of a fit and say what is in it, once it is sure that the result can be written."""
@@ -145,7 +154,7 @@ def _read(
         check_target(out)
     with working(f"Reading {data.name}"):
         table = read_table(
-            data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop, missing=missing
+            data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop, **reading
         )
     _announce(table)
     return table

@@ -79,6 +79,9 @@ def inspect(
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    sheet: given.Sheet = None,
 ) -> None:
     """Show what is in a table: columns, types, gaps, constants, what could be targets, and which rows are alike.
 
@@ -87,15 +90,16 @@ def inspect(
     from identirep.cli.remarks import remarks_of_columns, remarks_of_table
     from identirep.cli.tables import read_table
 
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
     with working(f"Reading {data.name}"):
-        columns, numbers = _read_columns(data, missing)
+        columns, numbers, read_as = _read_columns(data, reading)
         if targets:
             table = read_table(
-                data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop, missing=missing
+                data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop, **reading
             )
             remarks = remarks_of_table(table)
         else:
-            remarks = remarks_of_columns(*numbers)
+            remarks = read_as + remarks_of_columns(*numbers)
     n_rows = columns[0].n_rows
     say(f"{data.name}: {n_rows:,} rows, {len(columns):,} columns", style="bold")
     listed = sorted(columns, key=lambda column: not column.remark) if len(columns) > _MOST_LISTED else columns
@@ -116,10 +120,10 @@ def inspect(
     for remark in remarks:
         say(in_words_of_options(remark))
     if not targets:
-        _suggest(data, columns)
+        _suggest(data, columns, given.options_of_files(**reading))
 
 
-def _suggest(path: Path, columns: list[Column]) -> None:
+def _suggest(path: Path, columns: list[Column], reading: str) -> None:
     """Print a command to start from, if the names tell what the targets are."""
     families = _families([column.name for column in columns if column.is_number and column.n_distinct > 1])
     gaps = [column.name for column in columns if column.is_number and 0 < column.n_missing < column.n_rows]
@@ -137,7 +141,7 @@ def _suggest(path: Path, columns: list[Column]) -> None:
     # Names without a letter would be lost in a list.
     lists = [",".join(filter(None, drop)), *("" for name in drop if not name)]
     options += [f"--drop {quoted(names)}" for names in lists if names or "" in drop]
-    start = f"identirep fit {quoted(str(path))} {' '.join(options)} --out runs/first"
+    start = f"identirep fit {quoted(str(path))} {' '.join(options)}{reading} --out runs/first"
     say(f"To start, with the targets that you want explained: {start}")
 
 
@@ -147,13 +151,16 @@ def _families(names: list[str]) -> list[tuple[str, int]]:
     return [(f"{prefix}_*", n) for prefix, n in prefixes.most_common(5) if n >= _FEWEST_IN_FAMILY and n < len(names)]
 
 
-def _read_columns(path: Path, missing: list[str] | None) -> tuple[list[Column], tuple[list[str], Array]]:
-    """Return what is in each column, and the names and values of the columns of numbers, NaN for gaps."""
+def _read_columns(path: Path, reading: dict[str, Any]) -> tuple[list[Column], tuple[list[str], Array], list[str]]:
+    """Return what is in each column, names and values of the columns of numbers, NaN for gaps, and how it was read."""
     import numpy as np
 
-    from identirep.datasets import as_matrix, index_columns, open_table, read_whole, row_numbers
+    from identirep.datasets import as_matrix, empty_message, index_columns, open_table, row_numbers
 
-    file, table = open_table(path, missing), read_whole(path, missing)
+    file = open_table(path, **reading)
+    table = file.read_whole()
+    if not table.num_rows:
+        raise ValueError(empty_message(path))
     numbering = index_columns(file.columns, file.index_columns)
     columns = []
     numbers = []
@@ -173,7 +180,7 @@ def _read_columns(path: Path, missing: list[str] | None) -> tuple[list[Column], 
             shown = ", ".join(str(value)[:20] for value in dict.fromkeys(map(str, present[:100].to_pylist())))[:200]
         columns.append(Column(name, kind, n_missing, n_distinct, shown, len(values), numbering.get(name, "")))
     names = [column.name for column in columns if column.is_number]
-    return columns, (names, np.column_stack(numbers) if numbers else np.empty((len(table), 0)))
+    return columns, (names, np.column_stack(numbers) if numbers else np.empty((len(table), 0))), list(file.remarks)
 
 
 def _count_distinct(values: Any) -> int:

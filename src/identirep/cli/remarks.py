@@ -32,7 +32,7 @@ def repeated_rows(table: Table) -> int:
 def remarks_of_values(table: Table) -> list[str]:
     """Return what is said before a fit: columns that are no inputs, and numbers that may stand for something else."""
     targets = [table.target] if table.is_long else table.tasks
-    remarks = []
+    remarks = list(table.read_as)
     if table.left_out:
         listed = [f"{name!r} ({why})" for name, why in table.left_out.items()]
         more = f" and {len(listed) - _MAX_NAMED:,} more" if len(listed) > _MAX_NAMED else ""

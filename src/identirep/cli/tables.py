@@ -37,6 +37,7 @@ class Table:
     order: IntArray | None = None  # rank of each row
     ordered_by: str | None = None
     left_out: dict[str, str] = field(default_factory=dict)  # columns that number the rows, and why they do not count
+    read_as: list[str] = field(default_factory=list)  # how the file was read, where that is not what its name tells
 
     def rows(self, index: IntArray) -> Table:
         """Return some of the rows."""
@@ -64,9 +65,13 @@ def read_table(
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
     missing: Sequence[str] | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    sheet: str | None = None,
 ) -> Table:
     """Read the table of a fit."""
-    file = open_table(path, missing)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    file = open_table(path, **reading)
     columns = file.columns
     for option, name in (("--groups", groups), ("--order", order)):
         if name is not None and name not in columns:
@@ -75,9 +80,7 @@ def read_table(
                 f"'identirep inspect {path}' lists them."
             )
     dropped = [*(drop or []), *(name for name in (groups, order) if name is not None)]
-    data = load_table(
-        path, list(targets), tasks=tasks, features=features or None, drop=dropped or None, missing=missing
-    )
+    data = load_table(path, list(targets), tasks=tasks, features=features or None, drop=dropped or None, **reading)
     is_long = tasks is not None
     return Table(
         path.name,
@@ -86,26 +89,37 @@ def read_table(
         data.tasks if is_long else data.target_names,
         is_long,
         data.target_names[0] if is_long else None,
-        None if groups is None else number_groups(_labels(path, groups)),
+        None if groups is None else number_groups(_labels(file, groups)),
         groups,
-        None if order is None else order_ranks(_sortable(_labels(path, order), file.markers)),
+        None if order is None else order_ranks(_sortable(_labels(file, order), file.markers)),
         order,
         data.left_out,
+        data.remarks,
     )
 
 
-def read_inputs(path: Path, feature_names: Sequence[str], missing: Sequence[str] | None = None) -> Any:
-    """Read the inputs of a fitted model by name, in its order, whatever else is in the table."""
-    columns = set(open_table(path).columns)
-    missing = [name for name in feature_names if name not in columns]
-    if missing:
-        listed = ", ".join(repr(name) for name in missing[:_MAX_NAMED])
-        more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
+def read_inputs(
+    path: Path,
+    feature_names: Sequence[str],
+    missing: Sequence[str] | None = None,
+    *,
+    separator: str | None = None,
+    decimal: str | None = None,
+    sheet: str | None = None,
+) -> tuple[Any, list[str]]:
+    """Read the inputs of a fitted model by name, in its order, whatever else is in the table, and how they are read."""
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    columns = set(open_table(path, **reading).columns)
+    lacking = [name for name in feature_names if name not in columns]
+    if lacking:
+        listed = ", ".join(repr(name) for name in lacking[:_MAX_NAMED])
+        more = f" and {len(lacking) - _MAX_NAMED} more" if len(lacking) > _MAX_NAMED else ""
         raise ValueError(
-            f"{path.name} lacks {len(missing)} of the {len(feature_names)} inputs of the model: got no column "
+            f"{path.name} lacks {len(lacking)} of the {len(feature_names)} inputs of the model: got no column "
             f"{listed}{more}, expected each by its name. Add or rename columns."
         )
-    return named(load_table(path, features=list(feature_names), missing=missing).X, feature_names)
+    data = load_table(path, features=list(feature_names), **reading)
+    return named(data.X, feature_names), data.remarks
 
 
 def named(X: Array, names: Sequence[str]) -> Any:
@@ -162,5 +176,5 @@ def _sortable(labels: list[Any], markers: Any) -> NDArray[Any]:
     return values
 
 
-def _labels(path: Path, column: str) -> list[Any]:
-    return [label for batch in open_table(path).batches([], column) for label in batch.labels or []]
+def _labels(file: Any, column: str) -> list[Any]:
+    return [label for batch in file.batches([], column) for label in batch.labels or []]

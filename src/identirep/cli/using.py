@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from identirep.cli.console import reports_faults, say, working
-from identirep.cli.options import Data, Missing, Run
+from identirep.cli.console import in_words_of_options, reports_faults, say, working
+from identirep.cli.options import Data, Decimal, Missing, Run, Separator, Sheet
 
 __all__ = ["predict", "report", "transform"]
 
@@ -16,21 +16,39 @@ Out = Annotated[Path, typer.Option(metavar="FILE", help="Table: .csv, .parquet o
 
 
 @reports_faults
-def transform(run: Run, data: Data, out: Out, missing: Missing = None) -> None:
+def transform(
+    run: Run,
+    data: Data,
+    out: Out,
+    missing: Missing = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    sheet: Sheet = None,
+) -> None:
     """Write the latents of the rows of a table.
 
     The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
     """
-    _apply(run, data, out, missing, to_latents=True)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    _apply(run, data, out, reading, to_latents=True)
 
 
 @reports_faults
-def predict(run: Run, data: Data, out: Out, missing: Missing = None) -> None:
+def predict(
+    run: Run,
+    data: Data,
+    out: Out,
+    missing: Missing = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    sheet: Sheet = None,
+) -> None:
     """Write predictions of all targets for the rows of a table.
 
     The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
     """
-    _apply(run, data, out, missing, to_latents=False)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    _apply(run, data, out, reading, to_latents=False)
 
 
 @reports_faults
@@ -57,7 +75,7 @@ def report(run: Run) -> None:
     say(f"Wrote {run / REPORT_FILE}")
 
 
-def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, *, to_latents: bool) -> None:
+def _apply(run: Path, data: Path, out: Path, reading: dict[str, Any], *, to_latents: bool) -> None:
     from identirep.cli.tables import check_output, read_inputs, write_table
     from identirep.regressor import IdentifiableRegressor
 
@@ -71,7 +89,9 @@ def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, *, to_la
         )
     check_output(out, data)
     with working(f"Reading {data.name}"):
-        X = read_inputs(data, list(names), missing)
+        X, remarks = read_inputs(data, list(names), **reading)
+    for remark in remarks:
+        say(in_words_of_options(remark))
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
     with working("Computing"):
