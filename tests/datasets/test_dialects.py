@@ -1,4 +1,4 @@
-"""Text files as people have them: whatever their separator, decimal mark, encoding, line ends and quotes, the same values."""
+"""Text files as people have them: whatever their separator, decimal mark, encoding, line ends, quotes, one table."""
 
 import codecs
 import gzip
@@ -54,7 +54,7 @@ def test_same_values(tmp_path, separator, decimal, encoding, end, quoting):
         assert table.column("metal").to_pylist() == [row[3] for row in ROWS[1:]]
 
 
-@pytest.mark.parametrize(("ending", "separator"), product(["txt", "dat", "csv"], [" ", "   ", " \t", "\t\t"]))
+@pytest.mark.parametrize(("ending", "separator"), [*product(["txt", "dat", "csv"], [" ", "   ", " \t", "\t\t"])])
 @pytest.mark.parametrize("decimal", [".", ","], ids=["point", "comma"])
 def test_blanks_separate(tmp_path, ending, separator, decimal):
     path = tmp_path / f"t.{ending}"
@@ -155,7 +155,7 @@ def test_given_explicitly(tmp_path, separator, text):
     data = load_table(path, "y", separator=separator, decimal=",")
     assert data.feature_names == ["a,x"]
     assert (data.X, data.Y) == (1.5, 2)
-    with pytest.raises(ValueError, match="column 'a,x' is not numeric: got '1,5' .* pass decimal=','"):
+    with pytest.raises(ValueError, match=r"column 'a,x' is not numeric: got '1,5' .* pass decimal=','"):
         load_table(path, "y", separator=separator, decimal=".")
 
 
@@ -205,13 +205,13 @@ def test_what_is_said(tmp_path):
     assert open_and_read(write(tmp_path / "a.csv", ROWS)) == []
     assert open_and_read(write(tmp_path / "a.tsv", ROWS, "\t")) == []
     assert open_and_read(write(tmp_path / "b.csv", ROWS, ";", ",")) == [
-        "b.csv is read as a table separated by semicolons, with decimal commas."
+        "Read as text separated by semicolons, with decimal commas."
     ]
     assert open_and_read(tmp_path / "b.csv", separator=";", decimal=",") == []
     (said,) = open_and_read(write(tmp_path / "c.csv", ROWS, "\t", encoding="utf-16-le"))
     assert "separated by tabs, encoded in UTF-16" in said
     (said,) = open_and_read(write(tmp_path / "d.csv", ROWS, encoding="latin-1"))
-    assert "not UTF-8 and is read as Windows-1252" in said
+    assert "Not UTF-8, and read as Windows-1252" in said
 
 
 def test_names_that_become_equal(tmp_path):

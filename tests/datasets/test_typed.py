@@ -4,11 +4,12 @@ import datetime as dt
 from decimal import Decimal
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import feather, parquet
 
-from identirep.datasets import read_whole
+from identirep.datasets import load_table, read_whole
 
 TEXT = """n,text,flag,day,when,gap
 1,a,True,2020-01-31,2020-01-31 10:00:00,
@@ -90,3 +91,27 @@ def test_types_are_those_of_the_whole_file(tmp_path):
     assert [str(kind) for kind in table.schema.types] == ["double", "string", "string", "string"]
     assert table.column("b")[0].as_py() == "0"
     assert table.column("c")[0].as_py() == "True"
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+@pytest.mark.parametrize("cells", [["True", "0", "2.5"], ["2.5", "True", "1"]])
+@pytest.mark.parametrize("n", [1, 120_000])
+def test_booleans_beside_other_numbers_are_text(tmp_path, ending, cells, n):
+    path = tmp_path / f"t.{ending}"
+    column = [cells[0]] * n + cells[1:]
+    if ending == "csv":
+        path.write_text("x,y,pad\n" + "".join(f"{cell},1,{'-' * 50}\n" for cell in column))
+    else:
+        pd.DataFrame({"x": column[-6_000:], "y": 1}).to_excel(path, index=False)
+    assert read_whole(path).schema.field("x").type == "string"
+    with pytest.raises(ValueError, match=r"t\.\w+: column 'x' is not numeric: got '.*' first at row"):
+        load_table(path, "y", features="x")
+
+
+@pytest.mark.parametrize("cells", [["True", "0", "NA"], ["1", "false", " TRUE "]])
+def test_booleans_beside_0_and_1(tmp_path, cells):
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n" + "".join(f"{cell},1\n" for cell in ["0"] * 300 + cells))
+    values = [0] * 300 + [{"NA": np.nan}.get(cell, int(cell.strip() in ("True", "TRUE", "1"))) for cell in cells]
+    np.testing.assert_array_equal(load_table(path, "x", features="y").Y[:, 0], values)
+    assert read_whole(path).schema.field("x").type == "bool"

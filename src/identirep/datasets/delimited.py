@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from identirep.datasets.batches import (
-    BadCell,
     Batch,
     NotNumericError,
     as_labels,
     as_matrix,
     check_distinct,
     empty_message,
+    first_places,
     unreadable,
 )
 from identirep.datasets.dialects import check_decimal, check_separator
 from identirep.datasets.markers import Markers
 from identirep.datasets.numerals import FALSE, TRUE
 from identirep.datasets.text_files import TextFile
-from identirep.datasets.texts import as_numbers, bad_cell, number_remark, typed_texts
+from identirep.datasets.texts import Numbers, number_remark, typed_texts
 from identirep.datasets.typed import as_typed
 
 _BLOCK_BYTES = 4 << 20
@@ -51,6 +51,7 @@ class DelimitedFile:
         self.columns: list[str] = list(dialect.header)
         self.decimal = self._file.decimal
         check_distinct(path, self.columns)
+        self._places = first_places(self.columns)
         # A guess that saves a second reading where it is right.
         words = {*TRUE, *FALSE}
         columns = [{cell for cell in column if cell} for column in zip(*dialect.sample, strict=False)]
@@ -96,7 +97,7 @@ class DelimitedFile:
 
         self._file.check_quotes()
         names = self.columns if columns is None else list(columns)
-        places = range(len(names)) if columns is None else [self.columns.index(name) for name in names]
+        places = range(len(names)) if columns is None else [self._places[name] for name in names]
         try:
             table = csv.read_csv(
                 self._file.body(),
@@ -127,31 +128,26 @@ class DelimitedFile:
         """Yield the rows after those that were read, cells trimmed; slower, but it finds what is not a number."""
         import pyarrow as pa
 
-        found: dict[str, BadCell] = {}
+        columns = [Numbers(name, self.markers, self.decimal) for name in numeric]
         row = 0
         try:
             with self._open(dict.fromkeys([*numeric, *filter(None, [label])], pa.string())) as reader:
                 for batch in reader:
-                    numbers = []
-                    for name in numeric:
-                        texts, booleans = self._column(batch, name), name in self._boolean
-                        numbers.append(as_numbers(texts, self.markers, self.decimal, booleans=booleans))
-                        if numbers[-1] is None and name not in found:
-                            found[name] = bad_cell(texts, name, row, self.markers, self.decimal, booleans=booleans)
+                    numbers = [column.read(self._column(batch, column.name)) for column in columns]
                     row += batch.num_rows
-                    if row > n_read and not found:
+                    if row > n_read and not any(column.bad for column in columns):
                         yield self._batch(numbers, batch, label)
         except unreadable() as error:
             if _is_empty(error):
                 return
-            if not found:
+            if not any(column.bad for column in columns):
                 raise self._explain(error) from None
             # The file is malformed further down; what was found before it is reported first.
-        if found:
-            raise NotNumericError([found[name] for name in numeric if name in found])
+        if bad := [column.bad for column in columns if column.bad]:
+            raise NotNumericError(bad)
 
     def _column(self, batch: Any, name: str) -> Any:
-        return batch.column(str(self.columns.index(name)))
+        return batch.column(str(self._places[name]))
 
     def _batch(self, numbers: Sequence[Any], batch: Any, label: str | None) -> Batch:
         labels = None if label is None else as_labels(self._column(batch, label))
@@ -161,7 +157,7 @@ class DelimitedFile:
         """Open the stream; only the columns with a type are decoded."""
         from pyarrow import csv
 
-        by_place = {str(self.columns.index(name)): kind for name, kind in column_types.items()}
+        by_place = {str(self._places[name]): kind for name, kind in column_types.items()}
         return csv.open_csv(
             self._file.body(),
             read_options=self._read_options(),

@@ -86,8 +86,9 @@ def _look(path: str, encoding: str, n_mark: int) -> Survey:
         if encoding == "utf-8":
             decoder.decode(block)
         has_quotes = has_quotes or b'"' in block
-        n_cr += block.count(b"\r")
-        n_crlf += block.count(b"\r\n") + (last == b"\r" and block[:1] == b"\n")
+        if b"\r" in block or last == b"\r":
+            n_cr += block.count(b"\r")
+            n_crlf += block.count(b"\r\n") + (last == b"\r" and block[:1] == b"\n")
         last = block[-1:]
         ends = [place for place in (block.find(b"\n"), block.find(b"\r")) if place >= 0]
         longest = max(longest, length + (min(ends) if ends else len(block)))

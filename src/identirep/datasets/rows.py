@@ -5,25 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-__all__ = ["SPACES", "Stream", "cells", "is_open", "lines", "rows", "with_tabs", "without_blank_rows"]
+__all__ = ["SPACES", "Stream", "cells", "is_open", "lines", "rows", "whole_lines", "with_tabs", "without_blank_rows"]
 
 # Any run of blanks separates; such rows are read with tabs in their place.
 SPACES = " "
 _WORD = re.compile(r'"(?:[^"]|"")*"|\S+')
 
 
-def lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield lines with their ends, blank ones included."""
+def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in blocks that end where lines do, but for the last."""
     parts: list[bytes] = []
     for block in blocks:
-        if b"\n" not in block:
+        stop = block.rfind(b"\n") + 1
+        if not stop:
             parts.append(block)
             continue
-        *whole, rest = (b"".join(parts) + block).split(b"\n")
-        yield from (line + b"\n" for line in whole)
-        parts = [rest]
+        yield b"".join([*parts, block[:stop]])
+        parts = [block[stop:]]
     if rest := b"".join(parts):
         yield rest
+
+
+def lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield lines with their ends, blank ones included."""
+    for block in whole_lines(blocks):
+        *whole, rest = block.split(b"\n")
+        yield from (line + b"\n" for line in whole)
+        if rest:
+            yield rest
 
 
 def rows(each_line: Iterable[bytes], separator: str) -> Iterator[tuple[bytes, bool]]:
@@ -71,7 +80,7 @@ def cells(row: bytes, separator: str) -> list[str]:
         return text.split(separator)
     found, place = [], 0
     while True:
-        parts = []
+        parts: list[str] = []
         if text.startswith('"', place):
             parts, place = _quoted(text, place + 1)
         stop = text.find(separator, place)
@@ -83,7 +92,7 @@ def cells(row: bytes, separator: str) -> list[str]:
 
 def _quoted(text: str, place: int) -> tuple[list[str], int]:
     """Return the parts of a quoted cell, and where it ends."""
-    parts = []
+    parts: list[str] = []
     while True:
         stop = text.find('"', place)
         if stop < 0:

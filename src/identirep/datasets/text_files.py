@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from identirep.datasets.batches import empty_message
+from identirep.datasets.batches import blank_rows, empty_message
 from identirep.datasets.dialects import NAMES, Dialect, decimal_in, detect
 from identirep.datasets.encodings import FALLBACK, open_bytes, survey_of, utf8_blocks
 from identirep.datasets.quotes import check_quotes
@@ -41,7 +41,7 @@ class TextFile:
         if not self.dialect.header or not any(self.dialect.header):
             raise ValueError(empty_message(path))
         self.decimal = self.dialect.decimal or self._decimal_further_down()
-        self._is_decimal_told = decimal is not None
+        self._is_separator_told, self._is_decimal_told = separator is not None, decimal is not None
 
     @property
     def delimiter(self) -> str:
@@ -52,13 +52,15 @@ class TextFile:
         """Open the rows after the header, in UTF-8, without rows of separators alone."""
         import pyarrow as pa
 
-        if not (self._survey.has_lone_cr or self._survey.may_have_blank_rows or self.dialect.separator == SPACES):
-            if self._survey.encoding == "utf-8":
-                stream = open_bytes(self.path)
-                _skip(stream, self._survey.n_mark + self.dialect.n_header)
-                return stream
+        is_plain = self._survey.encoding == "utf-8" and not self._survey.has_lone_cr
+        # The survey does not know of other separators than the usual ones.
+        may_have_blank_rows = self._survey.may_have_blank_rows or self.dialect.separator not in NAMES
+        if is_plain and not may_have_blank_rows and self.dialect.separator != SPACES:
+            stream = open_bytes(self.path)
+            _skip(stream, self._survey.n_mark + self.dialect.n_header)
+            return stream
         blocks: Iterator[bytes] = iter(self._after_header())
-        if self._survey.may_have_blank_rows:
+        if may_have_blank_rows:
             self._n_blank[0] = 0
             blocks = without_blank_rows(blocks, self.dialect.separator, self._n_blank)
         if self.dialect.separator == SPACES:
@@ -69,15 +71,15 @@ class TextFile:
         """Raise if a quote swallows rows, and learn how long rows of several lines are; once."""
         if self.has_quotes and not self._is_checked:
             blocks = utf8_blocks(self.path, self._survey)
-            each_line = lines(with_tabs(blocks) if self.dialect.separator == SPACES else blocks)
-            longest = check_quotes(self.path.name, each_line, self.delimiter, len(self.dialect.header))
+            blocks = with_tabs(blocks) if self.dialect.separator == SPACES else blocks
+            longest = check_quotes(self.path.name, blocks, self.delimiter, len(self.dialect.header))
             self.longest_row = max(self.longest_row, longest)
             self._is_checked = True
 
     def remarks(self) -> list[str]:
         """Say how the file is read where that is not what its name tells."""
         found = list(self.dialect.remarks)
-        if self.dialect.separator != self._usual:
+        if self.dialect.separator != self._usual and not self._is_separator_told:
             name = NAMES.get(self.dialect.separator, repr(self.dialect.separator))
             found.insert(0, f"separated by {name}")
         if self.decimal == "," and not self._is_decimal_told:
@@ -85,12 +87,11 @@ class TextFile:
         if self._survey.encoding not in ("utf-8", FALLBACK):
             found.append(f"encoded in {self._survey.encoding.upper().rstrip('LBE').rstrip('-')}")
         if self._n_blank[0]:
-            found.append(f"without {self._n_blank[0]:,} rows that hold nothing but separators")
-        remarks = [f"{self.path.name} is read as a table {', '.join(found)}."] if found else []
+            found.append(f"{blank_rows(self._n_blank[0])} but separators")
+        remarks = [f"Read as text {', '.join(found)}."] if found else []
         if self._survey.encoding == FALLBACK:
             remarks.append(
-                f"{self.path.name} is not UTF-8 and is read as Windows-1252 (Latin-1): if names or labels look wrong, save "
-                "it as UTF-8."
+                "Not UTF-8, and read as Windows-1252 (Latin-1): if names or labels look wrong, save it as UTF-8."
             )
         return remarks
 

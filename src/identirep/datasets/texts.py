@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from identirep.datasets.batches import BadCell
@@ -10,7 +9,7 @@ from identirep.datasets.markers import Markers
 from identirep.datasets.numerals import FALSE, TRUE, is_number, remark_on
 from identirep.datasets.typed import as_typed
 
-__all__ = ["as_numbers", "bad_cell", "number_remark", "typed_texts"]
+__all__ = ["Numbers", "as_numbers", "number_remark", "typed_texts"]
 
 # Cells of which a column that looks like numbers is told.
 _MOST_LOOKED_AT = 1_000
@@ -69,16 +68,52 @@ def typed_texts(texts: Any, markers: Markers, decimal: str = ".") -> Any:
     return as_typed(texts)
 
 
-def bad_cell(texts: Any, name: str, row: int, markers: Markers, decimal: str, *, booleans: bool = False) -> BadCell:
-    """Find the first text that is neither a number nor missing; `row` rows come before."""
-    import pyarrow as pa
+class Numbers:
+    """A column of text read as numbers, part by part: booleans count only where nothing but 0 and 1 is beside them."""
 
-    listed = texts.to_pylist()
-    numbers = [as_numbers(pa.array([text], pa.string()), markers, decimal, booleans=booleans) for text in listed]
-    bad = [i for i, number in enumerate(numbers) if number is None]
-    n_numbers = sum(number is not None and number[0].is_valid for number in numbers)
-    value = listed[bad[0]]
-    return BadCell(name, row + bad[0] + 1, value, n_numbers > len(bad), remark_on(str(value), decimal))
+    def __init__(self, name: str, markers: Markers, decimal: str = ".") -> None:
+        self.name = name
+        self.bad: BadCell | None = None
+        self._markers, self._decimal = markers, decimal
+        self._has_words = self._has_others = False
+        self._n_rows = 0
+
+    def read(self, texts: Any) -> Any:
+        """Return the next texts as float64, None if one is neither a number nor missing; `bad` is the first such."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        numbers = as_numbers(texts, self._markers, self._decimal)
+        if numbers is None:
+            numbers = as_numbers(texts, self._markers, self._decimal, booleans=True)
+            self._has_words = self._has_words or numbers is not None
+        if numbers is not None and not self._has_others:
+            flags = compute.is_in(numbers, value_set=pa.array([0.0, 1.0, None]))
+            self._has_others = not compute.all(flags).as_py()
+        if self._has_words and self._has_others:
+            numbers = None
+        if numbers is None and self.bad is None:
+            self.bad = self._bad_cell(texts)
+        self._n_rows += len(texts)
+        return numbers
+
+    def _bad_cell(self, texts: Any) -> BadCell:
+        """Find the first text that is no number, or after booleans the first that is none of them."""
+        listed = texts.to_pylist()
+        trimmed = ["" if text is None or text.strip() in self._markers.texts else text.strip() for text in listed]
+        words = {*TRUE, *FALSE, "0", "1"}
+        is_flag = all(text in words for text in trimmed if text)
+        n_numbers = sum(is_number(text, self._decimal) for text in trimmed)
+        fits = (lambda text: text in words) if self._has_words else (lambda text: is_number(text, self._decimal))
+        place = next((i for i, text in enumerate(trimmed) if text and not fits(text)), 0)
+        n_bad = sum(bool(text) and not fits(text) for text in trimmed)
+        return BadCell(
+            self.name,
+            self._n_rows + place + 1,
+            listed[place],
+            not is_flag and n_numbers > n_bad,
+            remark_on(trimmed[place], self._decimal),
+        )
 
 
 def number_remark(texts: Any, name: str, markers: Markers, decimal: str) -> str:
