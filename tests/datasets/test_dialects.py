@@ -92,6 +92,9 @@ DISPUTED = {
     "named by Excel, odd": ('"sep=~"\nx~y\n1~2\n', {"x": [1], "y": [2]}),
     "row names of R": ('"x" "y"\n"a" 1 2\n"b" 3 4\n', {"": ["a", "b"], "x": [1, 3], "y": [2, 4]}),
     "rows that end in a separator": ("x;y\n1;2;\n3;4;\n", {"x": [1, 3], "y": [2, 4], "": [None, None]}),
+    "days without years": ("d;v\n01.02;1,5\n03.04;2,5\n", {"d": ["01.02", "03.04"], "v": [1.5, 2.5]}),
+    "blanks after commas": ("x, y\n1, 2\n3, 4\n", {"x": [1, 3], "y": [2, 4]}),
+    "hexadecimal labels": ("id,x\n0x10,2\n12,4\n", {"id": ["0x10", "12"], "x": [2, 4]}),
     "exponents and signs": ("x;y\n+1,5E3;-1e-3\n-,5;5,\n", {"x": [1500, -0.5], "y": [-0.001, 5]}),
     "booleans": ("x;b\n1,5;True\n2,5;false\n", {"x": [1.5, 2.5], "b": [True, False]}),
     "dates": ("d;x\n2020-01-31;1,5\nNA;2\n", None),
@@ -187,6 +190,9 @@ def test_bad_arguments(tmp_path, arguments, message):
         (";", ["1 234,5", "2,5"], "It has thousands separators: write numbers without them"),
         (";", ["1'234.5", "2.5"], "It has thousands separators: write numbers without them"),
         (";", ["1\u00a0234,5", "2,5"], "It has thousands separators: write numbers without them"),
+        (",", ["$1.5", "$2"], "Write numbers without units, and with the usual minus"),
+        (";", ["15 %", "2,5"], "Write numbers without units, and with the usual minus"),
+        (",", ["\u22121.5", "2"], "Write numbers without units, and with the usual minus"),
         (";", ["1.5", "2,5"], r"If the decimal mark is '[.,]', pass decimal='[.,]'"),
     ],
 )
@@ -212,6 +218,21 @@ def test_what_is_said(tmp_path):
     assert "separated by tabs, encoded in UTF-16" in said
     (said,) = open_and_read(write(tmp_path / "d.csv", ROWS, encoding="latin-1"))
     assert "Not UTF-8, and read as Windows-1252" in said
+
+
+def test_header_without_the_names_of_rows(tmp_path):
+    (tmp_path / "t.csv").write_text('"x","y"\n"a",1,2\n"b",3,4\n')
+    assert open_and_read(tmp_path / "t.csv") == [
+        "Rows have one cell more than the header: the first is taken for the name of the row."
+    ]
+    assert load_table(tmp_path / "t.csv", "y").feature_names == ["x"]
+
+
+@pytest.mark.parametrize("text", ["# a comment\nx,y\n1,2\n", "x,y\n1,5,2,5\n2,5,3,5\n", "x;y\n1;2;3\n4;5\n"])
+def test_rows_of_other_lengths(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"t\.csv cannot be read: got CSV parse error: Expected \d columns, got \d"):
+        read_whole(tmp_path / "t.csv")
 
 
 def test_names_that_become_equal(tmp_path):

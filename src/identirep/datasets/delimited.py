@@ -60,6 +60,12 @@ class DelimitedFile:
             for name, known in zip(self.columns, columns, strict=False)
             if known & words and known <= {*_TRUE, *_FALSE}
         }
+        # Arrow takes 0x1F for a whole number, but not for a number: these are labels.
+        self._texts = {
+            str(place)
+            for place, column in enumerate(zip(*dialect.sample, strict=False))
+            if any(cell[:2] in ("0x", "0X") for cell in column)
+        }
         self._remarks: list[str] = []
 
     @property
@@ -103,7 +109,9 @@ class DelimitedFile:
                 self._file.body(),
                 read_options=self._read_options(),
                 parse_options=self._parse_options(),
-                convert_options=self._convert_options({}, [str(place) for place in places]),
+                convert_options=self._convert_options(
+                    dict.fromkeys(self._texts, pa.string()), [str(place) for place in places]
+                ),
             )
         except unreadable() as error:
             if _is_empty(error):

@@ -70,9 +70,8 @@ def detect(
         best = _Reading.of(lines[start:], separator, missing)
     else:
         readings = [_Reading.of(lines[start:], mark, missing) for mark in dict.fromkeys([*order, SPACES])]
-        fitting = [reading for reading in readings if reading.fits(order)]
         # The first of the best: the separator that the name of the file tells comes first.
-        best = max(fitting, key=lambda reading: reading.share) if fitting else _likeliest(readings, order)
+        best = max(_fitting(readings, order), key=lambda reading: reading.share, default=_likeliest(readings, order))
     if decimal is None:
         decimal = best.decimal()
     n_header = sum(map(len, lines[:start])) + best.n_header
@@ -107,13 +106,13 @@ class _Reading:
         self.remarks: tuple[str, ...] = ()
         self.n_named = len(header)
         widths = {len(row) for row in body}
-        if widths == {len(header) + 1}:
+        if widths == {len(header) + 1} and len(header) > 1:
             # Rows end in a separator, or begin with a name that the header leaves out, as R writes them.
             if all(not row[-1] for row in body):
                 self.header = (*self.header, "")
             else:
                 self.header = ("", *self.header)
-                self.remarks = ("rows have one cell more than the header, the first is taken for the name of the row",)
+                self.remarks = ("Rows have one cell more than the header: the first is taken for the name of the row.",)
         self.body = body
 
     @classmethod
@@ -126,13 +125,15 @@ class _Reading:
         trimmed = [["" if cell.strip() in missing else cell.strip() for cell in row] for row in body]
         return cls(separator, cells(listed[0][0], separator), trimmed, len(listed[0][0]))
 
-    def fits(self, order: Sequence[str]) -> bool:
-        """Tell whether rows are of equal length, of more than one cell, and blanks separate only where they may."""
-        if len(self.header) < 2 or any(len(row) != len(self.header) for row in self.body):
-            return False
-        if self.separator not in order:
-            return bool(self.body) and self.share == 1 and self.n_named == len(self.header)
-        return True
+    @property
+    def fits(self) -> bool:
+        """Whether rows are of equal length, of more than one cell."""
+        return len(self.header) > 1 and all(len(row) == len(self.header) for row in self.body)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether each column has its own cell in the header."""
+        return self.n_named == len(self.header)
 
     @property
     def share(self) -> float:
@@ -153,6 +154,13 @@ class _Reading:
             return "," if sum(map(bool, commas)) >= sum(map(bool, points)) else "."
         n_points, n_commas = sum(map(bool, points)), sum(each == 2 for each in commas)
         return "," if n_commas > n_points else "."
+
+
+def _fitting(readings: Sequence[_Reading], order: Sequence[str]) -> list[_Reading]:
+    """Return the readings in which rows are as long as the header, else one cell longer, else separated by blanks."""
+    usual = [each for each in readings if each.fits and each.separator in order]
+    blanks = [each for each in readings if each.fits and each.is_exact and each.body and each.share == 1]
+    return [each for each in usual if each.is_exact] or usual or blanks
 
 
 def _likeliest(readings: Sequence[_Reading], order: Sequence[str]) -> _Reading:

@@ -20,6 +20,10 @@ _THOUSANDS = re.compile(
 )
 
 
+# What else is written beside numbers: currencies, shares, the minus of typesetters.
+_BESIDE = re.compile("[$€£¥%‰\u2212\u2013]")
+
+
 def is_number(text: str, decimal: str) -> bool:
     """Tell whether a trimmed text is a number with this decimal mark."""
     return bool(_DECIMAL[decimal].fullmatch(text) or _SPECIAL.fullmatch(text))
@@ -49,4 +53,7 @@ def remark_on(text: str, decimal: str) -> str:
         return "It has thousands separators: write numbers without them."
     if is_number(text, other):
         return f"If the decimal mark is {other!r}, pass decimal={other!r}."
+    bare = _BESIDE.sub("", text).strip()
+    if bare != text and (is_number(bare, decimal) or remark_on(bare, decimal)):
+        return "Write numbers without units, and with the usual minus."
     return ""

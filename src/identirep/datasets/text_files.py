@@ -78,10 +78,10 @@ class TextFile:
 
     def remarks(self) -> list[str]:
         """Say how the file is read where that is not what its name tells."""
-        found = list(self.dialect.remarks)
+        found = []
         if self.dialect.separator != self._usual and not self._is_separator_told:
             name = NAMES.get(self.dialect.separator, repr(self.dialect.separator))
-            found.insert(0, f"separated by {name}")
+            found.append(f"separated by {name}")
         if self.decimal == "," and not self._is_decimal_told:
             found.append("with decimal commas")
         if self._survey.encoding not in ("utf-8", FALLBACK):
@@ -89,6 +89,7 @@ class TextFile:
         if self._n_blank[0]:
             found.append(f"{blank_rows(self._n_blank[0])} but separators")
         remarks = [f"Read as text {', '.join(found)}."] if found else []
+        remarks += self.dialect.remarks
         if self._survey.encoding == FALLBACK:
             remarks.append(
                 "Not UTF-8, and read as Windows-1252 (Latin-1): if names or labels look wrong, save it as UTF-8."
