@@ -20,7 +20,7 @@ _FAST = ("--epochs", "40", "--replicates", "1")
 _BAD_CALLS = [
     ("fit {f}/nothing.csv --targets y_* --out {o}/run", "DATA does not exist: got '{f}/nothing.csv'"),
     ("fit {f}/empty.csv --targets y_* --out {o}/run", "empty.csv is empty: got 0 rows"),
-    ("fit {f}/notes.txt --targets y_* --out {o}/run", "DATA has an unknown format: got 'notes.txt'"),
+    ("fit {f}/notes.md --targets y_* --out {o}/run", "DATA has an unknown format: got 'notes.md'"),
     ("fit {f} --targets y_* --out {o}/run", "DATA is a directory"),
     ("fit {f}/wide.csv --targets z_* --out {o}/run", "--targets matches no column: got 'z_*'"),
     ("fit {f}/wide.csv --targets * --out {o}/run", "--features is empty"),

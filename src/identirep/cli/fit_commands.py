@@ -14,7 +14,7 @@ import identirep.cli.options as given
 from identirep.cli.answers import answer, suggested
 from identirep.cli.console import OUTPUT, remark, reports_faults, say, working
 from identirep.cli.faults import Status
-from identirep.cli.words import quoted, quoted_path
+from identirep.cli.words import quoted_path
 
 if TYPE_CHECKING:
     from identirep.cli.tables import Table
@@ -40,6 +40,9 @@ def fit(
     impute: given.Impute = "auto",
     categorical: given.Categorical = None,
     no_encode: given.NoEncode = False,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    sheet: given.Sheet = None,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.2,
@@ -56,7 +59,8 @@ def fit(
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
     encoding = given.encoding_of(impute, categorical, no_encode)
-    table = _read(data, targets, tasks, groups, order, features, drop, missing, out, encoding)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    table = _read(data, targets, tasks, groups, order, features, drop, reading, out, encoding)
     from identirep.cli.found import found_in
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
@@ -69,7 +73,7 @@ def fit(
     answer(run=out, **found_in(model, evaluation))
     write_run(out, model, evaluation)
     findings = Findings.of(model)
-    _go_on(out, *([_transform(out, data, missing)] if findings.has_signal else []))
+    _go_on(out, *([_transform(out, data, reading)] if findings.has_signal else []))
     _end(findings)
 
 
@@ -87,6 +91,9 @@ def stability(
     impute: given.Impute = "auto",
     categorical: given.Categorical = None,
     no_encode: given.NoEncode = False,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    sheet: given.Sheet = None,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.25,
@@ -106,7 +113,8 @@ def stability(
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
     encoding = given.encoding_of(impute, categorical, no_encode)
-    table = _read(data, targets, tasks, groups, order, features, drop, missing, out, encoding)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    table = _read(data, targets, tasks, groups, order, features, drop, reading, out, encoding)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
     findings = _compare_fits(table, components, fits, held_out, seed, out, settings)
     if out is not None:
@@ -149,7 +157,7 @@ def _read(
     order: str | None,
     features: list[str] | None,
     drop: list[str] | None,
-    missing: list[str] | None,
+    reading: dict[str, Any],
     out: Path | None,
     encoding: dict[str, Any],
 ) -> Table:
@@ -168,7 +176,7 @@ def _read(
             order=order,
             features=features,
             drop=drop,
-            missing=missing,
+            **reading,
             **encoding,
         )
     _announce(table)
@@ -202,10 +210,10 @@ def _go_on(out: Path, *commands: str) -> None:
         say(f"      {suggested(command)}")
 
 
-def _transform(run: Path, data: Path, missing: list[str] | None) -> str:
+def _transform(run: Path, data: Path, reading: dict[str, Any]) -> str:
     """Return the command that gives the latents of the table of the fit, read as it was."""
     out = "latents.csv" if data.name != "latents.csv" else "latents_of_latents.csv"
-    options = "".join(f" --missing {quoted(marks)}" for marks in missing or [])
+    options = given.options_of_files(**reading)
     return f"identirep transform {quoted_path(run)} {quoted_path(data)}{options} --out {out}"
 
 

@@ -88,6 +88,9 @@ def inspect(
     drop: given.Drop = None,
     missing: given.Missing = None,
     categorical: given.Categorical = None,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    sheet: given.Sheet = None,
 ) -> None:
     """Show what is in a table: columns, types, gaps, constants, what could be targets, and which rows are alike.
 
@@ -96,8 +99,9 @@ def inspect(
     from identirep.cli.remarks import remarks_of_columns, remarks_of_table
     from identirep.cli.tables import read_table
 
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
     with working(f"Reading {data.name}"):
-        columns, numbers = _read_columns(data, missing, categorical)
+        columns, numbers, read_as = _read_columns(data, reading, categorical)
         if targets:
             table = read_table(
                 data,
@@ -107,12 +111,12 @@ def inspect(
                 order=order,
                 features=features,
                 drop=drop,
-                missing=missing,
                 categorical=categorical,
+                **reading,
             )
             remarks = remarks_of_table(table)
         else:
-            remarks = remarks_of_columns(*numbers)
+            remarks = read_as + remarks_of_columns(*numbers)
     n_rows = columns[0].column.n_rows
     say(f"{data.name}: {n_rows:,} rows, {len(columns):,} columns", style="bold")
     listed = sorted(columns, key=lambda column: not column.remark) if len(columns) > _MOST_LISTED else columns
@@ -123,7 +127,8 @@ def inspect(
     for text in remarks:
         remark(text)
     if not targets:
-        _suggest(data, columns, missing, categorical)
+        options = given.options_of_files(**reading)
+        _suggest(data, columns, options + "".join(f" --categorical {quoted(names)}" for names in categorical or []))
 
 
 def _grid(columns: list[Shown]) -> Grid:
@@ -162,7 +167,7 @@ def _entry(shown: Shown) -> dict[str, Any]:
     }
 
 
-def _suggest(path: Path, columns: list[Shown], missing: list[str] | None, categorical: list[str] | None) -> None:
+def _suggest(path: Path, columns: list[Shown], reading: str) -> None:
     """Print a command to start from, if the names tell what the targets are."""
     families = _families([column.name for column in columns if column.is_number and column.n_distinct > 1])
     gaps = [shown.name for shown in columns if shown.is_number and shown.column.is_input and shown.column.n_missing]
@@ -181,9 +186,7 @@ def _suggest(path: Path, columns: list[Shown], missing: list[str] | None, catego
     # Names without a letter would be lost in a list.
     lists = [",".join(filter(None, drop)), *("" for name in drop if not name)]
     options += [f"--drop {quoted(names)}" for names in lists if names or "" in drop]
-    options += [f"--missing {quoted(marks)}" for marks in missing or []]
-    options += [f"--categorical {quoted(names)}" for names in categorical or []]
-    start = f"identirep fit {quoted_path(path)} {' '.join(options)} --out runs/first"
+    start = f"identirep fit {quoted_path(path)} {' '.join(options)}{reading} --out runs/first"
     say(f"To start, with the targets that you want explained: {suggested(start)}")
 
 
@@ -194,18 +197,20 @@ def _families(names: list[str]) -> list[tuple[str, int]]:
 
 
 def _read_columns(
-    path: Path, missing: list[str] | None, categorical: list[str] | None
-) -> tuple[list[Shown], tuple[list[str], Array]]:
-    """Return what is in each column, and the names and values of the columns of numbers, NaN for gaps."""
+    path: Path, reading: dict[str, Any], categorical: list[str] | None
+) -> tuple[list[Shown], tuple[list[str], Array], list[str]]:
+    """Return what is in each column, names and values of the columns of numbers, NaN for gaps, and how it was read."""
     import numpy as np
 
     from identirep.cli.raw import raw_columns
-    from identirep.datasets import match_columns, open_table
+    from identirep.datasets import empty_message, match_columns, open_table
     from identirep.encoding import NUMBERS, as_numbers, judge_columns, plain
 
-    file = open_table(path, missing)
+    file = open_table(path, **reading)
     chosen = match_columns("categorical", categorical, file.columns)
     table = raw_columns(file, file.columns, chosen)
+    if not table.num_rows:
+        raise ValueError(empty_message(path))
     judged = judge_columns(table, markers=file.markers, categorical=chosen, index=file.index_columns)
     columns, numbers = [], {}
     for column, chunks in zip(judged, table.columns, strict=True):
@@ -221,4 +226,4 @@ def _read_columns(
             n_distinct = len(values) - values.null_count if column.n_distinct is None else column.n_distinct
         columns.append(Shown(column, n_distinct, shown))
     matrix = np.column_stack(list(numbers.values())) if numbers else np.empty((len(table), 0))
-    return columns, (list(numbers), matrix)
+    return columns, (list(numbers), matrix), list(file.remarks)

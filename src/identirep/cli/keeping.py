@@ -20,11 +20,13 @@ __all__ = ["METADATA_KEY", "kept_columns", "output_table"]
 METADATA_KEY = "identirep"
 
 
-def kept_columns(path: Path, keep: Sequence[str] | None, made: Sequence[str], out: Path) -> Any:
+def kept_columns(
+    path: Path, keep: Sequence[str] | None, made: Sequence[str], out: Path, reading: dict[str, Any]
+) -> Any:
     """Read the columns to keep as an Arrow table, in their order in the file; raise if the output cannot hold them."""
     import pyarrow as pa
 
-    file = open_table(path)
+    file = open_table(path, **{**reading, "missing": None})
     named_by_user = set(match_columns("keep", keep, file.columns))
     chosen = [name for name in file.columns if name in named_by_user]
     if clash := [name for name in chosen if name in set(made)]:

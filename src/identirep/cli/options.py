@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+
+from identirep.cli.words import quoted
 
 __all__ = [
     "Categorical",
     "Checks",
     "Components",
     "Data",
+    "Decimal",
     "Drop",
     "Epochs",
     "Features",
@@ -24,10 +28,15 @@ __all__ = [
     "Order",
     "Regressor",
 ]
-__all__ += ["Regressor", "Replicates", "Run", "Seed", "Targets", "Tasks"]
-__all__ += ["check_settings", "encoding_of", "parse_components"]
+__all__ += ["Regressor", "Replicates", "Run", "Seed", "Separator", "Sheet", "Targets", "Tasks"]
+__all__ += ["check_settings", "encoding_of", "options_of_files", "parse_components"]
 
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: CSV, TSV, Parquet or Feather.", show_default=False)]
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA", help="Table: text such as CSV, Parquet, Feather, Arrow or Excel (.xlsx).", show_default=False
+    ),
+]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]
 Targets = Annotated[
     list[str],
@@ -87,6 +96,18 @@ Categorical = Annotated[
 NoEncode = Annotated[
     bool, typer.Option("--no-encode", help="Take inputs that are numbers without gaps, and refuse all others.")
 ]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MARK",
+        help="What separates cells of a text file: comma, semicolon, tab, bar, space or a character. Default: what its "
+        "first rows tell.",
+    ),
+]
+Decimal = Annotated[
+    str | None, typer.Option(metavar="MARK", help="Decimal mark of a text file, . or , by default what its rows tell.")
+]
+Sheet = Annotated[str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook. Default: the first.")]
 Components = Annotated[
     str, typer.Option("--n-components", "-d", metavar="D|auto", help="Number of latents; auto: all with signal.")
 ]
@@ -110,6 +131,19 @@ Checks = Annotated[
         help="Fits to halves of the rows that show what comes back, an even number; 0: none, axes are 'not checked'.",
     ),
 ]
+
+
+def options_of_files(
+    missing: Sequence[str] | None, separator: str | None, decimal: str | None, sheet: str | None
+) -> str:
+    """Return the options that say how a file is read, as another command takes them, each after a blank."""
+    given = [("--missing", marks) for marks in missing or []]
+    given += [(f"--{name}", value) for name, value in (("separator", separator), ("decimal", decimal)) if value]
+    given += [("--sheet", sheet)] if sheet is not None else []
+    # A value that begins with a dash would be taken for an option.
+    return "".join(
+        f" {quoted(f'{name}={value}') if value[:1] == '-' else f'{name} {quoted(value)}'}" for name, value in given
+    )
 
 
 def parse_components(text: str) -> int | Literal["auto"]:

@@ -16,10 +16,11 @@ def raw_columns(file: Any, names: Sequence[str], categories: Collection[str]) ->
     """Return columns of an open file as a table of Arrow; categories as they are written, 01 and 1 being two values."""
     import pyarrow as pa
 
-    whole = file.read_whole()
+    # Several columns may have no name, which are asked for together only.
+    is_whole = list(names) == file.columns or "" in names
+    whole = file.read_whole(None if is_whole else list(names))
     is_whole, columns = list(names) == whole.column_names, []
     for i, name in enumerate(names):
-        # Several columns may have no name, which are asked for together only.
         values = plain(whole.column(i if is_whole else name))
         if name in categories:
             labels = labels_of(file, name)

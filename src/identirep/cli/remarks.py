@@ -35,7 +35,7 @@ def repeated_rows(table: Table) -> int:
 def remarks_of_values(table: Table) -> list[str]:
     """Return what is said before a fit: columns that are no inputs, and numbers that may stand for something else."""
     targets = [table.target] if table.is_long else table.tasks
-    remarks = list[str]()
+    remarks = list(table.read_as)
     is_text = any(why.startswith(("text", "a text")) for why in table.left_out.values())
     keep = f"To keep one, name it with --features{', or a text with --categorical' if is_text else ''}."
     remarks += filter(None, [columns_remark(table.left_out, keep), kinds_remark(table.columns)])

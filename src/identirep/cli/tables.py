@@ -50,6 +50,7 @@ class Table:
     left_out: dict[str, str] = field(default_factory=dict)  # columns that are no inputs, and why
     columns: tuple[Column, ...] = ()  # what the inputs are, if they are encoded
     encoder: TableEncoder | None = None  # how they are to be encoded, not fitted; None for numbers as they are
+    read_as: list[str] = field(default_factory=list)  # how the file was read, where that is not what its name tells
 
     def rows(self, index: IntArray) -> Table:
         """Return some of the rows."""
@@ -86,12 +87,16 @@ def read_table(
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
     missing: Sequence[str] | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    sheet: str | None = None,
     categorical: Sequence[str] | None = None,
     impute: str = "auto",
     encode: bool = True,
 ) -> Table:
     """Read the table of a fit, inputs as they are, or with `encode` false as numbers alone."""
-    file = open_table(path, missing)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    file = open_table(path, **reading)
     columns = file.columns
     for option, name in (("--groups", groups), ("--order", order)):
         if name is not None and name not in columns:
@@ -108,15 +113,16 @@ def read_table(
     }
     is_long, chosen = tasks is not None, (list(targets), tasks, features or None, dropped or None)
     if not encode:
-        data = load_table(path, chosen[0], tasks=tasks, features=chosen[2], drop=chosen[3], missing=missing)
+        data = load_table(path, chosen[0], tasks=tasks, features=chosen[2], drop=chosen[3], **reading)
         y, names = (data.y, data.tasks) if is_long else (data.Y, data.target_names)
         X, rest["left_out"] = named(data.X, data.feature_names), data.left_out
+        rest["read_as"] = data.remarks
     else:
         feature_names, data_names, kept = choose_columns(path, columns, *chosen)
         X, encoded = _read_encoded(file, feature_names, kept, missing, categorical, impute)
         rest |= encoded
         y, labels = load_targets(file, data_names, tasks)
-        names = data_names if labels is None else labels
+        names, rest["read_as"] = data_names if labels is None else labels, list(file.remarks)
     target = match_columns("targets", chosen[0], columns)[0] if is_long else None
     return Table(path.name, X, y, names, is_long, target, **rest)
 
@@ -156,17 +162,19 @@ def _read_encoded(
     }
 
 
-def read_inputs(path: Path, model: Any, missing: Sequence[str] | None = None) -> Any:
-    """Read the inputs of a fitted model by name, in its order, whatever else is in the table."""
+def read_inputs(path: Path, model: Any, reading: dict[str, Any]) -> tuple[Any, list[str]]:
+    """Read the inputs of a fitted model by name, in its order, whatever else is in the table, and how they are read."""
     feature_names = list(model.feature_names_in_)
     encoder = model.table_encoder_
     stored = [] if encoder is None or encoder.missing is None else list(encoder.missing)
-    file = open_table(path, [*stored, *(missing or [])])
+    reading = {**reading, "missing": [*stored, *(reading["missing"] or [])]}
+    file = open_table(path, **reading)
     check_names(feature_names, file.columns, path.name)
     if encoder is None:
-        return named(load_table(path, features=feature_names, missing=missing).X, feature_names)
+        data = load_table(path, features=feature_names, **reading)
+        return named(data.X, feature_names), data.remarks
     categories = [column.name for column in encoder.columns_ if column.is_input and column.kind == "category"]
-    return raw_columns(file, feature_names, categories)
+    return raw_columns(file, feature_names, categories), list(file.remarks)
 
 
 def named(X: Array, names: Sequence[str]) -> Any:

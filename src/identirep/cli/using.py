@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from identirep.cli.answers import answer, wrote
-from identirep.cli.console import reports_faults, say, working
-from identirep.cli.options import Data, Keep, Missing, Run
+from identirep.cli.console import remark, reports_faults, say, working
+from identirep.cli.options import Data, Decimal, Keep, Missing, Run, Separator, Sheet
 
 __all__ = ["predict", "report", "transform"]
 
@@ -17,23 +17,43 @@ Out = Annotated[Path, typer.Option(metavar="FILE", help="Table: .csv, .parquet o
 
 
 @reports_faults
-def transform(run: Run, data: Data, out: Out, keep: Keep = None, missing: Missing = None) -> None:
+def transform(
+    run: Run,
+    data: Data,
+    out: Out,
+    keep: Keep = None,
+    missing: Missing = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    sheet: Sheet = None,
+) -> None:
     """Write the latents of the rows of a table.
 
     The table needs the inputs of the fit, as they were, by name and in any order; others are ignored unless
     kept. Rows keep their order.
     """
-    _apply(run, data, out, missing, keep, "latents")
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    _apply(run, data, out, reading, keep, "latents")
 
 
 @reports_faults
-def predict(run: Run, data: Data, out: Out, keep: Keep = None, missing: Missing = None) -> None:
+def predict(
+    run: Run,
+    data: Data,
+    out: Out,
+    keep: Keep = None,
+    missing: Missing = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    sheet: Sheet = None,
+) -> None:
     """Write predictions of all targets for the rows of a table.
 
     The table needs the inputs of the fit, as they were, by name and in any order; others are ignored unless
     kept. Rows keep their order.
     """
-    _apply(run, data, out, missing, keep, "predictions")
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    _apply(run, data, out, reading, keep, "predictions")
 
 
 @reports_faults
@@ -62,7 +82,7 @@ def report(run: Run) -> None:
     say(f"Wrote {wrote(run / REPORT_FILE)}")
 
 
-def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, keep: list[str] | None, content: str) -> None:
+def _apply(run: Path, data: Path, out: Path, reading: dict[str, Any], keep: list[str] | None, content: str) -> None:
     """Write latents or predictions, and what is kept, to a table."""
     from identirep.cli.found import latent_entries
     from identirep.cli.keeping import kept_columns, output_table
@@ -81,8 +101,10 @@ def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, keep: li
     to_latents = content == "latents"
     columns = [str(name) for name in (model.get_feature_names_out() if to_latents else model.task_names_)]
     with working(f"Reading {data.name}"):
-        kept = kept_columns(data, keep, columns, out)
-        X = read_inputs(data, model, missing)
+        kept = kept_columns(data, keep, columns, out, reading)
+        X, remarks = read_inputs(data, model, reading)
+    for text in remarks:
+        remark(text)
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
     with working("Computing"):

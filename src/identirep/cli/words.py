@@ -13,12 +13,11 @@ __all__ = ["error_in_words", "in_words_of_options", "printable", "quoted", "quot
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 # Messages of the library name its arguments; on the command line these are called otherwise.
-_ARGUMENT = re.compile(
-    r"^(\s*\d+\. |- |)(targets|tasks|features|drop|keep|missing|categorical|n_components)\b", re.MULTILINE
-)
+_OPTIONS = ("tasks", "drop", "missing", "categorical", "separator", "decimal", "sheet")
+_ARGUMENT = re.compile(rf"^(\s*\d+\. |- |)(targets|features|keep|{'|'.join(_OPTIONS)}|n_components)\b", re.MULTILINE)
 _PATH = re.compile(r"^path\b", re.MULTILINE)
 _KEYWORDS = {"n_components": "--n-components", "n_checks": "--checks"}
-_KEYWORDS |= {name: f"--{name}" for name in ("tasks", "drop", "missing", "order", "regressor", "impute", "categorical")}
+_KEYWORDS |= {name: f"--{name}" for name in (*_OPTIONS, "order", "regressor", "impute")}
 _REPLICATES = re.compile(r"MTRN\(n_replicates=(\d+)\)")
 _LITERAL = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _KEYWORD = re.compile(rf"\b({'|'.join(_KEYWORDS)})=({_LITERAL})?")

@@ -1,6 +1,7 @@
 """Data sets: synthetic ones with known truth, published ones, and your own tables."""
 
 from identirep.datasets.batches import as_matrix as as_matrix
+from identirep.datasets.batches import empty_message as empty_message
 from identirep.datasets.markers import Markers as Markers
 from identirep.datasets.numbering import index_columns as index_columns
 from identirep.datasets.numbering import row_numbers as row_numbers
