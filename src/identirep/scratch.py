@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OLD", "restorable", "scratch", "swept", "taking_turns"]
+__all__ = ["OLD", "lock", "places", "raising_at_sigterm", "remove", "restorable", "scratch", "swept", "taking_turns"]
+__all__ += ["new_place"]
 
 # In a scratch directory: what a writer has moved out of the way.
 OLD = "old"
@@ -34,14 +35,14 @@ _SIGNED_WITHIN = 60.0
 @contextmanager
 def scratch(target: Path) -> Iterator[Path]:
     """Yield a new directory beside `target`, gone after the block, be it by an error, SIGTERM or Ctrl-C."""
-    place = target.with_name(f"{_PREFIX}{secrets.token_hex(8)}")
-    with _raising_at_sigterm():
+    place = new_place(target.parent)
+    with raising_at_sigterm():
         owner = None
         try:
             place.mkdir()
             owner = os.open(place / _OWNER, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
             # Nobody takes it for ours before there is a signature, and then it is locked.
-            _lock(owner)
+            lock(owner)
             os.write(owner, _SIGNATURE + os.fsencode(target.name))
             yield place
         finally:
@@ -50,6 +51,11 @@ def scratch(target: Path) -> Iterator[Path]:
             _give_up(place, target)
             if owner is not None and sys.platform != "win32":
                 os.close(owner)
+
+
+def new_place(directory: Path) -> Path:
+    """Return a name for a directory of ours that nothing has yet."""
+    return directory / f"{_PREFIX}{secrets.token_hex(8)}"
 
 
 @contextmanager
@@ -63,7 +69,7 @@ def taking_turns(directory: Path) -> Iterator[None]:
         return
     try:
         end = time.monotonic() + _LONGEST_TURN
-        while _lock(descriptor) is False and time.monotonic() < end:
+        while lock(descriptor) is False and time.monotonic() < end:
             time.sleep(0.002)
         yield
     finally:
@@ -72,7 +78,7 @@ def taking_turns(directory: Path) -> Iterator[None]:
 
 def restorable(target: Path) -> Path | None:
     """Return what a writer, alive or killed, has moved away to replace it, if it is not yet replaced."""
-    for place in _places(target.parent):
+    for place in places(target.parent):
         if _target(place) == target.name and (place / OLD).is_dir() and not os.path.lexists(target):
             return place / OLD
     return None
@@ -80,23 +86,24 @@ def restorable(target: Path) -> Path | None:
 
 def swept(directory: Path) -> None:
     """Remove what killed writers have left in a directory, and put back what they had moved away; in one's turn."""
-    for place in _places(directory):
+    for place in places(directory):
         try:
             if _is_stillborn(place):
-                _remove(place)
+                remove(place)
             descriptor = os.open(place / _OWNER, os.O_RDONLY)
         except OSError:
             continue
         try:
             name = _target(place)
-            if name is None or not _lock(descriptor):
+            if name is None or not lock(descriptor):
                 continue
             _give_up(place, directory / name)
         finally:
             os.close(descriptor)
 
 
-def _places(directory: Path) -> list[Path]:
+def places(directory: Path) -> list[Path]:
+    """List what has a name like ours, which proves nothing."""
     try:
         with os.scandir(directory) as entries:
             return [Path(entry) for entry in entries if entry.name.startswith(_PREFIX)]
@@ -123,7 +130,7 @@ def _is_stillborn(place: Path) -> bool:
     return entries in ([], [place / _OWNER]) and all(entry.stat().st_size == 0 for entry in entries)
 
 
-def _lock(descriptor: int) -> bool | None:
+def lock(descriptor: int) -> bool | None:
     """Try to lock an open file until it is closed; False if another has it locked, None where there are no locks."""
     if sys.platform == "win32":
         return None
@@ -146,10 +153,10 @@ def _give_up(place: Path, target: Path) -> None:
         except OSError:
             # It is read from there, and the next writer tries again.
             return
-    _remove(place)
+    remove(place)
 
 
-def _remove(place: Path) -> None:
+def remove(place: Path) -> None:
     """Remove a directory of ours, the signature last; folders that may not be written to are no obstacle."""
     for path in list(place.iterdir()) if place.is_dir() else []:
         if path.name == _OWNER:
@@ -164,7 +171,7 @@ def _remove(place: Path) -> None:
 
 
 @contextmanager
-def _raising_at_sigterm() -> Iterator[None]:
+def raising_at_sigterm() -> Iterator[None]:
     """Let SIGTERM end a block as an exception does, unless the program has its own way to handle it."""
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:

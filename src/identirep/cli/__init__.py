@@ -13,6 +13,7 @@ from identirep.cli.bench import bench
 from identirep.cli.console import say
 from identirep.cli.fit_commands import demo, fit, stability
 from identirep.cli.inspecting import inspect
+from identirep.cli.interrupts import ends_when_cut_off
 from identirep.cli.using import predict, report, transform
 
 __all__ = ["app"]
@@ -38,7 +39,7 @@ _EXAMPLES = (
     (bench, "Example: identirep bench linear --quick"),
 )
 for _command, _example in _EXAMPLES:
-    app.command(epilog=_example, no_args_is_help=_command is not demo)(_command)
+    app.command(epilog=_example, no_args_is_help=_command is not demo)(ends_when_cut_off(_command))
 
 
 def main() -> None:

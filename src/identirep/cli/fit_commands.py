@@ -12,6 +12,7 @@ from rich.table import Table as Grid
 
 import identirep.cli.options as given
 from identirep.cli.console import OUTPUT, in_words_of_options, quoted, reports_faults, say, working
+from identirep.cli.interrupts import kept_work
 
 if TYPE_CHECKING:
     from identirep.cli.tables import Table
@@ -38,6 +39,7 @@ def fit(
     epochs: given.Epochs = None,
     checks: given.Checks = 2,
     seed: given.Seed = 0,
+    resume: given.Resume = False,
 ) -> None:
     """Fit latents to a table with many targets, and write a run directory with a report.
 
@@ -46,16 +48,27 @@ def fit(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
+    command = _settings(locals(), "targets", "tasks", "groups", "order", "features", "drop", "missing", "held_out")
     table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
     training, rest = split(table, held_out, seed)
-    model = fit_model(training, components, seed, regressor, replicates=replicates, epochs=epochs, n_checks=checks)
-    evaluation = evaluate(model, table, training, rest)
-    # Printed first: what was found is known even if it cannot be written.
-    print_findings(model, evaluation)
-    write_run(out, model, evaluation)
+    with kept_work(out, resume, command) as work:
+        model = fit_model(
+            training,
+            components,
+            seed,
+            regressor,
+            replicates=replicates,
+            epochs=epochs,
+            n_checks=checks,
+            record=work and work.record(1),
+        )
+        evaluation = evaluate(model, table, training, rest)
+        # Printed first: what was found is known even if it cannot be written.
+        print_findings(model, evaluation)
+        write_run(out, model, evaluation)
     say()
     say(f"Next: open {out / 'report.html'}")
     if Findings.of(model).has_signal:
@@ -80,6 +93,7 @@ def stability(
     epochs: given.Epochs = None,
     checks: given.Checks = 2,
     seed: given.Seed = 0,
+    resume: given.Resume = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write the first fit and a report there.")
     ] = None,
@@ -91,9 +105,13 @@ def stability(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
+    command = _settings(locals(), "targets", "tasks", "groups", "order", "features", "drop", "missing", "held_out")
     table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
-    _compare_fits(table, components, fits, held_out, seed, out, settings)
+    # Without a run directory the work is kept where the command was called.
+    target = Path(f"stability of {data.name[:100]}") if out is None else out
+    with kept_work(target, resume, command) as work:
+        _compare_fits(table, components, fits, held_out, seed, out, settings, work)
     if out is not None:
         say(f"Next: open {out / 'report.html'}")
 
@@ -124,6 +142,11 @@ def demo(
     say()
     say(f"Next: open {out / 'report.html'}")
     say("      identirep fit YOUR_TABLE.csv --targets 'YOUR_*' --out runs/first")
+
+
+def _settings(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return options that decide what the rows of a fit are, by their names on the command line."""
+    return {f"--{name.replace('_', '-')}": options[name] for name in names}
 
 
 def _read(
@@ -175,6 +198,7 @@ def _compare_fits(
     seed: int,
     out: Path | None,
     settings: dict[str, Any],
+    work: Any = None,
 ) -> None:
     """Fit several times on the same rows, print how far the fits agree, and write the first one."""
     import numpy as np
@@ -183,8 +207,12 @@ def _compare_fits(
     from identirep.report import Findings
 
     training, rest = split(table, share, seed)
+
+    def record(number: int) -> Any:
+        return work and work.record(number, keeps_model=True)
+
     say(f"Fit 1 of {n_fits}")
-    models = [fit_model(training, components, seed, **settings)]
+    models = [fit_model(training, components, seed, **settings, record=record(1))]
     if (choice := models[0].regressor_choice_) is not None:
         settings = {**settings, "regressor": choice.name}
     evaluation = evaluate(models[0], table, training, rest)
@@ -193,7 +221,8 @@ def _compare_fits(
         for r in range(1, n_fits):
             say(f"Fit {r + 1} of {n_fits}")
             # The first fit alone is checked: of the others only their axes are compared.
-            models.append(fit_model(training, models[0].n_components_, seed + r, **{**settings, "n_checks": 0}))
+            own = {**settings, "n_checks": 0, "record": record(r + 1)}
+            models.append(fit_model(training, models[0].n_components_, seed + r, **own))
         agreement, weak = compare(models, training, rest if len(rest.targets) else training)
         upper = np.triu_indices(n_fits, 1)
         evaluation = replace(evaluation, stability=agreement, weak_mcc=float(weak[upper].mean()))

@@ -20,7 +20,17 @@ __all__ = [
     "Order",
     "Regressor",
 ]
-__all__ += ["Regressor", "Replicates", "Run", "Seed", "Targets", "Tasks", "check_settings", "parse_components"]
+__all__ += [
+    "Regressor",
+    "Replicates",
+    "Resume",
+    "Run",
+    "Seed",
+    "Targets",
+    "Tasks",
+    "check_settings",
+    "parse_components",
+]
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: CSV, TSV, Parquet or Feather.", show_default=False)]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]
@@ -79,6 +89,10 @@ Replicates = Annotated[
     int | None, typer.Option(min=1, metavar="R", help="Networks trained at once; more: stabler, slower.")
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Largest number of passes over the rows.")]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on where the same command was cut off (Ctrl-C, SIGTERM, kill); same result."),
+]
 Checks = Annotated[
     int,
     typer.Option(

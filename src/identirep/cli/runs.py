@@ -36,6 +36,7 @@ from identirep.report import (
 from identirep.splits import row_groups, two_sides
 
 if TYPE_CHECKING:
+    from identirep.checkpoints import FitRecord
     from identirep.regressor import IdentifiableRegressor
 
 __all__ = ["EVALUATION_FILE", "REPORT_FILE", "compare", "evaluate", "fit_model", "print_findings", "split", "write_run"]
@@ -64,6 +65,7 @@ def fit_model(
     replicates: int | None = None,
     epochs: int | None = None,
     n_checks: int = 2,
+    record: FitRecord | None = None,
 ) -> IdentifiableRegressor:
     """Fit both stages to all rows of a table, and say which regressor was chosen if it was to be."""
     from identirep.mtrn import MTRN
@@ -77,7 +79,7 @@ def fit_model(
     model = IdentifiableRegressor(
         n_components, regressor=stage, n_checks=n_checks, verbose=OUTPUT.is_terminal, random_state=seed
     )
-    model.fit(table.X, table.targets, table.tasks, groups=table.groups, order=table.order)
+    model.fit(table.X, table.targets, table.tasks, groups=table.groups, order=table.order, checkpoint=record)
     if (choice := model.regressor_choice_) is not None:
         say(f"Regressor: {choice.name}. {choice.reason}.")
     return model
