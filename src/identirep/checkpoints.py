@@ -275,7 +275,7 @@ def other_fit(path: Path, differs: Sequence[str]) -> ValueError:
     return ValueError(
         f"'{path}' is a checkpoint of another fit: got {'; '.join(differs[:_MOST_NAMED])}{more}, expected the data, "
         "settings and versions that it was made with, without which the result would be another. Pass these, or start "
-        "anew without it."
+        "anew, without the checkpoint."
     )
 
 

@@ -48,7 +48,7 @@ def fit(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    command = _settings(locals(), "targets", "tasks", "groups", "order", "features", "drop", "missing", "held_out")
+    command = _deciding(locals())
     table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
@@ -105,7 +105,7 @@ def stability(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    command = _settings(locals(), "targets", "tasks", "groups", "order", "features", "drop", "missing", "held_out")
+    command = _deciding(locals())
     table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
     # Without a run directory the work is kept where the command was called.
@@ -144,9 +144,10 @@ def demo(
     say("      identirep fit YOUR_TABLE.csv --targets 'YOUR_*' --out runs/first")
 
 
-def _settings(options: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Return options that decide what the rows of a fit are, by their names on the command line."""
-    return {f"--{name.replace('_', '-')}": options[name] for name in names}
+def _deciding(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that decide the result of a fit, by their names on the command line."""
+    others = {"data", "out", "fits", "resume", "components"}
+    return {f"--{name.replace('_', '-')}": value for name, value in options.items() if name not in others}
 
 
 def _read(
