@@ -242,7 +242,9 @@ def current_step(what: str, about: Callable[[], Mapping[str, Any]]) -> Step | No
     return None if record is None else record.step(what, about())
 
 
-def kept_array(what: str, about: Callable[[], Mapping[str, Any]], compute: Callable[[], Array]) -> Array:
+def kept_array(
+    what: str, about: Callable[[], Mapping[str, Any]], compute: Callable[[], Array], shape: tuple[int, ...]
+) -> Array:
     """Return an array that takes long to compute, from the checkpoint of the fit in progress if it is there."""
     from safetensors.numpy import load, save
 
@@ -251,8 +253,10 @@ def kept_array(what: str, about: Callable[[], Mapping[str, Any]], compute: Calla
         return compute()
     if step.saved is not None:
         with suppress(Exception):
-            # Anything else than what was written: it is computed again.
-            return np.asarray(load(step.saved.payload)["values"])
+            values = load(step.saved.payload)["values"]
+            # Anything else than what was written is computed again.
+            if values.shape == shape and values.dtype == np.float64:
+                return np.asarray(values)
     values = compute()
     step.keep(lambda: Entry({}, save({"values": np.ascontiguousarray(values)})), finished=True)
     return values

@@ -275,5 +275,5 @@ def _cross_fitted(
         def about(rest: IntArray = rest, fold: IntArray = fold) -> dict[str, str]:
             return {"regressor": type(regressor).__name__, "data": array_digest(X, y, rest, fold)}
 
-        predictions[fold] = kept_array("fold", about, predicted)
+        predictions[fold] = kept_array("fold", about, predicted, (len(fold), predictions.shape[1]))
     return predictions
