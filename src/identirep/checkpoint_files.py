@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from identirep.run_files import damaged
-from identirep.scratch import lock, places
+from identirep.scratch import KEPT, lock, places, signed
 
 __all__ = ["CheckpointFiles", "Entry", "checkpoints_of", "target_of"]
 
 FORMAT_VERSION = 1
-_OWNER = "checkpoint"
 _SIGNATURE = b"Checkpoint of identirep, to go on from; it may be deleted once no process writes to: "
 # Names of what is written here: whatever else lies in such a directory is not ours.
 _OURS = re.compile(r"\d+-(fit|run|\d{4})(-[0-9a-f]{8})?(\.json|\.safetensors)?(\.tmp)?")
@@ -37,7 +36,7 @@ class Entry:
 
 def target_of(path: Path) -> str | None:
     """Return the name of what a checkpoint is for; None if the directory is none of ours."""
-    owner = path / _OWNER
+    owner = path / KEPT
     try:
         text = owner.read_bytes() if owner.is_file() and not path.is_symlink() else b""
     except OSError:
@@ -61,12 +60,7 @@ class CheckpointFiles:
     @classmethod
     def made(cls, path: Path, target: str) -> CheckpointFiles:
         """Make a checkpoint for a target, in a new or empty directory."""
-        path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path / _OWNER, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
-        # Before there is a signature, nobody takes it for one.
-        lock(descriptor)
-        os.write(descriptor, _SIGNATURE + os.fsencode(target))
-        return cls(path, descriptor)
+        return cls(path, signed(path, KEPT, _SIGNATURE + os.fsencode(target)))
 
     @classmethod
     def opened(cls, path: Path) -> CheckpointFiles | None:
@@ -76,7 +70,7 @@ class CheckpointFiles:
                 f"'{path}' is no checkpoint: got other files, expected a new directory or one that a fit has kept its "
                 "work in. Choose another name."
             )
-        descriptor = os.open(path / _OWNER, os.O_RDWR)
+        descriptor = os.open(path / KEPT, os.O_RDWR)
         if lock(descriptor) is False:
             os.close(descriptor)
             return None
@@ -156,7 +150,7 @@ class CheckpointFiles:
                 path.unlink(missing_ok=True)
         if sys.platform == "win32":
             self.close()
-        if [path.name for path in self.path.iterdir()] == [_OWNER]:
+        if [path.name for path in self.path.iterdir()] == [KEPT]:
             shutil.rmtree(self.path, ignore_errors=True)
         self.close()
 

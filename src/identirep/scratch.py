@@ -18,8 +18,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OLD", "lock", "places", "raising_at_sigterm", "remove", "restorable", "scratch", "swept", "taking_turns"]
-__all__ += ["new_place"]
+__all__ = [
+    "KEPT",
+    "OLD",
+    "lock",
+    "new_place",
+    "places",
+    "raising_at_sigterm",
+    "restorable",
+    "scratch",
+    "signed",
+    "swept",
+]
+__all__ += ["taking_turns"]
 
 # In a scratch directory: what a writer has moved out of the way.
 OLD = "old"
@@ -28,8 +39,8 @@ _PREFIX, _OWNER = ".identirep-", "owner"
 _SIGNATURE = b"Work of identirep that is not finished; it may be deleted once no process writes to: "
 # Replacing takes milliseconds; who waits longer waits for a stranger's lock.
 _LONGEST_TURN = 30.0
-# Signing takes less than a millisecond.
-_SIGNED_WITHIN = 60.0
+# In a directory of another kind: what signs a checkpoint.
+KEPT = "checkpoint"
 
 
 @contextmanager
@@ -39,11 +50,7 @@ def scratch(target: Path) -> Iterator[Path]:
     with raising_at_sigterm():
         owner = None
         try:
-            place.mkdir()
-            owner = os.open(place / _OWNER, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
-            # Nobody takes it for ours before there is a signature, and then it is locked.
-            lock(owner)
-            os.write(owner, _SIGNATURE + os.fsencode(target.name))
+            owner = signed(place, _OWNER, _SIGNATURE + os.fsencode(target.name))
             yield place
         finally:
             if owner is not None and sys.platform == "win32":
@@ -51,6 +58,29 @@ def scratch(target: Path) -> Iterator[Path]:
             _give_up(place, target)
             if owner is not None and sys.platform != "win32":
                 os.close(owner)
+
+
+def signed(place: Path, owner: str, signature: bytes) -> int:
+    """Make a directory with a signed file in it, as nobody else does at that moment; return the file, open and locked.
+
+    What has no signature yet may be swept away meanwhile; then it is made once more.
+    """
+    while True:
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(place / owner, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+        except FileNotFoundError:
+            continue
+        try:
+            while lock(descriptor) is False:
+                time.sleep(0.001)
+            os.write(descriptor, signature)
+            if sys.platform == "win32" or os.fstat(descriptor).st_nlink:
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def new_place(directory: Path) -> Path:
@@ -88,18 +118,30 @@ def swept(directory: Path) -> None:
     """Remove what killed writers have left in a directory, and put back what they had moved away; in one's turn."""
     for place in places(directory):
         try:
-            if _is_stillborn(place):
-                remove(place)
-            descriptor = os.open(place / _OWNER, os.O_RDONLY)
+            # Nothing in it: one that was about to be signed, or of which all but itself is removed.
+            place.rmdir()
         except OSError:
-            continue
-        try:
-            name = _target(place)
-            if name is None or not lock(descriptor):
-                continue
-            _give_up(place, directory / name)
-        finally:
-            os.close(descriptor)
+            for owner in (_OWNER, KEPT):
+                _sweep(place, owner)
+
+
+def _sweep(place: Path, owner: str) -> None:
+    try:
+        descriptor = os.open(place / owner, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        if not lock(descriptor):
+            return
+        if os.fstat(descriptor).st_size == 0 and not place.is_symlink() and list(place.iterdir()) == [place / owner]:
+            # Its writer was about to sign.
+            _remove(place)
+        elif owner == _OWNER and (name := _target(place)) is not None:
+            _give_up(place, place.parent / name)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
 
 
 def places(directory: Path) -> list[Path]:
@@ -120,14 +162,6 @@ def _target(place: Path) -> str | None:
         return None
     name = os.fsdecode(text[len(_SIGNATURE) :])
     return name if text.startswith(_SIGNATURE) and os.path.basename(name) == name else None
-
-
-def _is_stillborn(place: Path) -> bool:
-    """Tell whether a directory has nothing but the empty file that its writer was about to sign a while ago."""
-    if place.is_symlink() or time.time() - place.stat().st_mtime < _SIGNED_WITHIN:
-        return False
-    entries = list(place.iterdir())
-    return entries in ([], [place / _OWNER]) and all(entry.stat().st_size == 0 for entry in entries)
 
 
 def lock(descriptor: int) -> bool | None:
@@ -153,10 +187,10 @@ def _give_up(place: Path, target: Path) -> None:
         except OSError:
             # It is read from there, and the next writer tries again.
             return
-    remove(place)
+    _remove(place)
 
 
-def remove(place: Path) -> None:
+def _remove(place: Path) -> None:
     """Remove a directory of ours, the signature last; folders that may not be written to are no obstacle."""
     for path in list(place.iterdir()) if place.is_dir() else []:
         if path.name == _OWNER:
