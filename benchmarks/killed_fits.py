@@ -56,15 +56,15 @@ def main() -> None:
     # Kept and written whenever that is possible, to be hit while writing.
     checkpoints._PAUSE = checkpoints._WRITE_PAUSE = 0.0
     checkpoints._SHARE = 1e9
-    X = rng.normal(size=(400, 4))
-    Y = X[:, :2] @ rng.laplace(size=(2, 6)) + 0.1 * rng.normal(size=(400, 6))
+    X = rng.normal(size=(200, 4))
+    Y = X[:, :2] @ rng.laplace(size=(2, 6)) + 0.1 * rng.normal(size=(200, 6))
     table = {f"x{i}": X[:, i] for i in range(4)} | {f"y{t}": Y[:, t] for t in range(6)}
     with tempfile.TemporaryDirectory() as outer:
         data = Path(outer) / "data.csv"
         csv.write_csv(pa.table(table), data)
         (folder := Path(outer) / "runs").mkdir()
         run = folder / "run"
-        command = ("fit", data, "--targets", "y*", "-d", 2, "--epochs", 30, "--replicates", 2, "--out", run)
+        command = ("fit", data, "--targets", "y*", "-d", 2, "--epochs", 12, "--replicates", 1, "--out", run)
         # Imported here, once, so that the fits take most of the time of their processes.
         with contextlib.redirect_stdout(None), contextlib.suppress(SystemExit):
             app([str(argument) for argument in command])

@@ -56,7 +56,12 @@ def factorize(labels: ArrayLike) -> tuple[tuple[Hashable, ...], IntArray]:
         unique, index = np.unique(values, return_inverse=True)
         return tuple(unique.tolist()), index.reshape(-1).astype(np.int64)
     listed = values.tolist()
-    distinct = list(dict.fromkeys(listed))
+    try:
+        distinct = list(dict.fromkeys(listed))
+    except TypeError as error:
+        raise ValueError(
+            f"labels cannot be told apart: got an {error}, expected texts, numbers or the like. Convert them."
+        ) from None
     try:
         distinct = sorted(distinct)
     except TypeError:

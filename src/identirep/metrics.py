@@ -161,10 +161,11 @@ def mcc(
     if held_out is None:
         return result
     test = cross_correlation(*others, correlation)
-    matched = result.assignment >= 0
+    matched = np.flatnonzero(result.assignment >= 0)
     per_latent = np.zeros(len(result.per_latent))
-    per_latent[matched] = (test[np.arange(len(test)), result.assignment] * result.signs)[matched]
-    return MCCResult(float(per_latent.mean()), per_latent, result.assignment, result.signs)
+    per_latent[matched] = test[matched, result.assignment[matched]] * result.signs[matched]
+    score = float(per_latent.mean()) if len(per_latent) else 0.0
+    return MCCResult(score, per_latent, result.assignment, result.signs)
 
 
 def mcc_score(

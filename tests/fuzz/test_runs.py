@@ -217,4 +217,4 @@ def test_changed_checkpoints_are_gone_on_from_or_refused(runs, tmp_path_factory,
 def test_changed_moments_are_loaded_or_refused(runs, tmp_path_factory, data):
     path = tmp_path_factory.mktemp("tampered") / "moments.npz"
     path.write_bytes(damaged(data.draw, (runs / "moments.npz").read_bytes()))
-    judge(lambda: TaskMoments.load(path), "moments")
+    judge(lambda: TaskMoments.load(path), repr(path.read_bytes()))
