@@ -365,3 +365,43 @@ def test_a_place_that_is_swept_away_before_it_is_signed_is_made_once_more(tmp_pa
         assert place.is_dir()
         assert (place / "owner").read_bytes().endswith(b"run")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_moved_away_while_it_is_read_is_read_where_it_is(model, run, monkeypatch):
+    read = persistence.read_arrays
+    with scratch(run) as place:
+
+        def moved_meanwhile(path, digest):
+            if run.exists():
+                run.rename(place / "old")
+            return read(path, digest)
+
+        monkeypatch.setattr(persistence, "read_arrays", moved_meanwhile)
+        loaded = IdentifiableRegressor.load(run)
+    np.testing.assert_array_equal(loaded.spectrum_, model.spectrum_)
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+
+
+def test_a_run_that_is_put_back_while_it_is_read_is_read_again(model, run, monkeypatch):
+    read, failing = persistence.read_arrays, iter([True])
+
+    def away_for_a_moment(path, digest):
+        return read(path.with_name("away") if next(failing, False) else path, digest)
+
+    monkeypatch.setattr(persistence, "read_arrays", away_for_a_moment)
+    np.testing.assert_array_equal(IdentifiableRegressor.load(run).spectrum_, model.spectrum_)
+
+
+def test_sigterm_that_python_makes_another_error_of_ends_with_its_status(tmp_path):
+    def terminated():
+        with scratch(tmp_path / "run"):
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)
+            except SystemExit:
+                raise RuntimeError("Error calling __set_name__") from None
+
+    with pytest.raises(SystemExit) as end:
+        terminated()
+    assert end.value.code == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())

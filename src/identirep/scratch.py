@@ -212,11 +212,19 @@ def raising_at_sigterm() -> Iterator[None]:
         yield
         return
 
+    ends: list[SystemExit] = []
+
     def stop(number: int, _: Any) -> None:
-        raise SystemExit(128 + number)
+        ends.append(SystemExit(128 + number))
+        raise ends[-1]
 
     signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except Exception:
+        # Where classes are made, as in imports, Python puts an error of its own in the place of it.
+        if ends:
+            raise ends[-1] from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
