@@ -98,18 +98,13 @@ def _reshaped(draw, data):
     arrays = dict(safetensors.numpy.load(data))
     name = draw(st.sampled_from(sorted(arrays)))
     array = arrays.pop(name)
-    kind = draw(
-        st.sampled_from(["missing", "longer", "shorter", "flat", "deeper", "type", "nan", "huge", "empty", "renamed"])
-    )
+    kind = draw(st.sampled_from(["missing", "longer", "shorter", "flat", "deeper", "empty", "renamed"]))
     changed = {
         "missing": None,
         "longer": np.concatenate([array, array]) if array.ndim else np.stack([array, array]),
         "shorter": array[:-1] if array.ndim and len(array) else array.reshape(-1),
         "flat": array.reshape(-1),
         "deeper": array[None],
-        "type": array.astype(draw(st.sampled_from(["int8", "float16", "float32", "bool", "uint64"]))),
-        "nan": np.full(array.shape, np.nan),
-        "huge": np.full(array.shape, 1e300),
         "empty": array[..., :0] if array.ndim else array,
         "renamed": None,
     }[kind]
@@ -146,7 +141,8 @@ def _tampering(draw):
             _sign(place, path)
         else:
             path.write_bytes(damaged(seeds.draw, path.read_bytes()))
-            if seeds.draw(st.booleans()) and path.suffix != ".json":
+            # Numbers that are changed with their digest are those of another model: nobody can tell.
+            if seeds.draw(st.booleans()) and path.suffix not in (".json", ".safetensors"):
                 _sign(place, path)
 
     return tamper
