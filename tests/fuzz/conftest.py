@@ -14,6 +14,6 @@ _COMMON = {
     "database": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 }
-settings.register_profile("small", max_examples=10, derandomize=True, **_COMMON)
+settings.register_profile("small", max_examples=6, derandomize=True, **_COMMON)
 settings.register_profile("fuzz", max_examples=int(os.environ.get("FUZZ_CASES", "10")), **_COMMON)
 settings.load_profile("fuzz" if "FUZZ_CASES" in os.environ else "small")
