@@ -13,8 +13,9 @@ from identirep.checking import Fitted, check_fit
 from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
 from identirep.linear_copies import copy_remarks, linear_copies
-from identirep.mtlcm import ComesBack
+from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN
+from identirep.refining import refine
 from identirep.two_stages import StageOne, TwoStages
 from identirep.validation import TaskData
 
@@ -38,6 +39,7 @@ class CheckedStages(TwoStages):
     """Base of `IdentifiableRegressor`: the checks of a fit."""
 
     n_checks: int
+    n_refinements: int
     verbose: bool
     n_refinements_: int
     row_order_: RowOrder
@@ -49,8 +51,34 @@ class CheckedStages(TwoStages):
         """Return stage one, not fitted."""
 
     @abstractmethod
+    def _stage_two(self, seed: int) -> MTLCM | None:
+        """Fit stage two to the features of stage one; None if there are none."""
+
+    @abstractmethod
     def _fit_stages(self, stage: StageOne, given: Given, rng: np.random.Generator, seed: int) -> None:
         """Fit both stages, and the first one again as often as asked for and as it helps."""
+
+    def _refine(self, given: Given, rng: np.random.Generator) -> None:
+        """Train the encoder again on the latents, as often as asked for and as it helps."""
+        for _ in range(self.n_refinements):
+            assert isinstance(self.regressor_, MTRN)
+            assert self.causal_model_ is not None
+            seeds = rng.integers(2**31, size=2)
+            refined = refine(
+                self.regressor_,
+                self.causal_model_,
+                given.X,
+                given.y,
+                given.tasks,
+                given.groups,
+                int(seeds[0]),
+                order=given.order,
+            )
+            if refined is None:
+                break
+            self.regressor_ = refined.set_output(transform="default")
+            self.causal_model_ = self._stage_two(int(seeds[1]))
+            self.n_refinements_ += 1
 
     def _check(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> list[str]:
         """Look at the rows, at the encoder and at fits to halves of the rows; return what is to be said of the rows."""

@@ -14,13 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
 from identirep.checked_stages import CheckedStages, Given
+from identirep.checkpoints import FitRecord
 from identirep.encoding import TableEncoder
 from identirep.exchangeability import RowOrder
 from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, check_fit_data, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, prefixed, restored, taken, write_run
-from identirep.refining import refine
+from identirep.recording import recorded, removed_checkpoint
 from identirep.seeds import as_generator
 from identirep.two_stages import STAGE_TWO_LABELS, StageOne
 
@@ -171,6 +172,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         *,
         groups: ArrayLike | None = None,
         order: ArrayLike | None = None,
+        checkpoint: str | Path | FitRecord | None = None,
     ) -> Self:
         """Fit both stages.
 
@@ -188,6 +190,12 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         order : array-like, shape (n_samples,), optional
             Numbers, dates or texts that sort, where rows next to each other are alike (a series in time): what is held
             out is then the last rows, after a gap, or stretches of them.
+        checkpoint : str or Path, optional
+            Directory, new or of this fit, in which the work is kept from time to time: after Ctrl-C, SIGTERM or a kill
+            the same call goes on from there, to the same result, bit for bit on the same machine (but for times in
+            ``history_``). Kept are trainings of networks, and predictions of folds by other regressors, whose last fit
+            to all rows is made again; modules of your own must have all their state in ``state_dict``. It stays until
+            `save` has written the model.
 
         Returns
         -------
@@ -197,22 +205,39 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the data or the parameters are not valid; all faults are listed.
+            If the data or the parameters are not valid; all faults are listed. Or if `checkpoint` holds other files or
+            the work of another fit, damaged, or in use by another process.
         """
         raise_faults(parameter_faults(self))
         rng = as_generator(self.random_state)
-        seeds = rng.integers(2**31, size=2)
         self.regressor_choice_: ChosenRegressor | None = None
-        stage = self._stage_one(int(seeds[0]))
+        stage = self._stage_one(0)
         raise_faults(self._faults(stage, y, tasks))
-        X = self._fit_encoder(stage, X)
+        given = Given(self._fit_encoder(stage, X), y, tasks, groups, order)
+        with recorded(self, given, checkpoint, rng) as done:
+            if done is not None:
+                return self._taken_over(type(self).load(done))
+            for remark in self._fit_and_check(given, rng):
+                warnings.warn(remark, UserWarning, stacklevel=2)
+        self._checkpoint = checkpoint if isinstance(checkpoint, (str, Path)) else None
+        return self
+
+    def _taken_over(self, done: Self) -> Self:
+        """Take the fitted state of another model with the same parameters."""
+        parameters = self.get_params(deep=False)
+        self.__dict__.update({name: value for name, value in vars(done).items() if name not in parameters})
+        return self
+
+    def _fit_and_check(self, given: Given, rng: np.random.Generator) -> list[str]:
+        """Fit both stages and check what comes back; return what is to be said of the rows."""
+        X, y, tasks, groups, order = given
+        seeds = rng.integers(2**31, size=2)
+        stage = self._stage_one(int(seeds[0]))
         if isinstance(self.regressor, str) and self.regressor == "auto":
             self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]), order=order)
             stage = self._stage_one(int(seeds[0]))
-        self._fit_stages(stage, Given(X, y, tasks, groups, order), rng, int(seeds[1]))
-        for remark in self._check(*check_fit_data(self.regressor_, X, y, tasks, groups, order=order), rng):
-            warnings.warn(remark, UserWarning, stacklevel=2)
-        return self
+        self._fit_stages(stage, given, rng, int(seeds[1]))
+        return self._check(*check_fit_data(self.regressor_, X, y, tasks, groups, order=order), rng)
 
     def _fit_stages(self, stage: StageOne, given: Given, rng: np.random.Generator, seed: int) -> None:
         """Fit both stages, and the first one again as often as asked for and as it helps."""
@@ -253,20 +278,6 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             )
         return faults
 
-    def _refine(self, given: Given, rng: np.random.Generator) -> None:
-        """Train the encoder again on the latents, as often as asked for and as it helps."""
-        for _ in range(self.n_refinements):
-            assert isinstance(self.regressor_, MTRN)
-            assert self.causal_model_ is not None
-            seeds = rng.integers(2**31, size=2)
-            stages, data = (self.regressor_, self.causal_model_), (given.X, given.y, given.tasks, given.groups)
-            refined = refine(*stages, *data, int(seeds[0]), order=given.order)
-            if refined is None:
-                break
-            self.regressor_ = refined.set_output(transform="default")
-            self.causal_model_ = self._stage_two(int(seeds[1]))
-            self.n_refinements_ += 1
-
     def _stage_one(self, seed: int) -> StageOne:
         """Return stage one, not fitted; between the stages go arrays, whatever `set_output` says."""
         stage: Any
@@ -302,8 +313,9 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         ----------
         directory : str or Path
             ``model.safetensors``, ``model.json``, and ``history.parquet`` of a network or ``estimator.skops`` of a
-            regressor of scikit-learn are put there, all or none; other files of an
-            existing run directory are kept. `random_state` is stored if it is an int; `device` and `verbose` are not.
+            regressor of scikit-learn are put there, all or none; other files of an existing run directory are kept.
+            `random_state` is stored if it is an int; `device` and `verbose` are not. The checkpoint of the fit is
+            removed then.
 
         Raises
         ------
@@ -325,6 +337,8 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             estimators = {"parameter": stage.regressor, "fitted": stage.regressor_}
         parts["table_encoder"] = self._encoder_part(estimators)
         write_run(directory, Run("IdentifiableRegressor", parts, names, history, estimators or None))
+        if (kept := getattr(self, "_checkpoint", None)) is not None:
+            removed_checkpoint(Path(kept))
 
     @classmethod
     def load(cls, directory: str | Path, *, encoder: Any = None) -> Self:

@@ -39,6 +39,7 @@ from identirep.splits import number_groups, row_groups, two_sides
 from identirep.wording import short
 
 if TYPE_CHECKING:
+    from identirep.checkpoints import FitRecord
     from identirep.regressor import IdentifiableRegressor
 
 __all__ = ["EVALUATION_FILE", "REPORT_FILE", "compare", "evaluate", "fit_model", "print_findings", "split", "write_run"]
@@ -71,6 +72,7 @@ def fit_model(
     replicates: int | None = None,
     epochs: int | None = None,
     n_checks: int = 2,
+    record: FitRecord | None = None,
 ) -> IdentifiableRegressor:
     """Fit both stages to all rows of a table, and say which regressor was chosen if it was to be."""
     from identirep.mtrn import MTRN
@@ -89,7 +91,7 @@ def fit_model(
         verbose=OUTPUT.is_terminal,
         random_state=seed,
     )
-    model.fit(table.X, table.targets, table.tasks, groups=table.groups, order=table.order)
+    model.fit(table.X, table.targets, table.tasks, groups=table.groups, order=table.order, checkpoint=record)
     if (choice := model.regressor_choice_) is not None:
         say(f"Regressor: {choice.name}. {choice.reason}.")
     return model

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags
 
 from identirep._typing import Array, BoolArray, IntArray, RandomState
+from identirep.checkpoints import array_digest, kept_array
 from identirep.gaps import takes_gaps
 from identirep.moments import TaskMoments
 from identirep.mtrn.base import StageOne, dependent_rows
@@ -274,5 +275,13 @@ def _cross_fitted(
     X = data.X
     predictions = np.empty((len(X), y.size // len(X)))
     for rest, fold in folds(len(X), n_folds, rng, groups=groups, order=data.order):
-        predictions[fold] = clone(regressor).fit(X[rest], y[rest]).predict(X[fold]).reshape(len(fold), -1)
+
+        def predicted(rest: IntArray = rest, fold: IntArray = fold) -> Array:
+            found = clone(regressor).fit(X[rest], y[rest]).predict(X[fold])
+            return np.asarray(found, dtype=np.float64).reshape(len(fold), -1)
+
+        def about(rest: IntArray = rest, fold: IntArray = fold) -> dict[str, str]:
+            return {"regressor": type(regressor).__name__, "data": array_digest(X, y, rest, fold)}
+
+        predictions[fold] = kept_array("fold", about, predicted, (len(fold), predictions.shape[1]))
     return predictions
