@@ -118,7 +118,9 @@ def check_fit_data(
         seen = ~np.isnan(data.targets)
         data = data.rows(seen)
         group_index = None if group_index is None else group_index[seen]
-    targets, counts = limited(data.targets, data.task_index, data.n_tasks)
+    targets, counts = data.targets, np.zeros(data.n_tasks, dtype=np.int64)
+    if getattr(estimator, "_limits_labels", True):
+        targets, counts = limited(targets, data.task_index, data.n_tasks)
     estimator.limited_labels_ = counts
     return replace(data, targets=targets), row_groups(data.X, group_index)
 

@@ -18,7 +18,7 @@ from identirep.gaps import takes_gaps
 from identirep.moments import TaskMoments
 from identirep.mtrn.base import StageOne, dependent_rows
 from identirep.mtrn.reduction import Heads, HeldOut
-from identirep.mtrn.regressor_units import RegressorUnits
+from identirep.mtrn.regressor_units import RegressorUnits, has_a_say
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole
 from identirep.persistence import prefixed, taken
 from identirep.signal_check import CROSS_FITTED, above_chance
@@ -159,6 +159,11 @@ class PredictiveFeatures(StageOne):
         self.moments_ = self._units.own_moments(self.moments_)
         self.coef_, self.intercept_ = self.coef_ * scale[:, None], self._units.own(self.intercept_)
         self.noise_std_ = self.noise_std_ * scale
+
+    @property
+    def _limits_labels(self) -> bool:
+        # Who transforms targets or models counts expects values far from all others.
+        return not has_a_say(self.regressor)
 
     @property
     def _who(self) -> str:  # type: ignore[override]
