@@ -13,7 +13,7 @@ PACKAGE = [
     {"identirep"},
     {"cli"},
     {"experiments"},
-    {"report"},
+    {"describing", "report"},
     {"regressor"},
     {"checked_stages"},
     {"two_stages"},
@@ -27,7 +27,7 @@ PACKAGE = [
     {"latent_sets", "moments_file"},
     {"accumulation", "canonical_analysis", "files", "parameters", "run_files", "seeds", "training"},
     {"missing", "sentinels", "units"},
-    {"directories"},
+    {"directories", "naming"},
     {"_typing", "scratch", "shapes"},
 ]
 STAGE_TWO = [

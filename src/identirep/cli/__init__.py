@@ -13,6 +13,7 @@ from identirep.cli.bench import bench
 from identirep.cli.console import say
 from identirep.cli.fit_commands import demo, fit, stability
 from identirep.cli.inspecting import inspect
+from identirep.cli.naming import describe, name
 from identirep.cli.using import predict, report, transform
 
 __all__ = ["app"]
@@ -33,6 +34,8 @@ _EXAMPLES = (
     (stability, "Example: identirep stability alloys.csv --targets 'hardness_*' --fits 4 --n-components 5"),
     (transform, "Example: identirep transform runs/alloys new.csv --out latents.csv"),
     (predict, "Example: identirep predict runs/alloys new.csv --out predictions.parquet"),
+    (describe, "Example: identirep describe runs/alloys alloys.csv --labels alloy"),
+    (name, "Example: identirep name runs/alloys 0=density 2='thermal conductivity'"),
     (report, "Example: identirep report runs/alloys"),
     (demo, "Example: identirep demo --out runs/demo"),
     (bench, "Example: identirep bench linear --quick"),

@@ -16,7 +16,7 @@ from identirep.datasets import load_table, open_table
 from identirep.files import replaced_file
 from identirep.splits import number_groups, order_ranks
 
-__all__ = ["Table", "check_output", "read_inputs", "read_table", "write_table"]
+__all__ = ["Table", "check_output", "read_inputs", "read_labels", "read_table", "write_table"]
 
 _WRITABLE = (".csv", ".parquet", ".feather")
 _MAX_NAMED = 5
@@ -86,9 +86,9 @@ def read_table(
         data.tasks if is_long else data.target_names,
         is_long,
         data.target_names[0] if is_long else None,
-        None if groups is None else number_groups(_labels(path, groups)),
+        None if groups is None else number_groups(read_labels(path, groups)),
         groups,
-        None if order is None else order_ranks(_sortable(_labels(path, order), file.markers)),
+        None if order is None else order_ranks(_sortable(read_labels(path, order), file.markers)),
         order,
         data.left_out,
     )
@@ -162,5 +162,6 @@ def _sortable(labels: list[Any], markers: Any) -> NDArray[Any]:
     return values
 
 
-def _labels(path: Path, column: str) -> list[Any]:
+def read_labels(path: Path, column: str) -> list[Any]:
+    """Return the labels in a column."""
     return [label for batch in open_table(path).batches([], column) for label in batch.labels or []]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from identirep.cli.console import reports_faults, say, working
 from identirep.cli.options import Data, Missing, Run
 
-__all__ = ["predict", "report", "transform"]
+if TYPE_CHECKING:
+    from identirep.regressor import IdentifiableRegressor
+
+__all__ = ["input_names", "load_run", "predict", "report", "transform", "write_report_of"]
 
 Out = Annotated[Path, typer.Option(metavar="FILE", help="Table: .csv, .parquet or .feather.", show_default=False)]
 
@@ -36,15 +39,21 @@ def predict(run: Run, data: Data, out: Out, missing: Missing = None) -> None:
 @reports_faults
 def report(run: Run) -> None:
     """Write report.html of a run directory again, from the files in it."""
-    from identirep.cli.runs import EVALUATION_FILE, REPORT_FILE
+    from identirep.cli.runs import REPORT_FILE
     from identirep.directories import recover
+
+    model = load_run(run)
+    recover(run)
+    write_report_of(model, run, run / REPORT_FILE)
+    say(f"Wrote {run / REPORT_FILE}")
+
+
+def write_report_of(model: IdentifiableRegressor, run: Path, path: Path) -> None:
+    """Write the report of a run, of which the model was read."""
+    from identirep.cli.runs import EVALUATION_FILE
     from identirep.evaluation import Evaluation
-    from identirep.regressor import IdentifiableRegressor
     from identirep.report import write_report
 
-    with working(f"Reading {run}"):
-        model = IdentifiableRegressor.load(run)
-    recover(run)
     scores = run / EVALUATION_FILE
     evaluation = Evaluation.load(scores) if scores.is_file() else None
     if evaluation is not None and len(evaluation.r2) != len(model.task_names_):
@@ -53,25 +62,36 @@ def report(run: Run) -> None:
             f"{len(model.task_names_)}. Delete it, or fit again."
         )
     title = run.resolve().name if evaluation is None else evaluation.data
-    write_report(model, run / REPORT_FILE, evaluation=evaluation, title=title)
-    say(f"Wrote {run / REPORT_FILE}")
+    write_report(model, path, evaluation=evaluation, title=title)
 
 
-def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, *, to_latents: bool) -> None:
-    from identirep.cli.tables import check_output, read_inputs, write_table
+def load_run(run: Path) -> IdentifiableRegressor:
+    """Read the model of a run directory."""
     from identirep.regressor import IdentifiableRegressor
 
     with working(f"Reading {run}"):
-        model = IdentifiableRegressor.load(run)
+        return IdentifiableRegressor.load(run)
+
+
+def input_names(run: Path, model: IdentifiableRegressor) -> list[str]:
+    """Return the names of the inputs of a run; raise if it has none."""
     names = getattr(model, "feature_names_in_", None)
     if names is None:
         raise ValueError(
             f"'{run}' has no names of its inputs: got a model fitted to a matrix, expected one fitted to a table. Use "
             "it from Python, or fit it with 'identirep fit'."
         )
+    return list(names)
+
+
+def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, *, to_latents: bool) -> None:
+    from identirep.cli.tables import check_output, read_inputs, write_table
+
+    model = load_run(run)
+    names = input_names(run, model)
     check_output(out, data)
     with working(f"Reading {data.name}"):
-        X = read_inputs(data, list(names), missing)
+        X = read_inputs(data, names, missing)
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
     with working("Computing"):

@@ -30,6 +30,7 @@ from identirep.mtlcm.roles import (
     noise_given_target,
 )
 from identirep.mtlcm.trust import Certificate, ComesBack, certify, check_rows, latent_moments
+from identirep.naming import Names, stored_names
 from identirep.persistence import prefixed, taken
 from identirep.shapes import Damage, check_shapes
 
@@ -63,6 +64,7 @@ class FittedLatents:
         for name in _COMPUTED_WHEN_ASKED:
             self.__dict__.pop(name, None)
         self._half = half
+        self._given_names: Names = {}
         self.moments_ = self.accumulated_ = moments
         self.task_names_: tuple[Hashable, ...] = moments.task_names
         self.fit_ = fit
@@ -74,6 +76,14 @@ class FittedLatents:
         self.n_iter_ = max(1, int(fit.starts.n_iter[fit.starts.best]))
         self.converged_ = bool(fit.starts.converged[fit.starts.best])
         self.start_criteria_ = fit.starts.criterion
+
+    def _names_of_latents(self) -> Names:
+        check_is_fitted(self, "fit_")
+        return self._given_names
+
+    def _set_names(self, names: Names) -> None:
+        self._given_names = names
+        self.__dict__.pop("structure_", None)
 
     @cached_property
     def posterior_(self) -> CausalPosterior:
@@ -140,7 +150,9 @@ class FittedLatents:
         check_is_fitted(self, "fit_")
         joint = joint_covariances(self.moments_.map_features(self.components_))
         scale = np.sqrt(np.einsum("tii->ti", joint))
-        return causal_structure(self.posterior_, correlations(joint), scale, self.moments_.n_samples, self.task_names_)
+        return causal_structure(
+            self.posterior_, correlations(joint), scale, self.moments_.n_samples, self.task_names_, self._given_names
+        )
 
     def _in_like_units(self, moments: TaskMoments) -> tuple[LatentFit, TaskMoments]:
         """Return the fit, and moments of its features, in units that keep the digits of all of them."""
@@ -185,6 +197,7 @@ class FittedLatents:
             "prior": self.fit_.prior,
             "noise_variance": self.fit_.noise_variance,
             "certificate_seed": self.certificate_seed_,
+            "latent_names": {str(i): name for i, name in self._given_names.items()},
         }
         if self._half is not None or "_comes_back" in self.__dict__:
             # Moments of all rows cannot be split again.
@@ -211,6 +224,7 @@ class FittedLatents:
         if self.certificate_seed_ < 0 or not 0 <= fit.noise_variance < np.inf:
             raise Damage(f"noise of variance {fit.noise_variance} and a seed of {self.certificate_seed_}")
         self._store(moments, fit)
+        self._given_names = stored_names(meta.get("latent_names"), self.n_components_)
         if "comes_back" in meta:
             self.__dict__["_comes_back"] = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
         if "accumulated" in meta:
