@@ -18,7 +18,7 @@ PACKAGE = [
     {"checked_stages"},
     {"two_stages"},
     {"baselines", "checking", "refining"},
-    {"encoder_error"},
+    {"comparing", "encoder_error"},
     {"mtlcm", "mtrn"},
     {"persistence", "signal_check"},
     {"datasets", "evaluation"},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from identirep import baselines, datasets, metrics
+    from identirep.comparing import Comparison, align, compare
     from identirep.moments import TaskMoments
     from identirep.mtlcm import MTLCM, Certificate
     from identirep.mtrn import MTRN, PredictiveFeatures
@@ -22,11 +23,14 @@ __all__ = [
     "MTLCM",
     "MTRN",
     "Certificate",
+    "Comparison",
     "IdentifiableRegressor",
     "PredictiveFeatures",
     "TaskMoments",
     "__version__",
+    "align",
     "baselines",
+    "compare",
     "datasets",
     "metrics",
 ]
@@ -37,6 +41,9 @@ _MODULE_OF = {
     "Certificate": "identirep.mtlcm",
     "MTRN": "identirep.mtrn",
     "PredictiveFeatures": "identirep.mtrn",
+    "Comparison": "identirep.comparing",
+    "compare": "identirep.comparing",
+    "align": "identirep.comparing",
     "IdentifiableRegressor": "identirep.regressor",
     "TaskMoments": "identirep.moments",
 }

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, NamedTuple
+from copy import copy
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.checking import Fitted, check_fit
+from identirep.comparing import TrainedRows
 from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
 from identirep.linear_copies import copy_remarks, linear_copies
 from identirep.mtlcm import ComesBack
-from identirep.mtrn import MTRN
+from identirep.mtrn import MTRN, ChosenRegressor
+from identirep.persistence import prefixed, taken
 from identirep.two_stages import StageOne, TwoStages
-from identirep.validation import TaskData
+from identirep.validation import TaskData, check_features
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["CheckedStages", "Given"]
 
@@ -39,10 +47,13 @@ class CheckedStages(TwoStages):
 
     n_checks: int
     verbose: bool
+    regressor_choice_: ChosenRegressor | None
     n_refinements_: int
     row_order_: RowOrder
     encoder_mcc_: Array
     comes_back_: ComesBack
+    # None in a model that was stored before they were kept.
+    _trained_rows: TrainedRows | None
 
     @abstractmethod
     def _stage_one(self, seed: int) -> StageOne:
@@ -54,6 +65,7 @@ class CheckedStages(TwoStages):
 
     def _check(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> list[str]:
         """Look at the rows, at the encoder and at fits to halves of the rows; return what is to be said of the rows."""
+        self._trained_rows = TrainedRows.of(data.X)
         self.row_order_ = check_row_order(data, groups)
         copies = copy_remarks(linear_copies(data, getattr(self.regressor_, "feature_names_in_", None)))
         self.encoder_mcc_ = self._encoder_mcc(data)
@@ -124,6 +136,47 @@ class CheckedStages(TwoStages):
         found = check_fit(fit, refit, self.n_checks, rng, print if self.verbose else _silent)
         self.regressor_._widen_range(numbers)
         return found, numbers
+
+    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return what this model has besides its stages."""
+        arrays, comes_back = self.comes_back_._to_arrays()
+        arrays = prefixed("comes_back", arrays) | {"encoder_mcc": self.encoder_mcc_}
+        # A model that was stored without it has none.
+        if hasattr(self, "row_order_"):
+            arrays |= prefixed("row_order", self.row_order_._to_arrays())
+        if self._trained_rows is not None:
+            arrays |= prefixed("trained_rows", self._trained_rows.to_arrays())
+        choice = self.regressor_choice_ and asdict(self.regressor_choice_)
+        return arrays, {
+            "n_refinements": self.n_refinements_,
+            "comes_back": comes_back,
+            "regressor_choice": choice,
+        }
+
+    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
+        self.n_refinements_, choice = int(meta["n_refinements"]), meta["regressor_choice"]
+        self.regressor_choice_ = choice and ChosenRegressor(**choice)
+        self.comes_back_ = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
+        self.encoder_mcc_ = arrays["encoder_mcc"]
+        if order := taken("row_order", arrays):
+            self.row_order_ = RowOrder._of_arrays(order)
+        rows = taken("trained_rows", arrays)
+        self._trained_rows = TrainedRows.of_arrays(rows) if rows else None
+        return self
+
+    def _in_axes(self, order: IntArray, factor: Array, origin: Array) -> Self:
+        """Return this model with latents ``factor * z[order] + origin``, and without names."""
+        found = copy(self)
+        if self.causal_model_ is not None:
+            found.causal_model_ = self.causal_model_._in_axes(order, factor, origin)
+            found.comes_back_ = self.comes_back_._in_order(order)
+            found.encoder_mcc_ = self.encoder_mcc_[order]
+        return found
+
+    def _saw(self, X: Any) -> BoolArray | None:
+        """Tell which rows of inputs this was trained on; None where that is not known."""
+        inputs = check_features(self.regressor_, X)
+        return None if self._trained_rows is None else self._trained_rows.saw(inputs)
 
 
 def _silent(text: str) -> None:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
 from identirep.checked_stages import CheckedStages, Given
-from identirep.exchangeability import RowOrder
-from identirep.mtlcm import MTLCM, ComesBack
+from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, check_fit_data, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
-from identirep.persistence import Part, Run, opened_run, prefixed, restored, taken, write_run
+from identirep.persistence import Part, Run, opened_run, restored, write_run
 from identirep.refining import refine
 from identirep.seeds import as_generator
 from identirep.two_stages import StageOne
@@ -360,29 +358,6 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             model.regressor_ = stage.set_output(transform="default")
             model._check_parts()
         return model
-
-    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return what this model has besides its stages."""
-        arrays, comes_back = self.comes_back_._to_arrays()
-        arrays = prefixed("comes_back", arrays) | {"encoder_mcc": self.encoder_mcc_}
-        # A model that was stored without it has none.
-        if hasattr(self, "row_order_"):
-            arrays |= prefixed("row_order", self.row_order_._to_arrays())
-        choice = self.regressor_choice_ and asdict(self.regressor_choice_)
-        return arrays, {
-            "n_refinements": self.n_refinements_,
-            "comes_back": comes_back,
-            "regressor_choice": choice,
-        }
-
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
-        self.n_refinements_, choice = int(meta["n_refinements"]), meta["regressor_choice"]
-        self.regressor_choice_ = choice and ChosenRegressor(**choice)
-        self.comes_back_ = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
-        self.encoder_mcc_ = arrays["encoder_mcc"]
-        if order := taken("row_order", arrays):
-            self.row_order_ = RowOrder._of_arrays(order)
-        return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

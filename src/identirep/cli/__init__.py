@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from identirep.cli.bench import bench
+from identirep.cli.comparing import compare
 from identirep.cli.console import say
 from identirep.cli.fit_commands import demo, fit, stability
 from identirep.cli.inspecting import inspect
@@ -36,6 +37,7 @@ _EXAMPLES = (
     (predict, "Example: identirep predict runs/alloys new.csv --out predictions.parquet"),
     (describe, "Example: identirep describe runs/alloys alloys.csv --labels alloy"),
     (name, "Example: identirep name runs/alloys 0=density 2='thermal conductivity'"),
+    (compare, "Example: identirep compare runs/march runs/april new.csv --out april.html"),
     (report, "Example: identirep report runs/alloys"),
     (demo, "Example: identirep demo --out runs/demo"),
     (bench, "Example: identirep bench linear --quick"),

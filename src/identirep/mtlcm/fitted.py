@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -70,12 +72,35 @@ class FittedLatents:
         self.fit_ = fit
         self.n_components_ = len(fit.unmixing)
         self.mixing_, self.components_ = fit.mixing, fit.components
-        self.mean_ = moments.pooled_mean()
+        self._set_origin(np.zeros(self.n_components_))
         self.noise_std_ = float(np.sqrt(fit.noise_variance))
         # One latent needs no iteration; scikit-learn expects at least one.
         self.n_iter_ = max(1, int(fit.starts.n_iter[fit.starts.best]))
         self.converged_ = bool(fit.starts.converged[fit.starts.best])
         self.start_criteria_ = fit.starts.criterion
+
+    def _set_origin(self, origin: Array) -> None:
+        """Let latents have this mean on the rows of the fit."""
+        self._origin = origin
+        self.mean_ = self.moments_.pooled_mean() - np.linalg.pinv(self.components_) @ origin
+
+    def _in_axes(self, order: IntArray, factor: Array, origin: Array) -> Self:
+        """Return this fit with latents ``factor * z[order] + origin``, and without names."""
+        found, fit = copy(self), self.fit_
+        moved = replace(
+            fit,
+            unmixing=np.ascontiguousarray(fit.unmixing[order] * factor[:, None]),
+            components=np.ascontiguousarray(fit.components[order] * factor[:, None]),
+            mixing=np.ascontiguousarray(fit.mixing[:, order] / factor),
+            variances=np.ascontiguousarray(fit.variances[:, order] * factor**2),
+            starts=replace(fit.starts, agreement=np.ascontiguousarray(fit.starts.agreement[:, order])),
+        )
+        found._store(self.moments_, moved, self._half)
+        found.accumulated_ = self.accumulated_
+        found._set_origin(factor * self._origin[order] + origin)
+        if "_comes_back" in self.__dict__:
+            found.__dict__["_comes_back"] = self._comes_back._in_order(order)
+        return found
 
     def _names_of_latents(self) -> Names:
         check_is_fitted(self, "fit_")
@@ -203,6 +228,8 @@ class FittedLatents:
             # Moments of all rows cannot be split again.
             comes_back, meta["comes_back"] = self._comes_back._to_arrays()
             arrays |= prefixed("comes_back", comes_back)
+        if self._origin.any():
+            arrays["origin"] = self._origin
         if self.accumulated_ is not self.moments_:
             accumulated, meta["accumulated"] = self.accumulated_.to_arrays()
             arrays |= prefixed("accumulated", accumulated)
@@ -225,6 +252,9 @@ class FittedLatents:
             raise Damage(f"noise of variance {fit.noise_variance} and a seed of {self.certificate_seed_}")
         self._store(moments, fit)
         self._given_names = stored_names(meta.get("latent_names"), self.n_components_)
+        if "origin" in arrays:
+            check_shapes(arrays, {"origin": "D"}, D=self.n_components_)
+            self._set_origin(arrays["origin"])
         if "comes_back" in meta:
             self.__dict__["_comes_back"] = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
         if "accumulated" in meta:

@@ -1,0 +1,157 @@
+"""The command that compares runs axis by axis: compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table as Grid
+from rich.text import Text
+
+from identirep.cli.console import OUTPUT, cell, reports_faults, say, working
+from identirep.cli.options import Missing
+
+if TYPE_CHECKING:
+    from identirep.comparing import Comparison
+
+__all__ = ["CHECK_FAILED", "compare"]
+
+# Exit status of a check that found something: a named axis is lost, axes have moved.
+CHECK_FAILED = 3
+_PAGES = (".html", ".htm")
+_LONGEST_NAME = 28
+_LEAST_PATHS = 3
+
+
+@reports_faults
+def compare(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="OLD NEW [MORE]... DATA",
+            help="Run directories, the old one first, and a table with the inputs of all of them.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a page, .html.", show_default=False)
+    ] = None,
+    missing: Missing = None,
+) -> None:
+    """Say what has become of each axis of a run in others: kept, turned into a mixture, split, merged, lost, or new.
+
+    Measured on the rows of the table that no run was trained on. The exit status is 3 if an axis that has a name in the
+    old run is not kept in every other one.
+    """
+    if len(paths) < _LEAST_PATHS:
+        raise ValueError(
+            f"OLD NEW DATA is not complete: got {len(paths)} of them, expected two runs and a table at least. Add them."
+        )
+    *runs, data = paths
+    _check_page(out, data)
+    found, comparisons = _compared(runs, data, missing)
+    for run in found["runs"]:
+        _print_comparison(run)
+    if out is not None:
+        from identirep.report import write_comparison
+
+        write_comparison(out, comparisons, old=str(runs[0]), data=data.name)
+        say(f"Wrote {out}")
+    if found["lost_names"]:
+        say(f"Named axes that are not kept: {', '.join(found['lost_names'])}.", style="bold red")
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _compared(runs: list[Path], data: Path, missing: list[str] | None) -> tuple[dict[str, Any], dict[str, Comparison]]:
+    """Compare the first run with each of the others: for machines, and by the name of the run."""
+    from identirep.cli.tables import read_inputs
+    from identirep.cli.using import input_names, load_run
+    from identirep.comparing import check_common_inputs, compare
+
+    models = [load_run(run) for run in runs]
+    for run, model in zip(runs, models, strict=True):
+        if not model.n_components_:
+            raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
+    names = [input_names(run, model) for run, model in zip(runs, models, strict=True)]
+    for model in models[1:]:
+        check_common_inputs(models[0], model)
+    every = list(dict.fromkeys(name for of_run in names for name in of_run))
+    with working(f"Reading {data.name}"):
+        X = read_inputs(data, every, missing)
+    comparisons = {}
+    for run, model in zip(runs[1:], models[1:], strict=True):
+        with working(f"Comparing with {run}"):
+            comparisons[str(run)] = compare(models[0], model, X)
+    named = models[0]._names_of_latents()
+    lost = {i for found in comparisons.values() for i in named if not found.kept[i]}
+    result = {
+        "old": str(runs[0]),
+        "data": str(data),
+        "runs": [{"new": name, **_for_machines(found)} for name, found in comparisons.items()],
+        "lost_names": [named[i] for i in sorted(lost)],
+    }
+    return result, comparisons
+
+
+def _for_machines(found: Comparison) -> dict[str, Any]:
+    """Return a comparison as JSON can hold it."""
+    from identirep.report import comparison_headline
+
+    n_old = len(found.verdict)
+    rows = found.to_table().to_pylist()
+    for i, row in enumerate(rows[:n_old]):
+        row["carried"] = float(found.carried[i])
+    return {
+        "headline": comparison_headline(found),
+        "axes": rows[:n_old],
+        "new_axes": [{name: row[name] for name in ("axis", "verdict", "of")} for row in rows[n_old:]],
+        "n_rows": found.n_rows,
+        "rows": found.rows,
+        "unseen": found.unseen,
+        "common_targets": list(found.common_targets),
+        "old_targets": list(found.old_targets),
+        "new_targets": list(found.new_targets),
+    }
+
+
+def _print_comparison(run: dict[str, Any]) -> None:
+    """Print what has become of each axis in one other run."""
+    from identirep.report import COMPARISON_COLOURS, COMPARISON_MEANINGS
+
+    OUTPUT.print(Text.assemble((f"In {run['new']}: {run['headline']}", "bold")), soft_wrap=True)
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("axis", "verdict", "partner", "correlation", "of"):
+        grid.add_column(heading, justify="right" if heading == "correlation" else "left", no_wrap=True)
+    for row in [*run["axes"], *run["new_axes"]]:
+        partner, number = "", ""
+        if row.get("partner") is not None:
+            partner = ("-" if row["sign"] < 0 else "") + row["partner"]
+            number = f"{row['correlation']:.3f} ({row['low']:.3f}-{row['high']:.3f})"
+        names = [cell(text) for text in (row["axis"], partner, "" if row["verdict"] == "kept" else row["of"])]
+        for name in names:
+            name.truncate(_LONGEST_NAME, overflow="ellipsis")
+        word = Text(row["verdict"], style=COMPARISON_COLOURS[row["verdict"]])
+        grid.add_row(names[0], word, names[1], number, names[2])
+    OUTPUT.print(grid)
+    say(
+        f"Measured on {run['n_rows']:,} {run['rows']}. Correlations with the range that holds them with 90% "
+        "probability."
+    )
+    words = dict.fromkeys(row["verdict"] for row in [*run["axes"], *run["new_axes"]])
+    for word in words:
+        OUTPUT.print(Text.assemble((f"{word}: ", f"bold {COMPARISON_COLOURS[word]}"), f"{COMPARISON_MEANINGS[word]}."))
+
+
+def _check_page(out: Path | None, data: Path) -> None:
+    """Raise if the page cannot be written there, before anything is computed."""
+    from identirep.cli.tables import check_place
+
+    if out is None:
+        return
+    if out.suffix.lower() not in _PAGES:
+        raise ValueError(
+            f"--out has an unknown format: got '{out.name}', expected a name that ends in .html. Choose such a name."
+        )
+    check_place(out, data)

@@ -1,0 +1,110 @@
+"""The command that compares runs axis by axis."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv
+from sklearn.linear_model import LinearRegression
+
+from identirep import IdentifiableRegressor
+
+_NAMES = [f"x{i}" for i in range(5)]
+
+
+def _table(X):
+    return pa.table(list(X.T), names=_NAMES[: X.shape[1]])
+
+
+def _fit(X, inputs, D=3):
+    y = np.repeat(X[:, inputs], 4, axis=1) + 0.3 * np.random.default_rng(1).normal(size=(len(X), 4 * len(inputs)))
+    model = IdentifiableRegressor(D, regressor=LinearRegression(), n_checks=0, random_state=0)
+    return model.fit(_table(X), y, [f"{i}_{t}" for i in inputs for t in range(4)])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Runs on disjoint rows: the same, one with another axis in the place of one, one with other inputs."""
+    folder = tmp_path_factory.mktemp("compare")
+    X = np.random.default_rng(0).normal(size=(700, 5))
+    csv.write_csv(_table(X), folder / "data.csv")
+    csv.write_csv(_table(X).drop(["x4"]), folder / "lacks.csv")
+    csv.write_csv(_table(X[:20]), folder / "short.csv")
+    _fit(X[:200], [0, 1, 2]).name_latents({0: "density", 1: "price", 2: "heat"}).save(folder / "old")
+    _fit(X[200:400], [2, 0, 1]).save(folder / "same")
+    _fit(X[200:400], [0, 1, 3]).save(folder / "other")
+    _fit(X[:200], [0, 1, 2]).save(folder / "unnamed")
+    model = IdentifiableRegressor(2, regressor=LinearRegression(), n_checks=0, random_state=0)
+    Y = np.repeat(X[:200, :2], 3, axis=1) + 0.3 * np.random.default_rng(1).normal(size=(200, 6))
+    model.fit(pa.table(list(X[:200].T), names=list("abcde")), Y).save(folder / "strange")
+    model.fit(X[:200], Y).save(folder / "matrix")
+    return folder
+
+
+def test_axes_that_are_kept(invoke, place, tmp_path):
+    result = invoke("compare", place / "old", place / "same", place / "data.csv", "--out", tmp_path / "page.html")
+    assert result.exit_code == 0, result.output
+    assert "3 of 3 axes are kept." in result.stdout
+    assert "Measured on 300 rows that neither was trained on." in result.stdout
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "3 of 3 axes are kept." in page
+    assert all(f'<th scope="row">{name}</th>' in page for name in ("density", "price", "heat"))
+    assert "http" not in page
+    assert "<script" not in page
+    assert len(page) < 20_000
+
+
+def test_a_named_axis_that_is_lost_ends_in_status_3(invoke, place, tmp_path):
+    old = IdentifiableRegressor.load(place / "old")
+    runs = (place / "old", place / "same", place / "other", place / "data.csv")
+    result = invoke("compare", *runs, "--out", tmp_path / "page.html")
+    assert result.exit_code == 3, result.output
+    # The one that the third input moves.
+    moved = np.abs(old.transform(_probe(2)) - old.transform(_probe()))[0]
+    lost = old.latent_names_[int(moved.argmax())]
+    assert f"Named axes that are not kept: {lost}." in result.stdout
+    assert "2 of 3 axes are kept, 1 lost, 1 new." in result.stdout
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<section") == 3
+    # Without names there is nothing to be lost.
+    assert invoke("compare", place / "unnamed", place / "other", place / "data.csv").exit_code == 0
+
+
+def _probe(k=None):
+    row = np.zeros((1, 5))
+    if k is not None:
+        row[0, k] = 1.0
+    return _table(row)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["old"], "OLD NEW DATA is not complete: got 1 of them"),
+        (["old", "same", "lacks.csv"], "lacks.csv lacks 1 of the 5 inputs of the model: got no column 'x4'"),
+        (["old", "same", "short.csv"], "too few rows to compare 3 axes with 3: got 20, expected at least 30"),
+        (["old", "strange", "data.csv"], "old and new have no input in common: got 'x0'"),
+        (["old", "matrix", "data.csv"], "has no names of its inputs"),
+        (["old", "nothing", "data.csv"], "nothing' is not a run directory"),
+        (["old", "same", "nothing.csv"], "nothing.csv"),
+        (["old", "same", "data.csv", "--out", "page.txt"], "--out has an unknown format: got 'page.txt'"),
+        (["old", "same", "data.csv", "--out", "no/page.html"], "--out has no directory"),
+    ],
+)
+def test_bad_input_ends_in_one_line(invoke, place, arguments, message):
+    before = sorted(path.name for path in place.iterdir())
+    result = invoke("compare", *(place / text if text != "--out" else text for text in arguments))
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert sorted(path.name for path in place.iterdir()) == before
+
+
+def test_a_run_of_another_version(invoke, place, tmp_path):
+    shutil.copytree(place / "same", tmp_path / "newer")
+    path = tmp_path / "newer" / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"format_version": 99}))
+    result = invoke("compare", place / "old", tmp_path / "newer", place / "data.csv")
+    assert result.exit_code == 2
+    assert "has a newer format: got version 99" in result.stderr
