@@ -15,6 +15,7 @@ PACKAGE = [
     {"experiments"},
     {"describing", "report"},
     {"regressor"},
+    {"carrying"},
     {"checked_stages"},
     {"two_stages"},
     {"baselines", "checking", "refining"},

@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
-from identirep.checked_stages import CheckedStages, Given
+from identirep.carrying import CarriedStages
+from identirep.checked_stages import Given
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, check_fit_data, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["IdentifiableRegressor"]
 
 
-class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
+class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
     """Multi-task regression whose representation is the same on every run: stage one, then stage two.
 
     Stage one learns features that predict all targets and are unique up to a linear map (`MTRN`, or the predictions
@@ -74,6 +75,8 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         What the order of the rows says: whether neighbours are alike, and what that costs on rows away from them.
     n_refinements_ : int
         Rounds of refinement that were kept.
+    comparison_ : Comparison or None
+        What has become of each axis of the model `like` of the fit; None without one, and in a model that was loaded.
     comes_back_ : ComesBack
         What fits to halves of the rows showed of each axis.
     encoder_mcc_ : array, shape (n_components_,)
@@ -96,6 +99,9 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
     What comes back on other rows is measured, by fits to halves of the rows. That an axis is a latent of the causal
     model ("identified") is said only where tasks have rows of their own; with shared inputs (wide layout) that model
     cannot hold for all tasks at once, and axes are reproducible at best.
+
+    With `like` in `fit`, what the certificate says is still measured by fits to halves of the rows that know of no
+    earlier model: an axis can come back from that one, because it was looked for, and be called unstable.
 
     References
     ----------
@@ -154,6 +160,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         *,
         groups: ArrayLike | None = None,
         order: ArrayLike | None = None,
+        like: Any = None,
     ) -> Self:
         """Fit both stages.
 
@@ -171,6 +178,11 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         order : array-like, shape (n_samples,), optional
             Numbers, dates or texts that sort, where rows next to each other are alike (a series in time): what is held
             out is then the last rows, after a gap, or stretches of them.
+        like : IdentifiableRegressor, optional
+            Fitted model whose axes are to be kept; `X` has its inputs. With ``n_components="auto"`` there are as many
+            latents. Where tasks share rows, and targets do not tell two solutions apart, the one nearer to it is taken.
+            Axes that come back, as measured on rows of this fit, get its order, signs, scales, origins and names.
+            Others stay without a name, and a warning says which; see `comparison_`.
 
         Returns
         -------
@@ -187,12 +199,16 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         seeds = rng.integers(2**31, size=2)
         self.regressor_choice_: ChosenRegressor | None = None
         stage = self._stage_one(int(seeds[0]))
-        raise_faults(self._faults(stage, y, tasks))
+        raise_faults(self._like_faults(like, X) or self._faults(self._with_number_of(like, stage), y, tasks))
         if isinstance(self.regressor, str) and self.regressor == "auto":
             self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]), order=order)
-            stage = self._stage_one(int(seeds[0]))
-        self._fit_stages(stage, Given(X, y, tasks, groups, order), rng, int(seeds[1]))
-        for remark in self._check(*check_fit_data(self.regressor_, X, y, tasks, groups, order=order), rng):
+            stage = self._with_number_of(like, self._stage_one(int(seeds[0])))
+        given = Given(X, y, tasks, groups, order)
+        self._fit_stages(stage, given, rng, int(seeds[1]))
+        data, unit = check_fit_data(self.regressor_, X, y, tasks, groups, order=order)
+        Z = self._latents_like(like, given, data)
+        self._turn_like(Z, data)
+        for remark in [*self._check(data, unit, rng), *self._align_like(like, Z, given, data, unit)]:
             warnings.warn(remark, UserWarning, stacklevel=2)
         return self
 
@@ -350,7 +366,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             else:
                 stage = restored(PredictiveFeatures, run.parts["regressor"], foreign=foreign)
                 stage.regressor_ = run.estimators["fitted"]
-            model.causal_model_ = None
+            model.causal_model_ = model.comparison_ = None
             if (causal := run.parts["causal_model"]) is not None:
                 model.causal_model_ = restored(MTLCM, causal).set_output(transform="default")
             if run.feature_names is not None:

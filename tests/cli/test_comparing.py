@@ -108,3 +108,55 @@ def test_a_run_of_another_version(invoke, place, tmp_path):
     result = invoke("compare", place / "old", tmp_path / "newer", place / "data.csv")
     assert result.exit_code == 2
     assert "has a newer format: got version 99" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def tables(place):
+    """Two tables of targets on the same inputs, disjoint rows, and a run on the first with names."""
+    X = np.random.default_rng(3).normal(size=(500, 5))
+    y = np.repeat(X[:, :3], 4, axis=1) + 0.3 * np.random.default_rng(1).normal(size=(500, 12))
+    whole = {name: X[:, i] for i, name in enumerate(_NAMES)} | {f"y_{t}": y[:, t] for t in range(12)}
+    csv.write_csv(pa.table(whole).slice(0, 250), place / "march.csv")
+    csv.write_csv(pa.table(whole).slice(250), place / "april.csv")
+    csv.write_csv(pa.table(whole), place / "both.csv")
+    csv.write_csv(pa.table(whole).slice(250).drop(["x4"]), place / "april_lacks.csv")
+    return place
+
+
+_FIT = ("--targets", "y_*", "--regressor", "ridge", "--checks", 0)
+
+
+@pytest.fixture(scope="module")
+def march(invoke, tables):
+    result = invoke("fit", tables / "march.csv", *_FIT, "-d", 3, "--out", tables / "march", "--seed", 1)
+    assert result.exit_code == 0, result.output
+    assert invoke("name", tables / "march", "0=density", "1=price", "2=heat").exit_code == 0
+    return tables / "march"
+
+
+def test_a_fit_keeps_the_axes_of_an_earlier_run(invoke, tables, march):
+    result = invoke("fit", tables / "april.csv", *_FIT, "--like", march, "--out", tables / "april", "--seed", 2)
+    assert result.exit_code == 0, result.output
+    assert f"3 of 3 axes of {march} come back: density " in result.stdout
+    assert "Correlations on 200 rows that neither was trained on." in result.stdout
+    assert IdentifiableRegressor.load(tables / "april").latent_names_ == ("density", "price", "heat")
+    result = invoke("compare", march, tables / "april", tables / "both.csv")
+    assert result.exit_code == 0, result.output
+    # 50 rows of either table were held out from its run.
+    assert "Measured on 100 rows that neither was trained on." in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("table", "like", "message"),
+    [
+        ("april.csv", "nothing", "nothing' is not a run directory"),
+        ("april.csv", "matrix", "has no names of its inputs"),
+        ("april_lacks.csv", "march", "X lacks 1 of the 5 inputs of the earlier model: got no column 'x4'"),
+        ("april.csv", "strange", "X lacks 5 of the 5 inputs of the earlier model"),
+    ],
+)
+def test_runs_whose_axes_cannot_be_kept(invoke, tables, march, table, like, message):
+    result = invoke("fit", tables / table, *_FIT, "--like", tables / like, "--out", tables / "none")
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert not (tables / "none").exists()

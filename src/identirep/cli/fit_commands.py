@@ -16,6 +16,7 @@ from identirep.cli.console import OUTPUT, in_words_of_options, quoted, reports_f
 if TYPE_CHECKING:
     from identirep.cli.tables import Table
     from identirep.evaluation import Evaluation
+    from identirep.regressor import IdentifiableRegressor
 
 __all__ = ["demo", "fit", "stability"]
 
@@ -38,6 +39,12 @@ def fit(
     epochs: given.Epochs = None,
     checks: given.Checks = 2,
     seed: given.Seed = 0,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Earlier run: keep its axes, order, signs, scales, names, where they come back."
+        ),
+    ] = None,
 ) -> None:
     """Fit latents to a table with many targets, and write a run directory with a report.
 
@@ -46,13 +53,17 @@ def fit(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
+    earlier = None if like is None else _earlier(like)
     table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
     training, rest = split(table, held_out, seed)
-    model = fit_model(training, components, seed, regressor, replicates=replicates, epochs=epochs, n_checks=checks)
+    settings: dict[str, Any] = {"replicates": replicates, "epochs": epochs, "n_checks": checks}
+    model = fit_model(training, components, seed, regressor, like=earlier, **settings)
     evaluation = evaluate(model, table, training, rest)
+    if like is not None:
+        _print_carried(like, model)
     # Printed first: what was found is known even if it cannot be written.
     print_findings(model, evaluation)
     write_run(out, model, evaluation)
@@ -60,6 +71,31 @@ def fit(
     say(f"Next: open {out / 'report.html'}")
     if Findings.of(model).has_signal:
         say(f"      identirep transform {quoted(str(out))} {quoted(str(data))} --out latents.csv")
+
+
+def _earlier(like: Path) -> IdentifiableRegressor:
+    """Read the run whose axes are to be kept."""
+    from identirep.cli.using import input_names, load_run
+
+    model = load_run(like)
+    input_names(like, model)
+    if not model.n_components_:
+        raise ValueError(f"'{like}' has no latents: got targets without signal, expected some. Leave out --like.")
+    return model
+
+
+def _print_carried(like: Path, model: IdentifiableRegressor) -> None:
+    """Say which axes of an earlier run come back."""
+    found = model.comparison_
+    if found is None:
+        return
+    kept = [
+        f"{name} {r:.3f}"
+        for name, r, is_kept in zip(found.old_names, found.correlation, found.kept, strict=True)
+        if is_kept
+    ]
+    say(f"{len(kept)} of {len(found.kept)} axes of {like} come back{': ' + ', '.join(kept) if kept else ''}.")
+    say(f"Correlations on {found.n_rows:,} {found.rows}.")
 
 
 @reports_faults

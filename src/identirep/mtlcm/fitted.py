@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes import LatentFit, Starts, fit_in_units, like_units, moments_in_units
+from identirep.mtlcm.axes import LatentFit, Starts, fit_in_units, like_units, moments_in_units, nearest_fit
 from identirep.mtlcm.model import (
     causal_regression,
     gaussian_log_likelihood,
@@ -78,6 +78,16 @@ class FittedLatents:
         self.n_iter_ = max(1, int(fit.starts.n_iter[fit.starts.best]))
         self.converged_ = bool(fit.starts.converged[fit.starts.best])
         self.start_criteria_ = fit.starts.criterion
+
+    def _turn_to(self, start: Array, *, max_iter: int, tol: float) -> bool:
+        """Take the optimum that axes `start` (D, K) lead to, if it is another one and the targets do not say worse."""
+        fit, moments = self._in_like_units(self.moments_)
+        units = like_units(self.moments_)
+        found = nearest_fit(fit, moments, start if units is None else start * units, max_iter=max_iter, tol=tol)
+        if found is None:
+            return False
+        self._store(self.moments_, found if units is None else fit_in_units(found, 1.0 / units), self._half)
+        return True
 
     def _set_origin(self, origin: Array) -> None:
         """Let latents have this mean on the rows of the fit."""
