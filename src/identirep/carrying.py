@@ -87,7 +87,7 @@ class CarriedStages(CheckedStages):
         W = Fitted(self.regressor_, model, data, groups).latents(everywhere)
         used, rows, unseen = self._rows_to_compare(like, given, len(Z), least_rows(Z.shape[1], W.shape[1]), data)
         moved, self.comparison_ = aligned(self, like, Measured(Z[used], W[used], rows, unseen))
-        for name in ("causal_model_", "comes_back_", "encoder_mcc_"):
+        for name in ("causal_model_", "comes_back_", "encoder_mcc_", "_reference"):
             setattr(self, name, getattr(moved, name))
         return [remark] if (remark := remark_on_lost(self.comparison_)) else []
 

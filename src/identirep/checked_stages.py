@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.checking import Fitted, check_fit
-from identirep.comparing import TrainedRows
+from identirep.comparing import Reference, TrainedRows
 from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
 from identirep.linear_copies import copy_remarks, linear_copies
@@ -54,6 +54,7 @@ class CheckedStages(TwoStages):
     comes_back_: ComesBack
     # None in a model that was stored before they were kept.
     _trained_rows: TrainedRows | None
+    _reference: Reference | None
 
     @abstractmethod
     def _stage_one(self, seed: int) -> StageOne:
@@ -65,13 +66,28 @@ class CheckedStages(TwoStages):
 
     def _check(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> list[str]:
         """Look at the rows, at the encoder and at fits to halves of the rows; return what is to be said of the rows."""
-        self._trained_rows = TrainedRows.of(data.X)
+        self._trained_rows, self._reference = TrainedRows.of(data.X), self._looked_at(data, groups)
         self.row_order_ = check_row_order(data, groups)
         copies = copy_remarks(linear_copies(data, getattr(self.regressor_, "feature_names_in_", None)))
         self.encoder_mcc_ = self._encoder_mcc(data)
         self.comes_back_, numbers = self._checked(data, groups, rng)
         remarks = [f"{'; '.join(copies)}." if copies else "", self.row_order_.remark, self._remark_on_number(numbers)]
         return [text for text in remarks if text]
+
+    def _looked_at(self, data: TaskData, groups: IntArray | None) -> Reference | None:
+        """Return what latents, targets and inputs look like; None without latents."""
+        stage, model = self.regressor_, self.causal_model_
+        if model is None:
+            return None
+        Z = model._map(stage._reduce(data.X))
+        if isinstance(stage, MTRN):
+            unseen = np.where(stage._held_out[:, None], Z, np.nan)
+        else:
+            unseen = Fitted(stage, model, data, groups).latents(np.ones(len(Z), dtype=bool))
+        targets = None if data.is_long else data.targets
+        return Reference.of(
+            unseen, Z, data.X, targets, groups, between=not isinstance(stage, MTRN), ordered=data.order is not None
+        )
 
     def _encoder_mcc(self, data: TaskData) -> Array:
         """Correlation that the encoder leaves between axes and latents, (D,), NaN where that cannot be told."""
@@ -146,6 +162,8 @@ class CheckedStages(TwoStages):
             arrays |= prefixed("row_order", self.row_order_._to_arrays())
         if self._trained_rows is not None:
             arrays |= prefixed("trained_rows", self._trained_rows.to_arrays())
+        if self._reference is not None:
+            arrays |= prefixed("reference", self._reference.to_arrays())
         choice = self.regressor_choice_ and asdict(self.regressor_choice_)
         return arrays, {
             "n_refinements": self.n_refinements_,
@@ -162,6 +180,8 @@ class CheckedStages(TwoStages):
             self.row_order_ = RowOrder._of_arrays(order)
         rows = taken("trained_rows", arrays)
         self._trained_rows = TrainedRows.of_arrays(rows) if rows else None
+        seen = taken("reference", arrays)
+        self._reference = Reference.of_arrays(seen, len(self.encoder_mcc_)) if seen else None
         return self
 
     def _in_axes(self, order: IntArray, factor: Array, origin: Array) -> Self:
@@ -171,12 +191,17 @@ class CheckedStages(TwoStages):
             found.causal_model_ = self.causal_model_._in_axes(order, factor, origin)
             found.comes_back_ = self.comes_back_._in_order(order)
             found.encoder_mcc_ = self.encoder_mcc_[order]
+            found._reference = self._reference and self._reference.in_axes(order, factor, origin)
         return found
 
     def _saw(self, X: Any) -> BoolArray | None:
         """Tell which rows of inputs this was trained on; None where that is not known."""
-        inputs = check_features(self.regressor_, X)
+        inputs = self._checked_inputs(X)
         return None if self._trained_rows is None else self._trained_rows.saw(inputs)
+
+    def _checked_inputs(self, X: Any) -> NDArray[Any]:
+        """Return inputs as stage one has them."""
+        return check_features(self.regressor_, X)
 
 
 def _silent(text: str) -> None:

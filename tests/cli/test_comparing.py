@@ -160,3 +160,57 @@ def test_runs_whose_axes_cannot_be_kept(invoke, tables, march, table, like, mess
     assert result.exit_code == 2, result.output
     assert message in result.stderr
     assert not (tables / "none").exists()
+
+
+def test_a_run_is_checked_for_moves(invoke, tables, march, tmp_path):
+    result = invoke("compare", march, tables / "april.csv")
+    assert result.exit_code == 0, result.output
+    assert "No axes have moved: 250 rows; false alarms at a rate of 0.05." in result.stdout
+    assert "No targets have moved" in result.stdout
+    moved = csv.read_csv(tables / "april.csv").to_pandas()
+    moved["x0"] += 1.5
+    moved["y_0"] += 1.5
+    moved.loc[3, "x4"] = 99.0
+    csv.write_csv(pa.Table.from_pandas(moved, preserve_index=False), tmp_path / "moved.csv")
+    result = invoke("compare", march, tmp_path / "moved.csv", "--level", 0.01)
+    assert result.exit_code == 3, result.output
+    assert "1 of 3 axes have moved: 250 rows; false alarms at a rate of 0.01." in result.stdout
+    assert "1 of 12 targets have moved" in result.stdout
+    assert "3 (x4)" in result.stdout
+    result = invoke("transform", march, tmp_path / "moved.csv", "--out", tmp_path / "z.csv", "--check")
+    assert result.exit_code == 3, result.output
+    assert "1 of 3 axes have moved" in result.stdout
+    assert csv.read_csv(tmp_path / "z.csv").num_rows == 250
+    result = invoke("transform", march, tables / "april.csv", "--out", tmp_path / "z.csv", "--check")
+    assert result.exit_code == 0, result.output
+    assert "have moved" not in invoke("transform", march, tmp_path / "moved.csv", "--out", tmp_path / "z.csv").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "march", "april_lacks.csv"], "lacks 1 of the 5 inputs of the model: got no column 'x4'"),
+        (["compare", "march", "short.csv"], "X has too few rows"),
+        (["compare", "march", "both.csv", "--level", "2"], "level"),
+        (["compare", "march", "both.csv", "--out", "page.html"], "--out is the page of a comparison: got one run"),
+        (["compare", "old", "same", "data.csv", "--level", "0.1"], "--level is the rate of a check of one run"),
+        (
+            ["transform", "march", "both.csv", "--out", "z.csv", "--level", "0.1"],
+            "--level is the rate of a check: got no",
+        ),
+        (["transform", "march", "short.csv", "--out", "z.csv", "--check"], "X has too few rows"),
+    ],
+)
+def test_bad_input_of_checks(invoke, tables, march, tmp_path, arguments, message):
+    command, *rest = arguments
+    if "short.csv" in rest:
+        table = csv.read_csv(tables / "april.csv").slice(0, 10)
+        csv.write_csv(table, tmp_path / "short.csv")
+    paths = [tmp_path / text if text in ("short.csv", "z.csv") else tables / text for text in rest]
+    given = [
+        text if text.startswith("-") or text[0].isdigit() else path for text, path in zip(rest, paths, strict=True)
+    ]
+    result = invoke(command, *given)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert not (tmp_path / "z.csv").exists()

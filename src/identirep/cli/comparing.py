@@ -10,19 +10,18 @@ from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
-from identirep.cli.console import OUTPUT, cell, reports_faults, say, working
+from identirep.cli.console import CHECK_FAILED, OUTPUT, cell, reports_faults, say, working
+from identirep.cli.drifting import Level, drift_of, print_drift, read_targets
 from identirep.cli.options import Missing
 
 if TYPE_CHECKING:
     from identirep.comparing import Comparison
 
-__all__ = ["CHECK_FAILED", "compare"]
+__all__ = ["compare"]
 
-# Exit status of a check that found something: a named axis is lost, axes have moved.
-CHECK_FAILED = 3
 _PAGES = (".html", ".htm")
 _LONGEST_NAME = 28
-_LEAST_PATHS = 3
+_LEAST_PATHS = 2
 
 
 @reports_faults
@@ -30,7 +29,7 @@ def compare(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="OLD NEW [MORE]... DATA",
+            metavar="OLD [NEW]... DATA",
             help="Run directories, the old one first, and a table with the inputs of all of them.",
             show_default=False,
         ),
@@ -39,17 +38,28 @@ def compare(
         Path | None, typer.Option(metavar="FILE", help="Also write a page, .html.", show_default=False)
     ] = None,
     missing: Missing = None,
+    level: Level = None,
 ) -> None:
     """Say what has become of each axis of a run in others: kept, turned into a mixture, split, merged, lost, or new.
 
     Measured on the rows of the table that no run was trained on. The exit status is 3 if an axis that has a name in the
     old run is not kept in every other one.
+
+    One run and a table: which of its axes, and of its targets as far as the table has them, have moved since the fit,
+    and which rows lie outside of what was fitted to. The exit status is 3 if axes have moved.
     """
     if len(paths) < _LEAST_PATHS:
         raise ValueError(
-            f"OLD NEW DATA is not complete: got {len(paths)} of them, expected two runs and a table at least. Add them."
+            f"OLD NEW DATA is not complete: got {len(paths)} of them, expected a run and a table at least. Add them."
         )
     *runs, data = paths
+    if len(runs) == 1:
+        _check_run(runs[0], data, out, missing, level)
+        return
+    if level is not None:
+        raise ValueError(
+            "--level is the rate of a check of one run: got more, expected one run and a table. Leave it out."
+        )
     _check_page(out, data)
     found, comparisons = _compared(runs, data, missing)
     for run in found["runs"]:
@@ -61,6 +71,24 @@ def compare(
         say(f"Wrote {out}")
     if found["lost_names"]:
         say(f"Named axes that are not kept: {', '.join(found['lost_names'])}.", style="bold red")
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _check_run(run: Path, data: Path, out: Path | None, missing: list[str] | None, level: float | None) -> None:
+    """Say what has moved since the fit of a run."""
+    from identirep.cli.tables import read_inputs
+    from identirep.cli.using import input_names, load_run
+
+    if out is not None:
+        raise ValueError("--out is the page of a comparison: got one run, expected two at least. Leave it out.")
+    model = load_run(run)
+    names = input_names(run, model)
+    with working(f"Reading {data.name}"):
+        X = read_inputs(data, names, missing)
+        y = read_targets(model, data, names, missing)
+    found = drift_of(model, X, y, level)
+    print_drift(found)
+    if found["moved"]:
         raise typer.Exit(CHECK_FAILED)
 
 

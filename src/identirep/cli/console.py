@@ -19,6 +19,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 __all__ = [
+    "CHECK_FAILED",
     "OUTPUT",
     "cell",
     "in_words_of_options",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 _USER_INPUT, _OUR_FAILURE = 2, 1
+# Exit status of a check that found something: an axis with a name is lost, axes have moved.
+CHECK_FAILED = 3
 
 # What a terminal would obey: control characters, marks that turn the direction of text, halves of characters.
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

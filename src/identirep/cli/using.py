@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from identirep.cli.console import reports_faults, say, working
+from identirep.cli.console import CHECK_FAILED, reports_faults, say, working
+from identirep.cli.drifting import Level, drift_of, print_drift
 from identirep.cli.options import Data, Missing, Run
 
 if TYPE_CHECKING:
@@ -19,12 +20,24 @@ Out = Annotated[Path, typer.Option(metavar="FILE", help="Table: .csv, .parquet o
 
 
 @reports_faults
-def transform(run: Run, data: Data, out: Out, missing: Missing = None) -> None:
+def transform(
+    run: Run,
+    data: Data,
+    out: Out,
+    missing: Missing = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say which axes have moved since the fit, and which rows lie outside.")
+    ] = False,
+    level: Level = None,
+) -> None:
     """Write the latents of the rows of a table.
 
     The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
+    With --check the exit status is 3 if axes have moved; the latents are written all the same.
     """
-    _apply(run, data, out, missing, to_latents=True)
+    if level is not None and not check:
+        raise ValueError("--level is the rate of a check: got no --check, expected one. Add --check.")
+    _apply(run, data, out, missing, to_latents=True, check=check, level=level)
 
 
 @reports_faults
@@ -84,7 +97,16 @@ def input_names(run: Path, model: IdentifiableRegressor) -> list[str]:
     return list(names)
 
 
-def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, *, to_latents: bool) -> None:
+def _apply(
+    run: Path,
+    data: Path,
+    out: Path,
+    missing: list[str] | None,
+    *,
+    to_latents: bool,
+    check: bool = False,
+    level: float | None = None,
+) -> None:
     from identirep.cli.tables import check_output, read_inputs, write_table
 
     model = load_run(run)
@@ -94,8 +116,14 @@ def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, *, to_la
         X = read_inputs(data, names, missing)
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
+    # Before anything is written: whether it can be checked.
+    found = drift_of(model, X, None, level) if check else None
     with working("Computing"):
         values = model.transform(X) if to_latents else model.predict(X)
     columns = model.get_feature_names_out() if to_latents else map(str, model.task_names_)
     write_table(out, values, list(columns))
     say(f"Wrote {out}: {len(values):,} rows, {values.shape[1]:,} {'latents' if to_latents else 'targets'}.")
+    if found is not None:
+        print_drift(found)
+        if found["moved"]:
+            raise typer.Exit(CHECK_FAILED)

@@ -9,6 +9,8 @@ from identirep.comparing.comparison import Comparison, compare
 from identirep.comparing.comparison import Measured as Measured
 from identirep.comparing.comparison import check_common_inputs as check_common_inputs
 from identirep.comparing.comparison import inputs_of as inputs_of
+from identirep.comparing.drift import Drift, Moved, check_drift
+from identirep.comparing.reference import Reference as Reference
 from identirep.comparing.rows import TrainedRows as TrainedRows
 
-__all__ = ["Comparison", "align", "compare"]
+__all__ = ["Comparison", "Drift", "Moved", "align", "check_drift", "compare"]
