@@ -198,8 +198,9 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         rng = as_generator(self.random_state)
         seeds = rng.integers(2**31, size=2)
         self.regressor_choice_: ChosenRegressor | None = None
-        stage = self._stage_one(int(seeds[0]))
-        raise_faults(self._like_faults(like, X) or self._faults(self._with_number_of(like, stage), y, tasks))
+        raise_faults(self._like_faults(like, X))
+        stage = self._with_number_of(like, self._stage_one(int(seeds[0])))
+        raise_faults(self._faults(stage, y, tasks))
         if isinstance(self.regressor, str) and self.regressor == "auto":
             self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]), order=order)
             stage = self._with_number_of(like, self._stage_one(int(seeds[0])))

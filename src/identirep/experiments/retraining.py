@@ -13,7 +13,7 @@ from identirep.canonical_analysis import canonical_maps
 from identirep.comparing import align
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
 from identirep.experiments.figures import dots
-from identirep.experiments.trust.tables import equal_rows, load_real, why_missing
+from identirep.experiments.trust import equal_rows, load_real, why_missing
 from identirep.mtrn import MTRN
 from identirep.regressor import IdentifiableRegressor
 
