@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
-from identirep._typing import Array
 from identirep.cli.console import OUTPUT, cell, say
 
 if TYPE_CHECKING:
+    from identirep._typing import Array
     from identirep.comparing import Drift, Moved
     from identirep.regressor import IdentifiableRegressor
 
@@ -48,6 +47,8 @@ def drift_of(model: IdentifiableRegressor, X: Any, y: Array | None, level: float
 
 def read_targets(model: IdentifiableRegressor, data: Path, inputs: list[str], missing: list[str] | None) -> Any:
     """Read what a table has of the targets of a run (wide layout), NaN where it has none; None without any."""
+    import numpy as np
+
     from identirep.datasets import load_table, open_table
 
     tasks = [str(name) for name in model.task_names_]

@@ -145,6 +145,22 @@ def check_drift(model: Any, X: Any, y: Any = None, *, level: float = 0.05) -> Dr
     Rows have to be independent, apart from rows with equal inputs, which count once. Where they have an order the rate
     does not hold, and `remark` says so. What an axis looks like is known from rows that the fit has not seen: of a
     network those held out for validation, so that small moves need many new rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from identirep import IdentifiableRegressor
+    >>> from identirep.comparing import check_drift
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(400, 4))
+    >>> y = np.repeat(X[:, :2], 4, axis=1) + 0.3 * rng.normal(size=(400, 8))
+    >>> model = IdentifiableRegressor(2, regressor=LinearRegression(), n_checks=0, random_state=0).fit(
+    ...     X[:200], y[:200]
+    ... )
+    >>> found = check_drift(model, X[200:] + [0, 0, 50, 0])
+    >>> len(found.outside), found.reasons[0]
+    (200, 'input 2')
     """
     check_arguments(level=(level, Number(0.0, 1.0, open_low=True, open_high=True)))
     reference = _reference_of(model)
