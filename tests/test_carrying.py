@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.linear_model import LinearRegression
 
@@ -164,3 +166,83 @@ def test_inputs_that_lack_are_told_before_the_fit():
     with pytest.raises(ValueError, match="X lacks 1 of the 6 inputs of the earlier model: got no column 'f'"):
         model.fit(pd.DataFrame(X[:, :5], columns=list("abcde")), y, like=named)
     assert not hasattr(model, "regressor_")
+
+
+def _mixed(seed, n=600):
+    """A table whose axes are a category, a date and a number with gaps, and targets of each."""
+    rng = np.random.default_rng(seed)
+    colour, days, gappy = rng.choice(["red", "blue"], n), rng.integers(0, 2000, n), rng.normal(size=n)
+    known = np.where(rng.random(n) < 0.1, np.nan, gappy)
+    axes = np.column_stack([2.0 * (colour == "red"), days / 600, np.nan_to_num(known)])
+    frame = pd.DataFrame(
+        {"colour": colour, "when": pd.to_datetime("2015-01-01") + pd.to_timedelta(days, unit="D"), "gappy": known}
+    )
+    return frame, np.repeat(axes, 4, axis=1) + 0.3 * rng.normal(size=(n, 12))
+
+
+_KINDS = {
+    "pandas": lambda frame: frame,
+    "polars": pl.from_pandas,
+    "Arrow": lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", _KINDS)
+def test_tables_that_each_model_encodes_for_itself(kind):
+    frame, y = _mixed(0)
+    # Another order and one more column: the encoders of both fits have other inputs.
+    other = frame.assign(more=np.random.default_rng(9).normal(size=len(frame)))[["more", "gappy", "when", "colour"]]
+    old = _model(3).fit(_KINDS[kind](frame[:250]), y[:250]).name_latents(_NAMES)
+    new = _model(random_state=5).fit(_KINDS[kind](other[250:500]), y[250:500], like=old)
+    assert new.latent_names_ == ("a", "b", "c")
+    assert new.comparison_.unseen
+    Z, W = old.transform(frame[500:]), new.transform(other[500:])
+    assert (np.sqrt(np.mean((Z - W) ** 2, axis=0)) < 0.3 * Z.std(axis=0)).all()
+    same = _model(random_state=5).fit(_KINDS[kind](other[:250]), y[:250], like=old)
+    assert not same.comparison_.unseen, "rows of the earlier fit are known again, though encoded"
+    with pytest.raises(ValueError, match="X lacks 1 of the 3 inputs of the earlier model: got no column 'when'"):
+        _model().fit(_KINDS[kind](other.drop(columns="when")), y, like=old)
+
+
+def test_rows_that_the_fit_drops_are_dropped_of_the_earlier_model():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(900, 4))
+    tasks = rng.integers(0, 12, 900)
+    y = X[np.arange(900), tasks % 2] * (1 + tasks / 4) + 0.1 * rng.normal(size=900)
+    stage = MTRN(hidden_sizes=(32,), max_epochs=40, n_replicates=1)
+    old = _model(2, stage).fit(X[:400], y[:400], tasks[:400]).name_latents({0: "a", 1: "b"})
+    part, labels, targets = X[400:], tasks[400:].copy(), y[400:].copy()
+    # A task with one label, and rows without any, in front of all others.
+    labels[0], targets[1:60] = 99, np.nan
+    with pytest.warns(UserWarning, match="nothing can be learnt of"):
+        new = _model(2, stage, random_state=1).fit(part, targets, labels, like=old)
+    assert dict(new.left_out_tasks_) == {99: "1 label"}
+    assert new.latent_names_ == ("a", "b")
+    assert (new.comparison_.correlation > 0.9).all()
+    assert new.comparison_.unseen
+    assert len(new.regressor_._held_out) == 500 - 60
+
+
+def test_checkpoints_know_the_earlier_model(tmp_path, monkeypatch):
+    X, y = _sparse(3, n=500)
+    old, place = _model(3).fit(X[:200], y[:200]).name_latents(_NAMES), tmp_path / "checkpoint"
+    whole = _model(random_state=2).fit(X[200:], y[200:], like=old)
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(IdentifiableRegressor, "_align_like", cut)
+        with pytest.raises(KeyboardInterrupt):
+            _model(random_state=2).fit(X[200:], y[200:], like=old, checkpoint=place)
+    renamed = _model(3).fit(X[:200], y[:200]).name_latents({0: "other"})
+    for like in (None, renamed, _model(3).fit(X[:190], y[:190]).name_latents(_NAMES)):
+        with pytest.raises(ValueError, match=r"is a checkpoint of another fit: got (like|.*n_components)"):
+            _model(random_state=2).fit(X[200:], y[200:], like=like, checkpoint=place)
+    again = _model(random_state=2).fit(X[200:], y[200:], like=old, checkpoint=place)
+    np.testing.assert_array_equal(again.transform(X), whole.transform(X))
+    assert again.latent_names_ == whole.latent_names_ == ("a", "b", "c")
+    assert again.comparison_.verdict == whole.comparison_.verdict
+    again.save(tmp_path / "run")
+    assert not place.exists()

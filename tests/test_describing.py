@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from sklearn.linear_model import LinearRegression
@@ -82,3 +83,20 @@ def test_axes_have_targets_inputs_and_extreme_rows():
     assert describe_axes(model)[0].inputs == []
     with pytest.raises(ValueError, match=r"too few rows .* got 5, expected at least 10"):
         describe_axes(model, X[:5])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["pandas", "polars", "Arrow"])
+def test_columns_of_any_kind_are_shuffled_whole(kind):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=300), "b": rng.choice(["x", "y", "z"], 300)})
+    frame["when"] = pd.to_datetime("2020-01-01") + pd.to_timedelta(rng.integers(0, 300, 300), unit="D")
+    frame.loc[rng.random(300) < 0.1, "a"] = np.nan
+    y = np.repeat(np.column_stack([frame.a.fillna(0), 2.0 * (frame.b == "x")]), 4, axis=1)
+    y += 0.1 * rng.normal(size=y.shape)
+    model = IdentifiableRegressor(2, regressor=LinearRegression(), n_checks=0, random_state=0).fit(frame, y)
+    of = {"pandas": lambda f: f, "polars": pl.from_pandas, "Arrow": pa.Table.from_pandas}[kind]
+    axes = describe_axes(model, of(frame))
+    assert sorted(axis.inputs[0].name for axis in axes) == ["a", "b"]
+    assert all(axis.inputs[0].share > 0.8 and axis.inputs[1].share < 0.1 for axis in axes)
+    assert all(np.isnan(share.correlation) for axis in axes for share in axis.inputs)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from identirep import baselines, datasets, metrics
     from identirep.comparing import Comparison, align, compare
+    from identirep.encoding import TableEncoder
     from identirep.moments import TaskMoments
     from identirep.mtlcm import MTLCM, Certificate
     from identirep.mtrn import MTRN, PredictiveFeatures
@@ -26,6 +27,7 @@ __all__ = [
     "Comparison",
     "IdentifiableRegressor",
     "PredictiveFeatures",
+    "TableEncoder",
     "TaskMoments",
     "__version__",
     "align",
@@ -45,6 +47,7 @@ _MODULE_OF = {
     "compare": "identirep.comparing",
     "align": "identirep.comparing",
     "IdentifiableRegressor": "identirep.regressor",
+    "TableEncoder": "identirep.encoding",
     "TaskMoments": "identirep.moments",
 }
 

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.checked_stages import CheckedStages, Given
+from identirep.checked_stages import CheckedStages
 from identirep.checking import Fitted
+from identirep.checkpoints import array_digest
 from identirep.comparing import Comparison, Measured, aligned, inputs_of, least_rows, remark_on_lost
-from identirep.missing import as_numbers
+from identirep.inputs import column_names
 from identirep.mtrn import MTRN
 from identirep.parameters import Fault
 from identirep.two_stages import StageOne
-from identirep.validation import TaskData, column_names
+from identirep.validation import TaskData
 
-__all__ = ["CarriedStages"]
+__all__ = ["CarriedStages", "Earlier"]
+
+
+class Earlier(NamedTuple):
+    """A model whose axes are wanted, its latents on rows of a fit, and which of these it was trained on, if known."""
+
+    model: Any
+    latents: Array
+    seen: BoolArray | None
+
+    def rows(self, kept: BoolArray | None) -> Earlier:
+        """Return the same on some of the rows."""
+        if kept is None:
+            return self
+        return self._replace(latents=self.latents[kept], seen=None if self.seen is None else self.seen[kept])
+
+    def digests(self) -> dict[str, str]:
+        """Return what a fit takes from it, for a checkpoint to compare."""
+        named = repr((self.model._names_of_latents(), tuple(map(str, self.model.task_names_))))
+        texts = np.frombuffer(named.encode("utf-8", "replace"), dtype=np.uint8)
+        return {"like": f"a model with digest {array_digest(self.latents, self.seen, texts)}"}
 
 
 class CarriedStages(CheckedStages):
@@ -43,6 +64,9 @@ class CarriedStages(CheckedStages):
             inputs_of(like, X, "earlier")
         except ValueError as error:
             return [Fault(str(error))]
+        if getattr(like, "_encoder", None) is not None:
+            # It counts columns itself.
+            return []
         shape, named = np.shape(X), column_names(X) is not None and hasattr(like, "feature_names_in_")
         if not named and len(shape) == 2 and shape[1] != like.n_features_in_:
             return [
@@ -59,45 +83,41 @@ class CarriedStages(CheckedStages):
             stage.set_params(n_components=len(like.latent_names_))
         return stage
 
-    def _latents_like(self, like: Any, given: Given, data: TaskData) -> Array | None:
-        """Return the latents of an earlier model on the rows of this fit, those without a label left out."""
+    def _earlier(self, like: Any, X: Any) -> Earlier | None:
+        """Return latents of an earlier model on the rows of this fit, which may be a table that it encodes itself."""
         if like is None:
             return None
-        Z = like._latents_of(inputs_of(like, given.X, "earlier"))
-        return Z if len(Z) == len(data.X) else Z[~np.isnan(as_numbers(given.y).astype(np.float64).reshape(len(Z)))]
+        inputs = inputs_of(like, X, "earlier")
+        return Earlier(like, like._latents_of(inputs), like._saw(inputs) if hasattr(like, "_saw") else None)
 
-    def _turn_like(self, Z: Array | None, data: TaskData) -> None:
-        """Of optima of stage two that targets do not tell apart, take the one nearest to axes with the values `Z`."""
+    def _turn_like(self, earlier: Earlier | None, data: TaskData) -> None:
+        """Of optima of stage two that targets do not tell apart, take the one nearest to the axes of an earlier one."""
         model = self.causal_model_
-        if Z is None or model is None:
+        if earlier is None or model is None:
             return
-        H = self.regressor_._reduce(data.X)
+        H, Z = self.regressor_._reduce(data.X), earlier.latents
         start = np.linalg.lstsq(H - H.mean(axis=0), Z - Z.mean(axis=0), rcond=None)[0].T
         model._turn_to(start, max_iter=model.max_iter, tol=model.tol)
 
-    def _align_like(
-        self, like: Any, Z: Array | None, given: Given, data: TaskData, groups: IntArray | None
-    ) -> list[str]:
+    def _align_like(self, earlier: Earlier | None, data: TaskData, groups: IntArray | None) -> list[str]:
         """Take order, signs, scales, origins and names of axes that come back; return what is to be said of others."""
         self.comparison_ = None
         model = self.causal_model_
-        if Z is None or model is None:
-            return [] if Z is None else ["There are no latents, so that no axis of the earlier model comes back."]
+        if earlier is None:
+            return []
+        if model is None:
+            return ["There are no latents, so that no axis of the earlier model comes back."]
+        Z = earlier.latents
         everywhere = np.ones(len(Z), dtype=bool)
         W = Fitted(self.regressor_, model, data, groups).latents(everywhere)
-        used, rows, unseen = self._rows_to_compare(like, given, len(Z), least_rows(Z.shape[1], W.shape[1]), data)
-        moved, self.comparison_ = aligned(self, like, Measured(Z[used], W[used], rows, unseen))
+        used, rows, unseen = self._rows_to_compare(earlier.seen, len(Z), least_rows(Z.shape[1], W.shape[1]))
+        moved, self.comparison_ = aligned(self, earlier.model, Measured(Z[used], W[used], rows, unseen))
         for name in ("causal_model_", "comes_back_", "encoder_mcc_", "_reference"):
             setattr(self, name, getattr(moved, name))
         return [remark] if (remark := remark_on_lost(self.comparison_)) else []
 
-    def _rows_to_compare(
-        self, like: Any, given: Given, n: int, least: int, data: TaskData
-    ) -> tuple[BoolArray, str, bool]:
+    def _rows_to_compare(self, old: BoolArray | None, n: int, least: int) -> tuple[BoolArray, str, bool]:
         """Choose rows of the fit that the earlier model has not seen and, of a network, that were held out from it."""
-        old = like._saw(inputs_of(like, given.X, "earlier")) if hasattr(like, "_saw") else None
-        if old is not None and len(old) != n:
-            old = old[~np.isnan(as_numbers(given.y).astype(np.float64).reshape(len(old)))]
         # Latents of other regressors are those of folds or bags that are without the row.
         own = self.regressor_._held_out if isinstance(self.regressor_, MTRN) else np.ones(n, dtype=bool)
         if old is not None and np.sum(own & ~old) >= least:

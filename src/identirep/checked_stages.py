@@ -17,9 +17,10 @@ from identirep.comparing import Reference, TrainedRows
 from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
 from identirep.linear_copies import copy_remarks, linear_copies
-from identirep.mtlcm import ComesBack
+from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN, ChosenRegressor
 from identirep.persistence import prefixed, taken
+from identirep.refining import refine
 from identirep.two_stages import StageOne, TwoStages
 from identirep.validation import TaskData, check_features
 
@@ -45,7 +46,9 @@ class Given(NamedTuple):
 class CheckedStages(TwoStages):
     """Base of `IdentifiableRegressor`: the checks of a fit."""
 
+    causal_model: MTLCM | None
     n_checks: int
+    n_refinements: int
     verbose: bool
     regressor_choice_: ChosenRegressor | None
     n_refinements_: int
@@ -60,15 +63,51 @@ class CheckedStages(TwoStages):
     def _stage_one(self, seed: int) -> StageOne:
         """Return stage one, not fitted."""
 
-    @abstractmethod
+    def _stage_two(self, seed: int) -> MTLCM | None:
+        """Fit stage two to the features of stage one; None if there are none."""
+        if not self.regressor_.n_components_:
+            return None
+        model = MTLCM() if self.causal_model is None else clone(self.causal_model)
+        if model.random_state is None:
+            model.set_params(random_state=seed)
+        remedy = f"Pass causal_model=MTLCM(max_iter=...) with more than {model.max_iter}."
+        return model.set_output(transform="default")._fit(self.regressor_.moments_, remedy)
+
     def _fit_stages(self, stage: StageOne, given: Given, rng: np.random.Generator, seed: int) -> None:
         """Fit both stages, and the first one again as often as asked for and as it helps."""
+        self.regressor_: StageOne = stage.fit(given.X, given.y, given.tasks, groups=given.groups, order=given.order)
+        self.causal_model_ = self._stage_two(seed)
+        self.n_refinements_ = 0
+        if self.n_refinements > 0 and self.causal_model_ is not None:
+            self._refine(given, rng)
+
+    def _refine(self, given: Given, rng: np.random.Generator) -> None:
+        """Train the encoder again on the latents, as often as asked for and as it helps."""
+        for _ in range(self.n_refinements):
+            assert isinstance(self.regressor_, MTRN)
+            assert self.causal_model_ is not None
+            seeds = rng.integers(2**31, size=2)
+            refined = refine(
+                self.regressor_,
+                self.causal_model_,
+                given.X,
+                given.y,
+                given.tasks,
+                given.groups,
+                int(seeds[0]),
+                order=given.order,
+            )
+            if refined is None:
+                break
+            self.regressor_ = refined.set_output(transform="default")
+            self.causal_model_ = self._stage_two(int(seeds[1]))
+            self.n_refinements_ += 1
 
     def _check(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> list[str]:
         """Look at the rows, at the encoder and at fits to halves of the rows; return what is to be said of the rows."""
         self._trained_rows, self._reference = TrainedRows.of(data.X), self._looked_at(data, groups)
-        self.row_order_ = check_row_order(data, groups)
-        copies = copy_remarks(linear_copies(data, getattr(self.regressor_, "feature_names_in_", None)))
+        self.row_order_, names = check_row_order(data, groups), self._names_of_inputs(self.regressor_)
+        copies = copy_remarks(linear_copies(data, None if names is None else names.tolist()))
         self.encoder_mcc_ = self._encoder_mcc(data)
         self.comes_back_, numbers = self._checked(data, groups, rng)
         remarks = [f"{'; '.join(copies)}." if copies else "", self.row_order_.remark, self._remark_on_number(numbers)]
@@ -138,7 +177,7 @@ class CheckedStages(TwoStages):
             )
             part = data.rows(rows)
             own_groups = None if groups is None else groups[rows]
-            given = Given(part.X, part.targets, part.task_index, own_groups, part.order)
+            given = Given(part.inputs, part.targets, part.task_index, own_groups, part.order)
             own_rng = np.random.default_rng(seed)
             seeds = own_rng.integers(2**31, size=2).tolist()
             stage = other._stage_one(seeds[0])
@@ -201,7 +240,7 @@ class CheckedStages(TwoStages):
 
     def _checked_inputs(self, X: Any) -> NDArray[Any]:
         """Return inputs as stage one has them."""
-        return check_features(self.regressor_, X)
+        return check_features(self.regressor_, self._inputs(X))
 
 
 def _silent(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from identirep._typing import Array, IntArray
 from identirep.canonical_analysis import cross_correlation
+from identirep.encoding import as_table, is_frame, plain
+from identirep.inputs import column_names
 from identirep.mtlcm import within_task_correlations
-from identirep.validation import column_names
 
 __all__ = ["Axis", "InputShare", "describe_axes"]
 
@@ -103,7 +105,10 @@ def _share(model: Any, part: _Columns, Z: Array, k: int, orders: list[IntArray])
     """Return the share of each axis that input k moves, with its standard error over rows, averaged over shuffles."""
     half, both = np.zeros_like(Z), np.zeros_like(Z)
     for order in orders:
-        moved = 0.5 * (Z - model._latents_of(part.shuffled(k, order))) ** 2
+        with warnings.catch_warnings():
+            # What is to be said of these rows was said when their latents were computed.
+            warnings.simplefilter("ignore")
+            moved = 0.5 * (Z - model._latents_of(part.shuffled(k, order))) ** 2
         half += moved / len(orders)
         # Each row counts as the one that gets a value, and as the one that gives its own.
         both += (moved + moved[np.argsort(order)]) / len(orders)
@@ -123,8 +128,10 @@ class _Columns:
     """Inputs in any form that a model takes, as columns that can be shuffled one by one."""
 
     def __init__(self, X: Any) -> None:
-        # polars tables become Arrow tables, which models take as well.
-        self.X: Any = X.to_arrow() if hasattr(X, "to_arrow") else X if hasattr(X, "shape") else np.asarray(X)
+        # Tables of polars and others become Arrow tables, which models take as well.
+        if is_frame(X) and not hasattr(X, "iloc"):
+            X = _plain_table(X)
+        self.X: Any = X if hasattr(X, "shape") else np.asarray(X)
         self.is_arrow, self.is_frame = hasattr(self.X, "set_column"), hasattr(self.X, "iloc")
         self.n_columns = int(self.X.shape[1])
         names = column_names(self.X)
@@ -154,3 +161,11 @@ class _Columns:
         else:
             moved[:, k] = self.X[order, k]
         return moved
+
+
+def _plain_table(X: Any) -> Any:
+    """Return a table of Arrow whose columns are of types that rows can be taken of."""
+    import pyarrow as pa
+
+    table = as_table(X)
+    return pa.table([plain(column) for column in table.columns], names=table.column_names)

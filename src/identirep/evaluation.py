@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray
+from identirep.known_tasks import known_task_data
 from identirep.metrics import StabilityResult
-from identirep.validation import check_task_data
+from identirep.splits import split_rows as split_rows
 
 __all__ = ["Evaluation", "score_tasks"]
 
@@ -103,7 +105,13 @@ class Evaluation:
 def score_tasks(model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None = None) -> Array:
     """Return R^2 of each task of a fitted model, NaN where labels do not vary; arguments as for `MTRN.score`."""
     check_is_fitted(model)
-    data = check_task_data(X, y, tasks, reset=False, min_labels=0, known_tasks=model.task_names_)
+    gaps = bool(get_tags(model).input_tags.allow_nan)
+    if hasattr(model, "_fitted"):
+        # Of both stages, by what stage one predicts of inputs that may have been a table.
+        model, X = model._fitted(), model._inputs(X)
+    data = known_task_data(model, X, y, tasks, gaps=gaps)
+    if data.given_rows is not None:
+        X = data.inputs
     if data.task_index is None:
         predicted = np.asarray(model.predict(X), dtype=np.float64).reshape(data.targets.shape)
     else:

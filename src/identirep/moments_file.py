@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -71,7 +71,7 @@ class StoredMoments:
         ValueError
             If a task name is none of: text, number, bool, None, date, time, Decimal, bytes, or a tuple of these.
         """
-        names = [_as_json(name) for name in self.task_names]
+        names = names_to_json(self.task_names)
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in Sums._fields}
         return arrays, {"task_names": names, "n_rows": self.n_rows}
 
@@ -91,7 +91,7 @@ class StoredMoments:
         TaskMoments
             Equal, bit for bit, to what `to_arrays` was called on.
         """
-        names = [_of_json(name) for name in meta["task_names"]]
+        names = names_of_json(meta["task_names"])
         sizes = check_shapes(arrays, _SHAPES, T=len(names))
         parts = {name: arrays[name] for name in Sums._fields}
         group = parts["group"]
@@ -115,21 +115,33 @@ class StoredMoments:
         """
         from safetensors import SafetensorError, safe_open
 
+        found: Any = None
         try:
             with safe_open(str(path), framework="np") as file:
                 metadata = file.metadata() or {}
-                if metadata.get("format") != _FORMAT:
-                    raise ValueError(
-                        f"{path} does not hold task moments: got format {metadata.get('format')!r}, expected "
-                        f"{_FORMAT!r}. Pass a file written by TaskMoments.save."
-                    )
-                arrays = {name: file.get_tensor(name) for name in Sums._fields}
-            return cls.from_parts(arrays, json.loads(metadata["meta"]))
-        except (SafetensorError, Damage, LookupError, TypeError, RecursionError) as error:
+                found = metadata.get("format")
+                if found == _FORMAT:
+                    arrays = {name: file.get_tensor(name) for name in Sums._fields}
+                    return cls.from_parts(arrays, json.loads(metadata["meta"]))
+        except (SafetensorError, ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
             raise ValueError(
                 f"'{path}' is damaged: got no task moments ({error}), expected the file as it was written. Restore it, "
                 "or compute them again."
             ) from None
+        raise ValueError(
+            f"{path} does not hold task moments: got format {found!r}, expected {_FORMAT!r}. Pass a file written by "
+            "TaskMoments.save."
+        )
+
+
+def names_to_json(names: Iterable[Hashable]) -> list[Any]:
+    """Return names of tasks as JSON can hold them; ValueError for other types than those of `TaskMoments.save`."""
+    return [_as_json(name) for name in names]
+
+
+def names_of_json(stored: Iterable[Any]) -> tuple[Hashable, ...]:
+    """Undo `names_to_json`."""
+    return tuple(_of_json(name) for name in stored)
 
 
 def _as_json(name: Any) -> Any:

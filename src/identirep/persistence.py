@@ -43,7 +43,8 @@ from identirep.shapes import Damage
 
 __all__ = ["Part", "Run", "opened_run", "prefixed", "restored", "taken", "write_run"]
 
-FORMAT_VERSION = 1
+# The newest that is read; runs without an encoder of tables are written in the first, which all readers know.
+FORMAT_VERSION = 2
 
 Arrays = dict[str, NDArray[Any]]
 _Estimator = TypeVar("_Estimator")
@@ -94,7 +95,7 @@ def write_run(directory: str | Path, run: Run) -> None:
     """Write a run to a directory, new or of another run, all files or none; other files there are kept."""
     arrays: Arrays = {}
     document = {
-        "format_version": FORMAT_VERSION,
+        "format_version": 1 if run.parts.get("table_encoder") is None else FORMAT_VERSION,
         "kind": run.kind,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         "feature_names": None if run.feature_names is None else [str(name) for name in run.feature_names],
@@ -137,18 +138,21 @@ def opened_run(directory: str | Path, kind: str) -> Iterator[Run]:
 
 def _read_whole(directory: Path, kind: str) -> Run:
     """Read all files of one and the same run, however often others replace it meanwhile."""
-    absent = 0
+    absent, failed = 0, None
     while True:
         path = current(directory)
         before = state(path)
         try:
             run = _read_run(path, directory, kind)
         except Exception:
-            if state(current(directory)) == before:
-                # Nothing there, twice: no run, or two swaps of which each was under way.
+            # One that was moved away meanwhile has the same state, under another name.
+            if state(path) == before:
+                # Nothing there, twice: no run, or two swaps of which each was under way. And a writer that fails puts
+                # the run back that it had moved away.
                 absent += before is None
-                if before is not None or absent > _MOST_ABSENT:
+                if absent > _MOST_ABSENT or (before is not None and failed == before):
                     raise
+                failed = before
                 time.sleep(_PAUSE)
         else:
             if state(path) == before:

@@ -12,15 +12,17 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
-from identirep.carrying import CarriedStages
+from identirep.carrying import CarriedStages, Earlier
 from identirep.checked_stages import Given
+from identirep.checkpoints import FitRecord
+from identirep.encoding import TableEncoder
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, check_fit_data, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, restored, write_run
-from identirep.refining import refine
+from identirep.recording import recorded, removed_checkpoint
 from identirep.seeds import as_generator
-from identirep.two_stages import StageOne
+from identirep.two_stages import STAGE_TWO_LABELS, StageOne
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -56,6 +58,10 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         the long layout, with `MTRN` only. Each takes about as long as stage one, and is the last if on held-out rows
         targets say no more of the latents than before. Two or three bring latents of nonlinear data considerably
         closer to the truth.
+    table_encoder : "auto", TableEncoder or None, default "auto"
+        What makes numbers of columns and fills gaps: "auto" is ``TableEncoder()`` for tables (of pandas, polars, Arrow)
+        and nothing for arrays; an encoder is cloned and used for both; None takes numbers alone. Gaps are passed on to
+        a regressor that takes them, unless the encoder's `impute` says otherwise.
     verbose : bool, default False
         Whether stage one and the checks show their progress.
     random_state : int, Generator, RandomState or None, default None
@@ -65,6 +71,8 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
     ----------
     regressor_ : MTRN or PredictiveFeatures
         Fitted stage one.
+    table_encoder_ : TableEncoder or None
+        What was learnt of columns; ``get_feature_names_out`` names the inputs of stage one.
     regressor_choice_ : ChosenRegressor or None
         With "auto", the `name` of stage one, the `reason`, and `r2` of each candidate on the rows held out.
     causal_model_ : MTLCM or None
@@ -91,6 +99,9 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         Predictive spectrum of stage one, on held-out rows.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
+    left_out_tasks_ : dict of hashable to str
+        Tasks of `y` that nothing can be learnt of, with fewer than three labels or constant, and why: the fit warns and
+        goes on without them. `score` takes `y` with or without them.
     n_features_in_ : int
         Number of inputs.
 
@@ -130,6 +141,9 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         "causal_model": Either(Choice(None), Made("an MTLCM", ("fit_moments", "bootstrap"))),
         "n_checks": Whole(0),
         "n_refinements": Whole(0),
+        "table_encoder": Either(
+            Choice("auto", None), Made("a TableEncoder", ("_to_arrays", "fit_transform", "get_feature_names_out"))
+        ),
         "verbose": Choice(False, True),
     }
 
@@ -141,6 +155,7 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         causal_model: MTLCM | None = None,
         n_checks: int = 2,
         n_refinements: int = 0,
+        table_encoder: Any = "auto",
         verbose: bool = False,
         random_state: RandomState = None,
     ) -> None:
@@ -149,6 +164,7 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         self.causal_model = causal_model
         self.n_checks = n_checks
         self.n_refinements = n_refinements
+        self.table_encoder = table_encoder
         self.verbose = verbose
         self.random_state = random_state
 
@@ -160,14 +176,15 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         *,
         groups: ArrayLike | None = None,
         order: ArrayLike | None = None,
+        checkpoint: str | Path | FitRecord | None = None,
         like: Any = None,
     ) -> Self:
         """Fit both stages.
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
-            Inputs.
+        X : array-like or table, shape (n_samples, n_features)
+            Inputs: numbers, or a table of any columns, see `table_encoder`.
         y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets; NaN means that the label is missing. One dimension together with `tasks` is the long layout.
         tasks : array-like, optional
@@ -178,6 +195,12 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         order : array-like, shape (n_samples,), optional
             Numbers, dates or texts that sort, where rows next to each other are alike (a series in time): what is held
             out is then the last rows, after a gap, or stretches of them.
+        checkpoint : str or Path, optional
+            Directory, new or of this fit, in which the work is kept from time to time: after Ctrl-C, SIGTERM or a kill
+            the same call goes on from there, to the same result, bit for bit on the same machine (but for times in
+            ``history_``). Kept are trainings of networks, and predictions of folds by other regressors, whose last fit
+            to all rows is made again; modules of your own must have all their state in ``state_dict``. It stays until
+            `save` has written the model.
         like : IdentifiableRegressor, optional
             Fitted model whose axes are to be kept; `X` has its inputs. With ``n_components="auto"`` there are as many
             latents. Where tasks share rows, and targets do not tell two solutions apart, the one nearer to it is taken.
@@ -192,34 +215,47 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the data or the parameters are not valid; all faults are listed.
+            If the data or the parameters are not valid; all faults are listed. Or if `checkpoint` holds other files or
+            the work of another fit, damaged, or in use by another process.
         """
         raise_faults(parameter_faults(self))
         rng = as_generator(self.random_state)
-        seeds = rng.integers(2**31, size=2)
         self.regressor_choice_: ChosenRegressor | None = None
         raise_faults(self._like_faults(like, X))
-        stage = self._with_number_of(like, self._stage_one(int(seeds[0])))
+        stage = self._with_number_of(like, self._stage_one(0))
         raise_faults(self._faults(stage, y, tasks))
+        earlier = self._earlier(like, X)
+        given = Given(self._fit_encoder(stage, X), y, tasks, groups, order)
+        with recorded(self, given, checkpoint, rng, earlier and earlier.digests()) as done:
+            # What has become of the axes of an earlier model is not stored: such a fit is made again of its parts.
+            if done is not None and earlier is None:
+                return self._taken_over(type(self).load(done))
+            for remark in self._fit_and_check(given, rng, earlier):
+                warnings.warn(remark, UserWarning, stacklevel=2)
+        self._checkpoint = checkpoint if isinstance(checkpoint, (str, Path)) else None
+        return self
+
+    def _taken_over(self, done: Self) -> Self:
+        """Take the fitted state of another model with the same parameters."""
+        parameters = self.get_params(deep=False)
+        self.__dict__.update({name: value for name, value in vars(done).items() if name not in parameters})
+        return self
+
+    def _fit_and_check(self, given: Given, rng: np.random.Generator, earlier: Earlier | None) -> list[str]:
+        """Fit both stages and check what comes back; return what is to be said of the rows."""
+        X, y, tasks, groups, order = given
+        like = None if earlier is None else earlier.model
+        seeds = rng.integers(2**31, size=2)
+        stage = self._with_number_of(like, self._stage_one(int(seeds[0])))
         if isinstance(self.regressor, str) and self.regressor == "auto":
             self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]), order=order)
             stage = self._with_number_of(like, self._stage_one(int(seeds[0])))
-        given = Given(X, y, tasks, groups, order)
         self._fit_stages(stage, given, rng, int(seeds[1]))
         data, unit = check_fit_data(self.regressor_, X, y, tasks, groups, order=order)
-        Z = self._latents_like(like, given, data)
-        self._turn_like(Z, data)
-        for remark in [*self._check(data, unit, rng), *self._align_like(like, Z, given, data, unit)]:
-            warnings.warn(remark, UserWarning, stacklevel=2)
-        return self
-
-    def _fit_stages(self, stage: StageOne, given: Given, rng: np.random.Generator, seed: int) -> None:
-        """Fit both stages, and the first one again as often as asked for and as it helps."""
-        self.regressor_: StageOne = stage.fit(given.X, given.y, given.tasks, groups=given.groups, order=given.order)
-        self.causal_model_ = self._stage_two(seed)
-        self.n_refinements_ = 0
-        if self.n_refinements > 0 and self.causal_model_ is not None:
-            self._refine(given, rng)
+        # Rows that the fit has dropped are dropped here, too.
+        earlier = earlier and earlier.rows(data.given_rows)
+        self._turn_like(earlier, data)
+        return [*self._check(data, unit, rng), *self._align_like(earlier, data, unit)]
 
     def _faults(self, stage: StageOne, y: Any, tasks: ArrayLike | None) -> list[Fault]:
         """List what is wrong with stage two, and with refinements of that stage one, before it is trained."""
@@ -252,28 +288,6 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
             )
         return faults
 
-    def _refine(self, given: Given, rng: np.random.Generator) -> None:
-        """Train the encoder again on the latents, as often as asked for and as it helps."""
-        for _ in range(self.n_refinements):
-            assert isinstance(self.regressor_, MTRN)
-            assert self.causal_model_ is not None
-            seeds = rng.integers(2**31, size=2)
-            refined = refine(
-                self.regressor_,
-                self.causal_model_,
-                given.X,
-                given.y,
-                given.tasks,
-                given.groups,
-                int(seeds[0]),
-                order=given.order,
-            )
-            if refined is None:
-                break
-            self.regressor_ = refined.set_output(transform="default")
-            self.causal_model_ = self._stage_two(int(seeds[1]))
-            self.n_refinements_ += 1
-
     def _stage_one(self, seed: int) -> StageOne:
         """Return stage one, not fitted; between the stages go arrays, whatever `set_output` says."""
         stage: Any
@@ -289,17 +303,8 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
             stage = PredictiveFeatures(clone(self.regressor), self.n_components)
         if self.random_state is not None or stage.random_state is None:
             stage.set_params(random_state=seed)
+        stage._least_labels = STAGE_TWO_LABELS
         return stage.set_output(transform="default")
-
-    def _stage_two(self, seed: int) -> MTLCM | None:
-        """Fit stage two to the features of stage one; None if there are none."""
-        if not self.regressor_.n_components_:
-            return None
-        model = MTLCM() if self.causal_model is None else clone(self.causal_model)
-        if model.random_state is None:
-            model.set_params(random_state=seed)
-        remedy = f"Pass causal_model=MTLCM(max_iter=...) with more than {model.max_iter}."
-        return model.set_output(transform="default")._fit(self.regressor_.moments_, remedy)
 
     def save(self, directory: str | Path) -> None:
         """Write the model to a run directory.
@@ -308,8 +313,9 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         ----------
         directory : str or Path
             ``model.safetensors``, ``model.json``, and ``history.parquet`` of a network or ``estimator.skops`` of a
-            regressor of scikit-learn are put there, all or none; other files of an
-            existing run directory are kept. `random_state` is stored if it is an int; `device` and `verbose` are not.
+            regressor of scikit-learn are put there, all or none; other files of an existing run directory are kept.
+            `random_state` is stored if it is an int; `device` and `verbose` are not. The checkpoint of the fit is
+            removed then.
 
         Raises
         ------
@@ -318,18 +324,21 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         stage = self.regressor_
-        parts = {
+        parts: dict[str, Part | None] = {
             "model": Part.of(self),
             "regressor": Part.of(stage),
             "causal_model": None if self.causal_model_ is None else Part.of(self.causal_model_),
         }
-        names = getattr(stage, "feature_names_in_", None)
-        history, estimators = None, None
+        names = getattr(stage if self._encoder is None else self._encoder, "feature_names_in_", None)
+        history, estimators = None, dict[str, Any]()
         if isinstance(stage, MTRN):
             history = stage.history_
         else:
             estimators = {"parameter": stage.regressor, "fitted": stage.regressor_}
-        write_run(directory, Run("IdentifiableRegressor", parts, names, history, estimators))
+        parts["table_encoder"] = self._encoder_part(estimators)
+        write_run(directory, Run("IdentifiableRegressor", parts, names, history, estimators or None))
+        if (kept := getattr(self, "_checkpoint", None)) is not None:
+            removed_checkpoint(Path(kept))
 
     @classmethod
     def load(cls, directory: str | Path, *, encoder: Any = None) -> Self:
@@ -357,20 +366,22 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         """
         with opened_run(directory, "IdentifiableRegressor") as run:
             nested = {"MTRN": MTRN, "MTLCM": MTLCM, "PredictiveFeatures": PredictiveFeatures}
-            nested |= {"regressor": MTRN, "causal_model": MTLCM}
-            foreign = None if run.estimators is None else run.estimators["parameter"]
+            nested |= {"regressor": MTRN, "causal_model": MTLCM, "table_encoder": TableEncoder}
+            estimators = run.estimators or {}
+            foreign = estimators.get("parameter")
             model = restored(cls, run.parts["model"], encoder=encoder, foreign=foreign, nested=nested)
             stage: StageOne
-            if run.estimators is None:
+            if "fitted" not in estimators:
                 stage = restored(MTRN, run.parts["regressor"], encoder=encoder)
                 stage.history_ = run.history or []
             else:
                 stage = restored(PredictiveFeatures, run.parts["regressor"], foreign=foreign)
-                stage.regressor_ = run.estimators["fitted"]
+                stage.regressor_ = estimators["fitted"]
+            model._read_encoder(run, estimators)
             model.causal_model_ = model.comparison_ = None
             if (causal := run.parts["causal_model"]) is not None:
                 model.causal_model_ = restored(MTLCM, causal).set_output(transform="default")
-            if run.feature_names is not None:
+            if run.feature_names is not None and model.table_encoder_ is None:
                 stage.feature_names_in_ = run.names_of(stage.n_features_in_)
             model.regressor_ = stage.set_output(transform="default")
             model._check_parts()
@@ -379,4 +390,5 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.input_tags.allow_nan = self._takes_gaps
         return tags

@@ -29,6 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.gaps import without_gaps
 from identirep.splits import row_groups
 from identirep.units import plain_units
 from identirep.validation import TaskData
@@ -127,7 +128,7 @@ def _sample(data: TaskData, groups: IntArray | None, rng: np.random.Generator) -
     own = None if index is None else np.unique(index[rows], return_inverse=True)[1].reshape(-1)
     names = tuple(range(len(tasks) if own is None else int(own.max(initial=-1)) + 1))
     center, scale = plain_units(data.X[rows])
-    return TaskData((data.X[rows] - center) / scale, y[rows], own, names), unit
+    return TaskData(without_gaps((data.X[rows] - center) / scale), y[rows], own, names), unit
 
 
 def units(X: NDArray[Any], groups: IntArray | None) -> IntArray:

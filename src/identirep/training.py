@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
+from identirep.divergence import DivergenceError
+
 __all__ = ["Training", "ordinary_torch"]
 
 
@@ -61,7 +63,7 @@ class Training:
         self.optimizer, self.max_epochs, self.advice = optimizer, max_epochs, advice
         self.learning_rate = float(optimizer.defaults["lr"])
         self.history: list[dict[str, float]] = []
-        self.epoch, self._start = 0, time.perf_counter()
+        self.epoch, self.first_epoch, self._start = 0, 0, time.perf_counter()
         self._advance: Callable[[tuple[dict[str, float], ...]], object] = lambda entries: None
         self.schedule = None
         if warm_up is not None:
@@ -73,9 +75,16 @@ class Training:
 
     def epochs(self) -> Iterator[int]:
         """Yield the numbers of the epochs."""
-        for epoch in range(self.max_epochs):
+        for epoch in range(self.first_epoch, self.max_epochs):
             self.epoch = epoch
             yield epoch
+
+    def resume(self, history: list[dict[str, float]]) -> None:
+        """Go on after the epochs of a history."""
+        self.history, self.first_epoch = history, 0
+        if history:
+            self.first_epoch = int(history[-1]["epoch"]) + 1
+            self._start = time.perf_counter() - history[-1]["seconds"]
 
     def step(
         self, loss: Tensor, *, backward: Callable[[Tensor], object] = Tensor.backward, clip: float | None = None
@@ -90,7 +99,7 @@ class Training:
             self.schedule.step()
 
     def record(self, *entries: dict[str, float]) -> None:
-        """Add the losses of the epoch to the history, one entry for each network; RuntimeError if one is not finite."""
+        """Add the losses of the epoch, an entry for each network; DivergenceError unless all of them are finite."""
         if not all(math.isfinite(value) for entry in entries for value in entry.values()):
             raise self.diverged()
         known = {"learning_rate": float(self.optimizer.param_groups[0]["lr"])}
@@ -98,9 +107,9 @@ class Training:
         self.history += [{"epoch": self.epoch, **entry, **known} for entry in entries]
         self._advance(entries)
 
-    def diverged(self) -> RuntimeError:
+    def diverged(self) -> DivergenceError:
         """Return the error of a loss that is not finite."""
-        return RuntimeError(
+        return DivergenceError(
             f"training diverged: got a loss that is not finite in epoch {self.epoch}, expected a finite one. Lower "
             f"learning_rate (now {self.learning_rate:g}){self.advice}."
         )
@@ -113,7 +122,7 @@ class Training:
         text = TextColumn(loss.replace("_", " ") + " {task.fields[loss]:.4f}")
         columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), text, TimeRemainingColumn())
         with Progress(*columns) as bars:
-            bar = bars.add_task("training", total=self.max_epochs, loss=math.nan)
+            bar = bars.add_task("training", total=self.max_epochs, completed=self.first_epoch, loss=math.nan)
             self._advance = lambda entries: bars.update(
                 bar, advance=1, loss=sum(entry[loss] for entry in entries) / len(entries)
             )

@@ -214,3 +214,96 @@ def test_bad_input_of_checks(invoke, tables, march, tmp_path, arguments, message
     assert result.exit_code == 2, result.output
     assert message in result.stderr
     assert not (tmp_path / "z.csv").exists()
+
+
+@pytest.fixture(scope="module")
+def mixed(place):
+    """Tables as people have them, in two formats: a text, gaps, decimal commas, and axes of two inputs."""
+    rng = np.random.default_rng(8)
+    n = 600
+    grade, x = rng.choice(["fine", "raw", "01"], n), rng.normal(size=n)
+    gappy = np.where(rng.random(n) < 0.2, np.nan, rng.normal(size=n))
+    axes = np.column_stack([x, 2.0 * (grade == "fine")])
+    y = np.repeat(axes, 4, axis=1) + 0.3 * rng.normal(size=(n, 8))
+    names = ["x", "gappy", *(f"y_{t}" for t in range(8))]
+    lines = [";".join(["grade", *names])]
+    for row, name in zip(np.column_stack([x, gappy, y]), grade, strict=True):
+        lines.append(";".join([name, *("?" if value != value else f"{value:.6f}".replace(".", ",") for value in row)]))
+    for part, rows in {"first": slice(1, 251), "second": slice(251, 501), "all": slice(1, None)}.items():
+        (place / f"{part}.txt").write_text("\n".join([lines[0], *lines[rows]]))
+    return place
+
+
+def test_tables_as_people_have_them_go_through_all_commands(invoke, mixed, tmp_path):
+    reading = ("--missing", "?", "--separator", "semicolon", "--decimal", ",")
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert invoke("fit", mixed / "first.txt", *_FIT, *reading, "-d", 2, "--out", first).exit_code == 0
+    named = invoke("name", first, "0=one", "1=two", "--json")
+    assert json.loads(named.stdout)["written"] == [str(first)]
+    result = invoke("fit", mixed / "second.txt", *_FIT, *reading, "--like", first, "--out", second, "--json")
+    assert result.exit_code == 0, result.output
+    like = json.loads(result.stdout)["like"]
+    assert [axis["verdict"] for axis in like["axes"]] == ["kept", "kept"]
+    assert IdentifiableRegressor.load(second).latent_names_ == ("one", "two")
+    result = invoke("compare", first, second, mixed / "all.txt", *reading, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["runs"][0]["unseen"]
+    result = invoke("compare", first, mixed / "second.txt", *reading, "--json")
+    assert result.exit_code == 0, result.output
+    assert len(json.loads(result.stdout)["drift"]["targets"]) == 8
+    result = invoke("describe", first, mixed / "all.txt", *reading, "--labels", "grade", "--json")
+    assert result.exit_code == 0, result.output
+    best = [latent["inputs"][0]["input"] for latent in json.loads(result.stdout)["latents"]]
+    assert sorted(best) == ["grade", "x"]
+    # The labels are as they are written.
+    labels = {row["label"] for latent in json.loads(result.stdout)["latents"] for row in latent["lowest"]}
+    assert labels <= {"fine", "raw", "01"}
+    out = tmp_path / "z.csv"
+    result = invoke("transform", first, mixed / "second.txt", *reading, "--check", "--keep", "grade", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert csv.read_csv(out).column_names == ["grade", "one", "two"]
+
+
+def test_failed_checks_are_whole_documents(invoke, place, tables, march, tmp_path):
+    result = invoke("compare", place / "old", place / "other", place / "data.csv", "--json", "--quiet")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["exit_status"], len(document["lost_names"]), result.stderr) == (3, 3, 1, "")
+    moved = csv.read_csv(tables / "april.csv").to_pandas()
+    moved["x0"] += 1.5
+    csv.write_csv(pa.Table.from_pandas(moved, preserve_index=False), tmp_path / "moved.csv")
+    out = tmp_path / "z.csv"
+    result = invoke("transform", march, tmp_path / "moved.csv", "--out", out, "--check", "--json", "--quiet")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["drift"]["moved"], document["written"]) == (3, True, [str(out)])
+
+
+def test_quiet_commands_say_nothing(invoke, place, march, tables):
+    calls = [
+        ("compare", place / "old", place / "same", place / "data.csv"),
+        ("compare", march, tables / "april.csv"),
+        ("name", march),
+        ("describe", march, tables / "april.csv"),
+        ("fit", tables / "april.csv", *_FIT, "--like", march, "--out", tables / "quiet"),
+    ]
+    for call in calls:
+        result = invoke(*call, "--quiet")
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", ""), call
+
+
+def test_a_fit_that_was_cut_off_goes_on_with_the_axes_of_the_earlier_run(invoke, tables, march, tmp_path, monkeypatch):
+    call = ("fit", tables / "april.csv", *_FIT, "--out", tmp_path / "run", "--seed", 2)
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(IdentifiableRegressor, "_align_like", cut)
+        result = invoke(*call, "--like", march)
+        assert result.exit_code == 130, result.output
+        assert "the work is kept" in result.stderr
+    result = invoke(*call, "--like", tables / "old", "--resume")
+    assert result.exit_code == 2
+    assert f"got --like {tables / 'old'} (in the checkpoint {march})" in result.stderr
+    result = invoke(*call, "--like", march, "--resume")
+    assert result.exit_code == 0, result.output
+    assert IdentifiableRegressor.load(tmp_path / "run").latent_names_ == ("density", "price", "heat")

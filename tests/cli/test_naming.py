@@ -112,7 +112,6 @@ def test_describe_prints_a_command_that_names(invoke, run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gap.csv"], "x2"),
         (["long.csv"], "lacks 2 of the 5 inputs of the model"),
         (["nothing.csv"], "nothing.csv"),
         (["wide.csv", "--labels", "none"], "none"),

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from sklearn.linear_model import LinearRegression
@@ -216,3 +217,24 @@ def test_damaged_rows_are_told(models, tmp_path):
     path.write_text(json.dumps(document | {"sha256": sha256(tmp_path / "run" / "model.safetensors")}))
     with pytest.raises(ValueError, match=r"is damaged: got .*hashes of rows that are none"):
         IdentifiableRegressor.load(tmp_path / "run")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_tables_of_any_columns_are_compared_by_models_with_encoders_of_their_own():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=600), "b": rng.choice(["x", "y", "z"], 600), "c": rng.normal(size=600)})
+    y = np.repeat(np.column_stack([frame.a, 2.0 * (frame.b == "x")]), 4, axis=1) + 0.3 * rng.normal(size=(600, 8))
+    old, new = (
+        IdentifiableRegressor(2, regressor=LinearRegression(), n_checks=0, random_state=0).fit(
+            frame[list(names)][start : start + 200], y[start : start + 200]
+        )
+        for start, names in ((0, "ab"), (200, "cba"))
+    )
+    for table in (frame, pl.from_pandas(frame), pa.Table.from_pandas(frame)):
+        found = compare(old, new, table)
+        assert found.verdict == ("kept", "kept")
+        assert (found.n_rows, found.unseen) == (200, True)
+    named = old.name_latents({0: "first"})
+    assert "first" in align(new, named, frame).latent_names_
+    with pytest.raises(ValueError, match="X lacks 1 of the 3 inputs of the new model: got no column 'c'"):
+        compare(old, new, frame[["a", "b"]])

@@ -214,3 +214,31 @@ def test_distance_beyond_ends():
     low, high = np.array([0.0, 1.0, 3.0]), np.array([2.0, 1.0, 4.0])
     found = beyond(np.array([[1.0, 1.0, 3.5], [3.0, 2.0, 1.0], [np.nan, 1.0, 4.0]]), low, high)
     np.testing.assert_array_equal(found, [[0, 0, 0], [0.5, np.inf, 2.0], [0, 0, 0]])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_raw_tables_are_checked_by_the_names_of_what_they_become(tmp_path):
+    rng = np.random.default_rng(0)
+    n = 500
+    frame = pd.DataFrame({"a": rng.normal(size=n), "b": rng.choice(["x", "y"], n), "gappy": rng.normal(size=n)})
+    frame.loc[rng.random(n) < 0.3, "gappy"] = np.nan
+    frame["when"] = pd.to_datetime("2020-01-01") + pd.to_timedelta(rng.integers(0, 300, n), unit="D")
+    y = np.repeat(np.column_stack([frame.a, 2.0 * (frame.b == "x")]), 4, axis=1) + 0.3 * rng.normal(size=(n, 8))
+    y[:, 3] = 1.0
+    trees = ExtraTreesRegressor(30, min_samples_leaf=3, bootstrap=True, oob_score=True, random_state=0)
+    model = IdentifiableRegressor(2, regressor=trees, n_checks=0, random_state=0).fit(frame[:250], y[:250])
+    model.save(tmp_path / "run")
+    model = IdentifiableRegressor.load(tmp_path / "run")
+    later = frame[250:].reset_index(drop=True)
+    later.loc[3, "when"] = pd.Timestamp("2090-01-01")
+    found = check_drift(model, later, y[250:])
+    assert found.reasons[found.outside.tolist().index(3)] == "when: days since 1970"
+    # The target that nothing can be learnt of has no place among the others.
+    assert found.targets.names == ("0", "1", "2", "4", "5", "6", "7")
+    assert not found.targets.moved.any()
+    assert check_drift(model, later, np.delete(y[250:], 3, axis=1)).targets.p_value == pytest.approx(
+        found.targets.p_value
+    )
+    assert check_drift(model, frame).n_tested == 250, "rows of the fit are known again, gaps included"
+    later["a"] += 2.0
+    assert check_drift(model, later).latents.moved.any()

@@ -10,14 +10,16 @@ from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
-from identirep.cli.console import CHECK_FAILED, OUTPUT, cell, reports_faults, say, working
+from identirep.cli.answers import answer, wrote
+from identirep.cli.console import OUTPUT, cell, remark, reports_faults, say, working
 from identirep.cli.drifting import Level, drift_of, print_drift, read_targets
-from identirep.cli.options import Missing
+from identirep.cli.faults import Status
+from identirep.cli.options import Decimal, Missing, Separator, Sheet
 
 if TYPE_CHECKING:
     from identirep.comparing import Comparison
 
-__all__ = ["compare"]
+__all__ = ["axis_entries", "compare"]
 
 _PAGES = (".html", ".htm")
 _LONGEST_NAME = 28
@@ -38,6 +40,9 @@ def compare(
         Path | None, typer.Option(metavar="FILE", help="Also write a page, .html.", show_default=False)
     ] = None,
     missing: Missing = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    sheet: Sheet = None,
     level: Level = None,
 ) -> None:
     """Say what has become of each axis of a run in others: kept, turned into a mixture, split, merged, lost, or new.
@@ -53,28 +58,30 @@ def compare(
             f"OLD NEW DATA is not complete: got {len(paths)} of them, expected a run and a table at least. Add them."
         )
     *runs, data = paths
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
     if len(runs) == 1:
-        _check_run(runs[0], data, out, missing, level)
+        _check_run(runs[0], data, out, reading, level)
         return
     if level is not None:
         raise ValueError(
             "--level is the rate of a check of one run: got more, expected one run and a table. Leave it out."
         )
     _check_page(out, data)
-    found, comparisons = _compared(runs, data, missing)
+    found, comparisons = _compared(runs, data, reading)
+    answer(**found, drift=None)
     for run in found["runs"]:
         _print_comparison(run)
     if out is not None:
         from identirep.report import write_comparison
 
         write_comparison(out, comparisons, old=str(runs[0]), data=data.name)
-        say(f"Wrote {out}")
+        say(f"Wrote {wrote(out)}")
     if found["lost_names"]:
         say(f"Named axes that are not kept: {', '.join(found['lost_names'])}.", style="bold red")
-        raise typer.Exit(CHECK_FAILED)
+        raise typer.Exit(int(Status.CHECK_FAILED))
 
 
-def _check_run(run: Path, data: Path, out: Path | None, missing: list[str] | None, level: float | None) -> None:
+def _check_run(run: Path, data: Path, out: Path | None, reading: dict[str, Any], level: float | None) -> None:
     """Say what has moved since the fit of a run."""
     from identirep.cli.tables import read_inputs
     from identirep.cli.using import input_names, load_run
@@ -82,36 +89,41 @@ def _check_run(run: Path, data: Path, out: Path | None, missing: list[str] | Non
     if out is not None:
         raise ValueError("--out is the page of a comparison: got one run, expected two at least. Leave it out.")
     model = load_run(run)
-    names = input_names(run, model)
+    input_names(run, model)
     with working(f"Reading {data.name}"):
-        X = read_inputs(data, names, missing)
-        y = read_targets(model, data, names, missing)
+        X, remarks = read_inputs(data, model, reading)
+        y = read_targets(model, data, reading)
+    for text in remarks:
+        remark(text)
     found = drift_of(model, X, y, level)
+    answer(old=run, data=data, runs=[], lost_names=[], drift=found)
     print_drift(found)
     if found["moved"]:
-        raise typer.Exit(CHECK_FAILED)
+        raise typer.Exit(int(Status.CHECK_FAILED))
 
 
-def _compared(runs: list[Path], data: Path, missing: list[str] | None) -> tuple[dict[str, Any], dict[str, Comparison]]:
+def _compared(runs: list[Path], data: Path, reading: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Comparison]]:
     """Compare the first run with each of the others: for machines, and by the name of the run."""
     from identirep.cli.tables import read_inputs
     from identirep.cli.using import input_names, load_run
-    from identirep.comparing import check_common_inputs, compare
+    from identirep.comparing import check_common_inputs, compared, measure
 
     models = [load_run(run) for run in runs]
     for run, model in zip(runs, models, strict=True):
         if not model.n_components_:
             raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
-    names = [input_names(run, model) for run, model in zip(runs, models, strict=True)]
+        input_names(run, model)
     for model in models[1:]:
         check_common_inputs(models[0], model)
-    every = list(dict.fromkeys(name for of_run in names for name in of_run))
+    # Each run reads the table as it was fitted: a column may be a number in one and a category in another.
     with working(f"Reading {data.name}"):
-        X = read_inputs(data, every, missing)
+        inputs, remarks = zip(*(read_inputs(data, model, reading) for model in models), strict=True)
+    for text in dict.fromkeys(text for of_run in remarks for text in of_run):
+        remark(text)
     comparisons = {}
-    for run, model in zip(runs[1:], models[1:], strict=True):
+    for run, model, X in zip(runs[1:], models[1:], inputs[1:], strict=True):
         with working(f"Comparing with {run}"):
-            comparisons[str(run)] = compare(models[0], model, X)
+            comparisons[str(run)] = compared(models[0], model, measure(models[0], model, inputs[0], X))
     named = models[0]._names_of_latents()
     lost = {i for found in comparisons.values() for i in named if not found.kept[i]}
     result = {
@@ -127,14 +139,11 @@ def _for_machines(found: Comparison) -> dict[str, Any]:
     """Return a comparison as JSON can hold it."""
     from identirep.report import comparison_headline
 
-    n_old = len(found.verdict)
-    rows = found.to_table().to_pylist()
-    for i, row in enumerate(rows[:n_old]):
-        row["carried"] = float(found.carried[i])
+    axes, new_axes = axis_entries(found)
     return {
         "headline": comparison_headline(found),
-        "axes": rows[:n_old],
-        "new_axes": [{name: row[name] for name in ("axis", "verdict", "of")} for row in rows[n_old:]],
+        "axes": axes,
+        "new_axes": new_axes,
         "n_rows": found.n_rows,
         "rows": found.rows,
         "unseen": found.unseen,
@@ -142,6 +151,15 @@ def _for_machines(found: Comparison) -> dict[str, Any]:
         "old_targets": list(found.old_targets),
         "new_targets": list(found.new_targets),
     }
+
+
+def axis_entries(found: Comparison) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return what has become of each old axis, and what each new one comes from that is not kept, for machines."""
+    n_old = len(found.verdict)
+    rows = found.to_table().to_pylist()
+    for i, row in enumerate(rows[:n_old]):
+        row["carried"] = float(found.carried[i])
+    return rows[:n_old], [{name: row[name] for name in ("axis", "verdict", "of")} for row in rows[n_old:]]
 
 
 def _print_comparison(run: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
-from identirep.cli.console import OUTPUT, cell, say
+from identirep.cli.console import OUTPUT, cell, remark, say
 
 if TYPE_CHECKING:
     from identirep._typing import Array
@@ -45,20 +45,21 @@ def drift_of(model: IdentifiableRegressor, X: Any, y: Array | None, level: float
     }
 
 
-def read_targets(model: IdentifiableRegressor, data: Path, inputs: list[str], missing: list[str] | None) -> Any:
+def read_targets(model: IdentifiableRegressor, data: Path, reading: dict[str, Any]) -> Any:
     """Read what a table has of the targets of a run (wide layout), NaN where it has none; None without any."""
     import numpy as np
 
-    from identirep.datasets import load_table, open_table
+    from identirep.datasets import load_targets, open_table
 
     tasks = [str(name) for name in model.task_names_]
-    columns = set(open_table(data, missing).columns) - set(inputs)
+    file = open_table(data, **reading)
+    columns = set(file.columns) - set(map(str, model.feature_names_in_))
     present = [t for t, name in enumerate(tasks) if name in columns]
     if not present:
         return None
-    found = load_table(data, [tasks[t] for t in present], features=inputs, missing=missing)
-    y = np.full((len(found.Y), len(tasks)), np.nan)
-    y[:, present] = found.Y
+    found, _ = load_targets(file, [tasks[t] for t in present], None)
+    y = np.full((len(found), len(tasks)), np.nan)
+    y[:, present] = found
     return y
 
 
@@ -76,7 +77,7 @@ def print_drift(found: dict[str, Any]) -> None:
         if moved:
             _print_moved(moved)
     if found["remark"]:
-        say(found["remark"])
+        remark(found["remark"])
     outside = found["outside"]
     if not outside:
         say("No row lies outside of what was fitted to.")

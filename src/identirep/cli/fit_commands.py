@@ -11,14 +11,21 @@ from rich import box
 from rich.table import Table as Grid
 
 import identirep.cli.options as given
-from identirep.cli.console import OUTPUT, in_words_of_options, quoted, reports_faults, say, working
+from identirep.cli.answers import answer, suggested
+from identirep.cli.console import OUTPUT, remark, reports_faults, say, working
+from identirep.cli.faults import Status
+from identirep.cli.interrupts import kept_work
+from identirep.cli.words import quoted_path
 
 if TYPE_CHECKING:
     from identirep.cli.tables import Table
     from identirep.evaluation import Evaluation
     from identirep.regressor import IdentifiableRegressor
+    from identirep.report import Findings
 
 __all__ = ["demo", "fit", "stability"]
+
+_DEMO_COMPONENTS = 10
 
 
 @reports_faults
@@ -32,6 +39,12 @@ def fit(
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
+    impute: given.Impute = "auto",
+    categorical: given.Categorical = None,
+    no_encode: given.NoEncode = False,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    sheet: given.Sheet = None,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.2,
@@ -45,32 +58,47 @@ def fit(
             metavar="RUN", help="Earlier run: keep its axes, order, signs, scales, names, where they come back."
         ),
     ] = None,
+    resume: given.Resume = False,
 ) -> None:
     """Fit latents to a table with many targets, and write a run directory with a report.
 
     A part of the rows is held out, so that the scores are honest. Columns that are neither targets nor named otherwise
-    are inputs; they must be numbers without gaps. Targets may have gaps.
+    are inputs: numbers, texts with few values, dates, lists of numbers, with or without gaps. Targets may have gaps.
     """
+    command = _deciding(locals())
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
+    encoding = given.encoding_of(impute, categorical, no_encode)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
     earlier = None if like is None else _earlier(like)
-    table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
+    table = _read(data, targets, tasks, groups, order, features, drop, reading, out, encoding)
+    from identirep.cli.found import found_in
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
     training, rest = split(table, held_out, seed)
-    settings: dict[str, Any] = {"replicates": replicates, "epochs": epochs, "n_checks": checks}
-    model = fit_model(training, components, seed, regressor, like=earlier, **settings)
-    evaluation = evaluate(model, table, training, rest)
-    if like is not None:
-        _print_carried(like, model)
-    # Printed first: what was found is known even if it cannot be written.
-    print_findings(model, evaluation)
-    write_run(out, model, evaluation)
-    say()
-    say(f"Next: open {out / 'report.html'}")
-    if Findings.of(model).has_signal:
-        say(f"      identirep transform {quoted(str(out))} {quoted(str(data))} --out latents.csv")
+    with kept_work(out, resume, command) as work:
+        model = fit_model(
+            training,
+            components,
+            seed,
+            regressor,
+            replicates=replicates,
+            epochs=epochs,
+            n_checks=checks,
+            record=work and work.record(1),
+            like=earlier,
+        )
+        evaluation = evaluate(model, table, training, rest)
+        if like is not None:
+            _print_carried(like, model)
+        # Printed first: what was found is known even if it cannot be written.
+        print_findings(model, evaluation)
+        answer(run=out, **found_in(model, evaluation), like=None if like is None else _carried(like, model))
+        write_run(out, model, evaluation)
+    findings = Findings.of(model)
+    _go_on(out, *([_transform(out, data, reading)] if findings.has_signal else []))
+    _end(findings)
 
 
 def _earlier(like: Path) -> IdentifiableRegressor:
@@ -98,6 +126,14 @@ def _print_carried(like: Path, model: IdentifiableRegressor) -> None:
     say(f"Correlations on {found.n_rows:,} {found.rows}.")
 
 
+def _carried(like: Path, model: IdentifiableRegressor) -> dict[str, Any]:
+    """Return what has become of the axes of an earlier run, none if there are no latents."""
+    from identirep.cli.comparing import axis_entries
+
+    found = model.comparison_
+    return {"run": like, "axes": [] if found is None else axis_entries(found)[0]}
+
+
 @reports_faults
 def stability(
     data: given.Data,
@@ -109,6 +145,12 @@ def stability(
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
+    impute: given.Impute = "auto",
+    categorical: given.Categorical = None,
+    no_encode: given.NoEncode = False,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    sheet: given.Sheet = None,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.25,
@@ -116,6 +158,7 @@ def stability(
     epochs: given.Epochs = None,
     checks: given.Checks = 2,
     seed: given.Seed = 0,
+    resume: given.Resume = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write the first fit and a report there.")
     ] = None,
@@ -125,13 +168,20 @@ def stability(
     Only the seed changes between fits; agreement is measured on rows held out. With 'auto' the first fit chooses the
     number of latents, or the regressor, for all. What other rows would give is checked by the first fit, as 'fit' does.
     """
+    command = _deciding(locals())
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
+    encoding = given.encoding_of(impute, categorical, no_encode)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    table = _read(data, targets, tasks, groups, order, features, drop, reading, out, encoding)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
-    _compare_fits(table, components, fits, held_out, seed, out, settings)
+    # Without a run directory the work is kept where the command was called.
+    target = Path(f"stability of {data.name[:100]}") if out is None else out
+    with kept_work(target, resume, command) as work:
+        findings = _compare_fits(table, components, fits, held_out, seed, out, settings, work)
     if out is not None:
-        say(f"Next: open {out / 'report.html'}")
+        _go_on(out)
+    _end(findings)
 
 
 @reports_faults
@@ -156,10 +206,19 @@ def demo(
     # The published table is sorted by families, which says nothing of other rows.
     table = table.rows(np.random.default_rng(0).permutation(len(source.Y)))
     _announce(table)
-    _compare_fits(table, 10, 2, 0.25, 0, out, {})
-    say()
-    say(f"Next: open {out / 'report.html'}")
-    say("      identirep fit YOUR_TABLE.csv --targets 'YOUR_*' --out runs/first")
+    findings = _compare_fits(table, _DEMO_COMPONENTS, 2, 0.25, 0, out, {})
+    _go_on(out, "identirep fit YOUR_TABLE.csv --targets 'YOUR_*' --out runs/first")
+    _end(findings)
+
+
+def _deciding(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that decide the result of a fit, by their names on the command line."""
+    others = {"data", "out", "fits", "resume"}
+    return {
+        f"--{name.replace('_', '-')}": str(value) if isinstance(value, Path) else value
+        for name, value in options.items()
+        if name not in others
+    }
 
 
 def _read(
@@ -170,8 +229,9 @@ def _read(
     order: str | None,
     features: list[str] | None,
     drop: list[str] | None,
-    missing: list[str] | None,
+    reading: dict[str, Any],
     out: Path | None,
+    encoding: dict[str, Any],
 ) -> Table:
     """Read the table of a fit and say what is in it, once it is sure that the result can be written."""
     from identirep.cli.tables import read_table
@@ -181,7 +241,15 @@ def _read(
         check_target(out)
     with working(f"Reading {data.name}"):
         table = read_table(
-            data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop, missing=missing
+            data,
+            targets,
+            tasks=tasks,
+            groups=groups,
+            order=order,
+            features=features,
+            drop=drop,
+            **reading,
+            **encoding,
         )
     _announce(table)
     return table
@@ -196,11 +264,37 @@ def _announce(table: Table) -> None:
     ordered = "" if table.ordered_by is None else f", ordered by {table.ordered_by}"
     inputs = count(table.X.num_columns, "input")
     say(f"{table.name}: {len(table.targets):,} rows, {inputs}, {layout}{together}{ordered}.")
-    for remark in remarks_of_values(table):
-        say(in_words_of_options(remark))
+    answer(left_out=[{"column": name, "reason": why} for name, why in table.left_out.items()])
+    for text in remarks_of_values(table):
+        remark(text)
     n_repeated = repeated_rows(table)
     if n_repeated:
-        say(f"{count(n_repeated, 'row')} with the inputs of others: equal rows stay together in every split.")
+        remark(f"{count(n_repeated, 'row')} with the inputs of others: equal rows stay together in every split.")
+
+
+def _go_on(out: Path, *commands: str) -> None:
+    """Say what can be done with a run that was written."""
+    from identirep.cli.runs import REPORT_FILE
+
+    say()
+    say(f"Next: {suggested(f'open {quoted_path(out / REPORT_FILE)}')}")
+    for command in commands:
+        say(f"      {suggested(command)}")
+
+
+def _transform(run: Path, data: Path, reading: dict[str, Any]) -> str:
+    """Return the command that gives the latents of the table of the fit, read as it was."""
+    out = "latents.csv" if data.name != "latents.csv" else "latents_of_latents.csv"
+    options = given.options_of_files(**reading)
+    return f"identirep transform {quoted_path(run)} {quoted_path(data)}{options} --out {out}"
+
+
+def _end(findings: Findings) -> None:
+    """End with the status of a failed check where there is no signal; with too few rows it could not be made."""
+    from identirep.cli.found import NOT_FOUND, signal_in
+
+    if signal_in(findings) in NOT_FOUND:
+        raise typer.Exit(int(Status.CHECK_FAILED))
 
 
 def _compare_fits(
@@ -211,35 +305,46 @@ def _compare_fits(
     seed: int,
     out: Path | None,
     settings: dict[str, Any],
-) -> None:
-    """Fit several times on the same rows, print how far the fits agree, and write the first one."""
+    work: Any = None,
+) -> Findings:
+    """Fit several times on the same rows, print how far the fits agree, write the first one; return its findings."""
     import numpy as np
 
+    from identirep.cli.found import agreement_of, found_in
     from identirep.cli.runs import compare, evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
     training, rest = split(table, share, seed)
+
+    def record(number: int) -> Any:
+        return work and work.record(number, keeps_model=True)
+
     say(f"Fit 1 of {n_fits}")
-    models = [fit_model(training, components, seed, **settings)]
+    models = [fit_model(training, components, seed, **settings, record=record(1))]
     if (choice := models[0].regressor_choice_) is not None:
         settings = {**settings, "regressor": choice.name}
     evaluation = evaluate(models[0], table, training, rest)
-    has_signal = Findings.of(models[0]).has_signal
-    if has_signal:
+    findings = Findings.of(models[0])
+    if findings.has_signal:
         for r in range(1, n_fits):
             say(f"Fit {r + 1} of {n_fits}")
             # The first fit alone is checked: of the others only their axes are compared.
-            models.append(fit_model(training, models[0].n_components_, seed + r, **{**settings, "n_checks": 0}))
+            own = {**settings, "n_checks": 0, "record": record(r + 1)}
+            models.append(fit_model(training, models[0].n_components_, seed + r, **own))
         agreement, weak = compare(models, training, rest if len(rest.targets) else training)
         upper = np.triu_indices(n_fits, 1)
         evaluation = replace(evaluation, stability=agreement, weak_mcc=float(weak[upper].mean()))
     print_findings(models[0], evaluation)
-    if has_signal:
-        _print_pairs(agreement.matrix, weak, evaluation, range(seed, seed + n_fits))
+    seeds = range(seed, seed + n_fits)
+    if findings.has_signal:
+        _print_pairs(agreement.matrix, weak, evaluation, seeds)
     else:
-        say("Agreement of fits would mean nothing without signal, so it was not measured.")
+        remark("Agreement of fits would mean nothing without signal, so it was not measured.")
+    between = agreement_of(agreement, weak, seeds) if findings.has_signal else None
+    answer(run=out, **found_in(models[0], evaluation), agreement=between)
     if out is not None:
         write_run(out, models[0], evaluation)
+    return findings
 
 
 def _print_pairs(strong: Any, weak: Any, evaluation: Evaluation, seeds: range) -> None:

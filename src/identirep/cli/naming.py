@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from identirep.cli.console import OUTPUT, quoted, reports_faults, say, working
-from identirep.cli.options import Missing, Run
+from identirep.cli.answers import answer, suggested, wrote
+from identirep.cli.console import OUTPUT, remark, reports_faults, say, working
+from identirep.cli.options import Decimal, Missing, Run, Separator, Sheet
+from identirep.cli.words import quoted, quoted_path
 
 if TYPE_CHECKING:
     from identirep.regressor import IdentifiableRegressor
@@ -48,7 +50,10 @@ def name(
             model.save(staging)
             if (run / REPORT_FILE).is_file():
                 write_report_of(model, run, staging / REPORT_FILE)
-    _print_names(_names(model))
+        wrote(run)
+    found = _names(model)
+    answer(run=run, **found)
+    _print_names(found)
 
 
 @reports_faults
@@ -62,9 +67,12 @@ def describe(
         str | None, typer.Option(metavar="COLUMN", help="Column of DATA by which rows are shown, beside their numbers.")
     ] = None,
     missing: Missing = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    sheet: Sheet = None,
 ) -> None:
     """Suggest what each axis is: targets that go with it and, with a table, inputs that move it and extreme rows."""
-    from identirep.cli.tables import read_inputs, read_labels
+    from identirep.cli.tables import read_inputs
     from identirep.cli.using import input_names, load_run
 
     if labels is not None and data is None:
@@ -72,15 +80,33 @@ def describe(
     model = load_run(run)
     X, of_rows = None, None
     if data is not None:
-        inputs = input_names(run, model)
+        input_names(run, model)
+        reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
         if labels is not None:
-            of_rows = read_labels(data, labels)
+            of_rows = _labels(data, labels, reading)
         with working(f"Reading {data.name}"):
-            X = read_inputs(data, inputs, missing)
+            X, remarks = read_inputs(data, model, reading)
+        for text in remarks:
+            remark(text)
     with working("Shuffling inputs"):
         found = _described(model, X, of_rows)
+    answer(run=run, data=data, **found)
     _print_description(found)
     _suggest(run, found)
+
+
+def _labels(data: Path, column: str, reading: dict[str, Any]) -> list[Any]:
+    """Read the labels of rows in a column of a table."""
+    from identirep.cli.raw import labels_of
+    from identirep.datasets import open_table
+
+    file = open_table(data, **reading)
+    if column not in file.columns:
+        raise ValueError(
+            f"--labels matches no column: got {column!r}, expected a column of {data.name}. "
+            f"To list them: identirep inspect {quoted_path(data)}"
+        )
+    return labels_of(file, column)
 
 
 def _parsed(arguments: list[str]) -> dict[int, str | None]:
@@ -184,7 +210,7 @@ def _suggest(run: Path, found: dict[str, Any]) -> None:
     from identirep.naming import changed_names
 
     names = {latent["latent"]: latent["name"] for latent in found["latents"] if latent["is_named"]}
-    suggested = {}
+    names_of: dict[int, str] = {}
     for latent in found["latents"]:
         if latent["is_named"] or latent["verdict"] not in ("identified", "reproducible"):
             continue
@@ -193,7 +219,8 @@ def _suggest(run: Path, found: dict[str, Any]) -> None:
         except ValueError:
             # Two axes go with one target best, or it has a name that is too long.
             continue
-        suggested[latent["latent"]] = latent["targets"][0]["target"]
-    if suggested:
-        given = " ".join(quoted(f"{i}={target}") for i, target in suggested.items())
-        say(f"To name those that come back after their targets: identirep name {quoted(str(run))} {given}")
+        names_of[latent["latent"]] = latent["targets"][0]["target"]
+    if names_of:
+        given = " ".join(quoted(f"{i}={target}") for i, target in names_of.items())
+        command = suggested(f"identirep name {quoted_path(run)} {given}")
+        say(f"To name those that come back after their targets: {command}")

@@ -14,10 +14,12 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from identirep._typing import Array
+from identirep.cli.answers import wrote
 from identirep.cli.console import OUTPUT, cell, say, working
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
 from identirep.evaluation import Evaluation, score_tasks
+from identirep.label_sides import Labels
 from identirep.metrics import StabilityResult, stability, weak_mcc_score
 from identirep.report import (
     VERDICT_COLOURS,
@@ -33,9 +35,11 @@ from identirep.report import (
     score_summary,
     write_report,
 )
-from identirep.splits import row_groups, two_sides
+from identirep.splits import number_groups, row_groups, two_sides
+from identirep.wording import short
 
 if TYPE_CHECKING:
+    from identirep.checkpoints import FitRecord
     from identirep.regressor import IdentifiableRegressor
 
 __all__ = ["EVALUATION_FILE", "REPORT_FILE", "compare", "evaluate", "fit_model", "print_findings", "split", "write_run"]
@@ -46,6 +50,8 @@ Components = int | Literal["auto"]
 _LONGEST_LATENT, _FEWEST_OF_TARGETS = 24, 12
 
 EVALUATION_FILE, REPORT_FILE = "evaluation.json", "report.html"
+# Labels that a task needs to be fitted, and to be scored.
+_LEAST_LABELS = (3, 2)
 
 
 def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
@@ -53,7 +59,9 @@ def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     rng = np.random.default_rng(seed)
     tasks = table.tasks if table.is_long else None
     groups = row_groups(table.inputs(), table.groups)
-    sides = two_sides(len(table.targets), share, rng, groups=groups, tasks=tasks, order=table.order)
+    index = number_groups(table.tasks) if table.is_long else None
+    labels = Labels(table.targets, index, _LEAST_LABELS)
+    sides = two_sides(len(table.targets), share, rng, groups=groups, tasks=tasks, order=table.order, labels=labels)
     training, held_out = (table.rows(np.flatnonzero(side)) for side in sides)
     return training, held_out
 
@@ -67,6 +75,7 @@ def fit_model(
     replicates: int | None = None,
     epochs: int | None = None,
     n_checks: int = 2,
+    record: FitRecord | None = None,
     like: IdentifiableRegressor | None = None,
 ) -> IdentifiableRegressor:
     """Fit both stages to all rows of a table, and say which regressor was chosen if it was to be."""
@@ -79,9 +88,15 @@ def fit_model(
         stage = MTRN(n_components, verbose=OUTPUT.is_terminal)
         stage.set_params(**{name: value for name, value in given.items() if value is not None})
     model = IdentifiableRegressor(
-        n_components, regressor=stage, n_checks=n_checks, verbose=OUTPUT.is_terminal, random_state=seed
+        n_components,
+        regressor=stage,
+        n_checks=n_checks,
+        table_encoder=table.encoder,
+        verbose=OUTPUT.is_terminal,
+        random_state=seed,
     )
-    model.fit(table.X, table.targets, table.tasks, groups=table.groups, order=table.order, like=like)
+    given_rows = {"groups": table.groups, "order": table.order}
+    model.fit(table.X, table.targets, table.tasks, **given_rows, checkpoint=record, like=like)
     if (choice := model.regressor_choice_) is not None:
         say(f"Regressor: {choice.name}. {choice.reason}.")
     return model
@@ -91,7 +106,8 @@ def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_o
     """Score a model on held-out rows."""
     r2 = np.full(len(model.task_names_), np.nan)
     if len(held_out.targets):
-        r2 = score_tasks(model, held_out.X, held_out.targets, held_out.tasks if held_out.is_long else None)
+        tasks = held_out.tasks if held_out.is_long else None
+        r2 = score_tasks(model.regressor_, model._inputs(held_out.X), held_out.targets, tasks)
     return Evaluation(
         table.name, len(training.targets), len(held_out.targets), table.grouped_by, r2, ordered_by=table.ordered_by
     )
@@ -115,8 +131,10 @@ def write_run(directory: Path, model: IdentifiableRegressor, evaluation: Evaluat
         _write_whole(directory, model, evaluation)
     except Exception:
         if (kept := _kept(directory, model, evaluation)) is not None:
+            wrote(kept)
             say(f"Writing {directory} failed. The finished run is kept in {kept}: move it, or read it from there.")
         raise
+    wrote(directory)
 
 
 def _write_whole(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> None:
@@ -207,11 +225,13 @@ def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
     if scores is None:
         say(f"Held-out R²: not known, {'too few labels' if evaluation.n_held_out_rows else 'no rows'} were held out.")
         return
-    lowest = ", ".join(f"{name} {r2:.2f}" for name, r2 in scores["worst"])
+    lowest = ", ".join(f"{short(name)} {r2:.2f}" for name, r2 in scores["worst"])
+    unknown, kind = scores["unknown"], findings.kind[:-1]
+    rest = f" Not scored: {count(unknown, kind)} without two held-out labels that differ." if unknown else ""
     OUTPUT.print(
         Text.assemble(
             ("Held-out R²: ", "bold"),
-            f"median {scores['median']:.3f} over {count(scores['known'], findings.kind[:-1])}, "
-            f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}; lowest: {lowest}.",
+            f"median {scores['median']:.3f} over {count(scores['known'], kind)}, "
+            f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}; lowest: {lowest}.{rest}",
         )
     )

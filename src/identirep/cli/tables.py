@@ -5,21 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 from identirep._typing import Array, IntArray
-from identirep.datasets import load_table, open_table
+from identirep.cli.raw import labels_of, raw_columns
+from identirep.cli.words import quoted_path
+from identirep.datasets import (
+    choose_columns,
+    index_columns,
+    load_table,
+    load_targets,
+    match_columns,
+    open_table,
+)
+from identirep.encoding import Column, TableEncoder, check_columns, check_names, judge_columns
 from identirep.files import replaced_file
 from identirep.splits import number_groups, order_ranks
 
-__all__ = ["Table", "check_output", "check_place", "read_inputs", "read_labels", "read_table", "write_table"]
+__all__ = ["Table", "check_output", "check_place", "read_inputs", "read_table", "write_table"]
 
 _WRITABLE = (".csv", ".parquet", ".feather")
-_MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,7 @@ class Table:
     """Inputs and targets of a fit."""
 
     name: str
-    X: Any  # pyarrow.Table, so that the model learns the names of its features
+    X: Any  # pyarrow.Table with the columns that are inputs, as they were read
     targets: Array  # wide layout: (n_rows, n_tasks), long layout: (n_rows,)
     tasks: Any  # long layout: the task of each row, wide layout: names of the targets
     is_long: bool
@@ -36,7 +47,10 @@ class Table:
     grouped_by: str | None = None
     order: IntArray | None = None  # rank of each row
     ordered_by: str | None = None
-    left_out: dict[str, str] = field(default_factory=dict)  # columns that number the rows, and why they do not count
+    left_out: dict[str, str] = field(default_factory=dict)  # columns that are no inputs, and why
+    columns: tuple[Column, ...] = ()  # what the inputs are, if they are encoded
+    encoder: TableEncoder | None = None  # how they are to be encoded, not fitted; None for numbers as they are
+    read_as: list[str] = field(default_factory=list)  # how the file was read, where that is not what its name tells
 
     def rows(self, index: IntArray) -> Table:
         """Return some of the rows."""
@@ -49,9 +63,18 @@ class Table:
             order=None if self.order is None else self.order[index],
         )
 
+    @cached_property
+    def looks(self) -> tuple[list[str], Array]:
+        """Names and numbers of the inputs to look at, NaN in gaps; a model learns its own of the rows of training."""
+        if self.encoder is None:
+            return list(self.X.column_names), np.column_stack([column.to_numpy() for column in self.X.columns])
+        encoder = clone(self.encoder).set_params(impute="none").set_output(transform="default")
+        numbers = encoder.fit_transform(self.X)
+        return encoder.get_feature_names_out().tolist(), numbers
+
     def inputs(self) -> Array:
-        """Return the inputs as a matrix."""
-        return np.column_stack([column.to_numpy() for column in self.X.columns])
+        """Return the inputs as a matrix, NaN in gaps."""
+        return self.looks[1]
 
 
 def read_table(
@@ -64,48 +87,94 @@ def read_table(
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
     missing: Sequence[str] | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    sheet: str | None = None,
+    categorical: Sequence[str] | None = None,
+    impute: str = "auto",
+    encode: bool = True,
 ) -> Table:
-    """Read the table of a fit."""
-    file = open_table(path, missing)
+    """Read the table of a fit, inputs as they are, or with `encode` false as numbers alone."""
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    file = open_table(path, **reading)
     columns = file.columns
     for option, name in (("--groups", groups), ("--order", order)):
         if name is not None and name not in columns:
             raise ValueError(
                 f"{option} matches no column: got {name!r}, expected a column of {path.name}. "
-                f"'identirep inspect {path}' lists them."
+                f"To list them: identirep inspect {quoted_path(path)}"
             )
     dropped = [*(drop or []), *(name for name in (groups, order) if name is not None)]
-    data = load_table(
-        path, list(targets), tasks=tasks, features=features or None, drop=dropped or None, missing=missing
-    )
-    is_long = tasks is not None
-    return Table(
-        path.name,
-        named(data.X, data.feature_names),
-        data.y if is_long else data.Y,
-        data.tasks if is_long else data.target_names,
-        is_long,
-        data.target_names[0] if is_long else None,
-        None if groups is None else number_groups(read_labels(path, groups)),
-        groups,
-        None if order is None else order_ranks(_sortable(read_labels(path, order), file.markers)),
-        order,
-        data.left_out,
-    )
+    rest: dict[str, Any] = {
+        "groups": None if groups is None else number_groups(labels_of(file, groups)),
+        "grouped_by": groups,
+        "order": None if order is None else order_ranks(_sortable(labels_of(file, order), file.markers)),
+        "ordered_by": order,
+    }
+    is_long, chosen = tasks is not None, (list(targets), tasks, features or None, dropped or None)
+    if not encode:
+        data = load_table(path, chosen[0], tasks=tasks, features=chosen[2], drop=chosen[3], **reading)
+        y, names = (data.y, data.tasks) if is_long else (data.Y, data.target_names)
+        X, rest["left_out"] = named(data.X, data.feature_names), data.left_out
+        rest["read_as"] = data.remarks
+    else:
+        feature_names, data_names, kept = choose_columns(path, columns, *chosen)
+        X, encoded = _read_encoded(file, feature_names, kept, missing, categorical, impute)
+        rest |= encoded
+        y, labels = load_targets(file, data_names, tasks)
+        names, rest["read_as"] = data_names if labels is None else labels, list(file.remarks)
+    target = match_columns("targets", chosen[0], columns)[0] if is_long else None
+    return Table(path.name, X, y, names, is_long, target, **rest)
 
 
-def read_inputs(path: Path, feature_names: Sequence[str], missing: Sequence[str] | None = None) -> Any:
-    """Read the inputs of a fitted model by name, in its order, whatever else is in the table."""
-    columns = set(open_table(path).columns)
-    missing = [name for name in feature_names if name not in columns]
-    if missing:
-        listed = ", ".join(repr(name) for name in missing[:_MAX_NAMED])
-        more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
+def _read_encoded(
+    file: Any,
+    feature_names: Sequence[str],
+    kept: set[str],
+    missing: Sequence[str] | None,
+    categorical: Sequence[str] | None,
+    impute: str,
+) -> tuple[Any, dict[str, Any]]:
+    """Return the inputs as they are, what each is, which columns are none, and how they are to be encoded."""
+    chosen = match_columns("categorical", list(categorical or []) or None, file.columns)
+    if other := [name for name in chosen if name not in feature_names]:
         raise ValueError(
-            f"{path.name} lacks {len(missing)} of the {len(feature_names)} inputs of the model: got no column "
-            f"{listed}{more}, expected each by its name. Add or rename columns."
+            f"categorical has columns that are no inputs: got {other[0]!r}, expected some of the inputs. Take it out."
         )
-    return named(load_table(path, features=list(feature_names), missing=missing).X, feature_names)
+    left_out = index_columns([name for name in feature_names if name not in kept], file.index_columns)
+    candidates = [name for name in feature_names if name not in left_out]
+    table = raw_columns(file, candidates, chosen)
+    judged = judge_columns(table, markers=file.markers, categorical=chosen, keep=kept, index=file.index_columns)
+    check_columns(judged, left_out)
+    inputs = tuple(column for column in judged if column.is_input)
+    encoder = TableEncoder(
+        impute=impute,
+        categorical=tuple(column.name for column in inputs if column.kind == "category"),
+        # What is an input is known of all rows; those of training may look otherwise.
+        keep=tuple(column.name for column in inputs),
+        missing=None if not missing else tuple(missing),
+    )
+    left_out |= {column.name: column.why_not for column in judged if column.why_not}
+    return table.select([column.name for column in inputs]), {
+        "left_out": left_out,
+        "columns": inputs,
+        "encoder": encoder,
+    }
+
+
+def read_inputs(path: Path, model: Any, reading: dict[str, Any]) -> tuple[Any, list[str]]:
+    """Read the inputs of a fitted model by name, in its order, whatever else is in the table, and how they are read."""
+    feature_names = list(model.feature_names_in_)
+    encoder = model.table_encoder_
+    stored = [] if encoder is None or encoder.missing is None else list(encoder.missing)
+    reading = {**reading, "missing": [*stored, *(reading["missing"] or [])]}
+    file = open_table(path, **reading)
+    check_names(feature_names, file.columns, path.name)
+    if encoder is None:
+        data = load_table(path, features=feature_names, **reading)
+        return named(data.X, feature_names), data.remarks
+    categories = [column.name for column in encoder.columns_ if column.is_input and column.kind == "category"]
+    return raw_columns(file, feature_names, categories), list(file.remarks)
 
 
 def named(X: Array, names: Sequence[str]) -> Any:
@@ -138,11 +207,10 @@ def check_place(path: Path, data: Path) -> None:
         raise PermissionError(f"--out is not writable: got '{path}', expected a directory to write to. Choose another.")
 
 
-def write_table(path: Path, values: Array, names: Sequence[str]) -> None:
-    """Write named columns in the format of the ending, all or nothing."""
+def write_table(path: Path, table: Any) -> None:
+    """Write an Arrow table in the format of the ending, all or nothing."""
     from pyarrow import csv, feather, parquet
 
-    table = named(values, names)
     write = {".csv": csv.write_csv, ".parquet": parquet.write_table, ".feather": feather.write_feather}
     with replaced_file(path) as staging:
         write[path.suffix.lower()](table, staging)
@@ -165,8 +233,3 @@ def _sortable(labels: list[Any], markers: Any) -> NDArray[Any]:
     values = np.empty(len(labels), dtype=object)
     values[:] = known
     return values
-
-
-def read_labels(path: Path, column: str) -> list[Any]:
-    """Return the labels in a column."""
-    return [label for batch in open_table(path).batches([], column) for label in batch.labels or []]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from identirep.cli.console import CHECK_FAILED, reports_faults, say, working
+from identirep.cli.answers import answer, wrote
+from identirep.cli.console import remark, reports_faults, say, working
 from identirep.cli.drifting import Level, drift_of, print_drift
-from identirep.cli.options import Data, Missing, Run
+from identirep.cli.faults import Status
+from identirep.cli.options import Data, Decimal, Keep, Missing, Run, Separator, Sheet
 
 if TYPE_CHECKING:
+    from identirep.evaluation import Evaluation
     from identirep.regressor import IdentifiableRegressor
 
 __all__ = ["input_names", "load_run", "predict", "report", "transform", "write_report_of"]
@@ -24,45 +27,64 @@ def transform(
     run: Run,
     data: Data,
     out: Out,
-    missing: Missing = None,
+    keep: Keep = None,
     check: Annotated[
         bool, typer.Option("--check", help="Say which axes have moved since the fit, and which rows lie outside.")
     ] = False,
     level: Level = None,
+    missing: Missing = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    sheet: Sheet = None,
 ) -> None:
     """Write the latents of the rows of a table.
 
-    The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
-    With --check the exit status is 3 if axes have moved; the latents are written all the same.
+    The table needs the inputs of the fit, as they were, by name and in any order; others are ignored unless
+    kept. Rows keep their order. With --check the exit status is 3 if axes have moved; the latents are written all the
+    same.
     """
     if level is not None and not check:
         raise ValueError("--level is the rate of a check: got no --check, expected one. Add --check.")
-    _apply(run, data, out, missing, to_latents=True, check=check, level=level)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    _apply(run, data, out, reading, keep, "latents", check=check, level=level)
 
 
 @reports_faults
-def predict(run: Run, data: Data, out: Out, missing: Missing = None) -> None:
+def predict(
+    run: Run,
+    data: Data,
+    out: Out,
+    keep: Keep = None,
+    missing: Missing = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    sheet: Sheet = None,
+) -> None:
     """Write predictions of all targets for the rows of a table.
 
-    The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
+    The table needs the inputs of the fit, as they were, by name and in any order; others are ignored unless
+    kept. Rows keep their order.
     """
-    _apply(run, data, out, missing, to_latents=False)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    _apply(run, data, out, reading, keep, "predictions")
 
 
 @reports_faults
 def report(run: Run) -> None:
     """Write report.html of a run directory again, from the files in it."""
+    from identirep.cli.found import found_in
     from identirep.cli.runs import REPORT_FILE
     from identirep.directories import recover
 
     model = load_run(run)
     recover(run)
-    write_report_of(model, run, run / REPORT_FILE)
-    say(f"Wrote {run / REPORT_FILE}")
+    evaluation = write_report_of(model, run, run / REPORT_FILE)
+    answer(run=run, **found_in(model, evaluation))
+    say(f"Wrote {wrote(run / REPORT_FILE)}")
 
 
-def write_report_of(model: IdentifiableRegressor, run: Path, path: Path) -> None:
-    """Write the report of a run, of which the model was read."""
+def write_report_of(model: IdentifiableRegressor, run: Path, path: Path) -> Evaluation | None:
+    """Write the report of a run, of which the model was read; return its scores, None if there are none."""
     from identirep.cli.runs import EVALUATION_FILE
     from identirep.evaluation import Evaluation
     from identirep.report import write_report
@@ -76,6 +98,7 @@ def write_report_of(model: IdentifiableRegressor, run: Path, path: Path) -> None
         )
     title = run.resolve().name if evaluation is None else evaluation.data
     write_report(model, path, evaluation=evaluation, title=title)
+    return evaluation
 
 
 def load_run(run: Path) -> IdentifiableRegressor:
@@ -101,29 +124,50 @@ def _apply(
     run: Path,
     data: Path,
     out: Path,
-    missing: list[str] | None,
+    reading: dict[str, Any],
+    keep: list[str] | None,
+    content: str,
     *,
-    to_latents: bool,
     check: bool = False,
     level: float | None = None,
 ) -> None:
+    """Write latents or predictions, and what is kept, to a table."""
+    from identirep.cli.found import latent_entries
+    from identirep.cli.keeping import kept_columns, output_table
     from identirep.cli.tables import check_output, read_inputs, write_table
 
     model = load_run(run)
-    names = input_names(run, model)
+    input_names(run, model)
     check_output(out, data)
+    to_latents = content == "latents"
+    columns = [str(name) for name in (model.get_feature_names_out() if to_latents else model.task_names_)]
     with working(f"Reading {data.name}"):
-        X = read_inputs(data, names, missing)
+        kept = kept_columns(data, keep, columns, out, reading)
+        X, remarks = read_inputs(data, model, reading)
+    for text in remarks:
+        remark(text)
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
     # Before anything is written: whether it can be checked.
     found = drift_of(model, X, None, level) if check else None
     with working("Computing"):
         values = model.transform(X) if to_latents else model.predict(X)
-    columns = model.get_feature_names_out() if to_latents else map(str, model.task_names_)
-    write_table(out, values, list(columns))
-    say(f"Wrote {out}: {len(values):,} rows, {values.shape[1]:,} {'latents' if to_latents else 'targets'}.")
+    values = values.reshape(len(values), -1)
+    write_table(out, output_table(kept, values, columns, model, run, content))
+    answer(
+        run=run,
+        n_rows=len(values),
+        content=content,
+        columns=columns,
+        kept=kept.column_names,
+        latents=latent_entries(model),
+        **({"drift": found} if to_latents else {}),
+    )
+    also = f", {kept.num_columns:,} kept" if kept.num_columns else ""
+    say(
+        f"Wrote {wrote(out)}: {len(values):,} rows, {values.shape[1]:,} {'latents' if to_latents else 'targets'}{also}."
+    )
     if found is not None:
         print_drift(found)
         if found["moved"]:
-            raise typer.Exit(CHECK_FAILED)
+            raise typer.Exit(int(Status.CHECK_FAILED))

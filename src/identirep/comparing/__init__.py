@@ -8,7 +8,9 @@ from identirep.comparing.axes import least_rows as least_rows
 from identirep.comparing.comparison import Comparison, compare
 from identirep.comparing.comparison import Measured as Measured
 from identirep.comparing.comparison import check_common_inputs as check_common_inputs
+from identirep.comparing.comparison import compared as compared
 from identirep.comparing.comparison import inputs_of as inputs_of
+from identirep.comparing.comparison import measure as measure
 from identirep.comparing.drift import Drift, Moved, check_drift
 from identirep.comparing.reference import Reference as Reference
 from identirep.comparing.rows import TrainedRows as TrainedRows

@@ -9,8 +9,8 @@ import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.comparing.axes import KEPT, AxisPairs, least_rows, pair_axes
+from identirep.inputs import column_names
 from identirep.splits import row_groups
-from identirep.validation import column_names
 
 if TYPE_CHECKING:
     import pyarrow
@@ -146,9 +146,10 @@ def compare(old: Any, new: Any, X: Any) -> Comparison:
     ----------
     old, new : IdentifiableRegressor or MTLCM
         Fitted models, of any numbers of latents and any targets. Their inputs may differ if they have names.
-    X : array-like, shape (n_samples, n_features)
-        Inputs (features, for `MTLCM`) of both: a table with the columns of either by their names, or a matrix. Rows
-        that neither model was trained on are used, as long as there are enough: 30, and three for each axis.
+    X : array-like or table, shape (n_samples, n_features)
+        Inputs (features, for `MTLCM`) of both: a table with the columns of either by their names, of any kind where a
+        model encodes tables, or a matrix. Rows that neither model was trained on are used, as long as there are enough:
+        30, and three for each axis.
 
     Returns
     -------
@@ -195,10 +196,13 @@ class Measured(NamedTuple):
     unseen: bool
 
 
-def measure(old: Any, new: Any, X: Any) -> Measured:
-    """Compute the latents of both models on rows that neither has seen, as far as there are enough."""
+def measure(old: Any, new: Any, X: Any, of_new: Any = None) -> Measured:
+    """Compute the latents of both models on rows that neither has seen, as far as there are enough.
+
+    `X` has the inputs of both, unless those of the new model are given in another form.
+    """
     check_common_inputs(old, new)
-    own, others = inputs_of(old, X, "old"), inputs_of(new, X, "new")
+    own, others = inputs_of(old, X, "old"), inputs_of(new, X if of_new is None else of_new, "new")
     Z, W = old._latents_of(own), new._latents_of(others)
     known, seen = True, np.zeros(len(Z), dtype=bool)
     for model, inputs in ((old, own), (new, others)):
@@ -259,16 +263,22 @@ def check_common_inputs(old: Any, new: Any) -> None:
 
 
 def inputs_of(model: Any, X: Any, which: str) -> Any:
-    """Return the columns of a table that are inputs of a model, in its order; a matrix as it is."""
+    """Return the columns of a table that are inputs of a model, in its order; a matrix as it is.
+
+    A model that encodes tables takes them as they are.
+    """
     names, columns = getattr(model, "feature_names_in_", None), column_names(X)
     if names is None or columns is None:
         return X
-    present = set(columns)
+    is_encoded = getattr(model, "_encoder", None) is not None
+    present = set(map(str, columns)) if is_encoded else set(columns)
     if missing := [name for name in names if name not in present]:
         raise ValueError(
             f"X lacks {len(missing)} of the {len(names)} inputs of the {which} model: got no column "
             f"{_listed(missing)}, expected each by its name. Add or rename columns."
         )
+    if is_encoded:
+        return X
     return X.select(list(names)) if hasattr(X, "select") and not hasattr(X, "iloc") else X[list(names)]
 
 

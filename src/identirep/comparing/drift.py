@@ -123,10 +123,11 @@ def check_drift(model: Any, X: Any, y: Any = None, *, level: float = 0.05) -> Dr
     ----------
     model : IdentifiableRegressor
         Fitted model.
-    X : array-like, shape (n_samples, n_features)
+    X : array-like or table, shape (n_samples, n_features)
         Inputs of new rows; those that were trained on are not tested.
     y : array-like, shape (n_samples, n_tasks), optional
-        Targets of new rows in the order of the fit (wide layout), NaN where they are not known. Default: none.
+        Targets of new rows in the order of the fit (wide layout), with or without those that it has left out, NaN where
+        they are not known. Default: none.
     level : float, default 0.05
         Rate of false alarms: the chance that any axis is called moved though none has; the same for targets.
 
@@ -176,10 +177,10 @@ def check_drift(model: Any, X: Any, y: Any = None, *, level: float = 0.05) -> Dr
             f"X has too few rows to tell whether axes have moved: got {int(tested.sum())} different ones that were not "
             f"trained on, expected at least {_LEAST_ROWS}. Pass more."
         )
-    names = getattr(model, "feature_names_in_", None)
-    labels = [f"input {k}" for k in range(model.n_features_in_)] if names is None else [str(name) for name in names]
+    names = model._names_of_inputs(model.regressor_)
+    labels = [f"input {k}" for k in range(numbers.shape[1])] if names is None else [str(name) for name in names]
     none = np.empty((int(tested.sum()), 0))
-    targets = none if y is None or not len(reference.targets.count) else np.asarray(y, dtype=np.float64)[tested]
+    targets = none if y is None or not len(reference.targets.count) else _targets_of(model, y)[tested]
     tasks = [str(name) for name in model.task_names_][: targets.shape[1]]
     return Drift(
         latents=_moved(reference.latents, Z[tested], list(model.latent_names_), level),
@@ -205,6 +206,16 @@ def _reference_of(model: Any) -> Reference:
         "the model does not know what its latents looked like: got one that was stored before that was kept, expected "
         "an IdentifiableRegressor of this version. Fit again."
     )
+
+
+def _targets_of(model: Any, y: Any) -> Array:
+    """Return targets of the tasks of a model, without those that its fit has left out."""
+    targets = np.asarray(y, dtype=np.float64)
+    given = list(getattr(model.regressor_, "_given_tasks", model.task_names_))
+    if targets.ndim == 1 or targets.shape[1] != len(given):
+        return targets.reshape(len(targets), -1)
+    kept = set(model.task_names_)
+    return targets[:, [t for t, name in enumerate(given) if name in kept]]
 
 
 def _first(groups: IntArray) -> BoolArray:

@@ -130,7 +130,7 @@ class Reference:
         unit = vectors.T / np.sqrt(np.where(scale > 1e-12 * scale.max(initial=0.0), scale, np.inf))[:, None]
         center = latents.mean(axis=0)
         rows = split_rows(len(X), _OTHERS, np.random.default_rng(0), groups=groups)
-        low, high = np.nanmin(X[~rows], axis=0), np.nanmax(X[~rows], axis=0)
+        low, high = _ends(X[~rows])
         varies = high > low
         margin = beyond(X[np.ix_(rows, varies)], low[varies], high[varies]).max(initial=0.0)
         none = np.empty((0, 0))
@@ -140,8 +140,7 @@ class Reference:
             center,
             unit,
             float((((latents - center) @ unit.T) ** 2).sum(axis=1).max(initial=0.0)),
-            np.nanmin(X, axis=0),
-            np.nanmax(X, axis=0),
+            *_ends(X),
             float(margin),
             ordered,
         )
@@ -188,6 +187,12 @@ class Reference:
         farthest, margin = (float(value) for value in arrays["ends"])
         ends = (arrays["center"], arrays["unit"], farthest, arrays["low"], arrays["high"], margin)
         return cls(parts["latents"], parts["targets"], *ends, bool(arrays["ordered"]))
+
+
+def _ends(X: Array) -> tuple[Array, Array]:
+    """Return the least and the largest value of each input, gaps left out; NaN where there are gaps only."""
+    low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+    return np.asarray(low), np.asarray(high)
 
 
 def beyond(X: Array, low: Array, high: Array) -> Array:

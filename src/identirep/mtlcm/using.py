@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, RandomState
+from identirep.known_tasks import known_task_data
 from identirep.moments import TaskMoments
 from identirep.mtlcm.fitted import FittedLatents
 from identirep.mtlcm.model import causal_regression
 from identirep.mtlcm.new_tasks import AdaptedTask, Use, adapt_task, check_new_task, check_use
-from identirep.mtlcm.trust import BootstrapResult, bootstrap
+from identirep.mtlcm.trust import BootstrapResult, Certificate, bootstrap, certificate_html
 from identirep.naming import LatentTransformer
 from identirep.parameters import Choice, Whole, check_arguments
 from identirep.seeds import as_generator
-from identirep.validation import check_features, check_task_data
+from identirep.validation import check_features
 
-__all__ = ["UsableLatents", "within_task_correlations"]
+__all__ = ["CertifiedLatents", "UsableLatents", "within_task_correlations"]
 
 
 def within_task_correlations(model: FittedLatents) -> Array:
@@ -30,7 +33,40 @@ def within_task_correlations(model: FittedLatents) -> Array:
     return np.asarray(Z.cov_hy / np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny)))
 
 
-class UsableLatents(FittedLatents, LatentTransformer):
+class CertifiedLatents(LatentTransformer):
+    """Base of all whose `transform` returns latents, with a certificate.
+
+    Notebooks show the certificate of a fitted one below the diagram of scikit-learn.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def certificate_(self) -> Certificate: ...
+
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        # Asked for by notebooks only if `sklearn.set_config` has not switched diagrams off.
+        diagram = super()._repr_html_
+        return lambda: diagram() + self._certificate_html()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """Return what a notebook may show: that of scikit-learn, and the certificate."""
+        bundle = dict(super()._repr_mimebundle_(**kwargs))
+        if "text/html" in bundle:
+            bundle["text/html"] += self._certificate_html()
+        return bundle
+
+    def _certificate_html(self) -> str:
+        try:
+            check_is_fitted(self)
+        except NotFittedError:
+            return ""
+        found = self.certificate_
+        return certificate_html(found.verdict, found.reasons, found.comes_back, list(self.get_feature_names_out()))
+
+
+class UsableLatents(FittedLatents, CertifiedLatents):
     """Base of `MTLCM`: its methods that need a fit."""
 
     def transform(self, X: Any) -> Array:
@@ -162,9 +198,7 @@ class UsableLatents(FittedLatents, LatentTransformer):
             If a task was not seen in `fit`.
         """
         check_is_fitted(self)
-        data = check_task_data(
-            X, y, tasks, estimator=self, reset=False, name="X", min_labels=0, known_tasks=self.task_names_
-        )
+        data = known_task_data(self, X, y, tasks)
         if data.task_index is None:
             moments = TaskMoments.from_arrays(data.X, data.targets)
         else:

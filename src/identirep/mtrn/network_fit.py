@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.checkpoints import array_digest, current_step
+from identirep.gross_errors import fences
+from identirep.label_sides import Labels
 from identirep.mtrn.batches import LongBatches, WideBatches
 from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, make_encoder, side_by_side
 from identirep.mtrn.initial_weights import refuse_equal_starts
@@ -19,7 +23,7 @@ from identirep.mtrn.network import LongObjective, WideObjective
 from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
 from identirep.parameters import raise_faults
-from identirep.splits import split_rows
+from identirep.splits import two_sides
 from identirep.training import ordinary_torch
 from identirep.units import spread_of, spread_of_tasks, unit_faults
 from identirep.validation import TaskData
@@ -30,6 +34,8 @@ __all__ = ["FittedNetwork", "encode", "feature_map", "fit_network"]
 _WHITENING_FLOOR = 0.1
 # Inputs count as far as this share of the range in training beyond it: rows like those of training stay as they are.
 _MARGIN = 0.5
+# Labels that a task keeps for training, and for validation.
+_LEAST_LABELS = (2, 1)
 # Rows encoded at once.
 _CHUNK_ROWS = 8192
 
@@ -57,8 +63,9 @@ def fit_network(
     seed = int(rng.integers(2**62))
     generator = torch.Generator().manual_seed(seed)
     if held_out is None:
-        share = settings.validation_fraction
-        held_out = split_rows(len(data.X), share, rng, groups=groups, tasks=data.task_index)
+        labels = Labels(data.targets, data.task_index, _LEAST_LABELS)
+        share, index = settings.validation_fraction, data.task_index
+        held_out = two_sides(len(data.X), share, rng, groups=groups, tasks=index, labels=labels)[1]
     _check_split(settings, data, held_out)
     fabric = make_fabric(settings.device, settings.precision)
     # Dropout and the like draw from the global generators, which are put back afterwards.
@@ -76,9 +83,11 @@ def fit_network(
             n_replicates=settings.n_replicates,
             generator=generator,
             dropout=settings.dropout,
+            input_shape=data.input_shape,
         )
         if isinstance(encoder, ModuleEncoder) and not isinstance(settings.encoder, str):
             refuse_equal_starts(settings.encoder, encoder.replicates)
+            _check_batch_size(settings, encoder)
         n_features = _probe(encoder, x[:2])
         y = torch.from_numpy(_standardised(data, held_out).astype(np.float32))
         objective: LongObjective | WideObjective
@@ -97,11 +106,31 @@ def fit_network(
             patience=settings.patience,
             verbose=bool(settings.verbose),
         )
-        history = train(objective, batches, options, fabric, generator)
+        step = current_step("training", lambda: _starts_from(x, y, held_out, objective, options, fabric))
+        history = train(objective, batches, options, fabric, generator, step)
     encoder.eval()
     if scaling is not None and isinstance(encoder, ReplicatedMLP):
         encoder.absorb(*(torch.from_numpy(part) for part in scaling))
     return FittedNetwork(encoder, history, held_out)
+
+
+def _starts_from(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    held_out: BoolArray,
+    objective: nn.Module,
+    options: TrainingOptions,
+    fabric: Fabric,
+) -> dict[str, Any]:
+    """Return what a training starts from; one that was cut off goes on where this is the same."""
+    weights = [value.detach().cpu().contiguous() for value in objective.state_dict().values()]
+    return {
+        "data": array_digest(x.numpy(), y.numpy(), held_out),
+        "weights": array_digest(*(value.reshape(-1).view(torch.uint8).numpy() for value in weights)),
+        "options": {**asdict(options), "verbose": None},
+        "device": str(fabric.device),
+        "threads": torch.get_num_threads(),
+    }
 
 
 @ordinary_torch()
@@ -113,7 +142,7 @@ def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str)
     target = make_fabric(device, "32-true").device
     double = isinstance(encoder, ReplicatedMLP) and target.type != "mps"
     dtype = torch.float64 if double else torch.float32
-    module = copy.deepcopy(encoder).to(target)
+    module = copy.deepcopy(encoder).to(target).eval()
     module = module.double() if double else module
     features = module.of_standardised if isinstance(module, ReplicatedMLP) else module
     parts = []
@@ -149,6 +178,7 @@ class _InputScaling(NamedTuple):
 
 def _input_scaling(X: NDArray[Any], kind: str) -> _InputScaling:
     """Learn how to scale the inputs of the perceptron, and where they end: far outside it says nothing, and loudly."""
+    X = np.clip(X, *fences(X))
     mean, std, *_ = spread_of(X)
     # What is constant in training is ignored, whatever it is later.
     scale = np.where(std > 0.0, 1.0 / np.where(std > 0.0, std, 1.0), 0.0)
@@ -189,6 +219,16 @@ def _check_split(settings: NetworkSettings, data: TaskData, held_out: BoolArray)
                 f"validation_fraction leaves no labels for {name}: got {settings.validation_fraction} of {len(rows)} "
                 "rows, expected labels on both sides. Change validation_fraction or pass more rows."
             )
+
+
+def _check_batch_size(settings: NetworkSettings, encoder: nn.Module) -> None:
+    """Refuse batches of one row for layers that look at the variance of a batch."""
+    looks_at_batches = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in encoder.modules())
+    if settings.batch_size == 1 and looks_at_batches:
+        raise ValueError(
+            "batch_size is too small for the encoder: got 1 with BatchNorm, expected at least 2, since one row has no "
+            "variance. Raise batch_size, or use LayerNorm."
+        )
 
 
 def _probe(encoder: nn.Module, x: torch.Tensor) -> int:

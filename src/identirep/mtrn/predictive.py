@@ -10,8 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils import Tags
 
 from identirep._typing import Array, BoolArray, IntArray, RandomState
+from identirep.checkpoints import array_digest, kept_array
+from identirep.gaps import takes_gaps
 from identirep.moments import TaskMoments
 from identirep.mtrn.base import StageOne, dependent_rows
 from identirep.mtrn.reduction import Heads, HeldOut
@@ -82,7 +85,8 @@ class PredictiveFeatures(StageOne):
 
     Notes
     -----
-    Takes the wide layout without missing labels, as regressors do; groups stay in one fold, so not with "oob".
+    Takes the wide layout without missing labels, as regressors do, and gaps in inputs (NaN) if the regressor does;
+    groups stay in one fold, so not with "oob".
 
     Costs `cross_fit` + 1 fits of the regressor. Without signal the predictions of folds are constant up to noise.
 
@@ -178,6 +182,11 @@ class PredictiveFeatures(StageOne):
         self._units = RegressorUnits(**parts) if parts else plain
         return self
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = takes_gaps(self.regressor)
+        return tags
+
     def _out_of_bag(self, n_rows: int, n_tasks: int) -> Array:
         """Return out-of-bag predictions; NaN for rows that were in every bag."""
         values = np.array(self.regressor_.oob_prediction_, dtype=np.float64).reshape(n_rows, n_tasks)
@@ -266,5 +275,13 @@ def _cross_fitted(
     X = data.X
     predictions = np.empty((len(X), y.size // len(X)))
     for rest, fold in folds(len(X), n_folds, rng, groups=groups, order=data.order):
-        predictions[fold] = clone(regressor).fit(X[rest], y[rest]).predict(X[fold]).reshape(len(fold), -1)
+
+        def predicted(rest: IntArray = rest, fold: IntArray = fold) -> Array:
+            found = clone(regressor).fit(X[rest], y[rest]).predict(X[fold])
+            return np.asarray(found, dtype=np.float64).reshape(len(fold), -1)
+
+        def about(rest: IntArray = rest, fold: IntArray = fold) -> dict[str, str]:
+            return {"regressor": type(regressor).__name__, "data": array_digest(X, y, rest, fold)}
+
+        predictions[fold] = kept_array("fold", about, predicted, (len(fold), predictions.shape[1]))
     return predictions
