@@ -25,10 +25,13 @@ _NOT_COMPARED = frozenset({"verbose"})
 
 
 @contextmanager
-def recorded(model: Any, given: Any, checkpoint: Any, rng: np.random.Generator) -> Iterator[Path | None]:
+def recorded(
+    model: Any, given: Any, checkpoint: Any, rng: np.random.Generator, more: Mapping[str, str] | None = None
+) -> Iterator[Path | None]:
     """Record the fit of a block; yields the run directory of its result if that was kept.
 
-    `checkpoint` is a directory, or a `FitRecord` whose checkpoint somebody else opens and closes, or None.
+    `checkpoint` is a directory, or a `FitRecord` whose checkpoint somebody else opens and closes, or None; `more` is
+    what the result depends on besides settings and data.
     """
     if checkpoint is None:
         yield None
@@ -45,7 +48,7 @@ def recorded(model: Any, given: Any, checkpoint: Any, rng: np.random.Generator) 
         )
     record = checkpoint if isinstance(checkpoint, FitRecord) else _record_at(Path(checkpoint))
     try:
-        header = _header(model, given)
+        header = _header(model, given, more or {})
         record.begin(header, rng, drawn=not isinstance(model.random_state, Integral))
         with record.recording():
             done = record.model
@@ -86,7 +89,7 @@ def _record_at(path: Path) -> FitRecord:
     return FitRecord(Checkpoint(path, path.name, [path]))
 
 
-def _header(model: Any, given: Any) -> dict[str, Any]:
+def _header(model: Any, given: Any, more: Mapping[str, str]) -> dict[str, Any]:
     """Return what the result of a fit depends on: settings, and digests of the checked data."""
     stage = model._stage_one(0)
     raise_faults(model._faults(stage, given.y, given.tasks))
@@ -99,7 +102,7 @@ def _header(model: Any, given: Any) -> dict[str, Any]:
     if not isinstance(model.random_state, Integral):
         # Its state is kept.
         settings[seed] = type(model.random_state).__name__
-    return {"settings": settings, "data": _data(data, group_index, names)}
+    return {"settings": {**settings, **more}, "data": _data(data, group_index, names)}
 
 
 def _data(data: TaskData, groups: IntArray | None, names: list[str]) -> dict[str, str]:

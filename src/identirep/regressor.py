@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
-from identirep.checked_stages import CheckedStages, Given
+from identirep.carrying import CarriedStages, Earlier
+from identirep.checked_stages import Given
 from identirep.checkpoints import FitRecord
 from identirep.encoding import TableEncoder
-from identirep.exchangeability import RowOrder
-from identirep.mtlcm import MTLCM, ComesBack
+from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, check_fit_data, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
-from identirep.persistence import Part, Run, opened_run, prefixed, restored, taken, write_run
+from identirep.persistence import Part, Run, opened_run, restored, write_run
 from identirep.recording import recorded, removed_checkpoint
 from identirep.seeds import as_generator
 from identirep.two_stages import STAGE_TWO_LABELS, StageOne
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["IdentifiableRegressor"]
 
 
-class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
+class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
     """Multi-task regression whose representation is the same on every run: stage one, then stage two.
 
     Stage one learns features that predict all targets and are unique up to a linear map (`MTRN`, or the predictions
@@ -84,6 +83,8 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         What the order of the rows says: whether neighbours are alike, and what that costs on rows away from them.
     n_refinements_ : int
         Rounds of refinement that were kept.
+    comparison_ : Comparison or None
+        What has become of each axis of the model `like` of the fit; None without one, and in a model that was loaded.
     comes_back_ : ComesBack
         What fits to halves of the rows showed of each axis.
     encoder_mcc_ : array, shape (n_components_,)
@@ -109,6 +110,9 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
     What comes back on other rows is measured, by fits to halves of the rows. That an axis is a latent of the causal
     model ("identified") is said only where tasks have rows of their own; with shared inputs (wide layout) that model
     cannot hold for all tasks at once, and axes are reproducible at best.
+
+    With `like` in `fit`, what the certificate says is still measured by fits to halves of the rows that know of no
+    earlier model: an axis can come back from that one, because it was looked for, and be called unstable.
 
     References
     ----------
@@ -173,6 +177,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         groups: ArrayLike | None = None,
         order: ArrayLike | None = None,
         checkpoint: str | Path | FitRecord | None = None,
+        like: Any = None,
     ) -> Self:
         """Fit both stages.
 
@@ -196,6 +201,11 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             ``history_``). Kept are trainings of networks, and predictions of folds by other regressors, whose last fit
             to all rows is made again; modules of your own must have all their state in ``state_dict``. It stays until
             `save` has written the model.
+        like : IdentifiableRegressor, optional
+            Fitted model whose axes are to be kept; `X` has its inputs. With ``n_components="auto"`` there are as many
+            latents. Where tasks share rows, and targets do not tell two solutions apart, the one nearer to it is taken.
+            Axes that come back, as measured on rows of this fit, get its order, signs, scales, origins and names.
+            Others stay without a name, and a warning says which; see `comparison_`.
 
         Returns
         -------
@@ -211,13 +221,16 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         raise_faults(parameter_faults(self))
         rng = as_generator(self.random_state)
         self.regressor_choice_: ChosenRegressor | None = None
-        stage = self._stage_one(0)
+        raise_faults(self._like_faults(like, X))
+        stage = self._with_number_of(like, self._stage_one(0))
         raise_faults(self._faults(stage, y, tasks))
+        earlier = self._earlier(like, X)
         given = Given(self._fit_encoder(stage, X), y, tasks, groups, order)
-        with recorded(self, given, checkpoint, rng) as done:
-            if done is not None:
+        with recorded(self, given, checkpoint, rng, earlier and earlier.digests()) as done:
+            # What has become of the axes of an earlier model is not stored: such a fit is made again of its parts.
+            if done is not None and earlier is None:
                 return self._taken_over(type(self).load(done))
-            for remark in self._fit_and_check(given, rng):
+            for remark in self._fit_and_check(given, rng, earlier):
                 warnings.warn(remark, UserWarning, stacklevel=2)
         self._checkpoint = checkpoint if isinstance(checkpoint, (str, Path)) else None
         return self
@@ -228,24 +241,21 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         self.__dict__.update({name: value for name, value in vars(done).items() if name not in parameters})
         return self
 
-    def _fit_and_check(self, given: Given, rng: np.random.Generator) -> list[str]:
+    def _fit_and_check(self, given: Given, rng: np.random.Generator, earlier: Earlier | None) -> list[str]:
         """Fit both stages and check what comes back; return what is to be said of the rows."""
         X, y, tasks, groups, order = given
+        like = None if earlier is None else earlier.model
         seeds = rng.integers(2**31, size=2)
-        stage = self._stage_one(int(seeds[0]))
+        stage = self._with_number_of(like, self._stage_one(int(seeds[0])))
         if isinstance(self.regressor, str) and self.regressor == "auto":
             self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]), order=order)
-            stage = self._stage_one(int(seeds[0]))
+            stage = self._with_number_of(like, self._stage_one(int(seeds[0])))
         self._fit_stages(stage, given, rng, int(seeds[1]))
-        return self._check(*check_fit_data(self.regressor_, X, y, tasks, groups, order=order), rng)
-
-    def _fit_stages(self, stage: StageOne, given: Given, rng: np.random.Generator, seed: int) -> None:
-        """Fit both stages, and the first one again as often as asked for and as it helps."""
-        self.regressor_: StageOne = stage.fit(given.X, given.y, given.tasks, groups=given.groups, order=given.order)
-        self.causal_model_ = self._stage_two(seed)
-        self.n_refinements_ = 0
-        if self.n_refinements > 0 and self.causal_model_ is not None:
-            self._refine(given, rng)
+        data, unit = check_fit_data(self.regressor_, X, y, tasks, groups, order=order)
+        # Rows that the fit has dropped are dropped here, too.
+        earlier = earlier and earlier.rows(data.given_rows)
+        self._turn_like(earlier, data)
+        return [*self._check(data, unit, rng), *self._align_like(earlier, data, unit)]
 
     def _faults(self, stage: StageOne, y: Any, tasks: ArrayLike | None) -> list[Fault]:
         """List what is wrong with stage two, and with refinements of that stage one, before it is trained."""
@@ -295,16 +305,6 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             stage.set_params(random_state=seed)
         stage._least_labels = STAGE_TWO_LABELS
         return stage.set_output(transform="default")
-
-    def _stage_two(self, seed: int) -> MTLCM | None:
-        """Fit stage two to the features of stage one; None if there are none."""
-        if not self.regressor_.n_components_:
-            return None
-        model = MTLCM() if self.causal_model is None else clone(self.causal_model)
-        if model.random_state is None:
-            model.set_params(random_state=seed)
-        remedy = f"Pass causal_model=MTLCM(max_iter=...) with more than {model.max_iter}."
-        return model.set_output(transform="default")._fit(self.regressor_.moments_, remedy)
 
     def save(self, directory: str | Path) -> None:
         """Write the model to a run directory.
@@ -378,7 +378,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
                 stage = restored(PredictiveFeatures, run.parts["regressor"], foreign=foreign)
                 stage.regressor_ = estimators["fitted"]
             model._read_encoder(run, estimators)
-            model.causal_model_ = None
+            model.causal_model_ = model.comparison_ = None
             if (causal := run.parts["causal_model"]) is not None:
                 model.causal_model_ = restored(MTLCM, causal).set_output(transform="default")
             if run.feature_names is not None and model.table_encoder_ is None:
@@ -386,29 +386,6 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             model.regressor_ = stage.set_output(transform="default")
             model._check_parts()
         return model
-
-    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return what this model has besides its stages."""
-        arrays, comes_back = self.comes_back_._to_arrays()
-        arrays = prefixed("comes_back", arrays) | {"encoder_mcc": self.encoder_mcc_}
-        # A model that was stored without it has none.
-        if hasattr(self, "row_order_"):
-            arrays |= prefixed("row_order", self.row_order_._to_arrays())
-        choice = self.regressor_choice_ and asdict(self.regressor_choice_)
-        return arrays, {
-            "n_refinements": self.n_refinements_,
-            "comes_back": comes_back,
-            "regressor_choice": choice,
-        }
-
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
-        self.n_refinements_, choice = int(meta["n_refinements"]), meta["regressor_choice"]
-        self.regressor_choice_ = choice and ChosenRegressor(**choice)
-        self.comes_back_ = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
-        self.encoder_mcc_ = arrays["encoder_mcc"]
-        if order := taken("row_order", arrays):
-            self.row_order_ = RowOrder._of_arrays(order)
-        return self
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -47,7 +47,7 @@ class TaskData:
     left_out: Mapping[Hashable, str] = field(default_factory=dict)
     # All that were given, in their order.
     given_tasks: tuple[Hashable, ...] = ()
-    # Which of the rows that were given are here, in the long layout where tasks are left out.
+    # Which of the rows that were given are here, in the long layout where tasks or rows without a label are left out.
     given_rows: BoolArray | None = None
 
     @property
@@ -59,7 +59,8 @@ class TaskData:
         """Return some of the rows, of the same tasks."""
         parts = (self.task_index, self.order)
         index, order = (None if part is None else part[kept] for part in parts)
-        return replace(self, X=self.X[kept], targets=self.targets[kept], task_index=index, order=order)
+        part = replace(self, X=self.X[kept], targets=self.targets[kept], task_index=index, order=order)
+        return replace(part, given_rows=None)
 
     def tasks(self, kept: Sequence[int]) -> TaskData:
         """Return some of the tasks; of the long layout their rows."""

@@ -20,6 +20,7 @@ from identirep.cli.words import quoted_path
 if TYPE_CHECKING:
     from identirep.cli.tables import Table
     from identirep.evaluation import Evaluation
+    from identirep.regressor import IdentifiableRegressor
     from identirep.report import Findings
 
 __all__ = ["demo", "fit", "stability"]
@@ -51,6 +52,12 @@ def fit(
     epochs: given.Epochs = None,
     checks: given.Checks = 2,
     seed: given.Seed = 0,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Earlier run: keep its axes, order, signs, scales, names, where they come back."
+        ),
+    ] = None,
     resume: given.Resume = False,
 ) -> None:
     """Fit latents to a table with many targets, and write a run directory with a report.
@@ -63,6 +70,7 @@ def fit(
     given.check_settings(regressor, replicates, epochs, checks)
     encoding = given.encoding_of(impute, categorical, no_encode)
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    earlier = None if like is None else _earlier(like)
     table = _read(data, targets, tasks, groups, order, features, drop, reading, out, encoding)
     from identirep.cli.found import found_in
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
@@ -79,15 +87,51 @@ def fit(
             epochs=epochs,
             n_checks=checks,
             record=work and work.record(1),
+            like=earlier,
         )
         evaluation = evaluate(model, table, training, rest)
+        if like is not None:
+            _print_carried(like, model)
         # Printed first: what was found is known even if it cannot be written.
         print_findings(model, evaluation)
-        answer(run=out, **found_in(model, evaluation))
+        answer(run=out, **found_in(model, evaluation), like=None if like is None else _carried(like, model))
         write_run(out, model, evaluation)
     findings = Findings.of(model)
     _go_on(out, *([_transform(out, data, reading)] if findings.has_signal else []))
     _end(findings)
+
+
+def _earlier(like: Path) -> IdentifiableRegressor:
+    """Read the run whose axes are to be kept."""
+    from identirep.cli.using import input_names, load_run
+
+    model = load_run(like)
+    input_names(like, model)
+    if not model.n_components_:
+        raise ValueError(f"'{like}' has no latents: got targets without signal, expected some. Leave out --like.")
+    return model
+
+
+def _print_carried(like: Path, model: IdentifiableRegressor) -> None:
+    """Say which axes of an earlier run come back."""
+    found = model.comparison_
+    if found is None:
+        return
+    kept = [
+        f"{name} {r:.3f}"
+        for name, r, is_kept in zip(found.old_names, found.correlation, found.kept, strict=True)
+        if is_kept
+    ]
+    say(f"{len(kept)} of {len(found.kept)} axes of {like} come back{': ' + ', '.join(kept) if kept else ''}.")
+    say(f"Correlations on {found.n_rows:,} {found.rows}.")
+
+
+def _carried(like: Path, model: IdentifiableRegressor) -> dict[str, Any]:
+    """Return what has become of the axes of an earlier run, none if there are no latents."""
+    from identirep.cli.comparing import axis_entries
+
+    found = model.comparison_
+    return {"run": like, "axes": [] if found is None else axis_entries(found)[0]}
 
 
 @reports_faults
@@ -170,7 +214,11 @@ def demo(
 def _deciding(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that decide the result of a fit, by their names on the command line."""
     others = {"data", "out", "fits", "resume"}
-    return {f"--{name.replace('_', '-')}": value for name, value in options.items() if name not in others}
+    return {
+        f"--{name.replace('_', '-')}": str(value) if isinstance(value, Path) else value
+        for name, value in options.items()
+        if name not in others
+    }
 
 
 def _read(

@@ -113,16 +113,24 @@ def check_fit_data(
     data = check_task_data(X, y, tasks, estimator=estimator, found=found, min_labels=least, leaves_out=True)
     if (given := data.given_rows) is not None:
         ranks, group_index = (None if part is None else part[given] for part in (ranks, group_index))
-    data = replace(data, order=ranks, given_rows=None)
+    data = replace(data, order=ranks)
     if data.task_index is not None and np.isnan(data.targets).any():
         seen = ~np.isnan(data.targets)
         data = data.rows(seen)
         group_index = None if group_index is None else group_index[seen]
+        given = seen if given is None else _part_of(given, seen)
     targets, counts = data.targets, np.zeros(data.n_tasks, dtype=np.int64)
     if getattr(estimator, "_limits_labels", True):
         targets, counts = limited(targets, data.task_index, data.n_tasks)
     estimator.limited_labels_ = counts
-    return replace(data, targets=targets), row_groups(data.X, group_index)
+    return replace(data, targets=targets, given_rows=given), row_groups(data.X, group_index)
+
+
+def _part_of(rows: BoolArray, kept: BoolArray) -> BoolArray:
+    """Return which of all rows are among some, and kept of these."""
+    found = np.zeros(len(rows), dtype=bool)
+    found[np.flatnonzero(rows)[kept]] = True
+    return found
 
 
 def _order_faults(ranks: IntArray, X: Any) -> list[str]:
