@@ -53,6 +53,8 @@ def test_errors_on_both_sides_and_of_several_sizes():
         RNG.integers(0, 2, 300),
         np.where(RNG.random(300) < 0.005, 1.0, 0.0),
         RNG.poisson(0.3, 300),
+        # Far away, but far from half of the variance.
+        np.append(RNG.normal(size=20_000), [40.0] * 10),
         np.ones(300),
         np.full(300, np.nan),
         NORMAL[:9] * [1, 1, 1, 1, 1, 1, 1, 1, 1000],

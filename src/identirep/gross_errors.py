@@ -2,9 +2,9 @@
 
 A misplaced decimal point makes up nine tenths of the variance of its column. Values count as gross errors if they are
 at most a hundredth of their column (or one value), lie further from its centre than five times the half range of the
-rest, and at least twice as far as the farthest value that is none. Long tails have no such gap, or lose little by being
-cut at one. Their influence is bounded, not their say: they count as far out as the farthest other value. Regressors
-that transform their targets, or model counts, get all labels as they are.
+rest and at least twice as far as the farthest value that is none, and have more of the sum of squares than all others
+together. Their influence is bounded, not their say: they count as far out as the farthest other value. Regressors that
+transform their targets, or model counts, get all labels as they are.
 """
 
 from __future__ import annotations
@@ -79,9 +79,14 @@ def _fences(values: Array) -> tuple[float, float]:
     centre, half = 0.5 * ends[2] + 0.5 * ends[1], 0.5 * ends[2] - 0.5 * ends[1]
     if half == 0 or max(ends[3] - centre, centre - ends[0]) <= _FAR * half:
         return -np.inf, np.inf
-    distance = np.partition(np.abs(values - centre), range(n - 1 - most, n))[n - 1 - most :]
+    every = np.partition(np.abs(values - centre), range(n - 1 - most, n))
+    distance = every[n - 1 - most :]
     gross = (distance[1:] > _FAR * half) & (distance[1:] >= _GAP * distance[:-1])
     if not gross.any():
+        return -np.inf, np.inf
+    squares = (every / every[-1]) ** 2
+    first = n - most + int(np.argmax(gross))
+    if squares[first:].sum() <= squares[:first].sum():
         return -np.inf, np.inf
     # A little further, so that rounding leaves the farthest of the others as it is.
     farthest = float(distance[np.argmax(gross)]) * (1.0 + 1e-9) + 4.0 * float(np.spacing(np.abs(centre)))
