@@ -297,3 +297,19 @@ def test_a_cut_through_equal_signal_turns_axes_even_if_halves_agree(strengths, i
     turns = checking._cut_turns(fit, [(fit, fit)], np.random.default_rng(0))
     assert turns.shape == (2,)
     assert (turns.max() == 0) if is_clear else (turns.max() > 0.3)
+
+
+@pytest.mark.parametrize("n_replicates", [1, 2, 4])
+def test_networks_of_ordered_rows_are_checked(n_replicates):
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(400, 4))
+    Y = X[:, :2] @ rng.normal(size=(2, 8)) + 0.3 * rng.normal(size=(400, 8))
+    stage = MTRN(2, **{**QUICK, "n_replicates": n_replicates}, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = IdentifiableRegressor(2, regressor=stage, random_state=0).fit(X, Y, order=np.arange(400))
+    back = model.certificate_.comes_back
+    assert back.other_rows.shape == (2,)
+    assert np.isfinite(back.other_rows).all()
+    # A single network has no other one to be compared with.
+    assert np.isnan(back.same_rows).all() == (n_replicates == 1)

@@ -21,11 +21,14 @@ def replicate_groups(stage: MTRN, data: TaskData, groups: IntArray | None) -> li
     """
     size = stage.n_replicates // 2
     F = stage._base_features(data.X) if size else np.zeros((0, 0))
+    # With an order the network knows the rows on both sides of the gap only.
+    part, groups, _ = stage._in_order(data, groups, np.random.default_rng(0))
+    G = F if part is data or not size else stage._base_features(part.X)
     width = F.shape[1] // stage.n_replicates
     found = []
     for start in range(0, 2 * size, max(size, 1)):
-        own = F[:, start * width : (start + size) * width]
-        trained, untouched, _ = split_moments(own, data, groups, stage._held_out)
+        own = slice(start * width, (start + size) * width)
+        trained, untouched, _ = split_moments(G[:, own], part, groups, stage._held_out)
         heads = linear_heads(trained, n_blocks=size)
         n, m = trained.n_samples, untouched.n_samples
         squares = n * heads.noise + residual_squares(untouched, heads.coef, heads.intercept)
@@ -34,5 +37,5 @@ def replicate_groups(stage: MTRN, data: TaskData, groups: IntArray | None) -> li
         if len(components) < stage.n_components_:
             return []
         offset = -components @ reduction.mean
-        found.append((own @ components.T + offset, (trained + untouched).map_features(components, offset)))
+        found.append((F[:, own] @ components.T + offset, (trained + untouched).map_features(components, offset)))
     return found
