@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from identirep._typing import Array, IntArray
-from identirep.accumulation import Sums, aligned, as_float_matrix, check_finite, factorize, long_sums, merged, wide_sums
+from identirep.accumulation import Sums, as_float_matrix, check_finite, factorize, long_sums, wide_sums
+from identirep.merging import aligned, merged
 from identirep.missing import as_numbers
-from identirep.moments_file import StoredMoments
+from identirep.moment_statistics import MomentStatistics
 from identirep.parameters import raise_faults
 from identirep.units import Spread, spread_of, spread_of_tasks, unit_faults
 
 __all__ = ["TaskMoments"]
 
 
-class TaskMoments(StoredMoments):
+class TaskMoments(MomentStatistics):
     r"""Counts, means and centred second moments of features and target, for each task.
 
     For task t with rows (h, y) the sufficient statistics of every Gaussian model in this package are
@@ -302,77 +303,11 @@ class TaskMoments(StoredMoments):
         n_rows = min(self.n_rows, int(self.counts[kept].sum()))
         return TaskMoments([self.task_names[i] for i in index], *sums, n_rows)
 
-    @property
-    def n_tasks(self) -> int:
-        """Number of tasks T."""
-        return len(self.task_names)
-
-    @property
-    def n_features(self) -> int:
-        """Number of features K."""
-        return int(self.mean_h.shape[1])
-
-    @property
-    def n_samples(self) -> IntArray:
-        """Number of labelled rows of each task, shape (n_tasks,)."""
-        return self.counts[self.group]
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether all tasks are observed on the same rows, and so share one covariance."""
-        return len(self.counts) == 1
-
-    @property
-    def weights(self) -> Array:
-        """Share of each task in all labelled rows, shape (n_tasks,); sums to one."""
-        n = self.n_samples.astype(np.float64)
-        return n / n.sum()
-
-    @property
-    def cov_h(self) -> Array:
-        """Covariance of the features in each row group, shape (n_groups, n_features, n_features)."""
-        return self.scatter_h / np.maximum(self.counts, 1)[:, None, None]
-
-    @property
-    def cov_hy(self) -> Array:
-        """Covariance of features and target, shape (n_tasks, n_features)."""
-        return self.scatter_hy / np.maximum(self.n_samples, 1)[:, None]
-
-    @property
-    def var_y(self) -> Array:
-        """Variance of the target, shape (n_tasks,)."""
-        return self.scatter_y / np.maximum(self.n_samples, 1)
-
-    def pooled_mean(self) -> Array:
-        """Return the mean of the features, each task weighted by its rows.
-
-        Returns
-        -------
-        array, shape (n_features,)
-            The mean.
-        """
-        return np.bincount(self.group, self.weights, len(self.counts)) @ self.mean_h
-
-    def pooled_covariance(self) -> Array:
-        """Return the within-task covariance of the features, averaged over tasks by their rows.
-
-        Returns
-        -------
-        array, shape (n_features, n_features)
-            The covariance.
-        """
-        weight = np.bincount(self.group, self.weights, len(self.counts))
-        return np.tensordot(weight, self.cov_h, axes=1)
-
     def __repr__(self) -> str:
         return (
             f"TaskMoments(n_tasks={self.n_tasks}, n_features={self.n_features}, n_groups={len(self.counts)}, "
             f"n_labels={int(self.n_samples.sum())})"
         )
-
-    @property
-    def _sums(self) -> Sums:
-        return Sums(*(getattr(self, name) for name in Sums._fields))
 
 
 def _check_units(sums: Sums, H: NDArray[Any], of_targets: Callable[[], Spread], names: Sequence[Hashable]) -> None:

@@ -6,30 +6,26 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import BoolArray, RandomState
+from identirep._typing import RandomState
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import fit_in_units, fit_latents, like_units, moments_in_units, mostly_shared
 from identirep.mtlcm.checks import moments_faults, units_faults
+from identirep.mtlcm.data import half_of, moments_of
 from identirep.mtlcm.using import UsableLatents
 from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, restored, write_run
 from identirep.seeds import as_generator
-from identirep.splits import split_rows
-from identirep.validation import TaskData, check_task_data
+from identirep.validation import check_task_data
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["MTLCM"]
-
-# Labelled rows of a task of which halves can be made.
-_LEAST_IN_HALVES = 6
 
 
 class MTLCM(UsableLatents, BaseEstimator):
@@ -196,7 +192,7 @@ class MTLCM(UsableLatents, BaseEstimator):
             If the data or the parameters are not valid; all faults are listed.
         """
         data = check_task_data(X, y, tasks, estimator=self, found=parameter_faults(self))
-        return self._fit(_moments_of(data), half=_half_of(data))
+        return self._fit(moments_of(data), half=half_of(data))
 
     def fit_moments(self, moments: TaskMoments) -> Self:
         """Fit the model to moments, wherever they come from.
@@ -262,7 +258,7 @@ class MTLCM(UsableLatents, BaseEstimator):
             found=parameter_faults(self),
         )
         n_components = self._n_latents(data.X.shape[1])
-        batch = _moments_of(data)
+        batch = moments_of(data)
         self.accumulated_ = batch if before is None else before + batch
         return self if moments_faults(self.accumulated_, n_components) else self._fit(self.accumulated_)
 
@@ -375,25 +371,3 @@ class MTLCM(UsableLatents, BaseEstimator):
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False
         return tags
-
-
-def _moments_of(data: TaskData, rows: BoolArray | None = None) -> TaskMoments:
-    """Moments of checked rows, or of some of them, in either layout."""
-    X, targets = (data.X, data.targets) if rows is None else (data.X[rows], data.targets[rows])
-    if data.task_index is None:
-        return TaskMoments.from_arrays(X, targets, task_names=data.task_names)
-    labels = np.empty(data.n_tasks, dtype=object)
-    labels[:] = data.task_names
-    return TaskMoments.from_long(X, targets, labels[data.task_index if rows is None else data.task_index[rows]])
-
-
-def _half_of(data: TaskData) -> TaskMoments | None:
-    """Moments of a random half of checked rows, of each task in the long layout; None if some task has too few."""
-    rng = np.random.default_rng(0)
-    if data.task_index is None:
-        return _moments_of(data, split_rows(len(data.X), 0.5, rng))
-    seen = ~np.isnan(data.targets)
-    if np.bincount(data.task_index[seen], minlength=data.n_tasks).min() < _LEAST_IN_HALVES:
-        return None
-    seen[seen] = split_rows(int(np.sum(seen)), 0.5, rng, tasks=data.task_index[seen])
-    return _moments_of(data, seen)
