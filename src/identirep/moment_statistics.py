@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array, Counts, IntArray
 from identirep.accumulation import Sums
 from identirep.moments_file import StoredMoments
 
@@ -15,7 +15,9 @@ class MomentStatistics(StoredMoments):
     """Base of `TaskMoments`: what is derived from its parts."""
 
     group: IntArray
-    counts: IntArray
+    counts: Counts
+    row_counts: IntArray
+    weight_sums: Array
     mean_h: Array
     scatter_h: Array
     mean_y: Array
@@ -33,9 +35,14 @@ class MomentStatistics(StoredMoments):
         return int(self.mean_h.shape[1])
 
     @property
-    def n_samples(self) -> IntArray:
-        """Number of labelled rows of each task, shape (n_tasks,)."""
+    def n_samples(self) -> Counts:
+        """Number of labelled rows of each task, shape (n_tasks,); of rows with weights the effective number."""
         return self.counts[self.group]
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether rows have weights."""
+        return self.counts.dtype.kind == "f"
 
     @property
     def is_shared(self) -> bool:
@@ -51,17 +58,17 @@ class MomentStatistics(StoredMoments):
     @property
     def cov_h(self) -> Array:
         """Covariance of the features in each row group, shape (n_groups, n_features, n_features)."""
-        return self.scatter_h / np.maximum(self.counts, 1)[:, None, None]
+        return self.scatter_h / _at_least_some(self.counts)[:, None, None]
 
     @property
     def cov_hy(self) -> Array:
         """Covariance of features and target, shape (n_tasks, n_features)."""
-        return self.scatter_hy / np.maximum(self.n_samples, 1)[:, None]
+        return self.scatter_hy / _at_least_some(self.n_samples)[:, None]
 
     @property
     def var_y(self) -> Array:
         """Variance of the target, shape (n_tasks,)."""
-        return self.scatter_y / np.maximum(self.n_samples, 1)
+        return self.scatter_y / _at_least_some(self.n_samples)
 
     def pooled_mean(self) -> Array:
         """Return the mean of the features, each task weighted by its rows.
@@ -85,5 +92,28 @@ class MomentStatistics(StoredMoments):
         return np.tensordot(weight, self.cov_h, axes=1)
 
     @property
+    def _has_own_rows(self) -> bool:
+        """Whether no row has labels of two tasks."""
+        return self._n_labels <= self.n_rows
+
+    @property
+    def _n_labels(self) -> int:
+        """Number of labels, whatever their weights."""
+        return int(self.row_counts[self.group].sum())
+
+    @property
+    def _n_effective_rows(self) -> float:
+        """Effective number of distinct rows: as many of them as count in their row groups, on average."""
+        if not self.is_weighted:
+            return self.n_rows
+        return self.n_rows * float(self.counts.sum() / max(self.row_counts.sum(), 1))
+
+    @property
     def _sums(self) -> Sums:
-        return Sums(*(getattr(self, name) for name in Sums._fields))
+        sums = Sums(*(getattr(self, name) for name in Sums._fields))
+        return sums if self.is_weighted else sums._replace(weight_sums=None, row_counts=None)
+
+
+def _at_least_some(counts: Counts) -> Counts:
+    """Return counts that can be divided by; an effective number is 0 or at least 1, up to rounding."""
+    return np.where(counts > 0, counts, 1)

@@ -14,6 +14,7 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import factorize
 from identirep.missing import as_labels, as_numbers, missing_labels
 from identirep.parameters import Fault, raise_faults
+from identirep.row_weights import as_weights, unless_ones
 from identirep.units import spread_of, spread_of_tasks, unit_faults
 
 __all__ = ["TaskData", "check_features", "check_task_data"]
@@ -37,12 +38,14 @@ class TaskData:
     is_flat: bool = False
     # Rank of each row where rows have an order: they are alike the closer they are in it.
     order: IntArray | None = None
+    # (n_samples,), above zero: what each row says relative to the others of its task, see `row_weights`.
+    weights: Array | None = None
 
     def rows(self, kept: BoolArray) -> TaskData:
         """Return some of the rows, of the same tasks."""
-        parts = (self.task_index, self.order)
-        index, order = (None if part is None else part[kept] for part in parts)
-        return replace(self, X=self.X[kept], targets=self.targets[kept], task_index=index, order=order)
+        names = [name for name in ("task_index", "order", "weights") if getattr(self, name) is not None]
+        parts = {name: getattr(self, name)[kept] for name in ("X", "targets", *names)}
+        return replace(self, **parts)
 
     @property
     def is_long(self) -> bool:
@@ -66,12 +69,14 @@ def check_task_data(
     min_labels: int = 2,
     known_tasks: Sequence[Hashable] | None = None,
     found: Sequence[Fault | str] = (),
+    sample_weight: Any = None,
 ) -> TaskData:
     """Validate samples and targets, and report every fault in one error, together with those `found` before.
 
     Targets with one dimension are in the long layout with `tasks`, one label for each row, and one task without. In the
     wide layout `tasks` names the columns; default the names that `y` has, else 0, 1, ... With `known_tasks` targets are
     arranged in the order of these, and others are faults. Each task needs `min_labels`, from 2 on not all the same.
+    Rows of weight 0 are left out, once it is sure that they are rows.
     """
     faults: list[Fault | str] = list(found)
     inputs = _collect_inputs(X, estimator, reset, name, faults)
@@ -95,6 +100,15 @@ def check_task_data(
     labels = None if tasks is None else as_labels(tasks)
     if labels is not None and targets.ndim == 2 and targets.shape[1] == 1 and len(labels) == len(targets) > 1:
         targets = targets[:, 0]
+    weights, bad = as_weights(sample_weight, len(targets))
+    faults += bad
+    if weights is not None and not weights.all():
+        counted = weights > 0
+        if labels is not None and targets.ndim == 1 and len(labels) == len(targets):
+            labels = labels[counted]
+        targets, weights = targets[counted], weights[counted]
+        if inputs is not None and len(inputs) == len(counted):
+            inputs = inputs[counted]
     is_flat = targets.ndim == 1 and labels is None
     if targets.ndim == 1 and labels is not None:
         index, names = _long_tasks(labels, len(targets), known_tasks, faults)
@@ -109,7 +123,7 @@ def check_task_data(
         _check_labels(targets, index, names, min_labels, spread.deviation == 0.0, faults)
     raise_faults(faults)
     assert inputs is not None
-    return TaskData(inputs, targets, index, names, is_flat)
+    return TaskData(inputs, targets, index, names, is_flat, weights=unless_ones(weights))
 
 
 def check_features(estimator: Any, X: Any, *, name: str = "X") -> NDArray[Any]:

@@ -305,7 +305,12 @@ def test_unknown_task_and_wrong_shapes_after_the_fit(problem):
 
 
 # One component, since the checks pass one target, and only what differs between tasks tells latents apart.
-@parametrize_with_checks([MTLCM(n_components=1)])
+@parametrize_with_checks(
+    [MTLCM(n_components=1)],
+    expected_failed_checks=lambda estimator: {
+        "check_sample_weight_equivalence_on_dense_data": "weights are analytic: a weight of 3 is not three rows"
+    },
+)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 

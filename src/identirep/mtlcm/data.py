@@ -17,12 +17,13 @@ _LEAST_IN_HALVES = 6
 
 def moments_of(data: TaskData, rows: BoolArray | None = None) -> TaskMoments:
     """Moments of checked rows, or of some of them, in either layout."""
-    X, targets = (data.X, data.targets) if rows is None else (data.X[rows], data.targets[rows])
+    data = data if rows is None else data.rows(rows)
     if data.task_index is None:
-        return TaskMoments.from_arrays(X, targets, task_names=data.task_names)
+        names = data.task_names
+        return TaskMoments.from_arrays(data.X, data.targets, task_names=names, sample_weight=data.weights)
     labels = np.empty(data.n_tasks, dtype=object)
     labels[:] = data.task_names
-    return TaskMoments.from_long(X, targets, labels[data.task_index if rows is None else data.task_index[rows]])
+    return TaskMoments.from_long(data.X, data.targets, labels[data.task_index], sample_weight=data.weights)
 
 
 def half_of(data: TaskData) -> TaskMoments | None:

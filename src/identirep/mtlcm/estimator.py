@@ -168,7 +168,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         self.tol = tol
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: Any, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model to features and targets.
 
         Parameters
@@ -180,6 +180,9 @@ class MTLCM(UsableLatents, BaseEstimator):
             each row, with `tasks`.
         tasks : array-like, optional
             Long layout: label of each row's task. Wide layout: names of the columns of `y`.
+        sample_weight : array-like, shape (n_samples,), optional
+            How much each row says relative to the others of its task, at least 0; default: all alike. Rows of weight 0
+            are left out, and a task counts for its effective number of rows, see `TaskMoments`.
 
         Returns
         -------
@@ -191,7 +194,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         ValueError
             If the data or the parameters are not valid; all faults are listed.
         """
-        data = check_task_data(X, y, tasks, estimator=self, found=parameter_faults(self))
+        data = check_task_data(X, y, tasks, estimator=self, found=parameter_faults(self), sample_weight=sample_weight)
         return self._fit(moments_of(data), half=half_of(data))
 
     def fit_moments(self, moments: TaskMoments) -> Self:
@@ -217,7 +220,9 @@ class MTLCM(UsableLatents, BaseEstimator):
         self.__dict__.pop("feature_names_in_", None)
         return self
 
-    def partial_fit(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Add a batch of rows and fit the model to all rows so far.
 
         Only moments are kept, so that batches can be of any size and number. After `fit` the batch is added to its
@@ -232,6 +237,8 @@ class MTLCM(UsableLatents, BaseEstimator):
         tasks : array-like, optional
             As for `fit`. New tasks may appear where tasks are named; without names, the columns of `y` are the tasks
             so far.
+        sample_weight : array-like, shape (n_samples,), optional
+            As for `fit`, on the scale of the batches before; rows without weights have weights of 1.
 
         Returns
         -------
@@ -256,6 +263,7 @@ class MTLCM(UsableLatents, BaseEstimator):
             min_labels=0,
             known_tasks=known,
             found=parameter_faults(self),
+            sample_weight=sample_weight,
         )
         n_components = self._n_latents(data.X.shape[1])
         batch = moments_of(data)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from identirep._typing import Array, BoolArray, IntArray
+from identirep._typing import Array, BoolArray, Counts, IntArray
 from identirep.mtlcm.roles.posterior import CausalPosterior
 from identirep.mtlcm.roles.sets import swept_on
 
@@ -199,7 +199,7 @@ def causal_structure(
     posterior: CausalPosterior,
     correlation: Array,
     scale: Array,
-    n_samples: IntArray,
+    n_samples: Counts,
     task_names: tuple[Hashable, ...],
 ) -> CausalStructure:
     """Join probabilities and effect sizes; `scale` (n_tasks, D + 1) are standard deviations of latents and target."""
