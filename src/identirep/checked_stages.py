@@ -14,7 +14,7 @@ from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
 from identirep.linear_copies import copy_remarks, linear_copies
 from identirep.mtlcm import ComesBack
-from identirep.mtrn import MTRN
+from identirep.mtrn import MTRN, check_fit_data
 from identirep.two_stages import StageOne, TwoStages
 from identirep.validation import TaskData
 
@@ -32,6 +32,12 @@ class Given(NamedTuple):
     tasks: Any
     groups: Any
     order: Any
+    sample_weight: Any = None
+
+    def checked(self, stage: StageOne) -> tuple[TaskData, IntArray | None]:
+        """Return them as `stage` takes them, and the groups, numbered."""
+        X, y, tasks, groups, order, weight = self
+        return check_fit_data(stage, X, y, tasks, groups, order=order, sample_weight=weight)
 
 
 class CheckedStages(TwoStages):
@@ -110,7 +116,7 @@ class CheckedStages(TwoStages):
             )
             part = data.rows(rows)
             own_groups = None if groups is None else groups[rows]
-            given = Given(part.X, part.targets, part.task_index, own_groups, part.order)
+            given = Given(part.X, part.targets, part.task_index, own_groups, part.order, part.weights)
             own_rng = np.random.default_rng(seed)
             seeds = own_rng.integers(2**31, size=2).tolist()
             stage = other._stage_one(seeds[0])

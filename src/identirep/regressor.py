@@ -16,7 +16,7 @@ from identirep._typing import RandomState
 from identirep.checked_stages import CheckedStages, Given
 from identirep.exchangeability import RowOrder
 from identirep.mtlcm import MTLCM, ComesBack
-from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, check_fit_data, choose_regressor, named_stage
+from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, prefixed, restored, taken, write_run
 from identirep.refining import refine
@@ -156,6 +156,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         *,
         groups: ArrayLike | None = None,
         order: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit both stages.
 
@@ -173,6 +174,9 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         order : array-like, shape (n_samples,), optional
             Numbers, dates or texts that sort, where rows next to each other are alike (a series in time): what is held
             out is then the last rows, after a gap, or stretches of them.
+        sample_weight : array-like, shape (n_samples,), optional
+            How much each row says relative to the others of its task, at least 0; default: all alike. Rows of weight 0
+            are left out, and a task counts for its effective number of rows, see `TaskMoments`.
 
         Returns
         -------
@@ -191,16 +195,20 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         stage = self._stage_one(int(seeds[0]))
         raise_faults(self._faults(stage, y, tasks))
         if isinstance(self.regressor, str) and self.regressor == "auto":
-            self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]), order=order)
+            self.regressor_choice_ = choose_regressor(
+                X, y, tasks, groups, int(seeds[0]), order=order, sample_weight=sample_weight
+            )
             stage = self._stage_one(int(seeds[0]))
-        self._fit_stages(stage, Given(X, y, tasks, groups, order), rng, int(seeds[1]))
-        for remark in self._check(*check_fit_data(self.regressor_, X, y, tasks, groups, order=order), rng):
+        given = Given(X, y, tasks, groups, order, sample_weight)
+        self._fit_stages(stage, given, rng, int(seeds[1]))
+        for remark in self._check(*given.checked(self.regressor_), rng):
             warnings.warn(remark, UserWarning, stacklevel=2)
         return self
 
     def _fit_stages(self, stage: StageOne, given: Given, rng: np.random.Generator, seed: int) -> None:
         """Fit both stages, and the first one again as often as asked for and as it helps."""
-        self.regressor_: StageOne = stage.fit(given.X, given.y, given.tasks, groups=given.groups, order=given.order)
+        options = {"groups": given.groups, "order": given.order, "sample_weight": given.sample_weight}
+        self.regressor_: StageOne = stage.fit(given.X, given.y, given.tasks, **options)
         self.causal_model_ = self._stage_two(seed)
         self.n_refinements_ = 0
         if self.n_refinements > 0 and self.causal_model_ is not None:
@@ -243,16 +251,9 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             assert isinstance(self.regressor_, MTRN)
             assert self.causal_model_ is not None
             seeds = rng.integers(2**31, size=2)
-            refined = refine(
-                self.regressor_,
-                self.causal_model_,
-                given.X,
-                given.y,
-                given.tasks,
-                given.groups,
-                int(seeds[0]),
-                order=given.order,
-            )
+            X, y, tasks, groups, order, weight = given
+            options = {"order": order, "sample_weight": weight}
+            refined = refine(self.regressor_, self.causal_model_, X, y, tasks, groups, int(seeds[0]), **options)
             if refined is None:
                 break
             self.regressor_ = refined.set_output(transform="default")

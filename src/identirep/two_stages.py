@@ -240,7 +240,7 @@ class TwoStages(LatentTransformer):
         check_new_task(self.regressor_, X, y, name="X")
         return replace(self.causal_model_.adapt(self.regressor_.transform(X), y), transform=self._latents_of)
 
-    def score(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> float:
+    def score(self, X: Any, y: Any, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None) -> float:
         """Return the mean over tasks of the coefficient of determination R^2.
 
         Parameters
@@ -251,6 +251,8 @@ class TwoStages(LatentTransformer):
             Targets, in either layout; missing labels are left out.
         tasks : array-like, optional
             As for `fit`.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weight of each row in the sums of squares; default: all alike.
 
         Returns
         -------
@@ -258,7 +260,7 @@ class TwoStages(LatentTransformer):
             Mean R^2.
         """
         check_is_fitted(self)
-        return float(self.regressor_.score(X, y, tasks))
+        return float(self.regressor_.score(X, y, tasks, sample_weight=sample_weight))
 
     def to_torch(self) -> torch.nn.Module:
         """Return one module that maps inputs to latents.

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils import Tags
 
-from identirep._typing import Array, BoolArray, IntArray, RandomState
+from identirep._typing import Array, IntArray, RandomState
 from identirep.evaluation import score_tasks
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, reduce_features
@@ -23,55 +23,17 @@ from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
 from identirep.shapes import check_shapes
 from identirep.signal_check import Signal, check_signal
-from identirep.splits import number_groups, order_ranks, row_groups, stretches
+from identirep.splits import number_groups, order_ranks, row_groups
 from identirep.validation import TaskData, check_features, check_task_data
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["StageOne", "check_fit_data", "feature_moments", "split_moments"]
+__all__ = ["StageOne", "check_fit_data"]
 
 # What is stored, and its shape: tasks, features, base features, directions.
 _STORED = {"components_": "DK", "mean_": "K", "coef_": "TD", "intercept_": "T", "noise_std_": "T"}
 _STORED |= {"spectrum_": "S", "spectrum_threshold_": "S"}
-
-
-def feature_moments(F: NDArray[Any], targets: Array, task_index: IntArray | None, n_tasks: int) -> TaskMoments:
-    """Return moments in either layout of tasks 0, 1, ..., with zero counts for those without a row."""
-    if task_index is None:
-        return TaskMoments.from_arrays(F, targets)
-    K = F.shape[1]
-    zeros = np.zeros(n_tasks)
-    none = TaskMoments(
-        range(n_tasks),
-        np.arange(n_tasks),
-        zeros,
-        np.zeros((n_tasks, K)),
-        np.zeros((n_tasks, K, K)),
-        zeros,
-        np.zeros((n_tasks, K)),
-        zeros,
-        n_rows=0,
-    )
-    return none + TaskMoments.from_long(F, targets, task_index)
-
-
-def split_moments(
-    F: NDArray[Any], data: TaskData, groups: IntArray | None, held_out: BoolArray
-) -> tuple[TaskMoments, TaskMoments, HeldOut]:
-    """Return the moments of features on the rows of training and on those held out, and the latter themselves."""
-    sides = []
-    for rows in (~held_out, held_out):
-        sides.append((F[rows], data.targets[rows], None if data.task_index is None else data.task_index[rows]))
-    trained, untouched = (feature_moments(*side, data.n_tasks) for side in sides)
-    return trained, untouched, HeldOut(*sides[1], dependent_rows(data, groups, held_out))
-
-
-def dependent_rows(data: TaskData, groups: IntArray | None, chosen: BoolArray) -> IntArray | None:
-    """Number what depends on each other among the chosen rows: stretches of the order, else the groups, if any."""
-    if data.order is not None:
-        return stretches(data.order[chosen])
-    return None if groups is None else groups[chosen]
 
 
 def check_fit_data(
@@ -83,11 +45,12 @@ def check_fit_data(
     faults: Sequence[Fault | str] = (),
     *,
     order: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> tuple[TaskData, IntArray | None]:
     """Validate the arguments of ``fit``, and number the groups, which hold rows with equal inputs together as well.
 
-    Rows of the long layout without a label are dropped. All faults are raised at once, with those given, and
-    `estimator` gets ``n_features_in_`` and ``feature_names_in_``.
+    Rows of the long layout without a label are dropped, and rows of weight 0. All faults are raised at once, with those
+    given, and `estimator` gets ``n_features_in_`` and ``feature_names_in_``.
     """
     group_index, ranks, found = None, None, list(faults)
     if groups is not None:
@@ -106,7 +69,12 @@ def check_fit_data(
             found += _order_faults(ranks, X)
         except ValueError as error:
             found.append(str(error))
-    data = replace(check_task_data(X, y, tasks, estimator=estimator, found=found), order=ranks)
+    data = check_task_data(X, y, tasks, estimator=estimator, found=found, sample_weight=sample_weight)
+    if sample_weight is not None and np.ndim(sample_weight) and (counted := np.asarray(sample_weight) > 0).sum() > 0:
+        group_index, ranks = (None if of is None else of[counted] for of in (group_index, ranks))
+    # Only ratios count here, so that equal weights are none.
+    alike = data.weights is None or np.all(data.weights == data.weights[0])
+    data = replace(data, order=ranks, weights=None if alike else data.weights)
     if data.task_index is not None and np.isnan(data.targets).any():
         seen = ~np.isnan(data.targets)
         data = data.rows(seen)
@@ -162,6 +130,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         *,
         groups: ArrayLike | None = None,
         order: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Learn to predict the targets, choose the directions and fit the heads on them.
 
@@ -179,6 +148,9 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         order : array-like, shape (n_samples,), optional
             Numbers, dates or texts that sort: rows next to each other are alike (a series in time). Validation rows are
             then the last ones, folds are stretches, and rows next to them are left out.
+        sample_weight : array-like, shape (n_samples,), optional
+            How much each row says relative to the others of its task, at least 0; default: all alike. Rows of weight 0
+            are left out, and a task counts for its effective number of rows, see `TaskMoments`.
 
         Returns
         -------
@@ -196,7 +168,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         """
         rng = as_generator(self.random_state)
         faults = [*parameter_faults(self), *self._faults(groups, order)]
-        data, group_index = check_fit_data(self, X, y, tasks, groups, faults, order=order)
+        faults += [] if sample_weight is None else self._weight_faults()
+        data, group_index = check_fit_data(self, X, y, tasks, groups, faults, order=order, sample_weight=sample_weight)
         self.task_names_, self._flat_target = data.task_names, data.is_flat
         self._fit(data, group_index, rng)
         if self._judges_signal:
@@ -209,6 +182,10 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
 
     def _faults(self, groups: ArrayLike | None, order: ArrayLike | None) -> list[Fault]:
         """Return what is wrong with parameters together, each of which is valid or has been found to be not."""
+        return []
+
+    def _weight_faults(self) -> list[Fault]:
+        """Return why rows cannot have weights."""
         return []
 
     @abstractmethod
@@ -247,7 +224,14 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         prediction = H @ self.coef_.T + self.intercept_
         return prediction[:, 0] if self._flat_target else prediction
 
-    def score(self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        tasks: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Return the coefficient of determination, averaged over tasks.
 
         Parameters
@@ -258,13 +242,15 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
             Targets, in a layout that `fit` takes; NaN means label missing.
         tasks : array-like, optional
             Names of the columns of `y`, or the task of each row.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weight of each row in the sums of squares; default: all alike.
 
         Returns
         -------
         float
             Mean of R^2 over the tasks whose targets vary in these data; NaN if there is none.
         """
-        r2 = score_tasks(self, X, y, tasks)
+        r2 = score_tasks(self, X, y, tasks, sample_weight=sample_weight)
         return float(np.mean(r2[~np.isnan(r2)])) if not np.isnan(r2).all() else float("nan")
 
     def _predict_rows(self, X: ArrayLike, task_index: IntArray) -> Array:

@@ -65,6 +65,8 @@ class HeldOut:
     targets: Array
     task_index: IntArray | None
     groups: IntArray | None
+    # Of the rows, relative to each other.
+    weights: Array | None = None
 
 
 def linear_heads(moments: TaskMoments, *, n_blocks: int = 1) -> Heads:
