@@ -28,6 +28,7 @@ def fit(
     tasks: given.Tasks = None,
     groups: given.Groups = None,
     order: given.Order = None,
+    weights: given.Weights = None,
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
@@ -46,7 +47,7 @@ def fit(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
+    table = _read(data, targets, tasks, groups, order, weights, features, drop, missing, out)
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
@@ -70,6 +71,7 @@ def stability(
     tasks: given.Tasks = None,
     groups: given.Groups = None,
     order: given.Order = None,
+    weights: given.Weights = None,
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
@@ -91,7 +93,7 @@ def stability(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    table = _read(data, targets, tasks, groups, order, features, drop, missing, out)
+    table = _read(data, targets, tasks, groups, order, weights, features, drop, missing, out)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
     _compare_fits(table, components, fits, held_out, seed, out, settings)
     if out is not None:
@@ -132,6 +134,7 @@ def _read(
     tasks: str | None,
     groups: str | None,
     order: str | None,
+    weights: str | None,
     features: list[str] | None,
     drop: list[str] | None,
     missing: list[str] | None,
@@ -144,9 +147,8 @@ def _read(
     if out is not None:
         check_target(out)
     with working(f"Reading {data.name}"):
-        table = read_table(
-            data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop, missing=missing
-        )
+        columns = {"tasks": tasks, "groups": groups, "order": order, "weights": weights}
+        table = read_table(data, targets, **columns, features=features, drop=drop, missing=missing)
     _announce(table)
     return table
 
@@ -159,7 +161,10 @@ def _announce(table: Table) -> None:
     together = "" if table.grouped_by is None else f", grouped by {table.grouped_by}"
     ordered = "" if table.ordered_by is None else f", ordered by {table.ordered_by}"
     inputs = count(table.X.num_columns, "input")
-    say(f"{table.name}: {len(table.targets):,} rows, {inputs}, {layout}{together}{ordered}.")
+    weighted = "" if table.weighted_by is None else f", weighted by {table.weighted_by}"
+    say(f"{table.name}: {len(table.targets):,} rows, {inputs}, {layout}{together}{ordered}{weighted}.")
+    if table.n_without_weight:
+        say(f"{count(table.n_without_weight, 'row')} of weight 0 left out.")
     for remark in remarks_of_values(table):
         say(in_words_of_options(remark))
     n_repeated = repeated_rows(table)

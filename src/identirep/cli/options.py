@@ -20,7 +20,17 @@ __all__ = [
     "Order",
     "Regressor",
 ]
-__all__ += ["Regressor", "Replicates", "Run", "Seed", "Targets", "Tasks", "check_settings", "parse_components"]
+__all__ += [
+    "Regressor",
+    "Replicates",
+    "Run",
+    "Seed",
+    "Targets",
+    "Tasks",
+    "Weights",
+    "check_settings",
+    "parse_components",
+]
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: CSV, TSV, Parquet or Feather.", show_default=False)]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]
@@ -45,6 +55,13 @@ Order = Annotated[
     typer.Option(
         metavar="COLUMN",
         help="Column in whose order rows are alike (time, depth): the last rows are held out, after a gap.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column with what each row says relative to others (one over its variance), 0 to leave it out; no input.",
     ),
 ]
 Features = Annotated[

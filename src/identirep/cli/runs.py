@@ -77,7 +77,8 @@ def fit_model(
     model = IdentifiableRegressor(
         n_components, regressor=stage, n_checks=n_checks, verbose=OUTPUT.is_terminal, random_state=seed
     )
-    model.fit(table.X, table.targets, table.tasks, groups=table.groups, order=table.order)
+    rows = {"groups": table.groups, "order": table.order, "sample_weight": table.weights}
+    model.fit(table.X, table.targets, table.tasks, **rows)
     if (choice := model.regressor_choice_) is not None:
         say(f"Regressor: {choice.name}. {choice.reason}.")
     return model
@@ -87,22 +88,24 @@ def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_o
     """Score a model on held-out rows."""
     r2 = np.full(len(model.task_names_), np.nan)
     if len(held_out.targets):
-        r2 = score_tasks(model, held_out.X, held_out.targets, held_out.tasks if held_out.is_long else None)
-    return Evaluation(
-        table.name, len(training.targets), len(held_out.targets), table.grouped_by, r2, ordered_by=table.ordered_by
-    )
+        tasks = held_out.tasks if held_out.is_long else None
+        r2 = score_tasks(model, held_out.X, held_out.targets, tasks, sample_weight=held_out.weights)
+    sizes = len(training.targets), len(held_out.targets)
+    columns: dict[str, Any] = {"ordered_by": table.ordered_by, "weighted_by": table.weighted_by}
+    return Evaluation(table.name, *sizes, table.grouped_by, r2, **columns)
 
 
 def compare(models: list[IdentifiableRegressor], training: Table, held_out: Table) -> tuple[StabilityResult, Array]:
     """Compare fits pair by pair: strong agreement, and the matrix of weak MCC."""
+    weights: dict[str, Any] = {"sample_weight": training.weights, "held_out_weight": held_out.weights}
     on_training = [model.transform(training.X) for model in models]
     on_held_out = [model.transform(held_out.X) for model in models]
     weak = np.eye(len(models))
     for r in range(len(models)):
         for s in range(r):
             pair = (on_held_out[r], on_held_out[s])
-            weak[r, s] = weak[s, r] = weak_mcc_score(on_training[r], on_training[s], held_out=pair)
-    return stability(on_training, held_out=on_held_out), weak
+            weak[r, s] = weak[s, r] = weak_mcc_score(on_training[r], on_training[s], held_out=pair, **weights)
+    return stability(on_training, held_out=on_held_out, **weights), weak
 
 
 def write_run(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> None:
@@ -199,10 +202,12 @@ def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
         say(f"Held-out R²: not known, {'too few labels' if evaluation.n_held_out_rows else 'no rows'} were held out.")
         return
     lowest = ", ".join(f"{name} {r2:.2f}" for name, r2 in scores["worst"])
+    weighted = "" if evaluation.weighted_by is None else f", weighted by {cell(evaluation.weighted_by)}"
     OUTPUT.print(
         Text.assemble(
             ("Held-out R²: ", "bold"),
             f"median {scores['median']:.3f} over {count(scores['known'], findings.kind[:-1])}, "
-            f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}; lowest: {lowest}.",
+            f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}{weighted}; "
+            f"lowest: {lowest}.",
         )
     )

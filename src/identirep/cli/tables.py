@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from identirep._typing import Array, IntArray
 from identirep.datasets import load_table, open_table
 from identirep.files import replaced_file
+from identirep.parameters import raise_faults
+from identirep.row_weights import weight_faults
 from identirep.splits import number_groups, order_ranks
 
 __all__ = ["Table", "check_output", "read_inputs", "read_table", "write_table"]
@@ -36,6 +38,9 @@ class Table:
     grouped_by: str | None = None
     order: IntArray | None = None  # rank of each row
     ordered_by: str | None = None
+    weights: Array | None = None  # above zero; rows of weight 0 are not here
+    weighted_by: str | None = None
+    n_without_weight: int = 0
     left_out: dict[str, str] = field(default_factory=dict)  # columns that number the rows, and why they do not count
 
     def rows(self, index: IntArray) -> Table:
@@ -47,6 +52,7 @@ class Table:
             tasks=self.tasks[index] if self.is_long else self.tasks,
             groups=None if self.groups is None else self.groups[index],
             order=None if self.order is None else self.order[index],
+            weights=None if self.weights is None else self.weights[index],
         )
 
     def inputs(self) -> Array:
@@ -61,6 +67,7 @@ def read_table(
     tasks: str | None = None,
     groups: str | None = None,
     order: str | None = None,
+    weights: str | None = None,
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
     missing: Sequence[str] | None = None,
@@ -68,18 +75,22 @@ def read_table(
     """Read the table of a fit."""
     file = open_table(path, missing)
     columns = file.columns
-    for option, name in (("--groups", groups), ("--order", order)):
+    for option, name in (("--groups", groups), ("--order", order), ("--weights", weights)):
         if name is not None and name not in columns:
             raise ValueError(
                 f"{option} matches no column: got {name!r}, expected a column of {path.name}. "
                 f"'identirep inspect {path}' lists them."
             )
-    dropped = [*(drop or []), *(name for name in (groups, order) if name is not None)]
+    dropped = [*(drop or []), *(name for name in (groups, order, weights) if name is not None)]
     data = load_table(
         path, list(targets), tasks=tasks, features=features or None, drop=dropped or None, missing=missing
     )
+    if weights in data.target_names:
+        raise ValueError(
+            f"--weights is a target: got {weights!r} for both, expected a column of its own. Leave it out of --targets."
+        )
     is_long = tasks is not None
-    return Table(
+    table = Table(
         path.name,
         named(data.X, data.feature_names),
         data.y if is_long else data.Y,
@@ -90,8 +101,21 @@ def read_table(
         groups,
         None if order is None else order_ranks(_sortable(_labels(path, order), file.markers)),
         order,
-        data.left_out,
+        left_out=data.left_out,
     )
+    return table if weights is None else _weighted(table, path, weights, missing)
+
+
+def _weighted(table: Table, path: Path, column: str, missing: Sequence[str] | None) -> Table:
+    """Return a table with the weights of its rows, without those of weight 0."""
+    values = load_table(path, features=[column], missing=missing or None).X[:, 0]
+    weights = np.asarray(values, dtype=np.float64)
+    # Rows of a table are counted from 1.
+    faults = weight_faults(weights, len(weights), first=1)
+    raise_faults([fault.replace("sample_weight", f"--weights {column!r}") for fault in faults])
+    rows = np.flatnonzero(weights > 0)
+    n_without = len(weights) - len(rows)
+    return replace(table, weights=weights, weighted_by=column, n_without_weight=n_without).rows(rows)
 
 
 def read_inputs(path: Path, feature_names: Sequence[str], missing: Sequence[str] | None = None) -> Any:
