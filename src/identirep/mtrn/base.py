@@ -70,7 +70,7 @@ def check_fit_data(
         except ValueError as error:
             found.append(str(error))
     data = check_task_data(X, y, tasks, estimator=estimator, found=found, sample_weight=sample_weight)
-    if sample_weight is not None and np.ndim(sample_weight) and (counted := np.asarray(sample_weight) > 0).sum() > 0:
+    if sample_weight is not None and (counted := np.asarray(sample_weight) > 0).ndim:
         group_index, ranks = (None if of is None else of[counted] for of in (group_index, ranks))
     # Only ratios count here, so that equal weights are none.
     alike = data.weights is None or np.all(data.weights == data.weights[0])
