@@ -8,7 +8,7 @@ import pytest
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import LinearRegression
 
-from identirep import MTRN, IdentifiableRegressor, PredictiveFeatures
+from identirep import MTRN, IdentifiableRegressor, PredictiveFeatures, checking
 from identirep.checking import Fitted, check_fit
 from identirep.datasets import make_nonlinear_tasks
 from identirep.metrics import mcc
@@ -276,3 +276,24 @@ def test_halves_of_an_order_are_stretches():
     assert np.all(in_order[-40:] == 0)
     # Neighbours are in different halves nowhere: a few rows at each cut are in neither.
     assert not np.any((in_order[1:] != in_order[:-1]) & (in_order[1:] > 0) & (in_order[:-1] > 0))
+
+
+def _four_directions(strengths):
+    """Targets of four directions of these strengths."""
+    rng = np.random.default_rng(3)
+    Z = rng.normal(size=(300, 4))
+    heads = np.linalg.qr(rng.normal(size=(20, 4)))[0].T * np.array(strengths)[:, None] * 4
+    return Z, Z @ heads + rng.normal(size=(300, 20))
+
+
+@pytest.mark.parametrize(("strengths", "is_clear"), [((4, 4, 1, 1), True), ((3, 3, 3, 3), False)])
+def test_a_cut_through_equal_signal_turns_axes_even_if_halves_agree(strengths, is_clear):
+    X, Y = _four_directions(strengths)
+    stage = MTRN(2, **QUICK, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = IdentifiableRegressor(2, regressor=stage, n_checks=0, random_state=0).fit(X, Y)
+    fit = Fitted(model.regressor_, model.causal_model_, TaskData(X, Y, None, tuple(range(20))), None)
+    turns = checking._cut_turns(fit, [(fit, fit)], np.random.default_rng(0))
+    assert turns.shape == (2,)
+    assert (turns.max() == 0) if is_clear else (turns.max() > 0.3)

@@ -46,7 +46,7 @@ def _flip_bit(run):
 
 def _from_the_future(run):
     document = json.loads((run / "model.json").read_text(encoding="utf-8"))
-    document |= {"format_version": 2, "versions": {"identirep": "9.1"}}
+    document |= {"format_version": 3, "versions": {"identirep": "9.1"}}
     (run / "model.json").write_text(json.dumps(document))
 
 
@@ -71,7 +71,7 @@ def _without_stage_two(run):
         (lambda run: (run / "model.json").write_text("{"), ValueError, r"model.json' is damaged: got no valid JSON"),
         (lambda run: (run / "model.json").write_text("[]"), ValueError, r"model.json' is damaged"),
         (_without_stage_two, ValueError, r"model.json' is damaged: got no entry 'causal_model'"),
-        (_from_the_future, ValueError, r"newer format: got version 2 \(written by identirep 9.1\).*Upgrade identirep"),
+        (_from_the_future, ValueError, r"newer format: got version 3 \(written by identirep 9.1\).*Upgrade identirep"),
         (lambda run: (run / "model.json").unlink(), FileNotFoundError, r"not a run directory: got a directory without"),
         (shutil.rmtree, FileNotFoundError, r"not a run directory: got no directory"),
     ],

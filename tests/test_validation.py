@@ -1,12 +1,20 @@
 """Data are checked completely, and errors say what is wrong, where, and what to do."""
 
+import warnings
+
 import numpy as np
+import pandas
+import polars
 import pyarrow as pa
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
 
+from identirep import MTLCM, MTRN, IdentifiableRegressor, PredictiveFeatures
+from identirep.baselines import PrincipalComponents
+from identirep.parameters import raise_faults
 from identirep.validation import check_features, check_task_data
 
 _X = np.arange(12.0).reshape(6, 2)
@@ -149,7 +157,102 @@ def test_features_of_another_model():
         check_features(model, np.ones((2, 3)))
     with pytest.raises(ValueError, match="non-finite"):
         check_features(model, pa.table({"p": [np.nan], "q": [1.0]}))
-    with pytest.raises(ValueError, match="feature names should match"):
+    with pytest.raises(ValueError, match="X lacks 1 of the 2 inputs of the model: got no column 'q'"):
         check_features(model, pa.table({"p": [1.0], "r": [1.0]}))
     with pytest.raises(NotFittedError):
         check_features(_Estimator(), _X)
+
+
+def test_unfit_tasks_are_left_out_on_request():
+    Y = np.column_stack([_Y, np.full(6, 3.0), [1.0, *[np.nan] * 5]])
+    data = check_task_data(_X, Y, ["a", "b", "c", "d"], leaves_out=True)
+    assert data.task_names == ("a", "b")
+    assert data.left_out == {"c": "constant", "d": "1 label"}
+    assert data.given_tasks == ("a", "b", "c", "d")
+    np.testing.assert_array_equal(data.targets, _Y)
+    data = check_task_data(_X, [1.0, 1, 1, 2, 3, 4], _TASKS, leaves_out=True)
+    assert (data.task_names, data.left_out) == (("b",), {"a": "constant"})
+    np.testing.assert_array_equal(data.X, _X[3:])
+    np.testing.assert_array_equal(data.given_rows, [False] * 3 + [True] * 3)
+    with pytest.raises(ValueError, match="2 constant targets"):
+        check_task_data(_X, np.ones((6, 2)), leaves_out=True)
+
+
+def test_messages_cut_long_names_and_list_few_faults():
+    with pytest.raises(ValueError) as error:
+        check_task_data(_X, np.ones((6, 1)), ["n" * 10**6])
+    assert len(str(error.value)) < 500
+    assert "expected targets that vary" in str(error.value)
+    with pytest.raises(ValueError, match=r"100 faults:[\s\S]*And 80 more\.$"):
+        raise_faults([f"x{i} is wrong: got '{'c d' * 10**5}', expected less. Change it." for i in range(100)])
+    with pytest.raises(ValueError, match=r"^x is wrong: got 'c dc[^']{1,90}characters\), expected 'a'\.$"):
+        raise_faults([f"x is wrong: got '{'c d' * 10**5}', expected 'a'."])
+
+
+@pytest.fixture(scope="module")
+def named():
+    """Inputs with names, targets, and estimators of all kinds fitted to them."""
+    rng = np.random.default_rng(0)
+    X = pandas.DataFrame(rng.normal(size=(120, 3)), columns=["a", "b", "c"])
+    Y = X.to_numpy() @ rng.laplace(size=(3, 6)) + 0.1 * rng.normal(size=(120, 6))
+    small = MTRN(2, hidden_sizes=(8,), n_replicates=1, n_features=4, max_epochs=3, random_state=0)
+    estimators = {
+        "MTLCM": MTLCM(2, random_state=0),
+        "MTRN": small,
+        "PredictiveFeatures": PredictiveFeatures(LinearRegression(), 2, random_state=0),
+        "IdentifiableRegressor": IdentifiableRegressor(2, regressor=LinearRegression(), n_checks=0, random_state=0),
+        "PrincipalComponents": PrincipalComponents(2),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return X, Y, {name: estimator.fit(X, Y) for name, estimator in estimators.items()}
+
+
+_FRAMES = {
+    "pandas": lambda frame: frame,
+    "polars": lambda frame: polars.from_pandas(frame),
+    "pyarrow": lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
+}
+
+
+@pytest.mark.parametrize("kind", _FRAMES)
+@pytest.mark.parametrize(
+    "name", ["MTLCM", "MTRN", "PredictiveFeatures", "IdentifiableRegressor", "PrincipalComponents"]
+)
+def test_columns_of_a_frame_are_taken_by_their_names(named, tmp_path, name, kind):
+    X, Y, fitted = named
+    model = fitted[name]
+    expected = model.transform(X)
+    wider = X.assign(formula="Fe", batch=np.arange(120))[["c", "formula", "a", "batch", "b"]]
+    models = [model]
+    if hasattr(model, "save"):
+        model.save(tmp_path / "run")
+        models.append(type(model).load(tmp_path / "run"))
+    for each in models:
+        frame = _FRAMES[kind](wider)
+        np.testing.assert_array_equal(each.transform(frame), expected)
+        if hasattr(each, "predict"):
+            np.testing.assert_array_equal(each.predict(frame), each.predict(X))
+        if hasattr(each, "score"):
+            assert each.score(frame, Y) == each.score(X, Y)
+        if hasattr(each, "adapt"):
+            adapted, plain = each.adapt(frame, Y[:, 0]), each.adapt(X, Y[:, 0])
+            np.testing.assert_array_equal(adapted.predict(frame), plain.predict(X))
+        message = "X lacks 2 of the 3 inputs of the model: got no column 'a', 'c', expected each by its name"
+        with pytest.raises(ValueError, match=message):
+            each.transform(_FRAMES[kind](wider[["b", "formula", "batch"]]))
+
+
+def test_a_feature_that_is_there_twice_is_refused(named):
+    X, _, fitted = named
+    twice = pandas.concat([X, X[["b"]]], axis=1)
+    with pytest.raises(ValueError, match="X has repeated column names: got 'b' several times"):
+        fitted["MTLCM"].transform(twice)
+
+
+def test_batches_are_added_by_the_names_of_their_columns(named):
+    X, Y, _ = named
+    model, other = (MTLCM(2, random_state=0).partial_fit(X, Y) for _ in range(2))
+    np.testing.assert_array_equal(
+        model.partial_fit(X[["c", "b", "a"]].assign(text="x"), Y).mixing_, other.partial_fit(X, Y).mixing_
+    )

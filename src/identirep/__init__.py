@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from identirep import baselines, datasets, metrics
+    from identirep.encoding import TableEncoder
     from identirep.moments import TaskMoments
     from identirep.mtlcm import MTLCM, Certificate
     from identirep.mtrn import MTRN, PredictiveFeatures
@@ -24,6 +25,7 @@ __all__ = [
     "Certificate",
     "IdentifiableRegressor",
     "PredictiveFeatures",
+    "TableEncoder",
     "TaskMoments",
     "__version__",
     "baselines",
@@ -38,6 +40,7 @@ _MODULE_OF = {
     "MTRN": "identirep.mtrn",
     "PredictiveFeatures": "identirep.mtrn",
     "IdentifiableRegressor": "identirep.regressor",
+    "TableEncoder": "identirep.encoding",
     "TaskMoments": "identirep.moments",
 }
 

@@ -60,8 +60,8 @@ class CheckedStages(TwoStages):
 
     def _check(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> list[str]:
         """Look at the rows, at the encoder and at fits to halves of the rows; return what is to be said of the rows."""
-        self.row_order_ = check_row_order(data, groups)
-        copies = copy_remarks(linear_copies(data, getattr(self.regressor_, "feature_names_in_", None)))
+        self.row_order_, names = check_row_order(data, groups), self._names_of_inputs(self.regressor_)
+        copies = copy_remarks(linear_copies(data, None if names is None else names.tolist()))
         self.encoder_mcc_ = self._encoder_mcc(data)
         self.comes_back_, numbers = self._checked(data, groups, rng)
         remarks = [f"{'; '.join(copies)}." if copies else "", self.row_order_.remark, self._remark_on_number(numbers)]
@@ -116,7 +116,7 @@ class CheckedStages(TwoStages):
             )
             part = data.rows(rows)
             own_groups = None if groups is None else groups[rows]
-            given = Given(part.X, part.targets, part.task_index, own_groups, part.order, part.weights)
+            given = Given(part.inputs, part.targets, part.task_index, own_groups, part.order, part.weights)
             own_rng = np.random.default_rng(seed)
             seeds = own_rng.integers(2**31, size=2).tolist()
             stage = other._stage_one(seeds[0])

@@ -28,12 +28,23 @@ from sklearn.base import clone
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import effective_number
 from identirep.canonical_analysis import column_correlations
+from identirep.label_sides import Labels
 from identirep.metrics import mcc
-from identirep.mtlcm import MTLCM, TURNED, ComesBack, check_rows, disturbed_agreement, extrapolated, whitened_heads
+from identirep.mtlcm import (
+    MTLCM,
+    TURNED,
+    ComesBack,
+    check_rows,
+    cut_agreement,
+    disturbed_agreement,
+    extrapolated,
+    whitened_heads,
+)
 from identirep.mtrn import MTRN, PredictiveFeatures, feature_moments, replicate_groups
 from identirep.row_weights import effective_numbers
 from identirep.splits import halves, split_rows, two_sides
 from identirep.validation import TaskData
+from identirep.wording import short
 
 __all__ = ["Fitted", "check_fit"]
 
@@ -41,12 +52,16 @@ __all__ = ["Fitted", "check_fit"]
 _RESERVE, _MOST_RESERVE, _ENOUGH_RESERVE = 0.15, 0.3, 100
 # Rows that each half needs, and labels of each task in it.
 _LEAST_ROWS, _LEAST_LABELS = 12, 3
+# Share of the tasks that may have fewer.
+_MOST_LEFT_OUT = 0.5
 # Standard deviations of the logarithm of actual over predicted loss with one pair of halves, upwards from the larger
 # estimate and downwards from the likely one, measured on tables of 60 to 7,000 rows with networks, trees and linear
 # regressions.
 _LOG_ERROR = np.array([0.4, 1.0])
 # Refits of stage two to disturbed heads: enough for a chance that only counts from a quarter on, for any regressor.
 _REFITS = {"most_draws": 10, "n_rotations": 4}
+# Mean squared sine of the angle between the cuts of two fits from which it is as likely as not that they differ.
+_CUT_MIXES = 0.5
 # Quantile of the normal distribution for an interval of 90%.
 _QUANTILE = 1.645
 _LEAST_LOSS = 1e-6
@@ -116,6 +131,7 @@ def check_fit(
     same = np.clip(same - _held_out(fit.stage) * likely, 0.0, 1.0)
     # Disturbed heads err on the side of turns; fits to halves that do not turn say so, and count as much.
     turns = 0.5 * (_turns(fit, fits, rng) + np.mean(to_halves < TURNED, axis=0))
+    turns = np.fmax(turns, _cut_turns(fit, fits, rng))
     return ComesBack(
         same,
         1.0 - likely,
@@ -168,7 +184,10 @@ def _halves(fit: Fitted, reserve: BoolArray, rng: np.random.Generator) -> tuple[
         None if of is None else of[others] for of in (fit.groups, fit.data.task_index, fit.data.order)
     )
     first, second = np.zeros_like(reserve), np.zeros_like(reserve)
-    first[others], second[others] = halves(int(others.sum()), rng, groups=groups, tasks=tasks, order=order)
+    data, least = fit.data, (_LEAST_LABELS, _LEAST_LABELS)
+    labels = Labels(data.targets, data.task_index, least, trains=False, weights=data.weights).of(others)
+    sides = halves(int(others.sum()), rng, groups=groups, tasks=tasks, order=order, labels=labels)
+    first[others], second[others] = sides
     return first, second
 
 
@@ -179,9 +198,10 @@ def _too_few(data: TaskData, pairs: list[tuple[BoolArray, BoolArray]]) -> str | 
         return f"{rows:.3g} in a half, at least {_LEAST_ROWS} are needed"
     for half in (half for pair in pairs for half in pair):
         counts = _labels(data.rows(half))
-        if counts.min() < _LEAST_LABELS:
-            task = data.task_names[int(counts.argmin())]
-            return f"task {task!r} has {counts.min():.3g} in a half, at least {_LEAST_LABELS} are needed"
+        # A few tasks less make no other axes: fits to halves leave out what has too few labels there.
+        if np.mean(counts < _LEAST_LABELS) > _MOST_LEFT_OUT:
+            task = short(repr(data.task_names[int(counts.argmin())]))
+            return f"task {task} has {counts.min():.3g} in a half, at least {_LEAST_LABELS} are needed"
     return None
 
 
@@ -269,21 +289,57 @@ def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Genera
     T, D = moments.n_tasks, moments.n_features
     causal = model.posterior_.best if model.prior == "exact" else np.zeros((T, D), dtype=bool)
     if data.task_index is not None:
+        # Tasks too small for halves of their own.
+        many = np.flatnonzero(moments.n_samples >= 2 * _LEAST_LABELS)
         half = split_rows(len(data.X), 0.5, rng, tasks=data.task_index)
         part = data.rows(half)
         own = feature_moments(fit.stage._reduce(part.X), part.targets, part.task_index, T, part.weights)
-        return check_rows(model.fit_, moments, causal, own, rng).turn_probability
-    if not moments.is_shared or T <= D + 2 or not all(half.stage.moments_.is_shared for pair in fits for half in pair):
+        # Halves of as many rows, which with weights may count for fewer.
+        many = many[np.minimum(own.n_samples, moments._without(own).n_samples)[many] >= _LEAST_LABELS]
+        parts = moments.select_tasks(many), causal[many], own.select_tasks(many)
+        return check_rows(model.fit_, *parts, rng).turn_probability
+    if not moments.is_shared or not all(half.stage.moments_.is_shared for pair in fits for half in pair):
         return np.full(D, np.nan)
     whole = _heads(fit)
     found = []
     for pair in fits:
-        mapped = [L @ np.linalg.lstsq(L, whole, rcond=None)[0] for L in map(_heads, pair)]
+        # Refits name the tasks by their place among those of the fit; each may have left out some.
+        places = [np.array(half.stage.task_names_, dtype=np.int64) for half in pair]
+        common = np.intersect1d(places[0], places[1])
+        n = len(common)
+        if n <= D + 2:
+            return np.full(D, np.nan)
+        heads = [_heads(half)[np.isin(own, common)] for half, own in zip(pair, places, strict=True)]
+        mapped = [L @ np.linalg.lstsq(L, whole[common], rcond=None)[0] for L in heads]
         share = np.mean([len(half.data.X) for half in pair]) / len(data.X)
-        # Maps fitted to T heads take up D of them.
-        delta = (mapped[0] - mapped[1]) * np.sqrt(share * T / (T - D))
+        # Maps fitted to so many heads take up D of them.
+        delta = np.zeros_like(whole)
+        delta[common] = (mapped[0] - mapped[1]) * np.sqrt(share * n / (n - D))
         found.append(disturbed_agreement(model.fit_, moments, causal, delta, rng, **_REFITS))
     return np.asarray(np.mean(np.concatenate(found) < TURNED, axis=0))
+
+
+def _cut_turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Generator) -> Array:
+    """How often an axis turns as fits of networks to other rows keep other directions, 0 where the cut is clear, (D,).
+
+    Whether it is clear the halves tell as well as the fit. They may have the same directions by luck.
+    """
+    D, all_fits = fit.stage.n_components_, [fit, *(half for pair in fits for half in pair)]
+    if not isinstance(fit.stage, MTRN) or not all(other.stage.moments_.is_shared for other in all_fits):
+        return np.zeros(D)
+    if np.mean([other.stage._directions[1].mixing[D - 1] for other in all_fits]) < _CUT_MIXES:
+        return np.zeros(D)
+    turned = []
+    for other in all_fits:
+        reduction, spectrum = other.stage._directions
+        model, moments = other.model, other.stage.moments_
+        causal = model.posterior_.best if model.prior == "exact" else np.zeros((moments.n_tasks, D), dtype=bool)
+        subspaces = spectrum.redrawn(D, _REFITS["most_draws"], rng)
+        directions = reduction.direction_moments(moments)
+        found = cut_agreement(model.fit_, directions, causal, subspaces, rng, _REFITS["n_rotations"])
+        turned.append(np.mean(found < TURNED, axis=0))
+    # Axes of the halves are others in number and order, not in kind.
+    return np.asarray(0.5 * (turned[0] + np.mean(turned[1:])))
 
 
 def _heads(fit: Fitted) -> Array:

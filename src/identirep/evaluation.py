@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray
+from identirep.known_tasks import known_task_data
 from identirep.metrics import StabilityResult
 from identirep.parameters import raise_faults
 from identirep.row_weights import as_weights, effective_weights
-from identirep.validation import check_task_data
+from identirep.splits import split_rows as split_rows
 
 __all__ = ["Evaluation", "score_tasks"]
 
@@ -110,10 +112,17 @@ def score_tasks(
 ) -> Array:
     """Return R^2 of each task of a fitted model, NaN where labels do not vary; arguments as for `MTRN.score`."""
     check_is_fitted(model)
+    gaps = bool(get_tags(model).input_tags.allow_nan)
+    if hasattr(model, "_fitted"):
+        # Of both stages, by what stage one predicts of inputs that may have been a table.
+        model, X = model._fitted(), model._inputs(X)
     # Not there, which drops rows of weight 0: the model names its inputs, and takes what was given.
-    data = check_task_data(X, y, tasks, reset=False, min_labels=0, known_tasks=model.task_names_)
-    weight, faults = as_weights(sample_weight, len(data.targets))
+    data = known_task_data(model, X, y, tasks, gaps=gaps)
+    given = data.given_rows
+    weight, faults = as_weights(sample_weight, len(data.targets) if given is None else len(given))
     raise_faults(faults)
+    if given is not None:
+        X, weight = data.inputs, None if weight is None else weight[given]
     if data.task_index is None:
         predicted = np.asarray(model.predict(X), dtype=np.float64).reshape(data.targets.shape)
     else:

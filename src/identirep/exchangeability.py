@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.neighbors import KNeighborsRegressor
 
 from identirep._typing import Array, IntArray
+from identirep.gaps import without_gaps
 from identirep.splits import folds
 from identirep.validation import TaskData
 
@@ -128,6 +129,7 @@ def check_row_order(data: TaskData, groups: IntArray | None, seed: int = 0) -> R
 
     Of each group one row is looked at. Too few rows, or groups, pass.
     """
+    data = replace(data, X=without_gaps(data.X))
     runs = list(_runs(data, groups))
     sorted_by = _sorted_columns(data)
     inputs = [_without(data.X[rows], sorted_by[rows]) for rows in runs]

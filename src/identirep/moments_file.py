@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -80,7 +80,7 @@ class StoredMoments:
         ValueError
             If a task name is none of: text, number, bool, None, date, time, Decimal, bytes, or a tuple of these.
         """
-        names = [_as_json(name) for name in self.task_names]
+        names = names_to_json(self.task_names)
         arrays = {name: np.ascontiguousarray(part) for name, part in self._sums._asdict().items() if part is not None}
         return arrays, {"task_names": names, "n_rows": self.n_rows}
 
@@ -100,7 +100,7 @@ class StoredMoments:
         TaskMoments
             Equal, bit for bit, to what `to_arrays` was called on.
         """
-        names = [_of_json(name) for name in meta["task_names"]]
+        names = names_of_json(meta["task_names"])
         has_weights = any(name in arrays for name in _WEIGHTS)
         sizes = check_shapes(arrays, _SHAPES | (_WEIGHTS if has_weights else {}), T=len(names))
         parts = {name: arrays[name] for name in Sums._fields if name in arrays}
@@ -141,6 +141,16 @@ class StoredMoments:
                 f"'{path}' is damaged: got no task moments ({error}), expected the file as it was written. Restore it, "
                 "or compute them again."
             ) from None
+
+
+def names_to_json(names: Iterable[Hashable]) -> list[Any]:
+    """Return names of tasks as JSON can hold them; ValueError for other types than those of `TaskMoments.save`."""
+    return [_as_json(name) for name in names]
+
+
+def names_of_json(stored: Iterable[Any]) -> tuple[Hashable, ...]:
+    """Undo `names_to_json`."""
+    return tuple(_of_json(name) for name in stored)
 
 
 def _as_json(name: Any) -> Any:

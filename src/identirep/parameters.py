@@ -7,14 +7,19 @@ every message has the same form, and `raise_faults` raises what was found, with 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["Choice", "Either", "Fault", "Made", "Number", "Rule", "Sizes", "Whole"]
+from identirep.wording import readable, short
+
+__all__ = ["Choice", "Either", "Fault", "Made", "Number", "Rule", "Sizes", "Texts", "Whole"]
 __all__ += ["check_arguments", "parameter_faults", "raise_faults"]
+
+# Faults that one error lists.
+_MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,23 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """A text, or a sequence of texts, maybe empty."""
+
+    @property
+    def expected(self) -> str:
+        return "a text or a sequence of texts"
+
+    def takes_type(self, value: Any) -> bool:
+        if isinstance(value, str):
+            return True
+        return isinstance(value, (Sequence, np.ndarray)) and all(isinstance(entry, str) for entry in value)
+
+    def accepts(self, value: Any) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
 class Made:
     """An object that has some methods, such as an estimator; `expected` says what it is."""
 
@@ -173,20 +195,22 @@ def check_arguments(**arguments: tuple[Any, Rule]) -> None:
 
 def _fault(name: str, value: Any, rule: Rule) -> Fault | None:
     if not rule.takes_type(value):
-        got = repr(value) if isinstance(value, (str, bool, int, float, type(None))) else type(value).__name__
+        got = short(repr(value)) if isinstance(value, (str, bool, int, float, type(None))) else type(value).__name__
         return Fault(f"{name} has the wrong type: got {got}, expected {rule.expected}. Change {name}.", of_type=True)
     if not rule.accepts(value):
-        return Fault(f"{name} is not valid: got {value!r}, expected {rule.expected}. Change {name}.")
+        return Fault(f"{name} is not valid: got {short(repr(value))}, expected {rule.expected}. Change {name}.")
     return None
 
 
 def raise_faults(faults: Sequence[Fault | str]) -> None:
     """Raise one error that lists all faults, if any: TypeError if all of them are of types, else ValueError."""
     found = [fault if isinstance(fault, Fault) else Fault(fault) for fault in faults]
+    found = [replace(fault, message=readable(fault.message)) for fault in found]
     if not found:
         return
     error = TypeError if all(fault.of_type for fault in found) else ValueError
     if len(found) == 1:
         raise error(found[0].message)
-    listed = "\n".join(f"  {i}. {fault.message}" for i, fault in enumerate(found, 1))
-    raise error(f"{len(found)} faults:\n{listed}")
+    listed = "\n".join(f"  {i}. {fault.message}" for i, fault in enumerate(found[:_MOST_LISTED], 1))
+    rest = len(found) - _MOST_LISTED
+    raise error(f"{len(found)} faults:\n{listed}" + (f"\n  And {rest:,} more." if rest > 0 else ""))

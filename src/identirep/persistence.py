@@ -43,7 +43,8 @@ from identirep.shapes import Damage
 
 __all__ = ["Part", "Run", "opened_run", "prefixed", "restored", "taken", "write_run"]
 
-FORMAT_VERSION = 1
+# The newest that is read; runs without an encoder of tables are written in the first, which all readers know.
+FORMAT_VERSION = 2
 
 Arrays = dict[str, NDArray[Any]]
 _Estimator = TypeVar("_Estimator")
@@ -94,7 +95,7 @@ def write_run(directory: str | Path, run: Run) -> None:
     """Write a run to a directory, new or of another run, all files or none; other files there are kept."""
     arrays: Arrays = {}
     document = {
-        "format_version": FORMAT_VERSION,
+        "format_version": 1 if run.parts.get("table_encoder") is None else FORMAT_VERSION,
         "kind": run.kind,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         "feature_names": None if run.feature_names is None else [str(name) for name in run.feature_names],

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
 from identirep.checked_stages import CheckedStages, Given
-from identirep.exchangeability import RowOrder
-from identirep.mtlcm import MTLCM, ComesBack
+from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
-from identirep.persistence import Part, Run, opened_run, prefixed, restored, taken, write_run
 from identirep.refining import refine
 from identirep.seeds import as_generator
-from identirep.two_stages import StageOne
+from identirep.stored_stages import StoredStages
+from identirep.two_stages import STAGE_TWO_LABELS, StageOne
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["IdentifiableRegressor"]
 
 
-class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
+class IdentifiableRegressor(StoredStages, CheckedStages, RegressorMixin, BaseEstimator):
     """Multi-task regression whose representation is the same on every run: stage one, then stage two.
 
     Stage one learns features that predict all targets and are unique up to a linear map (`MTRN`, or the predictions
@@ -57,6 +53,10 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         the long layout, with `MTRN` only. Each takes about as long as stage one, and is the last if on held-out rows
         targets say no more of the latents than before. Two or three bring latents of nonlinear data considerably
         closer to the truth.
+    table_encoder : "auto", TableEncoder or None, default "auto"
+        What makes numbers of columns and fills gaps: "auto" is ``TableEncoder()`` for tables (of pandas, polars, Arrow)
+        and nothing for arrays; an encoder is cloned and used for both; None takes numbers alone. Gaps are passed on to
+        a regressor that takes them, unless the encoder's `impute` says otherwise.
     verbose : bool, default False
         Whether stage one and the checks show their progress.
     random_state : int, Generator, RandomState or None, default None
@@ -66,6 +66,8 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
     ----------
     regressor_ : MTRN or PredictiveFeatures
         Fitted stage one.
+    table_encoder_ : TableEncoder or None
+        What was learnt of columns; ``get_feature_names_out`` names the inputs of stage one.
     regressor_choice_ : ChosenRegressor or None
         With "auto", the `name` of stage one, the `reason`, and `r2` of each candidate on the rows held out.
     causal_model_ : MTLCM or None
@@ -90,6 +92,9 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         Predictive spectrum of stage one, on held-out rows.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
+    left_out_tasks_ : dict of hashable to str
+        Tasks of `y` that nothing can be learnt of, with fewer than three labels, by their weights, or constant, and
+        why: the fit warns and goes on without them. `score` takes `y` with or without them.
     n_features_in_ : int
         Number of inputs.
 
@@ -126,6 +131,9 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         "causal_model": Either(Choice(None), Made("an MTLCM", ("fit_moments", "bootstrap"))),
         "n_checks": Whole(0),
         "n_refinements": Whole(0),
+        "table_encoder": Either(
+            Choice("auto", None), Made("a TableEncoder", ("_to_arrays", "fit_transform", "get_feature_names_out"))
+        ),
         "verbose": Choice(False, True),
     }
 
@@ -137,6 +145,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         causal_model: MTLCM | None = None,
         n_checks: int = 2,
         n_refinements: int = 0,
+        table_encoder: Any = "auto",
         verbose: bool = False,
         random_state: RandomState = None,
     ) -> None:
@@ -145,6 +154,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         self.causal_model = causal_model
         self.n_checks = n_checks
         self.n_refinements = n_refinements
+        self.table_encoder = table_encoder
         self.verbose = verbose
         self.random_state = random_state
 
@@ -162,8 +172,8 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
-            Inputs.
+        X : array-like or table, shape (n_samples, n_features)
+            Inputs: numbers, or a table of any columns, see `table_encoder`.
         y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets; NaN means that the label is missing. One dimension together with `tasks` is the long layout.
         tasks : array-like, optional
@@ -176,7 +186,8 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             out is then the last rows, after a gap, or stretches of them.
         sample_weight : array-like, shape (n_samples,), optional
             How much each row says relative to the others of its task, at least 0; default: all alike. Rows of weight 0
-            are left out, and a task counts for its effective number of rows, see `TaskMoments`.
+            are left out, and a task counts for its effective number of rows, see `TaskMoments`. What is learnt of
+            columns of a table, such as the mean that stands in gaps, is of the other rows, all alike.
 
         Returns
         -------
@@ -194,6 +205,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         self.regressor_choice_: ChosenRegressor | None = None
         stage = self._stage_one(int(seeds[0]))
         raise_faults(self._faults(stage, y, tasks))
+        X = self._fit_encoder(stage, X, sample_weight)
         if isinstance(self.regressor, str) and self.regressor == "auto":
             self.regressor_choice_ = choose_regressor(
                 X, y, tasks, groups, int(seeds[0]), order=order, sample_weight=sample_weight
@@ -251,9 +263,9 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             assert isinstance(self.regressor_, MTRN)
             assert self.causal_model_ is not None
             seeds = rng.integers(2**31, size=2)
-            X, y, tasks, groups, order, weight = given
-            options = {"order": order, "sample_weight": weight}
-            refined = refine(self.regressor_, self.causal_model_, X, y, tasks, groups, int(seeds[0]), **options)
+            stages, data = (self.regressor_, self.causal_model_), (given.X, given.y, given.tasks, given.groups)
+            rows = {"order": given.order, "sample_weight": given.sample_weight}
+            refined = refine(*stages, *data, int(seeds[0]), **rows)
             if refined is None:
                 break
             self.regressor_ = refined.set_output(transform="default")
@@ -275,6 +287,7 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
             stage = PredictiveFeatures(clone(self.regressor), self.n_components)
         if self.random_state is not None or stage.random_state is None:
             stage.set_params(random_state=seed)
+        stage._least_labels = STAGE_TWO_LABELS
         return stage.set_output(transform="default")
 
     def _stage_two(self, seed: int) -> MTLCM | None:
@@ -287,105 +300,8 @@ class IdentifiableRegressor(CheckedStages, RegressorMixin, BaseEstimator):
         remedy = f"Pass causal_model=MTLCM(max_iter=...) with more than {model.max_iter}."
         return model.set_output(transform="default")._fit(self.regressor_.moments_, remedy)
 
-    def save(self, directory: str | Path) -> None:
-        """Write the model to a run directory.
-
-        Parameters
-        ----------
-        directory : str or Path
-            ``model.safetensors``, ``model.json``, and ``history.parquet`` of a network or ``estimator.skops`` of a
-            regressor of scikit-learn are put there, all or none; other files of an
-            existing run directory are kept. `random_state` is stored if it is an int; `device` and `verbose` are not.
-
-        Raises
-        ------
-        TypeError
-            If stage one is a regressor that is not made of the types of scikit-learn.
-        """
-        check_is_fitted(self)
-        stage = self.regressor_
-        parts = {
-            "model": Part.of(self),
-            "regressor": Part.of(stage),
-            "causal_model": None if self.causal_model_ is None else Part.of(self.causal_model_),
-        }
-        names = getattr(stage, "feature_names_in_", None)
-        history, estimators = None, None
-        if isinstance(stage, MTRN):
-            history = stage.history_
-        else:
-            estimators = {"parameter": stage.regressor, "fitted": stage.regressor_}
-        write_run(directory, Run("IdentifiableRegressor", parts, names, history, estimators))
-
-    @classmethod
-    def load(cls, directory: str | Path, *, encoder: Any = None) -> Self:
-        """Read a model that `save` has written, on any device and without pickle.
-
-        Parameters
-        ----------
-        directory : str or Path
-            Run directory.
-        encoder : torch.nn.Module, optional
-            The user's own encoder, if the model was fitted with one: a module of the same shape.
-
-        Returns
-        -------
-        IdentifiableRegressor
-            Of the class that `load` is called on, with stages of this library; gives the same latents, bit for bit on
-            the same machine.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no model in the directory.
-        ValueError
-            If the files are damaged, of a newer format, or hold a model of another kind; or if the encoder is missing.
-        """
-        with opened_run(directory, "IdentifiableRegressor") as run:
-            nested = {"MTRN": MTRN, "MTLCM": MTLCM, "PredictiveFeatures": PredictiveFeatures}
-            nested |= {"regressor": MTRN, "causal_model": MTLCM}
-            foreign = None if run.estimators is None else run.estimators["parameter"]
-            model = restored(cls, run.parts["model"], encoder=encoder, foreign=foreign, nested=nested)
-            stage: StageOne
-            if run.estimators is None:
-                stage = restored(MTRN, run.parts["regressor"], encoder=encoder)
-                stage.history_ = run.history or []
-            else:
-                stage = restored(PredictiveFeatures, run.parts["regressor"], foreign=foreign)
-                stage.regressor_ = run.estimators["fitted"]
-            model.causal_model_ = None
-            if (causal := run.parts["causal_model"]) is not None:
-                model.causal_model_ = restored(MTLCM, causal).set_output(transform="default")
-            if run.feature_names is not None:
-                stage.feature_names_in_ = run.names_of(stage.n_features_in_)
-            model.regressor_ = stage.set_output(transform="default")
-            model._check_parts()
-        return model
-
-    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return what this model has besides its stages."""
-        arrays, comes_back = self.comes_back_._to_arrays()
-        arrays = prefixed("comes_back", arrays) | {"encoder_mcc": self.encoder_mcc_}
-        # A model that was stored without it has none.
-        if hasattr(self, "row_order_"):
-            arrays |= prefixed("row_order", self.row_order_._to_arrays())
-        choice = self.regressor_choice_ and asdict(self.regressor_choice_)
-        return arrays, {
-            "n_refinements": self.n_refinements_,
-            "comes_back": comes_back,
-            "regressor_choice": choice,
-        }
-
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
-        self.n_refinements_, choice = int(meta["n_refinements"]), meta["regressor_choice"]
-        self.regressor_choice_ = choice and ChosenRegressor(**choice)
-        self.comes_back_ = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
-        self.encoder_mcc_ = arrays["encoder_mcc"]
-        if order := taken("row_order", arrays):
-            self.row_order_ = RowOrder._of_arrays(order)
-        return self
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.input_tags.allow_nan = self._takes_gaps
         return tags

@@ -19,8 +19,8 @@ __all__ = ["damaged", "read_arrays", "read_estimators", "read_history", "sha256"
 __all__ += ["write_history"]
 
 _Content = TypeVar("_Content")
-# Numbers alone, which skops does not trust by itself because they come from compiled code.
-_TRUSTED = ("sklearn.tree._tree.Tree",)
+# Numbers, and the type of numbers, which skops does not trust by itself because they come from compiled code.
+_TRUSTED = ("sklearn.tree._tree.Tree", "numpy.dtype")
 # Deflate makes nothing smaller than a thousandth.
 _MOST_INFLATION = 1100
 

@@ -30,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import effective_number
+from identirep.gaps import without_gaps
 from identirep.row_weights import effective_weights
 from identirep.splits import row_groups
 from identirep.units import plain_units
@@ -132,7 +133,8 @@ def _sample(data: TaskData, groups: IntArray | None, rng: np.random.Generator) -
     names = tuple(range(len(tasks) if own is None else int(own.max(initial=-1)) + 1))
     center, scale = plain_units(data.X[rows])
     weights = None if data.weights is None else effective_weights(data.weights[rows], own)
-    return TaskData((data.X[rows] - center) / scale, y[rows], own, names, weights=weights), unit
+    X = without_gaps((data.X[rows] - center) / scale)
+    return TaskData(X, y[rows], own, names, weights=weights), unit
 
 
 def units(X: NDArray[Any], groups: IntArray | None) -> IntArray:

@@ -18,6 +18,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import factorize
+from identirep.label_sides import Labels, keep_labels
 from identirep.missing import as_labels, missing_labels
 
 __all__ = ["folds", "halves", "number_groups", "order_ranks", "row_groups", "split_rows", "stretches", "two_sides"]
@@ -59,7 +60,7 @@ def _equal_rows(X: NDArray[Any]) -> IntArray | None:
         return None
     index = index.reshape(-1)
     repeated = np.flatnonzero(np.bincount(index)[index] > 1)
-    if not np.array_equal(X[repeated], X[first[index[repeated]]]):
+    if not np.array_equal(X[repeated], X[first[index[repeated]]], equal_nan=True):
         # Two different rows with one hash, which hardly ever happens.
         index = np.unique(X, axis=0, return_inverse=True)[1].reshape(-1)
     return np.asarray(index, dtype=np.int64)
@@ -179,15 +180,20 @@ def two_sides(
     groups: ArrayLike | None = None,
     tasks: ArrayLike | None = None,
     order: IntArray | None = None,
+    labels: Labels | None = None,
 ) -> tuple[BoolArray, BoolArray]:
     """Return which rows are trained on and which are held out; with the ranks of an order some are neither.
 
-    With an order the last share is held out, and the twentieth of rows in front of it is dropped. A group on both sides
-    stays where most of its rows are, and its others are dropped. In the long layout one moment cuts all tasks; where
-    that would leave a task fewer than two rows of training, each task is cut at a moment of its own.
+    With `labels` each task keeps on both sides what it needs, where that is possible and there is no order. With an
+    order the last share is held out, and the twentieth of rows in front of it is dropped. A group on both sides stays
+    where most of its rows are, and its others are dropped. In the long layout one moment cuts all tasks; where that
+    would leave a task fewer than two rows of training, each task is cut at a moment of its own.
     """
     if order is None:
         held_out = split_rows(n_rows, share, rng, groups=groups, tasks=tasks)
+        if labels is not None:
+            index = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+            held_out = keep_labels(held_out, labels, rng, groups=index)
         return ~held_out, held_out
     if share <= 0 or not n_rows:
         return np.ones(n_rows, dtype=bool), np.zeros(n_rows, dtype=bool)
@@ -206,13 +212,15 @@ def halves(
     groups: ArrayLike | None = None,
     tasks: ArrayLike | None = None,
     order: IntArray | None = None,
+    labels: Labels | None = None,
 ) -> tuple[BoolArray, BoolArray]:
     """Return two disjoint halves of the rows, as masks: random groups or rows, or with the ranks of an order stretches.
 
-    There are six stretches, three in each half, and a fortieth of the rows is dropped at each cut between the halves.
+    With `labels` each task keeps in both what it needs, where that is possible. With an order there are six stretches,
+    three in each half, and a fortieth of the rows is dropped at each cut between the halves.
     """
     if order is None:
-        return two_sides(n_rows, 0.5, rng, groups=groups, tasks=tasks)
+        return two_sides(n_rows, 0.5, rng, groups=groups, tasks=tasks, labels=labels)
     half = rng.permutation(np.arange(_STRETCHES) % 2)
 
     def sides(position: Array) -> IntArray:

@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
+from identirep.divergence import DivergenceError
+
 __all__ = ["Training", "ordinary_torch"]
 
 
@@ -90,7 +92,7 @@ class Training:
             self.schedule.step()
 
     def record(self, *entries: dict[str, float]) -> None:
-        """Add the losses of the epoch to the history, one entry for each network; RuntimeError if one is not finite."""
+        """Add the losses of the epoch, an entry for each network; DivergenceError unless all of them are finite."""
         if not all(math.isfinite(value) for entry in entries for value in entry.values()):
             raise self.diverged()
         known = {"learning_rate": float(self.optimizer.param_groups[0]["lr"])}
@@ -98,9 +100,9 @@ class Training:
         self.history += [{"epoch": self.epoch, **entry, **known} for entry in entries]
         self._advance(entries)
 
-    def diverged(self) -> RuntimeError:
+    def diverged(self) -> DivergenceError:
         """Return the error of a loss that is not finite."""
-        return RuntimeError(
+        return DivergenceError(
             f"training diverged: got a loss that is not finite in epoch {self.epoch}, expected a finite one. Lower "
             f"learning_rate (now {self.learning_rate:g}){self.advice}."
         )

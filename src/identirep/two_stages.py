@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray
+from identirep.encoded_tables import EncodedTables
 from identirep.moments import TaskMoments
 from identirep.mtlcm import (
     MTLCM,
@@ -31,11 +33,15 @@ from identirep.signal_check import Signal
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["StageOne", "TwoStages"]
+    from identirep.evaluation import Evaluation
+
+__all__ = ["STAGE_TWO_LABELS", "StageOne", "TwoStages"]
+# Labels of a task that stage two needs.
+STAGE_TWO_LABELS = 3
 StageOne: TypeAlias = MTRN | PredictiveFeatures
 
 
-class TwoStages(LatentTransformer):
+class TwoStages(EncodedTables, LatentTransformer):
     """Base of `IdentifiableRegressor`: its attributes and its methods that need a fit."""
 
     regressor_: StageOne
@@ -50,18 +56,25 @@ class TwoStages(LatentTransformer):
 
     @property
     def n_features_in_(self) -> int:
-        """Number of inputs."""
-        return int(self._fitted().n_features_in_)
+        """Number of inputs: of columns, where these are encoded."""
+        stage = self._fitted()
+        return int(stage.n_features_in_ if self._encoder is None else self._encoder.n_features_in_)
 
     @property
     def feature_names_in_(self) -> NDArray[Any]:
         """Names of the inputs, if they had any."""
-        return self._fitted().feature_names_in_
+        stage = self._fitted()
+        return stage.feature_names_in_ if self._encoder is None else self._encoder.feature_names_in_
 
     @property
     def task_names_(self) -> tuple[Hashable, ...]:
         """Labels of the tasks."""
         return self._fitted().task_names_
+
+    @property
+    def left_out_tasks_(self) -> dict[Hashable, str]:
+        """Tasks that nothing can be learnt of, which the fit has left out, and why."""
+        return self._fitted().left_out_tasks_
 
     @property
     def spectrum_(self) -> Array:
@@ -150,6 +163,8 @@ class TwoStages(LatentTransformer):
         check_shapes(parts, {"mixing": "DD", "same_rows": "D", "encoder_mcc": "D"}, D=D)
         if getattr(getattr(stage, "regressor_", None), "n_features_in_", n_inputs) != n_inputs:
             raise Damage(f"a regressor that was not fitted to {n_inputs} inputs")
+        if self._encoder is not None and len(self._encoder.get_feature_names_out()) != n_inputs:
+            raise Damage(f"an encoder of tables that does not give {n_inputs} inputs")
 
     def __sklearn_is_fitted__(self) -> bool:
         return "regressor_" in self.__dict__
@@ -159,8 +174,8 @@ class TwoStages(LatentTransformer):
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
-            Inputs.
+        X : array-like or table, shape (n_samples, n_features)
+            Inputs, as in `fit`.
 
         Returns
         -------
@@ -172,7 +187,7 @@ class TwoStages(LatentTransformer):
     def _latents_of(self, X: Any) -> Array:
         """Return the latents as an array, whatever `set_output` says."""
         check_is_fitted(self)
-        H = self.regressor_.transform(X)
+        H = self.regressor_.transform(self._inputs(X))
         return H if self.causal_model_ is None else self.causal_model_.transform(H)
 
     def predict(self, X: Any, *, use: Use = "all") -> Array:
@@ -180,8 +195,8 @@ class TwoStages(LatentTransformer):
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
-            Inputs.
+        X : array-like or table, shape (n_samples, n_features)
+            Inputs, as in `fit`.
         use : {"all", "causal"}, default "all"
             "all" are the predictions of stage one. "causal" regresses each target on its most probable causes among
             the latents, see `MTLCM.predict`; with shared inputs roles are associations, and nothing is promised.
@@ -200,20 +215,20 @@ class TwoStages(LatentTransformer):
         check_use(use)
         if use == "all" or self.causal_model_ is None:
             # Without latents there are no causes, and stage one predicts means.
-            return self.regressor_.predict(X)
-        prediction = self.causal_model_.predict(self.regressor_.transform(X), use=use)
+            return self.regressor_.predict(self._inputs(X))
+        prediction = self.causal_model_.predict(self.regressor_.transform(self._inputs(X)), use=use)
         return prediction[:, 0] if self.regressor_._flat_target else prediction
 
     def _predict_rows(self, X: Any, task_index: IntArray) -> Array:
-        return self.regressor_._predict_rows(X, task_index)
+        return self.regressor_._predict_rows(self._inputs(X), task_index)
 
     def adapt(self, X: Any, y: Any) -> AdaptedTask:
         """Learn a new task from few labelled rows, the latents held as they are.
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
-            Inputs.
+        X : array-like or table, shape (n_samples, n_features)
+            Inputs, as in `fit`.
         y : array-like, shape (n_samples,)
             Target of the new task, in any unit; rows with NaN are left out. At least two labels that differ.
 
@@ -237,6 +252,7 @@ class TwoStages(LatentTransformer):
                 "the model has no latents: got targets without signal in fit, expected at least one latent. Fit to "
                 "targets that the inputs say something about."
             )
+        X = self._inputs(X)
         check_new_task(self.regressor_, X, y, name="X")
         return replace(self.causal_model_.adapt(self.regressor_.transform(X), y), transform=self._latents_of)
 
@@ -245,8 +261,8 @@ class TwoStages(LatentTransformer):
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
-            Inputs.
+        X : array-like or table, shape (n_samples, n_features)
+            Inputs, as in `fit`.
         y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets, in either layout; missing labels are left out.
         tasks : array-like, optional
@@ -260,7 +276,36 @@ class TwoStages(LatentTransformer):
             Mean R^2.
         """
         check_is_fitted(self)
-        return float(self.regressor_.score(X, y, tasks, sample_weight=sample_weight))
+        return float(self.regressor_.score(self._inputs(X), y, tasks, sample_weight=sample_weight))
+
+    def report(
+        self, path: str | Path, *, evaluation: Evaluation | None = None, title: str = "Identifiable latents"
+    ) -> Path:
+        """Write what the fit has found to one HTML file that opens without a network.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write; an existing one is replaced as a whole.
+        evaluation : Evaluation, optional
+            Scores on held-out rows and agreement with other fits, see `identirep.report`. Default: without these.
+        title : str, default "Identifiable latents"
+            Heading of the page.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Notes
+        -----
+        The same as :func:`identirep.report.write_report`, which also takes an `MTLCM`.
+        """
+        from identirep.report import write_report
+
+        check_is_fitted(self)
+        write_report(self, path, evaluation=evaluation, title=title)
+        return Path(path)
 
     def to_torch(self) -> torch.nn.Module:
         """Return one module that maps inputs to latents.
@@ -269,7 +314,8 @@ class TwoStages(LatentTransformer):
         -------
         torch.nn.Module
             Inputs (n_samples, n_features), float32 or, where large offsets leave that no digits, float64, to float32
-            (n_samples, n_components_), scaling included, in evaluation mode.
+            (n_samples, n_components_), scaling included, in evaluation mode. Of a table that was encoded the inputs
+            are those that ``table_encoder_.transform`` returns.
 
         Raises
         ------

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.accumulation import factorize
+from identirep.accumulation import effective_number, factorize
+from identirep.inputs import as_array, collect_inputs, column_names
 from identirep.missing import as_labels, as_numbers, missing_labels
 from identirep.parameters import Fault, raise_faults
-from identirep.row_weights import as_weights, unless_ones
+from identirep.row_weights import as_weights, effective_numbers, unless_ones
 from identirep.units import spread_of, spread_of_tasks, unit_faults
+from identirep.wording import short
 
 __all__ = ["TaskData", "check_features", "check_task_data"]
 
 # Tasks named in one message; a data set with thousands of faulty tasks should not print them all.
 _MAX_NAMED = 5
+# Why a task says nothing, beside the number of its labels.
+CONSTANT = "constant"
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,38 @@ class TaskData:
     order: IntArray | None = None
     # (n_samples,), above zero: what each row says relative to the others of its task, see `row_weights`.
     weights: Array | None = None
+    # Axes of one sample behind the rows of X, where it has several; encoders get them.
+    input_shape: tuple[int, ...] = ()
+    # Tasks that were given and are not here, and why.
+    left_out: Mapping[Hashable, str] = field(default_factory=dict)
+    # All that were given, in their order.
+    given_tasks: tuple[Hashable, ...] = ()
+    # Which of the rows that were given are here, where some are not: of weight 0, or in the long layout of other tasks.
+    given_rows: BoolArray | None = None
+
+    @property
+    def inputs(self) -> NDArray[Any]:
+        """The inputs with the axes that they were given with."""
+        return self.X.reshape(-1, *self.input_shape) if self.input_shape else self.X
 
     def rows(self, kept: BoolArray) -> TaskData:
         """Return some of the rows, of the same tasks."""
         names = [name for name in ("task_index", "order", "weights") if getattr(self, name) is not None]
         parts = {name: getattr(self, name)[kept] for name in ("X", "targets", *names)}
         return replace(self, **parts)
+
+    def tasks(self, kept: Sequence[int]) -> TaskData:
+        """Return some of the tasks; of the long layout their rows."""
+        names = tuple(self.task_names[t] for t in kept)
+        if self.task_index is None:
+            return replace(self, targets=self.targets[:, list(kept)], task_names=names)
+        number = np.full(self.n_tasks, -1)
+        number[list(kept)] = np.arange(len(kept))
+        index = number[self.task_index]
+        part = replace(self, task_index=index, task_names=names).rows(index >= 0)
+        given = np.ones(len(index), dtype=bool) if self.given_rows is None else self.given_rows.copy()
+        given[given] = index >= 0
+        return replace(part, given_rows=given)
 
     @property
     def is_long(self) -> bool:
@@ -69,17 +99,20 @@ def check_task_data(
     min_labels: int = 2,
     known_tasks: Sequence[Hashable] | None = None,
     found: Sequence[Fault | str] = (),
+    leaves_out: bool = False,
+    gaps: bool = False,
     sample_weight: Any = None,
 ) -> TaskData:
     """Validate samples and targets, and report every fault in one error, together with those `found` before.
 
     Targets with one dimension are in the long layout with `tasks`, one label for each row, and one task without. In the
     wide layout `tasks` names the columns; default the names that `y` has, else 0, 1, ... With `known_tasks` targets are
-    arranged in the order of these, and others are faults. Each task needs `min_labels`, from 2 on not all the same.
-    Rows of weight 0 are left out, once it is sure that they are rows.
+    arranged in the order of these, and others are faults. Each task needs `min_labels`, from 2 on not all the same;
+    with `leaves_out` those that have less are left out, unless all are. Inputs may have `gaps` (NaN) if that is said,
+    or if the estimator takes them. Rows of weight 0 are left out, once it is sure that they are rows.
     """
     faults: list[Fault | str] = list(found)
-    inputs = _collect_inputs(X, estimator, reset, name, faults)
+    inputs = collect_inputs(X, estimator, reset, name, faults, gaps)
     n_rows = None if inputs is None else len(inputs)
     targets, columns = _as_targets(y, faults)
     if targets is None:
@@ -100,7 +133,7 @@ def check_task_data(
     labels = None if tasks is None else as_labels(tasks)
     if labels is not None and targets.ndim == 2 and targets.shape[1] == 1 and len(labels) == len(targets) > 1:
         targets = targets[:, 0]
-    weights, bad = as_weights(sample_weight, len(targets))
+    (weights, bad), counted = as_weights(sample_weight, len(targets)), None
     faults += bad
     if weights is not None and not weights.all():
         counted = weights > 0
@@ -120,71 +153,26 @@ def check_task_data(
         finite = np.where(np.isinf(targets), np.nan, targets)
         spread = spread_of(finite) if index is None else spread_of_tasks(finite, index, len(names))
         faults += unit_faults(spread, "y", names, "task", small=reset, digits=reset)
-        _check_labels(targets, index, names, min_labels, spread.deviation == 0.0, faults)
+        unfit = _unfit_tasks(targets, index, names, min_labels, spread.deviation == 0.0, weights)
+        if not leaves_out or len(unfit) == len(names):
+            faults += _label_faults(unfit, min_labels)
+            unfit = {}
     raise_faults(faults)
     assert inputs is not None
-    return TaskData(inputs, targets, index, names, is_flat, weights=unless_ones(weights))
+    shape = getattr(estimator, "_input_shape", ())
+    parts: dict[str, Any] = {"input_shape": shape, "given_tasks": names, "given_rows": counted}
+    data = TaskData(inputs, targets, index, names, is_flat, weights=unless_ones(weights), **parts)
+    return _without(data, unfit) if unfit else data
 
 
 def check_features(estimator: Any, X: Any, *, name: str = "X") -> NDArray[Any]:
     """Validate the inputs of a fitted estimator: finite, and the features of its fit."""
     check_is_fitted(estimator)
     faults: list[Fault | str] = []
-    inputs = _collect_inputs(X, estimator, False, name, faults)
+    inputs = collect_inputs(X, estimator, False, name, faults)
     raise_faults(faults)
     assert inputs is not None
     return inputs
-
-
-def column_names(frame: Any) -> tuple[Hashable, ...] | None:
-    """Return the column names of a data frame or Arrow table, or None for anything else."""
-    names = getattr(frame, "column_names", None)
-    if names is None and hasattr(frame, "dtypes"):
-        names = getattr(frame, "columns", None)
-    return None if names is None else tuple(names)
-
-
-def _collect_inputs(X: Any, estimator: Any, reset: bool, name: str, faults: list[Fault | str]) -> NDArray[Any] | None:
-    """Return `X` as a matrix; None and an entry in `faults` if it is not one."""
-    options: dict[str, Any] = {
-        "dtype": [np.float64, np.float32],
-        "ensure_all_finite": False,
-        "ensure_min_samples": 2 if reset else 1,
-    }
-    X = _without_masks(X)
-    try:
-        if estimator is None:
-            array = check_array(X, input_name=name, **options)
-        else:
-            array = validate_data(estimator, X, reset=reset, **options)
-    except ValueError as error:
-        faults.append(str(error))
-        return None
-    # The sum is finite unless an entry is not (or it overflows): one cheap pass before the exact look.
-    if not np.isfinite(np.sum(array, dtype=np.float64)):
-        bad = ~np.isfinite(array)
-        if bad.any():
-            row, column = (int(i) for i in np.argwhere(bad)[0])
-            names = column_names(X)
-            label = "" if names is None else f" ({names[column]!r})"
-            faults.append(
-                f"{name} contains {int(bad.sum())} non-finite values (NaN or inf): got {array[row, column]} first at "
-                f"row {row}, column {column}{label}, expected finite numbers. Impute or drop those rows."
-            )
-            return np.asarray(array)
-    if estimator is None or reset:
-        labels = column_names(X) or range(array.shape[1])
-        faults += unit_faults(spread_of(array), name, labels, "column", small=reset, digits=reset)
-    return np.asarray(array)
-
-
-def _without_masks(X: Any) -> Any:
-    """Return `X` with NaN where a mask or pandas' NA says missing, which scikit-learn drops or cannot convert."""
-    if hasattr(X, "notna"):
-        return X.where(X.notna(), np.nan) if "O" in {getattr(dtype, "kind", "") for dtype in X.dtypes} else X
-    if isinstance(X, np.ma.MaskedArray | list | tuple) or getattr(getattr(X, "dtype", None), "kind", "") == "O":
-        return as_numbers(X)
-    return X
 
 
 def _as_targets(y: Any, faults: list[Fault | str]) -> tuple[Array | None, list[Hashable] | None]:
@@ -195,6 +183,7 @@ def _as_targets(y: Any, faults: list[Fault | str]) -> tuple[Array | None, list[H
             "None. Pass one column of targets for each task."
         )
         return None, None
+    y = as_array(y, "y")
     if hasattr(y, "toarray"):
         raise TypeError("y is a sparse matrix: got sparse data, expected a dense array. Call y.toarray().")
     names = column_names(y)
@@ -284,39 +273,77 @@ def _wide_tasks(
     return arranged, tuple(known)
 
 
-def _check_labels(
+def _unfit_tasks(
     targets: Array,
     index: IntArray | None,
     names: tuple[Hashable, ...],
     min_labels: int,
     constant: BoolArray,
-    faults: list[Fault | str],
-) -> None:
-    """Append a fault if tasks have too few labels, and another if their targets do not vary."""
+    weights: Array | None,
+) -> dict[Hashable, str]:
+    """Return the tasks that have too few labels, or that do not vary, and which of the two."""
     if min_labels <= 0:
-        return
+        return {}
     seen = np.isfinite(targets)
     counts = seen.sum(axis=0) if index is None else np.bincount(index[seen], minlength=len(names))
-    few = counts < min_labels
-    if few.any():
-        worst = int(counts[few].min())
-        faults.append(
-            f"y has {int(few.sum())} tasks with too few labels: got {worst} at least in {_pick(names, few)}, expected "
-            f"at least {min_labels} for each task. Leave those tasks out."
-        )
-    constant = constant & ~few
-    if constant.any() and min_labels >= 2:
-        faults.append(
-            f"y has {int(constant.sum())} constant targets: got a single value in {_pick(names, constant)}, expected "
-            "targets that vary. Leave those tasks out."
-        )
+    few, why = counts < min_labels, [_labels(int(n)) for n in counts]
+    # Two labels with unequal weights are two, of which a line can be learnt; variances need what labels count for.
+    if weights is not None and min_labels > 2:
+        counts = _effective_counts(weights, seen, index, len(names))
+        for t in np.flatnonzero(~few & (counts < min_labels)):
+            few[t], why[t] = True, f"{counts[t]:.3g} labels by their weights"
+    unfit = few | constant if min_labels >= 2 else few
+    return {names[t]: why[t] if few[t] else CONSTANT for t in np.flatnonzero(unfit)}
 
 
-def _pick(names: Sequence[Hashable], chosen: BoolArray) -> str:
-    return _named([name for name, take in zip(names, chosen, strict=True) if take])
+def _effective_counts(weights: Array, seen: BoolArray, index: IntArray | None, n_tasks: int) -> Array:
+    """Return the effective number of labels of each task, shape (n_tasks,)."""
+    if index is not None:
+        return effective_numbers(weights[seen], index[seen], n_tasks)
+    return np.array([effective_number(weights[column]) for column in seen.T])
+
+
+def _labels(n: int) -> str:
+    return f"{n} label{'' if n == 1 else 's'}"
+
+
+def _label_faults(bad: Mapping[Hashable, str], min_labels: int) -> list[str]:
+    """Return a fault for tasks that have too few labels, and another for those whose targets do not vary."""
+    faults = []
+    few = [name for name, why in bad.items() if why != CONSTANT]
+    if few:
+        worst = min((bad[name].split()[0] for name in few), key=float)
+        faults.append(
+            f"y has {len(few)} tasks with too few labels: got {worst} at least in {_named(few)}, expected at least "
+            f"{min_labels} for each task. Leave those tasks out."
+        )
+    constant = [name for name, why in bad.items() if why == CONSTANT]
+    if constant:
+        faults.append(
+            f"y has {len(constant)} constant targets: got a single value in {_named(constant)}, expected targets that "
+            "vary. Leave those tasks out."
+        )
+    return faults
+
+
+def _without(data: TaskData, bad: Mapping[Hashable, str]) -> TaskData:
+    """Leave tasks out: columns of the wide layout, rows of the long one."""
+    return replace(data.tasks([t for t, name in enumerate(data.task_names) if name not in bad]), left_out=dict(bad))
+
+
+def left_out_remark(left_out: Mapping[Hashable, str], least: int) -> str:
+    """Say which tasks a fit leaves out, why, and what to do."""
+    listed = [f"{short(repr(name))} ({why})" for name, why in list(left_out.items())[:_MAX_NAMED]]
+    more = len(left_out) - _MAX_NAMED
+    listed += [f"and {more:,} more"] if more > 0 else []
+    return (
+        f"y has {len(left_out)} {'task' if len(left_out) == 1 else 'tasks'} that nothing can be learnt of, left out "
+        f"of the fit: got {', '.join(listed)}, expected at least {least} labels "
+        "that differ. Label more rows, or leave those tasks out."
+    )
 
 
 def _named(names: Sequence[Hashable]) -> str:
-    shown = ", ".join(repr(name) for name in list(names)[:_MAX_NAMED])
+    shown = ", ".join(short(repr(name)) for name in list(names)[:_MAX_NAMED])
     rest = len(names) - _MAX_NAMED
     return shown + (f" and {rest} more" if rest > 0 else "")

@@ -22,6 +22,8 @@ from identirep.datasets import make_linear_tasks
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
+# Columns are taken by their names, where scikit-learn refuses another order.
+_BY_NAME = {"check_dataframe_column_names_consistency": "columns are taken by their names, in any order"}
 _QUICK = {"hidden_sizes": (8,), "max_epochs": 5}
 _BASELINES = [
     IVAE(**_QUICK),
@@ -36,7 +38,7 @@ _BASELINES = [
 _each_baseline = pytest.mark.parametrize("baseline", _BASELINES, ids=lambda baseline: type(baseline).__name__)
 
 
-@parametrize_with_checks(_BASELINES)
+@parametrize_with_checks(_BASELINES, expected_failed_checks=lambda _: _BY_NAME)
 def test_scikit_learn(estimator, check):
     check(estimator)
 

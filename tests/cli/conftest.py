@@ -57,6 +57,7 @@ def folder(tmp_path_factory, columns):
     csv.write_csv(pa.table({f"x{i}": columns[f"x{i}"] for i in range(5)} | noise), folder / "noise.csv")
     (folder / "empty.csv").write_text("")
     (folder / "notes.txt").write_text("not a table")
+    (folder / "notes.md").write_text("not a table")
     (folder / "others").mkdir()
     (folder / "others" / "thesis.tex").write_text("years of work")
     return folder

@@ -20,18 +20,31 @@ _FAST = ("--epochs", "40", "--replicates", "1")
 _BAD_CALLS = [
     ("fit {f}/nothing.csv --targets y_* --out {o}/run", "DATA does not exist: got '{f}/nothing.csv'"),
     ("fit {f}/empty.csv --targets y_* --out {o}/run", "empty.csv is empty: got 0 rows"),
-    ("fit {f}/notes.txt --targets y_* --out {o}/run", "DATA has an unknown format: got 'notes.txt'"),
+    ("fit {f}/notes.md --targets y_* --out {o}/run", "DATA has an unknown format: got 'notes.md'"),
     ("fit {f} --targets y_* --out {o}/run", "DATA is a directory"),
     ("fit {f}/wide.csv --targets z_* --out {o}/run", "--targets matches no column: got 'z_*'"),
     ("fit {f}/wide.csv --targets * --out {o}/run", "--features is empty"),
     ("fit {f}/long.csv --targets y --tasks asay --out {o}/run", "--tasks matches no column: got 'asay'"),
     ("fit {f}/wide.csv --targets y_* --groups batch --out {o}/run", "--groups matches no column: got 'batch'"),
     (
-        "fit {f}/mixed.csv --targets y_* --out {o}/run",
+        "fit {f}/mixed.csv --targets y_* --no-encode --out {o}/run",
         "mixed.csv: column 'batch' is not numeric: got 'batch 0' first at row 1",
     ),
-    ("fit {f}/mixed.csv --targets y_* --out {o}/run", "Drop it with --drop 'batch' or encode it."),
-    ("fit {f}/gap.csv --targets y_* --out {o}/run", "gap.csv: column 'x2' has missing values: got 1, first at row 12"),
+    ("fit {f}/mixed.csv --targets y_* --no-encode --out {o}/run", "Drop it with --drop 'batch' or encode it."),
+    (
+        "fit {f}/gap.csv --targets y_* --no-encode --out {o}/run",
+        "gap.csv: column 'x2' has missing values: got 1, first at row 12",
+    ),
+    ("fit {f}/gap.csv --targets y_* --impute none --out {o}/run", "got missing values in 'x2' with --impute 'none'"),
+    (
+        "fit {f}/gap.csv --targets y_* --impute mean --no-encode --out {o}/run",
+        "--no-encode does not go with --impute and --categorical",
+    ),
+    ("fit {f}/mixed.csv --targets y_* --categorical z --out {o}/run", "--categorical matches no column: got 'z'"),
+    (
+        "fit {f}/mixed.csv --targets y_* --categorical y_1 --out {o}/run",
+        "--categorical has columns that are no inputs: got 'y_1'",
+    ),
     ("fit {f}/wide.csv --targets y_* -d 2.5 --out {o}/run", "--n-components is not valid: got '2.5'"),
     ("fit {f}/wide.csv --targets y_* -d 0 --out {o}/run", "--n-components is not valid: got '0'"),
     (
@@ -63,7 +76,6 @@ _BAD_CALLS = [
         "predict {f}/run {f}/long.csv --out {o}/z.csv",
         "long.csv lacks 2 of the 5 inputs of the model: got no column 'x3', 'x4'",
     ),
-    ("predict {f}/run {f}/gap.csv --out {o}/z.csv", "gap.csv: column 'x2' has missing values: got 1, first at row 12"),
     ("predict {f}/run {f}/wide.csv --out {o}/z.xls", "--out has an unknown format: got 'z.xls'"),
     ("predict {f}/run {f}/wide.csv --out {f}/wide.csv", "--out is the input"),
     ("predict {f}/run {f}/wide.csv --out {o}/nowhere/z.csv", "--out has no directory"),
@@ -162,7 +174,7 @@ def test_warnings_progress_and_failures_are_printable(capsys):
 def test_suggested_commands_bring_names_back(invoke, tmp_path):
     rng = np.random.default_rng(0)
     names = ["a'b", "c d", "\x1b[1m", "line\nbreak", "$(touch x)", "-lead", "y_1", "y_2", "y_3"]
-    columns = [pa.array([f"{i % 4}" for i in range(30)]) for _ in names[:6]] + list(rng.normal(size=(3, 30)))
+    columns = [pa.array([f"v{i % 20}" for i in range(30)]) for _ in names[:6]] + list(rng.normal(size=(3, 30)))
     path = tmp_path / "my 'data'.parquet"
     parquet.write_table(pa.table([*columns, rng.normal(size=30)], names=[*names, "x"]), path)
     command = invoke("inspect", path).output.split("want explained: ")[1]

@@ -13,7 +13,7 @@ from identirep import IdentifiableRegressor
 from identirep.report import VERDICT_MEANINGS
 
 _FAST = ("--epochs", "40", "--replicates", "1")
-_RUN_FILES = {"model.safetensors", "model.json", "history.parquet", "evaluation.json", "report.html"}
+_RUN_FILES = {"model.safetensors", "model.json", "history.parquet", "evaluation.json", "report.html", "estimator.skops"}
 
 
 def test_fit_writes_a_run_directory(fitted):
@@ -132,7 +132,7 @@ def test_as_many_checks_as_asked_for(invoke, folder, tmp_path):
 @pytest.mark.parametrize("components", ["auto", "2"])
 def test_no_signal_is_said_plainly(invoke, folder, components):
     result = invoke("stability", folder / "noise.csv", "--targets", "y_*", "--fits", 2, "-d", components, *_FAST)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 3, result.output
     assert "No signal" in result.stdout
     assert "Agreement of fits would mean nothing without signal" in result.stdout
     assert "strong MCC" not in result.stdout
@@ -205,3 +205,40 @@ def test_what_is_no_weight_is_refused(invoke, columns, tmp_path, weights, option
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_go_with_encoding_reading_and_json(invoke, columns, tmp_path):
+    rng = np.random.default_rng(0)
+    counted = rng.random(300) < 0.8
+    text = np.where(counted, np.array(["red", "blue"])[np.arange(300) % 2], "never seen")
+    names = [name for name in columns if name.startswith(("x", "y_"))]
+    lines = [";".join([*names, "colour", "w"])]
+    for i in range(300):
+        values = [f"{float(columns[name][i] if name != 'y_0' else columns['y_1'][i]):.6f}" for name in names]
+        values += [text[i], "1,5" if counted[i] else "0"]
+        lines.append(";".join(value.replace(".", ",") for value in values))
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    options = ("--targets", "y_*", "--regressor", "ridge", "--checks", "0", "--weights", "w", "--separator", ";")
+    for command, more in (("fit", ()), ("stability", ("--fits", 2))):
+        out = tmp_path / command
+        result = invoke(command, path, *options, *more, "--decimal", ",", "--out", out, "--json")
+        assert result.exit_code == 0, result.output
+        document = json.loads(result.stdout)
+        assert document["data"]["weighted_by"] == "w"
+        assert document["data"]["n_training_rows"] + document["data"]["n_held_out_rows"] == counted.sum()
+        assert f"{(~counted).sum()} rows of weight 0 left out." in document["remarks"]
+        model = IdentifiableRegressor.load(out)
+        assert "w" not in model.feature_names_in_.tolist()
+        encoded = model.table_encoder_.get_feature_names_out().tolist()
+        assert "colour=never seen" not in encoded
+        assert any(name.startswith("colour=") for name in encoded)
+    transform = next(
+        command
+        for command in json.loads(
+            invoke("fit", path, *options, "--decimal", ",", "--out", tmp_path / "again", "--json").stdout
+        )["next"]
+        if "transform" in command
+    )
+    assert "--decimal ," in transform
+    assert "--weights" not in transform

@@ -1,6 +1,7 @@
 """Tables of the command line: labels, orders and columns that are no inputs, as they are said to the user."""
 
 import shlex
+import sys
 
 import numpy as np
 import pandas as pd
@@ -86,7 +87,9 @@ def test_codes_of_missing_values_are_remarked_on(invoke, tmp_path, frame, comman
     assert "if it stands for a missing value, pass --missing '-9999'" in result.stdout
     result = invoke(*arguments, "--missing", "-9999")
     assert result.exit_code == 0, result.output
-    assert "-9999" not in result.stdout
+    assert "the value -9999" not in result.stdout
+    # The command that is printed next reads the table the same way.
+    assert "--missing=-9999 --out" in result.stdout
 
 
 def test_names_with_commas_in_a_list(tmp_path, frame):
@@ -95,8 +98,62 @@ def test_names_with_commas_in_a_list(tmp_path, frame):
 
 
 def test_inspect_shows_lists(invoke, tmp_path, frame):
-    frame.assign(embedding=[list(range(500))] * N).to_parquet(tmp_path / "t.parquet")
+    frame.assign(embedding=list(RNG.normal(size=(N, 500)))).to_parquet(tmp_path / "t.parquet")
     result = invoke("inspect", tmp_path / "t.parquet")
     assert result.exit_code == 0, result.output
-    assert "list: drop" in result.stdout
+    assert "its numbers" in result.stdout
     assert len(result.stdout) < 3000
+
+
+def test_files_of_other_dialects(invoke, tmp_path, frame):
+    path, out = tmp_path / "my data.csv", tmp_path / "run"
+    frame.to_csv(path, index=False, sep="#", decimal=",", encoding="latin-1")
+    path.write_bytes(path.read_bytes() + b"####\n")
+    settings = ("--epochs", 2, "--replicates", 1, "-d", 1, "--checks", 0)
+    result = invoke("fit", path, "--targets", "y_*", "--out", out, *settings)
+    assert result.exit_code == 2
+    options = ("--separator", "#", "--decimal", ",")
+    for command in (("fit", "--targets", "y_*", "--out", out, *settings), ("inspect",)):
+        result = invoke(command[0], path, *command[1:], *options)
+        assert result.exit_code == 0, result.output
+        assert "without 1 row that holds nothing but separators" in result.stdout
+        # What is printed next runs as printed.
+        assert "--separator '#' --decimal , --out" in result.stdout
+    for command in ("transform", "predict"):
+        result = invoke(command, out, path, "--out", tmp_path / "z.csv", *options)
+        assert result.exit_code == 0, result.output
+        assert "without 1 row that holds nothing" in result.stdout
+        assert "60 rows" in result.stdout
+    for option in ("--separator", "--decimal"):
+        result = invoke("inspect", path, option, "::")
+        assert result.exit_code == 2
+        assert f"Error: {option} is not valid: got '::'" in result.stderr
+
+
+def test_what_is_detected_is_said(invoke, tmp_path, frame):
+    frame.to_csv(tmp_path / "t.csv", index=False, sep=";", decimal=",", encoding="utf-16")
+    for arguments in (("inspect",), ("inspect", "--targets", "y_*")):
+        result = invoke(arguments[0], tmp_path / "t.csv", *arguments[1:])
+        said = "Read as text separated by semicolons, with decimal commas, encoded in UTF-16."
+        assert said in result.stdout
+
+
+def test_workbooks(invoke, tmp_path, frame):
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        pd.DataFrame({"note": ["see the other sheet"]}).to_excel(book, sheet_name="notes", index=False)
+        frame.to_excel(book, sheet_name="my data", index=False)
+    result = invoke("inspect", tmp_path / "t.xlsx")
+    assert "Read from the first sheet, 'notes'." in result.stdout
+    result = invoke("inspect", tmp_path / "t.xlsx", "--sheet", "my data")
+    assert "60 rows, 5 columns" in result.stdout
+    assert "--sheet 'my data' --out runs/first" in result.stdout
+    result = invoke("inspect", tmp_path / "t.xlsx", "--sheet", "data")
+    assert "Error: --sheet is not in t.xlsx: got 'data', expected one of 'notes', 'my data'" in result.stderr
+
+
+def test_workbooks_without_the_package(invoke, tmp_path, frame, monkeypatch):
+    frame.to_excel(tmp_path / "t.xlsx", index=False)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    result = invoke("inspect", tmp_path / "t.xlsx")
+    assert result.exit_code == 2
+    assert "Run pip install 'identirep[excel]'." in result.stderr

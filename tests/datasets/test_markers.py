@@ -86,4 +86,4 @@ def test_padded_markers_far_down(tmp_path):
     data = load_table(path, "y", features="x")
     assert len(data.Y) == 500_001
     np.testing.assert_array_equal(data.Y[:, 0], [*range(500_000), np.nan])
-    assert [str(kind) for kind in read_whole(path).schema.types] == ["int64", "string", "double"]
+    assert [str(kind) for kind in read_whole(path).schema.types] == ["double", "string", "double"]

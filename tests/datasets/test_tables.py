@@ -268,30 +268,21 @@ def test_directory(tmp_path):
         load_table(tmp_path, "y")
 
 
-@pytest.mark.parametrize("name", ["table.xlsx", "table", "table.gz"])
+@pytest.mark.parametrize("name", ["table.xyz", "table", "table.gz"])
 def test_unknown_format(tmp_path, name):
     (tmp_path / name).write_text(TEXT)
     with pytest.raises(ValueError, match=rf"path has an unknown format: got '{name}', expected CSV or TSV"):
         load_table(tmp_path / name, "y_1")
 
 
-@pytest.mark.parametrize(("name", "kind"), [("table.parquet", "parquet"), ("table.arrow", "feather")])
+@pytest.mark.parametrize(("name", "kind"), [("table.parquet", "parquet"), ("table.arrow", "feather or Arrow")])
 def test_wrong_ending(tmp_path, name, kind):
     (tmp_path / name).write_text(TEXT)
     with pytest.raises(ValueError, match=rf"(?s)table\..* cannot be read: got .*expected a {kind} file"):
         load_table(tmp_path / name, "y_1")
 
 
-@pytest.mark.parametrize(
-    ("name", "content"), [("table.csv", "x,y\n1,\xe9\n".encode("latin-1")), ("table.csv.gz", b"x,y\n1,2\n")]
-)
-def test_unreadable_bytes(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=rf"(?s)^{name} cannot be read: got .*UTF-8"):
-        load_table(tmp_path / name, "y")
-
-
-def test_names_in_another_encoding(tmp_path):
-    (tmp_path / "t.csv").write_bytes("härte,y\n1,2\n3,5\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"t\.csv cannot be read: got .* expected UTF-8 text"):
-        load_table(tmp_path / "t.csv", "y")
+def test_compressed_by_name_alone(tmp_path):
+    (tmp_path / "table.csv.gz").write_bytes(b"x,y\n1,2\n")
+    with pytest.raises(ValueError, match=r"(?s)^table\.csv\.gz cannot be read: got .*UTF-8"):
+        load_table(tmp_path / "table.csv.gz", "y")

@@ -270,8 +270,6 @@ def _bad_data(kind):
     [
         ("nan", "X contains 1 non-finite values .*first at row 3, column 1"),
         ("one task", "too few tasks: got 1, expected at least 2"),
-        ("one row", "too few labels: got 1"),
-        ("constant target", "constant targets: got a single value in 1"),
         ("constant feature", "feature 2 is constant within tasks"),
         ("collinear", "features are collinear: got an exact linear relation among features 0, 1, 3"),
     ],
@@ -279,6 +277,36 @@ def _bad_data(kind):
 def test_bad_data_are_named(kind, message):
     with pytest.raises(ValueError, match=message):
         MTLCM().fit(*_bad_data(kind))
+
+
+@pytest.mark.parametrize(("kind", "task", "why"), [("one row", 2, "1 label"), ("constant target", 1, "constant")])
+def test_tasks_that_say_nothing_are_left_out_with_a_word(kind, task, why, tmp_path):
+    H, y, tasks = _bad_data(kind)
+    with pytest.warns(UserWarning, match=rf"left out of the fit: got {task} \({why}\), expected at least 3 labels"):
+        model = MTLCM(random_state=0).fit(H, y, tasks)
+    kept = tasks != task
+    expected = MTLCM(random_state=0).fit(H[kept], y[kept], tasks[kept])
+    np.testing.assert_array_equal(model.mixing_, expected.mixing_)
+    assert expected.left_out_tasks_ == {}
+    model.save(tmp_path / "run")
+    for one in (model, MTLCM.load(tmp_path / "run")):
+        assert one.left_out_tasks_ == {task: why}
+        assert one.score(H, y, tasks) == expected.score(H[kept], y[kept], tasks[kept])
+
+
+@pytest.mark.parametrize("noise_std", [0, 0.0, 1e-200])
+def test_fewer_latents_than_features_without_noise_have_no_likelihood(problem, noise_std):
+    data, model = problem
+    few = MTLCM(2, noise_std=noise_std)
+    for fit in (
+        lambda: few.fit(data.H, data.y, data.tasks),
+        lambda: few.fit_moments(model.moments_),
+        lambda: few.partial_fit(data.H[:2], data.y[:2], data.tasks[:2]),
+    ):
+        with pytest.raises(ValueError, match=r"noise_std leaves the likelihood undefined: got .* with 2 latents of 5"):
+            fit()
+    assert not hasattr(few, "accumulated_")
+    MTLCM(5, noise_std=0.0).fit_moments(model.moments_)
 
 
 def test_non_finite_moments_name_the_task(problem):
@@ -304,13 +332,15 @@ def test_unknown_task_and_wrong_shapes_after_the_fit(problem):
         MTLCM().transform(data.H)
 
 
+# Columns are taken by their names, where scikit-learn refuses another order; and weights are not numbers of rows.
+_EXPECTED = {
+    "check_dataframe_column_names_consistency": "columns are taken by their names, in any order",
+    "check_sample_weight_equivalence_on_dense_data": "weights are analytic: a weight of 3 is not three rows",
+}
+
+
 # One component, since the checks pass one target, and only what differs between tasks tells latents apart.
-@parametrize_with_checks(
-    [MTLCM(n_components=1)],
-    expected_failed_checks=lambda estimator: {
-        "check_sample_weight_equivalence_on_dense_data": "weights are analytic: a weight of 3 is not three rows"
-    },
-)
+@parametrize_with_checks([MTLCM(n_components=1)], expected_failed_checks=lambda _: _EXPECTED)
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
 

@@ -227,3 +227,22 @@ def test_few_permutations_order_the_directions_as_many_do():
     )
     np.testing.assert_array_equal(few.order[:3], many.order[:3])
     assert few.n_signal == many.n_signal == 3
+
+
+@pytest.mark.parametrize("n", [600, 4800])
+def test_redrawn_directions_differ_as_those_of_fits_to_other_rows(n):
+    def spectrum(seed):
+        rng = np.random.default_rng(seed)
+        F = rng.normal(size=(2 * n, 4))
+        Y = F @ heads + 2.0 * rng.normal(size=(2 * n, 30))
+        return _spectrum((F[:n], Y[:n], None), (F[n:], Y[n:], None))
+
+    heads = np.linalg.qr(np.random.default_rng(9).normal(size=(30, 4)))[0].T * np.array([6.0, 4.0, 3.0, 1.0])[:, None]
+    found = spectrum(0)
+    drawn = found.redrawn(2, 50, np.random.default_rng(0))
+    assert drawn.shape == (50, 2, 4)
+    np.testing.assert_allclose(drawn @ drawn.transpose(0, 2, 1), np.broadcast_to(np.eye(2), (50, 2, 2)), atol=1e-10)
+    # As near to the first two as can be: what remains inside is symmetric.
+    np.testing.assert_allclose(drawn[:, :, :2], drawn[:, :, :2].transpose(0, 2, 1), atol=1e-10)
+    outside = np.mean(np.linalg.norm(drawn[:, :, 2:], axis=2) ** 2, axis=0).max()
+    assert outside == pytest.approx(found.mixing[1], rel=0.6)

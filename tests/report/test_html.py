@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from identirep.datasets import make_linear_tasks
 from identirep.evaluation import Evaluation, score_tasks
@@ -232,6 +233,19 @@ def test_many_tasks_and_long_names(tmp_path):
     labels = [f"a name that is much too long for a label of task {t}" for t in tasks.tasks]
     write_report(MTLCM(random_state=0).fit(tasks.H, tasks.y, labels), tmp_path / "report.html")
     assert "200 tasks" in _Page(tmp_path / "report.html").text
+
+
+def test_a_model_writes_its_own_report(model, evaluation, tmp_path):
+    from identirep import IdentifiableRegressor
+
+    path = model.report(tmp_path / "own.html", evaluation=evaluation, title="Steels")
+    assert path == tmp_path / "own.html"
+    write_report(model, tmp_path / "other.html", evaluation=evaluation, title="Steels")
+    assert path.read_text(encoding="utf-8") == (tmp_path / "other.html").read_text(encoding="utf-8")
+    assert _Page(model.report(str(tmp_path / "plain.html"))).text.strip().startswith("Identifiable latents")
+    with pytest.raises(NotFittedError):
+        IdentifiableRegressor().report(tmp_path / "none.html")
+    assert not (tmp_path / "none.html").exists()
 
 
 def test_a_failed_report_leaves_the_old_one(model, tmp_path, monkeypatch):

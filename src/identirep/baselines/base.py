@@ -16,9 +16,10 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
 from identirep._typing import Array
+from identirep.known_tasks import remember_left_out
 from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
 from identirep.seeds import as_generator
-from identirep.validation import TaskData, check_features, check_task_data
+from identirep.validation import TaskData, check_features, check_task_data, left_out_remark
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,6 +30,8 @@ __all__ = ["N_COMPONENTS", "POSITIVE", "Baseline", "LabelFreeBaseline", "Trained
 _RANK_TOLERANCE = 1e-6
 # Training counts as converged if the loss falls by less than this (nats for a row and latent) in its last tenth.
 _TOLERANCE = 0.01
+# Labels that a task needs where labels are used.
+_LEAST_LABELS = 2
 
 N_COMPONENTS = Either(Whole(), Choice(None))
 POSITIVE = Number(0.0, open_low=True)
@@ -88,6 +91,9 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
         rng = as_generator(getattr(self, "random_state", None))
         data = self._check(X, y, tasks)
         self.task_names_ = data.task_names
+        remember_left_out(self, data)
+        if data.left_out:
+            warnings.warn(left_out_remark(data.left_out, _LEAST_LABELS), UserWarning, stacklevel=2)
         self._warn(self._fit(data, rng))
         return self
 
@@ -115,7 +121,9 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
                 inputs = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
                 return TaskData(inputs, np.zeros((len(inputs), 0)), None, ())
             y = np.full(len(np.asarray(tasks)), np.nan)
-        data = check_task_data(X, y, tasks, estimator=self, found=faults, min_labels=2 if needs_labels else 0)
+        data = check_task_data(
+            X, y, tasks, estimator=self, found=faults, min_labels=2 if needs_labels else 0, leaves_out=True
+        )
         if needs_labels and data.task_index is not None and np.isnan(data.targets).any():
             seen = ~np.isnan(data.targets)
             return TaskData(data.X[seen], data.targets[seen], data.task_index[seen], data.task_names)

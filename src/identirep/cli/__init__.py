@@ -13,12 +13,14 @@ from identirep.cli.bench import bench
 from identirep.cli.console import say
 from identirep.cli.fit_commands import demo, fit, stability
 from identirep.cli.inspecting import inspect
+from identirep.cli.program import Program
 from identirep.cli.using import predict, report, transform
 
 __all__ = ["app"]
 
 app = typer.Typer(
     name="identirep",
+    cls=Program,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,8 +39,12 @@ _EXAMPLES = (
     (demo, "Example: identirep demo --out runs/demo"),
     (bench, "Example: identirep bench linear --quick"),
 )
+_STATUSES = (
+    "Exit status: 0 done; 1 identirep failed; 2 data, files or options are wrong; 3 the check failed: no signal (fit, "
+    "stability, demo)."
+)
 for _command, _example in _EXAMPLES:
-    app.command(epilog=_example, no_args_is_help=_command is not demo)(_command)
+    app.command(epilog=f"{_example}\n\n{_STATUSES}", no_args_is_help=_command is not demo)(_command)
 
 
 def main() -> None:

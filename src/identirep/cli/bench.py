@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from identirep.cli.answers import answer, suggested, wrote
 from identirep.cli.console import progress, reports_faults, say
+from identirep.cli.faults import Status, fault_of, is_about_input
+from identirep.cli.words import quoted_path
 
 if TYPE_CHECKING:
     from identirep.experiments import Cell, Experiment, Finished, Row, Store
@@ -74,14 +77,31 @@ def bench(
     for cell, error in failed:
         say(f"Failed: {_words(cell)}: {type(error).__name__}: {error}", style="bold red")
     finished = [(cell, store.load(cell)) for cell in every if store.has(cell)]
+    answer(
+        experiment=name,
+        title=experiment.title,
+        directory=directory,
+        n_cells=len(chosen),
+        n_finished_before=len(chosen) - len(left),
+        n_missing=len(every) - len(finished),
+        failed=[
+            {"cell": _words(cell), "kind": fault_of(error).kind, "message": f"{type(error).__name__}: {error}"}
+            for cell, error in failed
+        ],
+    )
     if finished:
-        rows = _write(
-            experiment, store, finished, len(every) - len(finished), _command(name, quick, seeds, jobs, threads)
-        )
+        command = _command(name, quick, seeds, jobs, threads)
+        rows = _write(experiment, store, finished, len(every) - len(finished), command)
+        page = wrote(directory / "results.md")
+        wrote(directory / "results.parquet")
+        for figure in experiment.figures:
+            wrote(directory / f"{figure}.png")
         _print(experiment, rows)
-        say(f"Next: open {directory / 'results.md'}")
+        say(f"Next: {suggested(f'open {quoted_path(page)}')}")
     if failed:
-        raise typer.Exit(1)
+        # A missing extra is the user's to install.
+        ours = not all(is_about_input(error) for _, error in failed)
+        raise typer.Exit(int(Status.OUR_FAILURE if ours else Status.USER_INPUT))
 
 
 def _chosen(cells: list[Cell], only: list[str]) -> list[Cell]:

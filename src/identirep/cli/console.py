@@ -1,22 +1,26 @@
-"""What all commands share: where text goes, progress, and exit statuses."""
+"""What all commands share: where text goes, progress, the options --json and --quiet, and how a command ends."""
 
 from __future__ import annotations
 
 import functools
-import re
+import inspect
+import os
 import sys
-import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from shlex import quote
-from typing import Any, ParamSpec
+from contextlib import contextmanager, redirect_stdout
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.text import Text
+
+from identirep.cli.answers import answering, error_document, noted, send
+from identirep.cli.faults import Fault, Status, fault_of
+from identirep.cli.words import in_words_of_options, printable, quoted
+from identirep.wording import readable
 
 __all__ = [
     "OUTPUT",
@@ -25,20 +29,12 @@ __all__ = [
     "printable",
     "progress",
     "quoted",
+    "remark",
+    "report_fault",
     "reports_faults",
     "say",
     "working",
 ]
-
-_USER_INPUT, _OUR_FAILURE = 2, 1
-
-# What a terminal would obey: control characters, marks that turn the direction of text, halves of characters.
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    """Return a text in which what a terminal would obey is written out, such as \\x1b."""
-    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def cell(text: str) -> Text:
@@ -69,40 +65,67 @@ _MESSAGES = Console(stderr=True, markup=False, emoji=False)
 for _console in (OUTPUT, _MESSAGES):
     _console.push_render_hook(_PrintableOnly())
 
-P = ParamSpec("P")
-
-# Messages of the library name its arguments; on the command line these are called otherwise.
-_ARGUMENT = re.compile(r"^(\s*\d+\. |- |)(targets|tasks|features|drop|missing|n_components)\b", re.MULTILINE)
-_PATH = re.compile(r"^path\b", re.MULTILINE)
-_KEYWORDS = {"n_components": "--n-components", "n_checks": "--checks"}
-_KEYWORDS |= {name: f"--{name}" for name in ("tasks", "drop", "missing", "order", "regressor")}
-_REPLICATES = re.compile(r"MTRN\(n_replicates=(\d+)\)")
-_KEYWORD = re.compile(rf"\b({'|'.join(_KEYWORDS)})=")
+_Json = Annotated[
+    bool, typer.Option("--json", help="Answer with one JSON document on standard output; text goes to standard error.")
+]
+_Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors, and what --json asks for.")]
+_OPTIONS = {"as_json": _Json, "quiet": _Quiet}
 
 
-def reports_faults(command: Callable[P, None]) -> Callable[P, None]:
-    """Let a command end with one line and status 2 on faults of the input, and with status 1 on our own."""
+def reports_faults(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options --json and --quiet, and let it end as all do.
+
+    Faults of the input end with one line and status 2, those of ours with status 1; ``typer.Exit(status)`` is for all
+    else. What was answered until then (see `answers`) is the document of --json.
+    """
 
     @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            with warnings.catch_warnings():
-                warnings.showwarning = _show_warning
-                command(*args, **kwargs)
-        except typer.Exit:
-            raise
-        except (ValueError, OSError) as error:
-            if not _is_about_input(error):
-                _report_our_failure(error)
-            _MESSAGES.print(Text.assemble(("Error: ", "bold red"), _text_of(error)), soft_wrap=True)
-            raise typer.Exit(_USER_INPUT) from None
-        except MemoryError:
-            _MESSAGES.print("Error: the table is too large: memory is exhausted. Choose fewer columns.")
-            raise typer.Exit(_USER_INPUT) from None
-        except Exception as error:
-            _report_our_failure(error)
+    def run(*args: Any, as_json: bool = False, quiet: bool = False, **kwargs: Any) -> None:
+        status, fault = int(Status.DONE), None
+        out = sys.stdout
+        with answering(command.__name__) as current:
+            try:
+                with _channels(as_json, quiet), warnings.catch_warnings():
+                    warnings.showwarning = _show_warning
+                    command(*args, **kwargs)
+            except typer.Exit as ended:
+                status = ended.exit_code
+            except (Exception, KeyboardInterrupt) as error:
+                fault = fault_of(error)
+                status = fault.status
+        if fault is not None:
+            report_fault(fault)
+        if as_json:
+            send(current.document(status) if fault is None else error_document(command.__name__, fault, current), out)
+        if status:
+            raise typer.Exit(status)
 
+    signature = inspect.signature(command, eval_str=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    added = [inspect.Parameter(name, keyword, default=False, annotation=of) for name, of in _OPTIONS.items()]
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, **_OPTIONS}
     return run
+
+
+def report_fault(fault: Fault) -> None:
+    """Print an error in one line, after the traceback if that was asked for."""
+    sys.stderr.write(printable(fault.trace))
+    label = "Failure: " if fault.kind == "failure" else "Error: "
+    _MESSAGES.print(Text.assemble((label, "bold red"), fault.message), soft_wrap=True)
+
+
+@contextmanager
+def _channels(as_json: bool, quiet: bool) -> Iterator[None]:
+    """Leave standard output to the document, whoever prints; when quiet, let nothing through but errors."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        kept = OUTPUT.quiet, _MESSAGES.quiet
+        OUTPUT.quiet, _MESSAGES.quiet = quiet or kept[0], quiet or kept[1]
+        try:
+            with redirect_stdout(nowhere if quiet else sys.stderr if as_json else sys.stdout):
+                yield
+        finally:
+            OUTPUT.quiet, _MESSAGES.quiet = kept
 
 
 @contextmanager
@@ -132,49 +155,12 @@ def say(text: str = "", style: str | None = None) -> None:
     OUTPUT.print(Text(text, style=style or ""), soft_wrap=True)
 
 
+def remark(text: str) -> None:
+    """Print what is to be known about the data or the result, and keep it for the document."""
+    say(noted(in_words_of_options(readable(text))))
+
+
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning of the library for people: without the line of code that it comes from."""
-    text = in_words_of_options(str(message))
+    text = noted(in_words_of_options(readable(str(message))))
     _MESSAGES.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)
-
-
-def _is_about_input(error: Exception) -> bool:
-    """Tell our checks, which raise in this package, from numerical failures further down."""
-    if isinstance(error, OSError):
-        return True
-    frames = list(traceback.walk_tb(error.__traceback__))
-    return bool(frames) and str(frames[-1][0].f_globals.get("__name__", "")).startswith("identirep")
-
-
-def _text_of(error: Exception) -> str:
-    """Return the message in words of the command line; of errors of the operating system, the part for people."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: '{error.filename}'." if error.filename else f"{error.strerror}."
-    text = _ARGUMENT.sub(lambda found: f"{found[1]}--{found[2].replace('_', '-')}", str(error))
-    return in_words_of_options(_PATH.sub("DATA", text))
-
-
-def in_words_of_options(text: str) -> str:
-    """Return what the library says of its keywords with the options of the command line in their place."""
-    text = _REPLICATES.sub(r"--replicates \1", text)
-    return re.sub(r" +([;,.)]|$)", r"\1", _KEYWORD.sub(lambda found: f"{_KEYWORDS[found[1]]} ", text))
-
-
-def _report_our_failure(error: Exception) -> None:
-    sys.stderr.write(printable("".join(traceback.format_exception(error))))
-    _MESSAGES.print(
-        Text.assemble(
-            ("Failure: ", "bold red"),
-            f"{type(error).__name__} inside identirep, which is not your fault. Report it with the lines above.",
-        ),
-        soft_wrap=True,
-    )
-    raise typer.Exit(_OUR_FAILURE) from None
-
-
-def quoted(text: str) -> str:
-    """Return a name as a shell takes it; what a terminal would obey is written out, as the shell reads it back."""
-    if printable(text) != text or "\n" in text:
-        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-        return f"$'{printable(escaped).replace(chr(10), chr(92) + 'n')}'"
-    return text if text.replace("_", "").replace(",", "").isalnum() else quote(text)

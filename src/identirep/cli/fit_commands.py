@@ -11,13 +11,19 @@ from rich import box
 from rich.table import Table as Grid
 
 import identirep.cli.options as given
-from identirep.cli.console import OUTPUT, in_words_of_options, quoted, reports_faults, say, working
+from identirep.cli.answers import answer, suggested
+from identirep.cli.console import OUTPUT, remark, reports_faults, say, working
+from identirep.cli.faults import Status
+from identirep.cli.words import quoted_path
 
 if TYPE_CHECKING:
     from identirep.cli.tables import Table
     from identirep.evaluation import Evaluation
+    from identirep.report import Findings
 
 __all__ = ["demo", "fit", "stability"]
+
+_DEMO_COMPONENTS = 10
 
 
 @reports_faults
@@ -32,6 +38,12 @@ def fit(
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
+    impute: given.Impute = "auto",
+    categorical: given.Categorical = None,
+    no_encode: given.NoEncode = False,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    sheet: given.Sheet = None,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.2,
@@ -43,11 +55,15 @@ def fit(
     """Fit latents to a table with many targets, and write a run directory with a report.
 
     A part of the rows is held out, so that the scores are honest. Columns that are neither targets nor named otherwise
-    are inputs; they must be numbers without gaps. Targets may have gaps.
+    are inputs: numbers, texts with few values, dates, lists of numbers, with or without gaps. Targets may have gaps.
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    table = _read(data, targets, tasks, groups, order, weights, features, drop, missing, out)
+    encoding = given.encoding_of(impute, categorical, no_encode)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    columns = {"tasks": tasks, "groups": groups, "order": order, "weights": weights, "features": features, "drop": drop}
+    table = _read(data, targets, out, columns | reading | encoding)
+    from identirep.cli.found import found_in
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
@@ -56,11 +72,11 @@ def fit(
     evaluation = evaluate(model, table, training, rest)
     # Printed first: what was found is known even if it cannot be written.
     print_findings(model, evaluation)
+    answer(run=out, **found_in(model, evaluation))
     write_run(out, model, evaluation)
-    say()
-    say(f"Next: open {out / 'report.html'}")
-    if Findings.of(model).has_signal:
-        say(f"      identirep transform {quoted(str(out))} {quoted(str(data))} --out latents.csv")
+    findings = Findings.of(model)
+    _go_on(out, *([_transform(out, data, reading)] if findings.has_signal else []))
+    _end(findings)
 
 
 @reports_faults
@@ -75,6 +91,12 @@ def stability(
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
+    impute: given.Impute = "auto",
+    categorical: given.Categorical = None,
+    no_encode: given.NoEncode = False,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    sheet: given.Sheet = None,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.25,
@@ -93,11 +115,15 @@ def stability(
     """
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
-    table = _read(data, targets, tasks, groups, order, weights, features, drop, missing, out)
+    encoding = given.encoding_of(impute, categorical, no_encode)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    columns = {"tasks": tasks, "groups": groups, "order": order, "weights": weights, "features": features, "drop": drop}
+    table = _read(data, targets, out, columns | reading | encoding)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
-    _compare_fits(table, components, fits, held_out, seed, out, settings)
+    findings = _compare_fits(table, components, fits, held_out, seed, out, settings)
     if out is not None:
-        say(f"Next: open {out / 'report.html'}")
+        _go_on(out)
+    _end(findings)
 
 
 @reports_faults
@@ -122,24 +148,12 @@ def demo(
     # The published table is sorted by families, which says nothing of other rows.
     table = table.rows(np.random.default_rng(0).permutation(len(source.Y)))
     _announce(table)
-    _compare_fits(table, 10, 2, 0.25, 0, out, {})
-    say()
-    say(f"Next: open {out / 'report.html'}")
-    say("      identirep fit YOUR_TABLE.csv --targets 'YOUR_*' --out runs/first")
+    findings = _compare_fits(table, _DEMO_COMPONENTS, 2, 0.25, 0, out, {})
+    _go_on(out, "identirep fit YOUR_TABLE.csv --targets 'YOUR_*' --out runs/first")
+    _end(findings)
 
 
-def _read(
-    data: Path,
-    targets: list[str],
-    tasks: str | None,
-    groups: str | None,
-    order: str | None,
-    weights: str | None,
-    features: list[str] | None,
-    drop: list[str] | None,
-    missing: list[str] | None,
-    out: Path | None,
-) -> Table:
+def _read(data: Path, targets: list[str], out: Path | None, options: dict[str, Any]) -> Table:
     """Read the table of a fit and say what is in it, once it is sure that the result can be written."""
     from identirep.cli.tables import read_table
     from identirep.directories import check_target
@@ -147,8 +161,7 @@ def _read(
     if out is not None:
         check_target(out)
     with working(f"Reading {data.name}"):
-        columns = {"tasks": tasks, "groups": groups, "order": order, "weights": weights}
-        table = read_table(data, targets, **columns, features=features, drop=drop, missing=missing)
+        table = read_table(data, targets, **options)
     _announce(table)
     return table
 
@@ -163,13 +176,39 @@ def _announce(table: Table) -> None:
     inputs = count(table.X.num_columns, "input")
     weighted = "" if table.weighted_by is None else f", weighted by {table.weighted_by}"
     say(f"{table.name}: {len(table.targets):,} rows, {inputs}, {layout}{together}{ordered}{weighted}.")
+    answer(left_out=[{"column": name, "reason": why} for name, why in table.left_out.items()])
     if table.n_without_weight:
-        say(f"{count(table.n_without_weight, 'row')} of weight 0 left out.")
-    for remark in remarks_of_values(table):
-        say(in_words_of_options(remark))
+        remark(f"{count(table.n_without_weight, 'row')} of weight 0 left out.")
+    for text in remarks_of_values(table):
+        remark(text)
     n_repeated = repeated_rows(table)
     if n_repeated:
-        say(f"{count(n_repeated, 'row')} with the inputs of others: equal rows stay together in every split.")
+        remark(f"{count(n_repeated, 'row')} with the inputs of others: equal rows stay together in every split.")
+
+
+def _go_on(out: Path, *commands: str) -> None:
+    """Say what can be done with a run that was written."""
+    from identirep.cli.runs import REPORT_FILE
+
+    say()
+    say(f"Next: {suggested(f'open {quoted_path(out / REPORT_FILE)}')}")
+    for command in commands:
+        say(f"      {suggested(command)}")
+
+
+def _transform(run: Path, data: Path, reading: dict[str, Any]) -> str:
+    """Return the command that gives the latents of the table of the fit, read as it was."""
+    out = "latents.csv" if data.name != "latents.csv" else "latents_of_latents.csv"
+    options = given.options_of_files(**reading)
+    return f"identirep transform {quoted_path(run)} {quoted_path(data)}{options} --out {out}"
+
+
+def _end(findings: Findings) -> None:
+    """End with the status of a failed check where there is no signal; with too few rows it could not be made."""
+    from identirep.cli.found import NOT_FOUND, signal_in
+
+    if signal_in(findings) in NOT_FOUND:
+        raise typer.Exit(int(Status.CHECK_FAILED))
 
 
 def _compare_fits(
@@ -180,10 +219,11 @@ def _compare_fits(
     seed: int,
     out: Path | None,
     settings: dict[str, Any],
-) -> None:
-    """Fit several times on the same rows, print how far the fits agree, and write the first one."""
+) -> Findings:
+    """Fit several times on the same rows, print how far the fits agree, write the first one; return its findings."""
     import numpy as np
 
+    from identirep.cli.found import agreement_of, found_in
     from identirep.cli.runs import compare, evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
@@ -193,8 +233,8 @@ def _compare_fits(
     if (choice := models[0].regressor_choice_) is not None:
         settings = {**settings, "regressor": choice.name}
     evaluation = evaluate(models[0], table, training, rest)
-    has_signal = Findings.of(models[0]).has_signal
-    if has_signal:
+    findings = Findings.of(models[0])
+    if findings.has_signal:
         for r in range(1, n_fits):
             say(f"Fit {r + 1} of {n_fits}")
             # The first fit alone is checked: of the others only their axes are compared.
@@ -203,12 +243,16 @@ def _compare_fits(
         upper = np.triu_indices(n_fits, 1)
         evaluation = replace(evaluation, stability=agreement, weak_mcc=float(weak[upper].mean()))
     print_findings(models[0], evaluation)
-    if has_signal:
-        _print_pairs(agreement.matrix, weak, evaluation, range(seed, seed + n_fits))
+    seeds = range(seed, seed + n_fits)
+    if findings.has_signal:
+        _print_pairs(agreement.matrix, weak, evaluation, seeds)
     else:
-        say("Agreement of fits would mean nothing without signal, so it was not measured.")
+        remark("Agreement of fits would mean nothing without signal, so it was not measured.")
+    between = agreement_of(agreement, weak, seeds) if findings.has_signal else None
+    answer(run=out, **found_in(models[0], evaluation), agreement=between)
     if out is not None:
         write_run(out, models[0], evaluation)
+    return findings
 
 
 def _print_pairs(strong: Any, weak: Any, evaluation: Evaluation, seeds: range) -> None:

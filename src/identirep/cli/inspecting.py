@@ -12,58 +12,66 @@ from rich import box
 from rich.table import Table as Grid
 
 import identirep.cli.options as given
-from identirep.cli.console import OUTPUT, cell, in_words_of_options, quoted, reports_faults, say, working
+from identirep.cli.answers import answer, suggested
+from identirep.cli.console import OUTPUT, cell, remark, reports_faults, say, working
+from identirep.cli.words import quoted, quoted_path
 
 if TYPE_CHECKING:
     from identirep._typing import Array
+    from identirep.encoding import Column
 
 __all__ = ["inspect"]
 
 # Columns listed one by one; of wider tables those that need attention come first.
 _MOST_LISTED = 60
+_SHOWN_OF = 100
+# Widths of columns on the terminal.
+_WIDEST_NAME, _WIDEST_REMARK, _NARROWEST = 30, 45, 8
 _LABELS = "--groups, --tasks or drop"
-_NUMBERS = ("number", "whole number", "yes or no")
-_NUMBERING = "number of a row"
 _FEWEST_IN_FAMILY = 3
+# What inputs become that are no numbers, and what else they may be.
+_USES = {
+    "category": "one-hot, or --groups",
+    "date or time": "its parts, or --order",
+    "time of day": "its parts, or --order",
+    "list": "its numbers",
+}
 
 
 @dataclass(frozen=True)
-class Column:
-    """What a table has in one column."""
+class Shown:
+    """A column as it was judged, and what else is shown of it."""
 
-    name: str
-    kind: str
-    n_missing: int
+    column: Column
     n_distinct: int
     values: str
-    n_rows: int
-    numbering: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return self.column.name
 
     @property
     def is_number(self) -> bool:
-        """Whether the column can be an input or a target."""
-        return self.kind in _NUMBERS
+        """Whether the column can be a target."""
+        from identirep.encoding import NUMBERS
+
+        return self.column.kind in NUMBERS
 
     @property
     def remark(self) -> str:
         """What the column may be good for, or what stands against it."""
-        if self.n_missing == self.n_rows:
-            return "empty: drop"
-        if self.numbering:
-            return f"{_NUMBERING}: drop"
-        if self.n_distinct == 1:
-            return "constant: drop"
-        if self.kind == "list":
-            return "list: drop"
-        if self.kind == "date or time":
-            return "--order or drop"
-        if not self.is_number:
-            if self.n_distinct == self.n_rows - self.n_missing:
-                return "label of a row: drop"
+        column = self.column
+        if column.is_input:
+            uses = [_USES[column.kind]] if column.kind in _USES else []
+            gaps = column.n_missing and column.kind != "category"
+            return "; ".join(uses + (["gaps: target or filled" if self.is_number else "gaps: filled"] if gaps else []))
+        if column.numbers_rows:
+            return "number of a row: drop"
+        if column.why_not.startswith("text"):
             return _LABELS
-        if self.n_missing:
-            return "gaps: target or drop"
-        return ""
+        why = "label of a row" if column.why_not.startswith("a text") else column.why_not
+        return f"{why}: drop"
 
 
 @reports_faults
@@ -79,6 +87,10 @@ def inspect(
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
+    categorical: given.Categorical = None,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    sheet: given.Sheet = None,
 ) -> None:
     """Show what is in a table: columns, types, gaps, constants, what could be targets, and which rows are alike.
 
@@ -87,42 +99,78 @@ def inspect(
     from identirep.cli.remarks import remarks_of_columns, remarks_of_table
     from identirep.cli.tables import read_table
 
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
     with working(f"Reading {data.name}"):
-        columns, numbers = _read_columns(data, missing)
+        columns, numbers, read_as = _read_columns(data, reading, categorical)
         if targets:
             table = read_table(
-                data, targets, tasks=tasks, groups=groups, order=order, features=features, drop=drop, missing=missing
+                data,
+                targets,
+                tasks=tasks,
+                groups=groups,
+                order=order,
+                features=features,
+                drop=drop,
+                categorical=categorical,
+                **reading,
             )
             remarks = remarks_of_table(table)
         else:
-            remarks = remarks_of_columns(*numbers)
-    n_rows = columns[0].n_rows
+            remarks = read_as + remarks_of_columns(*numbers)
+    n_rows = columns[0].column.n_rows
     say(f"{data.name}: {n_rows:,} rows, {len(columns):,} columns", style="bold")
     listed = sorted(columns, key=lambda column: not column.remark) if len(columns) > _MOST_LISTED else columns
-    grid = Grid(box=box.SIMPLE_HEAD)
-    grid.add_column("column", overflow="fold")
-    grid.add_column("type", no_wrap=True)
-    grid.add_column("missing", justify="right")
-    grid.add_column("distinct", justify="right")
-    grid.add_column("values", no_wrap=True, overflow="ellipsis")
-    grid.add_column("remark")
-    for column in listed[:_MOST_LISTED]:
-        n_missing = f"{column.n_missing:,}" if column.n_missing else ""
-        cells = (column.name, column.kind, n_missing, f"{column.n_distinct:,}", column.values, column.remark)
-        grid.add_row(*map(cell, cells))
-    OUTPUT.print(grid)
+    OUTPUT.print(_grid(listed[:_MOST_LISTED]))
     if len(columns) > _MOST_LISTED:
         say(f"And {len(columns) - _MOST_LISTED:,} more columns without remarks or like these.")
-    for remark in remarks:
-        say(in_words_of_options(remark))
+    answer(data=data, n_rows=n_rows, n_columns=len(columns), columns=[_entry(column) for column in columns])
+    for text in remarks:
+        remark(text)
     if not targets:
-        _suggest(data, columns)
+        options = given.options_of_files(**reading)
+        _suggest(data, columns, options + "".join(f" --categorical {quoted(names)}" for names in categorical or []))
 
 
-def _suggest(path: Path, columns: list[Column]) -> None:
+def _grid(columns: list[Shown]) -> Grid:
+    """Return the table of columns; values get the room that the others leave."""
+    headings = ("column", "type", "missing", "distinct", "values", "remark")
+    lines = []
+    for shown in columns:
+        found = shown.column
+        n_missing = f"{found.n_missing:,}" if found.n_missing else ""
+        lines.append((found.name, found.kind, n_missing, f"{shown.n_distinct:,}", shown.values, shown.remark))
+    widths = [max(map(len, texts)) for texts in zip(headings, *lines, strict=True)]
+    widths[0], widths[5] = min(widths[0], _WIDEST_NAME), min(widths[5], _WIDEST_REMARK)
+    # Each column has a space on both sides, and so has the table.
+    room = OUTPUT.width - sum(widths) + widths[4] - 2 * len(headings) - 2
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    grid.add_column(headings[0], overflow="fold", min_width=min(widths[0], _NARROWEST))
+    grid.add_column(headings[1], no_wrap=True)
+    for heading in headings[2:4]:
+        grid.add_column(heading, justify="right", no_wrap=True)
+    grid.add_column(headings[4], no_wrap=True, overflow="ellipsis", max_width=max(room, _NARROWEST))
+    grid.add_column(headings[5], min_width=min(widths[5], _NARROWEST))
+    for line in lines:
+        grid.add_row(*map(cell, line))
+    return grid
+
+
+def _entry(shown: Shown) -> dict[str, Any]:
+    """Return a column as an entry of the document of --json."""
+    return {
+        "name": shown.name,
+        "type": shown.column.kind,
+        "n_missing": shown.column.n_missing,
+        "n_distinct": shown.n_distinct,
+        "values": shown.values,
+        "remark": shown.remark,
+    }
+
+
+def _suggest(path: Path, columns: list[Shown], reading: str) -> None:
     """Print a command to start from, if the names tell what the targets are."""
     families = _families([column.name for column in columns if column.is_number and column.n_distinct > 1])
-    gaps = [column.name for column in columns if column.is_number and 0 < column.n_missing < column.n_rows]
+    gaps = [shown.name for shown in columns if shown.is_number and shown.column.is_input and shown.column.n_missing]
     labels = [column.name for column in columns if column.remark == _LABELS]
     drop = [column.name for column in columns if column.remark.endswith("drop") and column.name not in labels + gaps]
     drop += labels[1:]
@@ -132,13 +180,14 @@ def _suggest(path: Path, columns: list[Column]) -> None:
     elif gaps:
         role, targets = "--groups", ",".join(gaps)
     else:
+        labels = labels or [shown.name for shown in columns if shown.column.kind == "category"]
         role, targets = "--tasks", "YOUR_TARGET" if labels else "YOUR_TARGETS"
     options = [f"--targets {quoted(targets)}", *(f"{role} {quoted(name)}" for name in labels[:1])]
     # Names without a letter would be lost in a list.
     lists = [",".join(filter(None, drop)), *("" for name in drop if not name)]
     options += [f"--drop {quoted(names)}" for names in lists if names or "" in drop]
-    start = f"identirep fit {quoted(str(path))} {' '.join(options)} --out runs/first"
-    say(f"To start, with the targets that you want explained: {start}")
+    start = f"identirep fit {quoted_path(path)} {' '.join(options)}{reading} --out runs/first"
+    say(f"To start, with the targets that you want explained: {suggested(start)}")
 
 
 def _families(names: list[str]) -> list[tuple[str, int]]:
@@ -147,54 +196,34 @@ def _families(names: list[str]) -> list[tuple[str, int]]:
     return [(f"{prefix}_*", n) for prefix, n in prefixes.most_common(5) if n >= _FEWEST_IN_FAMILY and n < len(names)]
 
 
-def _read_columns(path: Path, missing: list[str] | None) -> tuple[list[Column], tuple[list[str], Array]]:
-    """Return what is in each column, and the names and values of the columns of numbers, NaN for gaps."""
+def _read_columns(
+    path: Path, reading: dict[str, Any], categorical: list[str] | None
+) -> tuple[list[Shown], tuple[list[str], Array], list[str]]:
+    """Return what is in each column, names and values of the columns of numbers, NaN for gaps, and how it was read."""
     import numpy as np
 
-    from identirep.datasets import as_matrix, index_columns, open_table, read_whole, row_numbers
+    from identirep.cli.raw import raw_columns
+    from identirep.datasets import empty_message, match_columns, open_table
+    from identirep.encoding import NUMBERS, as_numbers, judge_columns, plain
 
-    file, table = open_table(path, missing), read_whole(path, missing)
-    numbering = index_columns(file.columns, file.index_columns)
-    columns = []
-    numbers = []
-    for name, values in zip(table.column_names, table.columns, strict=True):
-        kind = _kind(values.type)
-        if kind in _NUMBERS:
-            numbers.append(as_matrix([values.combine_chunks()], len(values), file.markers.numbers)[:, 0])
-            numbering |= row_numbers([name], numbers[-1][:, None])
-            present = numbers[-1][~np.isnan(numbers[-1])]
-            n_missing, n_distinct = len(values) - len(present), len(np.unique(present))
-            shown = f"{present.min():.4g} to {present.max():.4g}" if len(present) and kind != "yes or no" else ""
+    file = open_table(path, **reading)
+    chosen = match_columns("categorical", categorical, file.columns)
+    table = raw_columns(file, file.columns, chosen)
+    if not table.num_rows:
+        raise ValueError(empty_message(path))
+    judged = judge_columns(table, markers=file.markers, categorical=chosen, index=file.index_columns)
+    columns, numbers = [], {}
+    for column, chunks in zip(judged, table.columns, strict=True):
+        values = plain(chunks)
+        if column.kind in NUMBERS:
+            numbers[column.name] = as_numbers(values, file.markers)
+            present = numbers[column.name][~np.isnan(numbers[column.name])]
+            n_distinct = len(np.unique(present))
+            shown = f"{present.min():.4g} to {present.max():.4g}" if len(present) and column.kind != "yes or no" else ""
         else:
-            present = values.drop_null()
-            n_missing, n_distinct = values.null_count, _count_distinct(present)
-            shown = ", ".join(str(value)[:20] for value in dict.fromkeys(map(str, present[:100].to_pylist())))[:200]
-        columns.append(Column(name, kind, n_missing, n_distinct, shown, len(values), numbering.get(name, "")))
-    names = [column.name for column in columns if column.is_number]
-    return columns, (names, np.column_stack(numbers) if numbers else np.empty((len(table), 0)))
-
-
-def _count_distinct(values: Any) -> int:
-    """Count distinct values; lists, which Arrow does not compare, count as distinct."""
-    import pyarrow as pa
-
-    try:
-        return len(values.unique())
-    except pa.ArrowNotImplementedError:
-        return len(values)
-
-
-def _kind(value_type: Any) -> str:
-    from pyarrow import types
-
-    if types.is_dictionary(value_type):
-        return _kind(value_type.value_type)
-    tests = (
-        (types.is_boolean, "yes or no"),
-        (types.is_integer, "whole number"),
-        (lambda value: types.is_floating(value) or types.is_decimal(value), "number"),
-        (types.is_null, "empty"),
-        (types.is_temporal, "date or time"),
-        (types.is_nested, "list"),
-    )
-    return next((kind for test, kind in tests if test(value_type)), "text")
+            some = values.drop_null()[:_SHOWN_OF].to_pylist()
+            shown = ", ".join(dict.fromkeys(str(value)[:20] for value in some))[:200]
+            n_distinct = len(values) - values.null_count if column.n_distinct is None else column.n_distinct
+        columns.append(Shown(column, n_distinct, shown))
+    matrix = np.column_stack(list(numbers.values())) if numbers else np.empty((len(table), 0))
+    return columns, (list(numbers), matrix), list(file.remarks)

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from identirep.cli.words import quoted
+
 __all__ = [
+    "Categorical",
     "Checks",
     "Components",
     "Data",
+    "Decimal",
     "Drop",
     "Epochs",
     "Features",
     "Groups",
     "HeldOut",
+    "Impute",
+    "Keep",
     "Missing",
+    "NoEncode",
     "Order",
     "Regressor",
 ]
-__all__ += [
-    "Regressor",
-    "Replicates",
-    "Run",
-    "Seed",
-    "Targets",
-    "Tasks",
-    "Weights",
-    "check_settings",
-    "parse_components",
-]
+__all__ += ["Regressor", "Replicates", "Run", "Seed", "Separator", "Sheet", "Targets", "Tasks", "Weights"]
+__all__ += ["check_settings", "encoding_of", "options_of_files", "parse_components"]
 
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="Table: CSV, TSV, Parquet or Feather.", show_default=False)]
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA", help="Table: text such as CSV, Parquet, Feather, Arrow or Excel (.xlsx).", show_default=False
+    ),
+]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]
 Targets = Annotated[
     list[str],
@@ -81,6 +85,36 @@ Missing = Annotated[
         help="What stands for a missing number beside NA, NaN, null, None, #N/A and empty cells, such as '?,-9999'.",
     ),
 ]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMNS", help="Columns of the table to put into the output as they are: names or patterns."),
+]
+Impute = Annotated[
+    Literal["auto", "mean", "median", "none"],
+    typer.Option(help="What stands in gaps of inputs; auto: the mean, or nothing with trees, which take gaps."),
+]
+Categorical = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Inputs that are categories whatever they look like, such as codes that are whole numbers.",
+    ),
+]
+NoEncode = Annotated[
+    bool, typer.Option("--no-encode", help="Take inputs that are numbers without gaps, and refuse all others.")
+]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MARK",
+        help="What separates cells of a text file: comma, semicolon, tab, bar, space or a character. Default: what its "
+        "first rows tell.",
+    ),
+]
+Decimal = Annotated[
+    str | None, typer.Option(metavar="MARK", help="Decimal mark of a text file, . or , by default what its rows tell.")
+]
+Sheet = Annotated[str | None, typer.Option(metavar="NAME", help="Sheet of an Excel workbook. Default: the first.")]
 Components = Annotated[
     str, typer.Option("--n-components", "-d", metavar="D|auto", help="Number of latents; auto: all with signal.")
 ]
@@ -106,6 +140,19 @@ Checks = Annotated[
 ]
 
 
+def options_of_files(
+    missing: Sequence[str] | None, separator: str | None, decimal: str | None, sheet: str | None
+) -> str:
+    """Return the options that say how a file is read, as another command takes them, each after a blank."""
+    given = [("--missing", marks) for marks in missing or []]
+    given += [(f"--{name}", value) for name, value in (("separator", separator), ("decimal", decimal)) if value]
+    given += [("--sheet", sheet)] if sheet is not None else []
+    # A value that begins with a dash would be taken for an option.
+    return "".join(
+        f" {quoted(f'{name}={value}') if value[:1] == '-' else f'{name} {quoted(value)}'}" for name, value in given
+    )
+
+
 def parse_components(text: str) -> int | Literal["auto"]:
     """Return "auto" or the number of latents."""
     if text == "auto":
@@ -113,6 +160,16 @@ def parse_components(text: str) -> int | Literal["auto"]:
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise ValueError(f"--n-components is not valid: got {text!r}, expected 'auto' or a number >= 1. Pass one.")
     return int(text)
+
+
+def encoding_of(impute: str, categorical: list[str] | None, no_encode: bool) -> dict[str, Any]:
+    """Return how inputs are to be encoded, as `read_table` takes it; ValueError if they are not to be, and how."""
+    if no_encode and (impute != "auto" or categorical):
+        raise ValueError(
+            "--no-encode does not go with --impute and --categorical: got both, expected one of them. Leave "
+            "--no-encode out."
+        )
+    return {"impute": impute, "categorical": categorical, "encode": not no_encode}
 
 
 def check_settings(regressor: str, replicates: int | None, epochs: int | None, checks: int) -> None:

@@ -8,11 +8,14 @@ import numpy as np
 
 from identirep._typing import Array
 from identirep.cli.tables import Table
+from identirep.encoding import kinds_remark
+from identirep.encoding import left_out_remark as columns_remark
 from identirep.exchangeability import LEVEL, check_row_order, consecutive_rows, neighbours_alike
 from identirep.linear_copies import copy_remarks, linear_copies
 from identirep.sentinels import sentinel_remarks
 from identirep.splits import row_groups
-from identirep.validation import TaskData, check_task_data
+from identirep.two_stages import STAGE_TWO_LABELS
+from identirep.validation import TaskData, check_task_data, left_out_remark
 
 __all__ = ["remarks_of_columns", "remarks_of_table", "remarks_of_values", "repeated_rows"]
 
@@ -32,27 +35,31 @@ def repeated_rows(table: Table) -> int:
 def remarks_of_values(table: Table) -> list[str]:
     """Return what is said before a fit: columns that are no inputs, and numbers that may stand for something else."""
     targets = [table.target] if table.is_long else table.tasks
-    remarks = []
-    if table.left_out:
-        listed = [f"{name!r} ({why})" for name, why in table.left_out.items()]
-        more = f" and {len(listed) - _MAX_NAMED:,} more" if len(listed) > _MAX_NAMED else ""
-        remarks.append(
-            f"Left out of the inputs: {', '.join(listed[:_MAX_NAMED])}{more}. To keep one, name it with --features."
-        )
-    names = [*table.X.column_names, *targets]
-    return remarks + sentinel_remarks(names, np.column_stack([table.inputs(), table.targets]))
+    remarks = list(table.read_as)
+    is_text = any(why.startswith(("text", "a text")) for why in table.left_out.values())
+    keep = f"To keep one, name it with --features{', or a text with --categorical' if is_text else ''}."
+    remarks += filter(None, [columns_remark(table.left_out, keep), kinds_remark(table.columns)])
+    names, numbers = table.looks
+    return remarks + sentinel_remarks([*names, *targets], np.column_stack([numbers, table.targets]))
 
 
 def remarks_of_table(table: Table) -> list[str]:
     """Return sentences on rows that are not exchangeable, and on targets that are copies, where targets are known."""
-    data = check_task_data(table.inputs(), table.targets, table.tasks)
-    data = TaskData(data.X, data.targets, data.task_index, data.task_names, order=table.order)
-    remarks = [*remarks_of_values(table), *copy_remarks(linear_copies(data, table.X.column_names))]
+    inputs = table.inputs()
+    data = check_task_data(inputs, table.targets, table.tasks, min_labels=STAGE_TWO_LABELS, leaves_out=True, gaps=True)
+    order, groups = table.order, table.groups
+    if data.given_rows is not None:
+        order, groups = (None if part is None else part[data.given_rows] for part in (order, groups))
+    remarks = remarks_of_values(table)
+    if data.left_out:
+        remarks.append(left_out_remark(data.left_out, STAGE_TWO_LABELS))
+    data = TaskData(data.X, data.targets, data.task_index, data.task_names, order=order)
+    remarks += [*copy_remarks(linear_copies(data, table.looks[0]))]
     n_repeated = repeated_rows(table)
     if n_repeated:
         remarks.append(f"{n_repeated:,} rows repeat the inputs of others: equal rows stay together in every split")
-    order = check_row_order(data, row_groups(data.X, table.groups)).remark
-    return [f"{text[:1].upper()}{text[1:].rstrip('.')}." for text in [*remarks, order] if text]
+    of_rows = check_row_order(data, row_groups(data.X, groups)).remark
+    return [f"{text[:1].upper()}{text[1:].rstrip('.')}." for text in [*remarks, of_rows] if text]
 
 
 def remarks_of_columns(names: Sequence[str], columns: Array) -> list[str]:

@@ -14,10 +14,12 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from identirep._typing import Array
+from identirep.cli.answers import wrote
 from identirep.cli.console import OUTPUT, cell, say, working
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
 from identirep.evaluation import Evaluation, score_tasks
+from identirep.label_sides import Labels
 from identirep.metrics import StabilityResult, stability, weak_mcc_score
 from identirep.report import (
     VERDICT_COLOURS,
@@ -33,7 +35,8 @@ from identirep.report import (
     score_summary,
     write_report,
 )
-from identirep.splits import row_groups, two_sides
+from identirep.splits import number_groups, row_groups, two_sides
+from identirep.wording import short
 
 if TYPE_CHECKING:
     from identirep.regressor import IdentifiableRegressor
@@ -43,6 +46,8 @@ __all__ = ["EVALUATION_FILE", "REPORT_FILE", "compare", "evaluate", "fit_model",
 Components = int | Literal["auto"]
 
 EVALUATION_FILE, REPORT_FILE = "evaluation.json", "report.html"
+# Labels that a task needs to be fitted, and to be scored.
+_LEAST_LABELS = (3, 2)
 
 
 def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
@@ -50,7 +55,9 @@ def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     rng = np.random.default_rng(seed)
     tasks = table.tasks if table.is_long else None
     groups = row_groups(table.inputs(), table.groups)
-    sides = two_sides(len(table.targets), share, rng, groups=groups, tasks=tasks, order=table.order)
+    index = number_groups(table.tasks) if table.is_long else None
+    labels = Labels(table.targets, index, _LEAST_LABELS, weights=table.weights)
+    sides = two_sides(len(table.targets), share, rng, groups=groups, tasks=tasks, order=table.order, labels=labels)
     training, held_out = (table.rows(np.flatnonzero(side)) for side in sides)
     return training, held_out
 
@@ -75,7 +82,12 @@ def fit_model(
         stage = MTRN(n_components, verbose=OUTPUT.is_terminal)
         stage.set_params(**{name: value for name, value in given.items() if value is not None})
     model = IdentifiableRegressor(
-        n_components, regressor=stage, n_checks=n_checks, verbose=OUTPUT.is_terminal, random_state=seed
+        n_components,
+        regressor=stage,
+        n_checks=n_checks,
+        table_encoder=table.encoder,
+        verbose=OUTPUT.is_terminal,
+        random_state=seed,
     )
     rows = {"groups": table.groups, "order": table.order, "sample_weight": table.weights}
     model.fit(table.X, table.targets, table.tasks, **rows)
@@ -88,8 +100,8 @@ def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_o
     """Score a model on held-out rows."""
     r2 = np.full(len(model.task_names_), np.nan)
     if len(held_out.targets):
-        tasks = held_out.tasks if held_out.is_long else None
-        r2 = score_tasks(model, held_out.X, held_out.targets, tasks, sample_weight=held_out.weights)
+        tasks, X = held_out.tasks if held_out.is_long else None, model._inputs(held_out.X)
+        r2 = score_tasks(model.regressor_, X, held_out.targets, tasks, sample_weight=held_out.weights)
     sizes = len(training.targets), len(held_out.targets)
     columns: dict[str, Any] = {"ordered_by": table.ordered_by, "weighted_by": table.weighted_by}
     return Evaluation(table.name, *sizes, table.grouped_by, r2, **columns)
@@ -114,8 +126,10 @@ def write_run(directory: Path, model: IdentifiableRegressor, evaluation: Evaluat
         _write_whole(directory, model, evaluation)
     except Exception:
         if (kept := _kept(directory, model, evaluation)) is not None:
+            wrote(kept)
             say(f"Writing {directory} failed. The finished run is kept in {kept}: move it, or read it from there.")
         raise
+    wrote(directory)
 
 
 def _write_whole(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> None:
@@ -201,13 +215,15 @@ def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
     if scores is None:
         say(f"Held-out R²: not known, {'too few labels' if evaluation.n_held_out_rows else 'no rows'} were held out.")
         return
-    lowest = ", ".join(f"{name} {r2:.2f}" for name, r2 in scores["worst"])
+    lowest = ", ".join(f"{short(name)} {r2:.2f}" for name, r2 in scores["worst"])
     weighted = "" if evaluation.weighted_by is None else f", weighted by {cell(evaluation.weighted_by)}"
+    unknown, kind = scores["unknown"], findings.kind[:-1]
+    rest = f" Not scored: {count(unknown, kind)} without two held-out labels that differ." if unknown else ""
     OUTPUT.print(
         Text.assemble(
             ("Held-out R²: ", "bold"),
-            f"median {scores['median']:.3f} over {count(scores['known'], findings.kind[:-1])}, "
+            f"median {scores['median']:.3f} over {count(scores['known'], kind)}, "
             f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}{weighted}; "
-            f"lowest: {lowest}.",
+            f"lowest: {lowest}.{rest}",
         )
     )

@@ -5,14 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 from identirep._typing import Array, IntArray
-from identirep.datasets import load_table, open_table
+from identirep.cli.raw import labels_of, raw_columns
+from identirep.cli.words import quoted_path
+from identirep.datasets import (
+    choose_columns,
+    index_columns,
+    load_table,
+    load_targets,
+    match_columns,
+    open_table,
+)
+from identirep.encoding import Column, TableEncoder, check_columns, check_names, judge_columns
 from identirep.files import replaced_file
 from identirep.parameters import raise_faults
 from identirep.row_weights import weight_faults
@@ -21,7 +33,6 @@ from identirep.splits import number_groups, order_ranks
 __all__ = ["Table", "check_output", "read_inputs", "read_table", "write_table"]
 
 _WRITABLE = (".csv", ".parquet", ".feather")
-_MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class Table:
     """Inputs and targets of a fit."""
 
     name: str
-    X: Any  # pyarrow.Table, so that the model learns the names of its features
+    X: Any  # pyarrow.Table with the columns that are inputs, as they were read
     targets: Array  # wide layout: (n_rows, n_tasks), long layout: (n_rows,)
     tasks: Any  # long layout: the task of each row, wide layout: names of the targets
     is_long: bool
@@ -41,7 +52,10 @@ class Table:
     weights: Array | None = None  # above zero; rows of weight 0 are not here
     weighted_by: str | None = None
     n_without_weight: int = 0
-    left_out: dict[str, str] = field(default_factory=dict)  # columns that number the rows, and why they do not count
+    left_out: dict[str, str] = field(default_factory=dict)  # columns that are no inputs, and why
+    columns: tuple[Column, ...] = ()  # what the inputs are, if they are encoded
+    encoder: TableEncoder | None = None  # how they are to be encoded, not fitted; None for numbers as they are
+    read_as: list[str] = field(default_factory=list)  # how the file was read, where that is not what its name tells
 
     def rows(self, index: IntArray) -> Table:
         """Return some of the rows."""
@@ -55,9 +69,18 @@ class Table:
             weights=None if self.weights is None else self.weights[index],
         )
 
+    @cached_property
+    def looks(self) -> tuple[list[str], Array]:
+        """Names and numbers of the inputs to look at, NaN in gaps; a model learns its own of the rows of training."""
+        if self.encoder is None:
+            return list(self.X.column_names), np.column_stack([column.to_numpy() for column in self.X.columns])
+        encoder = clone(self.encoder).set_params(impute="none").set_output(transform="default")
+        numbers = encoder.fit_transform(self.X)
+        return encoder.get_feature_names_out().tolist(), numbers
+
     def inputs(self) -> Array:
-        """Return the inputs as a matrix."""
-        return np.column_stack([column.to_numpy() for column in self.X.columns])
+        """Return the inputs as a matrix, NaN in gaps."""
+        return self.looks[1]
 
 
 def read_table(
@@ -71,65 +94,115 @@ def read_table(
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
     missing: Sequence[str] | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    sheet: str | None = None,
+    categorical: Sequence[str] | None = None,
+    impute: str = "auto",
+    encode: bool = True,
 ) -> Table:
-    """Read the table of a fit."""
-    file = open_table(path, missing)
+    """Read the table of a fit, inputs as they are, or with `encode` false as numbers alone."""
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    file = open_table(path, **reading)
     columns = file.columns
     for option, name in (("--groups", groups), ("--order", order), ("--weights", weights)):
         if name is not None and name not in columns:
             raise ValueError(
                 f"{option} matches no column: got {name!r}, expected a column of {path.name}. "
-                f"'identirep inspect {path}' lists them."
+                f"To list them: identirep inspect {quoted_path(path)}"
             )
     dropped = [*(drop or []), *(name for name in (groups, order, weights) if name is not None)]
-    data = load_table(
-        path, list(targets), tasks=tasks, features=features or None, drop=dropped or None, missing=missing
-    )
-    if weights in data.target_names:
+    rest: dict[str, Any] = {
+        "groups": None if groups is None else number_groups(labels_of(file, groups)),
+        "grouped_by": groups,
+        "order": None if order is None else order_ranks(_sortable(labels_of(file, order), file.markers)),
+        "ordered_by": order,
+    }
+    is_long, chosen = tasks is not None, (list(targets), tasks, features or None, dropped or None)
+    if weights is not None:
+        target_names = match_columns("targets", chosen[0], columns)
+        rest |= {"weights": _read_weights(path, weights, target_names, reading), "weighted_by": weights}
+    if not encode:
+        data = load_table(path, chosen[0], tasks=tasks, features=chosen[2], drop=chosen[3], **reading)
+        y, names = (data.y, data.tasks) if is_long else (data.Y, data.target_names)
+        X, rest["left_out"] = named(data.X, data.feature_names), data.left_out
+        rest["read_as"] = data.remarks
+    else:
+        feature_names, data_names, kept = choose_columns(path, columns, *chosen)
+        X, encoded = _read_encoded(file, feature_names, kept, missing, categorical, impute)
+        rest |= encoded
+        y, labels = load_targets(file, data_names, tasks)
+        names, rest["read_as"] = data_names if labels is None else labels, list(file.remarks)
+    target = match_columns("targets", chosen[0], columns)[0] if is_long else None
+    table = Table(path.name, X, y, names, is_long, target, **rest)
+    if table.weights is None or table.weights.all():
+        return table
+    counted = np.flatnonzero(table.weights)
+    return replace(table, n_without_weight=len(y) - len(counted)).rows(counted)
+
+
+def _read_weights(path: Path, column: str, targets: Sequence[str], reading: dict[str, Any]) -> Array:
+    """Return the weights of the rows, of which some are 0; ValueError if they are none."""
+    if column in targets:
         raise ValueError(
-            f"--weights is a target: got {weights!r} for both, expected a column of its own. Leave it out of --targets."
+            f"--weights is a target: got {column!r} for both, expected a column of its own. Leave it out of --targets."
         )
-    is_long = tasks is not None
-    table = Table(
-        path.name,
-        named(data.X, data.feature_names),
-        data.y if is_long else data.Y,
-        data.tasks if is_long else data.target_names,
-        is_long,
-        data.target_names[0] if is_long else None,
-        None if groups is None else number_groups(_labels(path, groups)),
-        groups,
-        None if order is None else order_ranks(_sortable(_labels(path, order), file.markers)),
-        order,
-        left_out=data.left_out,
-    )
-    return table if weights is None else _weighted(table, path, weights, missing)
-
-
-def _weighted(table: Table, path: Path, column: str, missing: Sequence[str] | None) -> Table:
-    """Return a table with the weights of its rows, without those of weight 0."""
-    values = load_table(path, features=[column], missing=missing or None).X[:, 0]
+    values = load_table(path, features=[column], **reading).X[:, 0]
     weights = np.asarray(values, dtype=np.float64)
     # Rows of a table are counted from 1.
     faults = weight_faults(weights, len(weights), first=1)
     raise_faults([fault.replace("sample_weight", f"--weights {column!r}") for fault in faults])
-    rows = np.flatnonzero(weights > 0)
-    n_without = len(weights) - len(rows)
-    return replace(table, weights=weights, weighted_by=column, n_without_weight=n_without).rows(rows)
+    return weights
 
 
-def read_inputs(path: Path, feature_names: Sequence[str], missing: Sequence[str] | None = None) -> Any:
-    """Read the inputs of a fitted model by name, in its order, whatever else is in the table."""
-    columns = set(open_table(path).columns)
-    missing = [name for name in feature_names if name not in columns]
-    if missing:
-        listed = ", ".join(repr(name) for name in missing[:_MAX_NAMED])
-        more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
+def _read_encoded(
+    file: Any,
+    feature_names: Sequence[str],
+    kept: set[str],
+    missing: Sequence[str] | None,
+    categorical: Sequence[str] | None,
+    impute: str,
+) -> tuple[Any, dict[str, Any]]:
+    """Return the inputs as they are, what each is, which columns are none, and how they are to be encoded."""
+    chosen = match_columns("categorical", list(categorical or []) or None, file.columns)
+    if other := [name for name in chosen if name not in feature_names]:
         raise ValueError(
-            f"{path.name} lacks {len(missing)} of the {len(feature_names)} inputs of the model: got no column "
-            f"{listed}{more}, expected each by its name. Add or rename columns."
+            f"categorical has columns that are no inputs: got {other[0]!r}, expected some of the inputs. Take it out."
         )
-    return named(load_table(path, features=list(feature_names), missing=missing).X, feature_names)
+    left_out = index_columns([name for name in feature_names if name not in kept], file.index_columns)
+    candidates = [name for name in feature_names if name not in left_out]
+    table = raw_columns(file, candidates, chosen)
+    judged = judge_columns(table, markers=file.markers, categorical=chosen, keep=kept, index=file.index_columns)
+    check_columns(judged, left_out)
+    inputs = tuple(column for column in judged if column.is_input)
+    encoder = TableEncoder(
+        impute=impute,
+        categorical=tuple(column.name for column in inputs if column.kind == "category"),
+        # What is an input is known of all rows; those of training may look otherwise.
+        keep=tuple(column.name for column in inputs),
+        missing=None if not missing else tuple(missing),
+    )
+    left_out |= {column.name: column.why_not for column in judged if column.why_not}
+    return table.select([column.name for column in inputs]), {
+        "left_out": left_out,
+        "columns": inputs,
+        "encoder": encoder,
+    }
+
+
+def read_inputs(path: Path, model: Any, reading: dict[str, Any]) -> tuple[Any, list[str]]:
+    """Read the inputs of a fitted model by name, in its order, whatever else is in the table, and how they are read."""
+    feature_names = list(model.feature_names_in_)
+    encoder = model.table_encoder_
+    stored = [] if encoder is None or encoder.missing is None else list(encoder.missing)
+    reading = {**reading, "missing": [*stored, *(reading["missing"] or [])]}
+    file = open_table(path, **reading)
+    check_names(feature_names, file.columns, path.name)
+    if encoder is None:
+        data = load_table(path, features=feature_names, **reading)
+        return named(data.X, feature_names), data.remarks
+    categories = [column.name for column in encoder.columns_ if column.is_input and column.kind == "category"]
+    return raw_columns(file, feature_names, categories), list(file.remarks)
 
 
 def named(X: Array, names: Sequence[str]) -> Any:
@@ -157,11 +230,10 @@ def check_output(path: Path, data: Path) -> None:
         raise PermissionError(f"--out is not writable: got '{path}', expected a directory to write to. Choose another.")
 
 
-def write_table(path: Path, values: Array, names: Sequence[str]) -> None:
-    """Write named columns in the format of the ending, all or nothing."""
+def write_table(path: Path, table: Any) -> None:
+    """Write an Arrow table in the format of the ending, all or nothing."""
     from pyarrow import csv, feather, parquet
 
-    table = named(values, names)
     write = {".csv": csv.write_csv, ".parquet": parquet.write_table, ".feather": feather.write_feather}
     with replaced_file(path) as staging:
         write[path.suffix.lower()](table, staging)
@@ -184,7 +256,3 @@ def _sortable(labels: list[Any], markers: Any) -> NDArray[Any]:
     values = np.empty(len(labels), dtype=object)
     values[:] = known
     return values
-
-
-def _labels(path: Path, column: str) -> list[Any]:
-    return [label for batch in open_table(path).batches([], column) for label in batch.labels or []]

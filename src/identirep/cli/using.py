@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from identirep.cli.console import reports_faults, say, working
-from identirep.cli.options import Data, Missing, Run
+from identirep.cli.answers import answer, wrote
+from identirep.cli.console import remark, reports_faults, say, working
+from identirep.cli.options import Data, Decimal, Keep, Missing, Run, Separator, Sheet
 
 __all__ = ["predict", "report", "transform"]
 
@@ -16,26 +17,49 @@ Out = Annotated[Path, typer.Option(metavar="FILE", help="Table: .csv, .parquet o
 
 
 @reports_faults
-def transform(run: Run, data: Data, out: Out, missing: Missing = None) -> None:
+def transform(
+    run: Run,
+    data: Data,
+    out: Out,
+    keep: Keep = None,
+    missing: Missing = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    sheet: Sheet = None,
+) -> None:
     """Write the latents of the rows of a table.
 
-    The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
+    The table needs the inputs of the fit, as they were, by name and in any order; others are ignored unless
+    kept. Rows keep their order.
     """
-    _apply(run, data, out, missing, to_latents=True)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    _apply(run, data, out, reading, keep, "latents")
 
 
 @reports_faults
-def predict(run: Run, data: Data, out: Out, missing: Missing = None) -> None:
+def predict(
+    run: Run,
+    data: Data,
+    out: Out,
+    keep: Keep = None,
+    missing: Missing = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    sheet: Sheet = None,
+) -> None:
     """Write predictions of all targets for the rows of a table.
 
-    The table needs the inputs of the fit, by name and in any order; other columns are ignored. Rows keep their order.
+    The table needs the inputs of the fit, as they were, by name and in any order; others are ignored unless
+    kept. Rows keep their order.
     """
-    _apply(run, data, out, missing, to_latents=False)
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    _apply(run, data, out, reading, keep, "predictions")
 
 
 @reports_faults
 def report(run: Run) -> None:
     """Write report.html of a run directory again, from the files in it."""
+    from identirep.cli.found import found_in
     from identirep.cli.runs import EVALUATION_FILE, REPORT_FILE
     from identirep.directories import recover
     from identirep.evaluation import Evaluation
@@ -54,10 +78,14 @@ def report(run: Run) -> None:
         )
     title = run.resolve().name if evaluation is None else evaluation.data
     write_report(model, run / REPORT_FILE, evaluation=evaluation, title=title)
-    say(f"Wrote {run / REPORT_FILE}")
+    answer(run=run, **found_in(model, evaluation))
+    say(f"Wrote {wrote(run / REPORT_FILE)}")
 
 
-def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, *, to_latents: bool) -> None:
+def _apply(run: Path, data: Path, out: Path, reading: dict[str, Any], keep: list[str] | None, content: str) -> None:
+    """Write latents or predictions, and what is kept, to a table."""
+    from identirep.cli.found import latent_entries
+    from identirep.cli.keeping import kept_columns, output_table
     from identirep.cli.tables import check_output, read_inputs, write_table
     from identirep.regressor import IdentifiableRegressor
 
@@ -70,12 +98,28 @@ def _apply(run: Path, data: Path, out: Path, missing: list[str] | None, *, to_la
             "it from Python, or fit it with 'identirep fit'."
         )
     check_output(out, data)
+    to_latents = content == "latents"
+    columns = [str(name) for name in (model.get_feature_names_out() if to_latents else model.task_names_)]
     with working(f"Reading {data.name}"):
-        X = read_inputs(data, list(names), missing)
+        kept = kept_columns(data, keep, columns, out, reading)
+        X, remarks = read_inputs(data, model, reading)
+    for text in remarks:
+        remark(text)
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
     with working("Computing"):
         values = model.transform(X) if to_latents else model.predict(X)
-    columns = model.get_feature_names_out() if to_latents else map(str, model.task_names_)
-    write_table(out, values, list(columns))
-    say(f"Wrote {out}: {len(values):,} rows, {values.shape[1]:,} {'latents' if to_latents else 'targets'}.")
+    values = values.reshape(len(values), -1)
+    write_table(out, output_table(kept, values, columns, model, run, content))
+    answer(
+        run=run,
+        n_rows=len(values),
+        content=content,
+        columns=columns,
+        kept=kept.column_names,
+        latents=latent_entries(model),
+    )
+    also = f", {kept.num_columns:,} kept" if kept.num_columns else ""
+    say(
+        f"Wrote {wrote(out)}: {len(values):,} rows, {values.shape[1]:,} {'latents' if to_latents else 'targets'}{also}."
+    )

@@ -1,6 +1,8 @@
 """Data sets: synthetic ones with known truth, published ones, and your own tables."""
 
 from identirep.datasets.batches import as_matrix as as_matrix
+from identirep.datasets.batches import empty_message as empty_message
+from identirep.datasets.markers import Markers as Markers
 from identirep.datasets.numbering import index_columns as index_columns
 from identirep.datasets.numbering import row_numbers as row_numbers
 from identirep.datasets.qm9 import load_qm9
@@ -8,7 +10,10 @@ from identirep.datasets.readers import open_table as open_table
 from identirep.datasets.readers import read_whole as read_whole
 from identirep.datasets.superconductivity import load_superconductivity
 from identirep.datasets.synthetic import make_linear_tasks, make_nonlinear_tasks
+from identirep.datasets.tables import choose_columns as choose_columns
 from identirep.datasets.tables import load_table
+from identirep.datasets.tables import load_targets as load_targets
+from identirep.datasets.tables import match_columns as match_columns
 
 # What users get. The other names, imported as themselves, are for the rest of this library.
 __all__ = ["load_qm9", "load_superconductivity", "load_table", "make_linear_tasks", "make_nonlinear_tasks"]

@@ -31,6 +31,8 @@ class BadCell:
     value: Any
     # Whether most other cells are numbers, so that this one may stand for a missing value.
     is_among_numbers: bool = False
+    # What to do about it, where its form tells.
+    remedy: str = ""
 
 
 class NotNumericError(Exception):
@@ -75,11 +77,21 @@ def check_distinct(path: Path, columns: Sequence[str]) -> None:
         )
 
 
+def first_places(columns: Sequence[str]) -> dict[str, int]:
+    """Return the place of each name, of those that repeat the first."""
+    return {name: place for place, name in reversed(list(enumerate(columns)))}
+
+
 def empty_message(path: Path) -> str:
     """Say that a file holds no data."""
     return (
         f"{path.name} is empty: got 0 rows, expected a header and at least one row of data. Check how it was written."
     )
+
+
+def blank_rows(n_rows: int) -> str:
+    """Say that rows without anything in them were left out."""
+    return "without 1 row that holds nothing" if n_rows == 1 else f"without {n_rows:,} rows that hold nothing"
 
 
 def unreadable() -> tuple[type[Exception], ...]:

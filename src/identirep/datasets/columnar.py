@@ -1,125 +1,95 @@
-"""Parquet and Feather files, of which only the requested columns are decoded."""
+"""Parquet and Arrow files, of which only the requested columns are decoded."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from identirep.datasets.batches import (
-    BadCell,
-    Batch,
-    NotNumericError,
-    as_labels,
-    as_matrix,
-    check_distinct,
-    unreadable,
-)
+from identirep.datasets.arrow_columns import ArrowColumns
+from identirep.datasets.batches import unreadable
+from identirep.datasets.kinds import look
 from identirep.datasets.markers import Markers
 
-# Rows decoded at once from Parquet; Feather files have batches of their own.
+# Rows decoded at once from Parquet; Arrow files have batches of their own.
 _BATCH_ROWS = 8_192
 _BUFFER_BYTES = 1 << 16
+_NAMES = {"parquet": "parquet", "arrow": "feather or Arrow"}
+_FILE, _STREAM = b"ARROW1", b"\xff\xff\xff\xff"
 
 
-class ColumnarFile:
-    """A Parquet or Feather file, of which only the requested columns are decoded."""
+class ColumnarFile(ArrowColumns):
+    """A Parquet file, or one of Arrow (Feather) or a stream of it, of which only the requested columns are decoded."""
 
     def __init__(self, path: Path, kind: str, markers: Markers) -> None:
         self.path = path
         self.kind = kind
-        self.markers = markers
+        with path.open("rb") as file:
+            head = file.read(len(_FILE))
+        self._is_stream = head.startswith(_STREAM)
+        if kind == "arrow" and not self._is_stream and head != _FILE:
+            raise self._explain(ValueError("neither the mark of an Arrow file nor that of a stream"))
         try:
-            self._schema = self._read_schema()
+            schema = self._read_schema()
         except unreadable() as error:
             raise self._explain(error) from None
-        self.columns: list[str] = self._schema.names
-        check_distinct(path, self.columns)
-
-    @property
-    def index_columns(self) -> list[str]:
-        """Columns that the file itself declares to be an index, as pandas writes them."""
-        try:
-            declared = json.loads((self._schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-        except (ValueError, AttributeError):
-            return []
-        return [name for name in declared if isinstance(name, str) and name in self.columns]
-
-    def batches(self, numeric: Sequence[str], label: str | None) -> Iterator[Batch]:
-        """Yield the numeric columns and the label column, in order of the rows."""
-        from pyarrow import types
-
-        castable = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
-
-        def holds_numbers(value_type: Any) -> bool:
-            return any(test(value_type) for test in castable)
-
-        kinds = {name: self._schema.field(name).type for name in numeric}
-        values = {name: kind.value_type if types.is_dictionary(kind) else kind for name, kind in kinds.items()}
-        bad = [name for name in numeric if not holds_numbers(values[name])]
-        if bad:
-            raise NotNumericError([self._first_value(name) for name in bad])
-        for batch in self._record_batches([*numeric] if label is None else [*numeric, label]):
-            labels = None if label is None else as_labels(batch.column(label))
-            numbers = [batch.column(name) for name in numeric]
-            yield Batch(as_matrix(numbers, batch.num_rows, self.markers.numbers), labels)
-
-    def read_whole(self) -> Any:
-        """Read all columns, a blank text as missing."""
-        import pyarrow as pa
-
-        batches = list(self._record_batches(self.columns))
-        table = pa.Table.from_batches(batches, batches[0].schema if batches else self._schema)
-        for i, column in enumerate(table.columns):
-            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                labels = pa.array(as_labels(column), column.type)
-                table = table.set_column(i, table.column_names[i], pa.chunked_array([labels]))
-        return table
-
-    def _first_value(self, name: str) -> BadCell:
-        """Find the first value of a column that is not missing; missing ones are no hint to what it holds."""
-        row = 0
-        for batch in self._record_batches([name]):
-            for i, value in enumerate(batch.column(name).to_pylist()):
-                if value is not None:
-                    return BadCell(name, row + i + 1, value)
-            row += batch.num_rows
-        return BadCell(name, 1, None)
+        super().__init__(path, schema, markers)
 
     def _read_schema(self) -> Any:
         from pyarrow import ipc, parquet
 
         if self.kind == "parquet":
             return parquet.read_schema(self.path)
-        with ipc.open_file(self.path) as file:
-            return file.schema
+        with ipc.open_stream(str(self.path)) if self._is_stream else ipc.open_file(self.path) as reader:
+            return reader.schema
 
-    def _record_batches(self, columns: Sequence[str]) -> Iterator[Any]:
+    def _record_batches(self, places: Sequence[int]) -> Iterator[Any]:
         """Yield the columns in batches that were validated: offsets of a damaged file would end the process."""
+        import pyarrow as pa
+
+        names = [str(i) for i in range(len(places))]
         try:
-            for batch in self._decoded(columns):
+            for batch in self._decoded(sorted(set(places))):
                 batch.validate(full=True)
-                yield batch
+                # More may be there: columns of Parquet whose names begin alike.
+                found: dict[str, list[int]] = {}
+                for i, name in enumerate(batch.schema.names):
+                    found.setdefault(name, []).append(i)
+                taken = dict.fromkeys(found, 0)
+                columns = []
+                for place in places:
+                    name = self._names[place]
+                    columns.append(batch.column(found[name][taken[name]]))
+                    # Only columns without a name have one name, and these are read all or not at all.
+                    taken[name] += len(found[name]) > 1
+                yield pa.RecordBatch.from_arrays(columns, names)
         except unreadable() as error:
             raise self._explain(error) from None
 
-    def _decoded(self, columns: Sequence[str]) -> Iterator[Any]:
+    def _decoded(self, places: Sequence[int]) -> Iterator[Any]:
         """Decode without reading ahead: a row group may be the whole file."""
         from pyarrow import ipc, parquet
 
         if self.kind == "parquet":
+            names = [self._names[place] for place in places]
             with parquet.ParquetFile(self.path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
-                yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns))
+                yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=names)
             return
-        included = sorted(self.columns.index(name) for name in columns)
-        with ipc.open_file(self.path, options=ipc.IpcReadOptions(included_fields=included)) as file:
+        options = ipc.IpcReadOptions(included_fields=list(places))
+        if self._is_stream:
+            with ipc.open_stream(str(self.path), options=options) as reader:
+                yield from reader
+            return
+        with ipc.open_file(self.path, options=options) as file:
             for i in range(file.num_record_batches):
                 yield file.get_batch(i)
 
     def _explain(self, error: Exception) -> ValueError:
         """Say what is wrong with a file that cannot be decoded."""
+        with self.path.open("rb") as file:
+            found = look(file.read(1 << 12))
+        what = str(error) if found is None else f"what looks like {found.what}"
         return ValueError(
-            f"{self.path.name} cannot be read: got {error}, expected a {self.kind} file. Check that the ending of its "
-            "name tells its format, and that it is whole."
+            f"{self.path.name} cannot be read: got {what}, expected a {_NAMES[self.kind]} file. Check that the ending "
+            "of its name tells its format, and that it is whole."
         )

@@ -1,4 +1,4 @@
-"""CSV and TSV files, read as a stream."""
+"""Text files with separators, such as CSV, read as a stream."""
 
 from __future__ import annotations
 
@@ -7,185 +7,230 @@ from pathlib import Path
 from typing import Any
 
 from identirep.datasets.batches import (
-    BadCell,
     Batch,
     NotNumericError,
     as_labels,
     as_matrix,
     check_distinct,
     empty_message,
+    first_places,
     unreadable,
 )
+from identirep.datasets.dialects import check_decimal, check_separator
 from identirep.datasets.markers import Markers
-from identirep.datasets.quotes import check_quotes
+from identirep.datasets.numerals import FALSE, TRUE
+from identirep.datasets.text_files import TextFile
+from identirep.datasets.texts import Numbers, number_remark, typed_texts
+from identirep.datasets.typed import as_typed
 
 _BLOCK_BYTES = 4 << 20
 _MAX_SHOWN = 200
-_TRUE, _FALSE = ["True", "true", "TRUE", "1"], ["False", "false", "FALSE", "0"]
+_TRUE, _FALSE = [*TRUE, "1"], [*FALSE, "0"]
 
 
 class DelimitedFile:
-    """A CSV or TSV file, possibly compressed, read as a stream."""
+    """Rows of text with a separator, possibly compressed, read as a stream."""
 
-    def __init__(self, path: Path, delimiter: str, markers: Markers) -> None:
+    has_types = False
+
+    def __init__(
+        self,
+        path: Path,
+        separators: Sequence[str],
+        markers: Markers,
+        separator: str | None = None,
+        decimal: str | None = None,
+    ) -> None:
         self.path = path
-        self.delimiter = delimiter
         self.markers = markers
+        separator = check_separator(separator)
+        check_decimal(decimal, separator)
         try:
-            with self._open(column_types={}) as reader:
-                # Names are decoded here, which fails if they are not UTF-8.
-                fields = [(field.name, str(field.type)) for field in reader.schema]
+            self._file = TextFile(path, separators, separator, decimal, markers.texts)
         except unreadable() as error:
-            self._check_quotes(0)
             raise self._explain(error) from None
-        self.columns: list[str] = [name for name, _ in fields]
+        dialect = self._file.dialect
+        self.columns: list[str] = list(dialect.header)
+        self.decimal = self._file.decimal
         check_distinct(path, self.columns)
-        self._boolean = {name for name, kind in fields if kind == "bool"}
+        self._places = first_places(self.columns)
+        # A guess that saves a second reading where it is right.
+        words = {*TRUE, *FALSE}
+        columns = [{cell for cell in column if cell} for column in zip(*dialect.sample, strict=False)]
+        self._boolean = {
+            name
+            for name, known in zip(self.columns, columns, strict=False)
+            if known & words and known <= {*_TRUE, *_FALSE}
+        }
+        # Arrow takes 0x1F for a whole number, but not for a number: these are labels.
+        self._texts = {
+            str(place)
+            for place, column in enumerate(zip(*dialect.sample, strict=False))
+            if any(cell[:2] in ("0x", "0X") for cell in column)
+        }
+        self._remarks: list[str] = []
 
     @property
     def index_columns(self) -> list[str]:
         """Columns that the file itself declares to be an index: text has no room for that."""
         return []
 
+    @property
+    def remarks(self) -> list[str]:
+        """What is said of how the file is read, once it has been."""
+        return self._file.remarks() + self._remarks
+
+    def as_they_are(self, columns: Sequence[str]) -> Any:
+        """Read columns as texts with nothing changed; a cell without a character in it, quotes included, is null."""
+        import pyarrow as pa
+
+        self._file.check_quotes()
+        places = [str(self._places[name]) for name in columns]
+        options = self._convert_options(dict.fromkeys(places, pa.string()), places)
+        options.null_values, options.strings_can_be_null, options.quoted_strings_can_be_null = [""], True, False
+        try:
+            with self._open(options) as reader:
+                return reader.read_all().select(places).rename_columns(list(columns))
+        except unreadable() as error:
+            raise self._explain(error) from None
+
     def batches(self, numeric: Sequence[str], label: str | None) -> Iterator[Batch]:
         """Yield the numeric columns and the label column, in order of the rows."""
         import pyarrow as pa
 
-        self._check_quotes(len(self.columns))
+        self._file.check_quotes()
         types = {name: pa.bool_() if name in self._boolean else pa.float64() for name in numeric}
         if label is not None:
-            # Inferred types come from the first block alone, and labels may look like numbers there and not later.
+            # Labels may look like numbers in the first block and not later.
             types[label] = pa.string()
         n_rows = 0
         try:
-            with self._open(column_types=types) as reader:
+            with self._open(self._options_for(types)) as reader:
                 for batch in reader:
-                    yield self._batch([batch.column(name) for name in numeric], batch, label)
+                    yield self._batch([self._column(batch, name) for name in numeric], batch, label)
                     n_rows += batch.num_rows
         except unreadable():
             yield from self._from_texts(numeric, label, n_rows)
 
-    def read_whole(self) -> Any:
-        """Read all columns, with the types that their values suggest."""
+    def read_whole(self, columns: Sequence[str] | None = None) -> Any:
+        """Read columns, all by default, with the types that all their values suggest; what is missing is null."""
         import pyarrow as pa
         from pyarrow import csv
 
-        self._check_quotes(len(self.columns))
+        self._file.check_quotes()
+        names = self.columns if columns is None else list(columns)
+        places = range(len(names)) if columns is None else [self._places[name] for name in names]
         try:
             table = csv.read_csv(
-                self.path, parse_options=self._parse_options(), convert_options=self._convert_options({})
+                self._file.body(),
+                read_options=self._read_options(),
+                parse_options=self._parse_options(),
+                convert_options=self._convert_options(
+                    dict.fromkeys(self._texts, pa.string()), [str(place) for place in places]
+                ),
             )
         except unreadable() as error:
+            if _is_empty(error):
+                return pa.table([pa.array([], pa.string())] * len(names), names=names)
             raise self._explain(error) from None
-        columns = [self._typed(column, name) for name, column in zip(table.column_names, table.columns, strict=True)]
-        return pa.table(columns, names=table.column_names)
-
-    def _check_quotes(self, n_columns: int) -> None:
-        try:
-            check_quotes(self.path, self.delimiter, n_columns)
-        except unreadable() as error:
-            raise self._explain(error) from None
+        self._remarks = []
+        read = [self._typed(column, name) for column, name in zip(table.columns, names, strict=True)]
+        return pa.table(read, names=names)
 
     def _typed(self, column: Any, name: str) -> Any:
-        """Return texts as numbers if that is what a fit would read, else with blank ones missing."""
+        """Return a column with its type, texts as what they say if they all say it."""
         import pyarrow as pa
 
         if not pa.types.is_string(column.type):
-            return column
-        numbers = self._as_numbers(column, name)
-        is_numeric = numbers is not None and numbers.null_count < len(numbers)
-        return numbers if is_numeric else pa.array(as_labels(column), pa.string())
+            return as_typed(column, self.markers.numbers)
+        typed = typed_texts(column, self.markers, self.decimal)
+        if pa.types.is_string(typed.type) and (remark := number_remark(column, name, self.markers, self.decimal)):
+            self._remarks.append(remark)
+        return typed
 
     def _from_texts(self, numeric: Sequence[str], label: str | None, n_read: int) -> Iterator[Batch]:
         """Yield the rows after those that were read, cells trimmed; slower, but it finds what is not a number."""
         import pyarrow as pa
 
-        found: dict[str, BadCell] = {}
+        columns = [Numbers(name, self.markers, self.decimal) for name in numeric]
         row = 0
         try:
-            with self._open(column_types=dict.fromkeys([*numeric, *filter(None, [label])], pa.string())) as reader:
+            types = dict.fromkeys([*numeric, *filter(None, [label])], pa.string())
+            with self._open(self._options_for(types)) as reader:
                 for batch in reader:
-                    numbers = []
-                    for name in numeric:
-                        texts = batch.column(name)
-                        numbers.append(self._as_numbers(texts, name))
-                        if numbers[-1] is None and name not in found:
-                            found[name] = self._bad_cell(texts, name, row)
+                    numbers = [column.read(self._column(batch, column.name)) for column in columns]
                     row += batch.num_rows
-                    if row > n_read and not found:
+                    if row > n_read and not any(column.bad for column in columns):
                         yield self._batch(numbers, batch, label)
         except unreadable() as error:
-            if not found:
+            if _is_empty(error):
+                return
+            if not any(column.bad for column in columns):
                 raise self._explain(error) from None
             # The file is malformed further down; what was found before it is reported first.
-        if found:
-            raise NotNumericError([found[name] for name in numeric if name in found])
+        if bad := [column.bad for column in columns if column.bad]:
+            raise NotNumericError(bad)
+
+    def _column(self, batch: Any, name: str) -> Any:
+        return batch.column(str(self._places[name]))
 
     def _batch(self, numbers: Sequence[Any], batch: Any, label: str | None) -> Batch:
-        labels = None if label is None else as_labels(batch.column(label))
+        labels = None if label is None else as_labels(self._column(batch, label))
         return Batch(as_matrix(numbers, batch.num_rows, self.markers.numbers), labels)
 
-    def _as_numbers(self, texts: Any, name: str) -> Any:
-        """Return texts as numbers, markers as missing; None if one is neither."""
-        import pyarrow as pa
-        from pyarrow import compute
-
-        texts = compute.utf8_trim_whitespace(texts)
-        is_marker = compute.is_in(texts, value_set=pa.array(sorted(self.markers.texts)))
-        texts = compute.if_else(is_marker, None, texts)
-        if name in self._boolean:
-            for number, forms in (("1", _TRUE), ("0", _FALSE)):
-                texts = compute.if_else(compute.is_in(texts, value_set=pa.array(forms)), number, texts)
-        try:
-            return texts.cast(pa.float64())
-        except pa.ArrowInvalid:
-            return None
-
-    def _bad_cell(self, texts: Any, name: str, row: int) -> BadCell:
-        """Find the first text that is neither a number nor missing; `row` rows come before."""
-        import pyarrow as pa
-
-        numbers = [self._as_numbers(pa.array([text]), name) for text in texts.to_pylist()]
-        bad = [i for i, number in enumerate(numbers) if number is None]
-        n_numbers = sum(number is not None and number[0].is_valid for number in numbers)
-        return BadCell(name, row + bad[0] + 1, texts[bad[0]].as_py(), n_numbers > len(bad))
-
-    def _open(self, column_types: dict[str, Any]) -> Any:
-        """Open the stream; only the columns with a type are decoded, or all names if there are none."""
+    def _open(self, options: Any) -> Any:
+        """Open the stream; only the columns that the options include are decoded."""
         from pyarrow import csv
 
         return csv.open_csv(
-            self.path,
-            read_options=csv.ReadOptions(block_size=_BLOCK_BYTES),
+            self._file.body(),
+            read_options=self._read_options(),
             parse_options=self._parse_options(),
-            convert_options=self._convert_options(column_types),
+            convert_options=options,
         )
+
+    def _options_for(self, column_types: dict[str, Any]) -> Any:
+        """Return what makes values of the columns with a type, and leaves the others out."""
+        by_place = {str(self._places[name]): kind for name, kind in column_types.items()}
+        return self._convert_options(by_place, list(by_place))
+
+    def _read_options(self) -> Any:
+        """Call columns by their place: names may be none, or repeat; blocks hold the longest row."""
+        from pyarrow import csv
+
+        block_size = max(_BLOCK_BYTES, 2 * self._file.longest_row)
+        return csv.ReadOptions(block_size=block_size, column_names=[str(i) for i in range(len(self.columns))])
 
     def _parse_options(self) -> Any:
         from pyarrow import csv
 
-        return csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True)
+        return csv.ParseOptions(delimiter=self._file.delimiter, newlines_in_values=self._file.has_quotes)
 
-    def _convert_options(self, column_types: dict[str, Any]) -> Any:
+    def _convert_options(self, column_types: dict[str, Any], included: list[str]) -> Any:
         """Return what makes cells values: markers count in columns of numbers alone."""
         from pyarrow import csv
 
         return csv.ConvertOptions(
             column_types=column_types,
-            include_columns=list(column_types),
+            include_columns=included,
             null_values=sorted(self.markers.texts),
             true_values=_TRUE,
             false_values=_FALSE,
             strings_can_be_null=False,
+            decimal_point=self.decimal,
         )
 
     def _explain(self, error: Exception) -> ValueError:
         """Say what is wrong with a file that is no table."""
-        if "Empty CSV file" in str(error):
+        if _is_empty(error):
             return ValueError(empty_message(self.path))
         # Arrow shows the rest of the file after the first line.
         what = str(error).splitlines()[0][:_MAX_SHOWN]
         return ValueError(
-            f"{self.path.name} cannot be read: got {what}, expected UTF-8 text with rows of equal length. Repair the "
-            "file."
+            f"{self.path.name} cannot be read: got {what}, expected text with rows of equal length, in UTF-8, UTF-16 "
+            "or Windows-1252. Repair the file."
         )
+
+
+def _is_empty(error: Exception) -> bool:
+    return "Empty CSV file" in str(error)

@@ -1,4 +1,4 @@
-"""Your own tables: inputs and targets from a CSV, TSV, Parquet or Feather file."""
+"""Your own tables: inputs and targets from a file, or from a data frame."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,8 @@ from sklearn.utils import Bunch
 
 from identirep._typing import Array, IntArray
 from identirep.datasets.batches import BadCell, NotNumericError, empty_message
-from identirep.datasets.columnar import ColumnarFile
-from identirep.datasets.delimited import DelimitedFile
 from identirep.datasets.numbering import index_columns, row_numbers
-from identirep.datasets.readers import open_table
+from identirep.datasets.readers import AnyTable, open_table
 from identirep.parameters import raise_faults
 
 __all__ = ["load_table"]
@@ -29,23 +28,28 @@ _MAX_SHOWN = 60
 
 
 def load_table(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Any,
     targets: Patterns | None = None,
     *,
     tasks: str | None = None,
     features: Patterns | None = None,
     drop: Patterns | None = None,
     missing: Patterns | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    sheet: str | None = None,
 ) -> Bunch:
-    """Load inputs and targets from a file: CSV, TSV (also compressed), Parquet or Feather.
+    """Load inputs and targets from a file (text with separators, Parquet, Feather, Arrow, Excel) or a data frame.
 
     Columns are chosen by exact name or by glob pattern (``*``, ``?``, ``[ab]``; case matters), several as a list or
     separated by commas. An exact name comes first, so names that contain these characters work too.
 
     Parameters
     ----------
-    path : str or path-like
-        The file. Its ending tells the format: ``.csv``, ``.tsv``, ``.csv.gz``, ``.parquet``, ``.feather``, ``.arrow``.
+    path : str, path-like or object with ``__arrow_c_stream__``
+        The file, whose ending tells the format: ``.csv``, ``.tsv``, ``.txt``, ``.dat`` (all also ``.gz``),
+        ``.parquet``, ``.feather``, ``.arrow``, ``.arrows`` or ``.xlsx``; or a table in memory, such as a data frame of
+        pandas or polars, a relation of DuckDB, or a table or reader of PyArrow.
     targets : str or sequence of str, optional
         Target columns. Default: none, for data to predict on.
     tasks : str, optional
@@ -60,6 +64,14 @@ def load_table(
         What stands for a missing value in columns of numbers, such as ``"?,-9999"``: texts of CSV and TSV files, and
         numbers of all. Default: only what is usual, such as an empty cell, NA, NaN, null, None or #N/A. Of labels
         only an empty cell is missing.
+    separator : str, optional
+        What separates cells of a text file: a character, or ``"comma"``, ``"semicolon"``, ``"tab"``, ``"bar"`` or
+        ``"space"``, which is any run of blanks. Default: that with which all of the first rows have as many cells as
+        the header.
+    decimal : {".", ","}, optional
+        The decimal mark of a text file. Default: that with which the first columns of numbers are numbers.
+    sheet : str, optional
+        The sheet of a workbook. Default: the first.
 
     Returns
     -------
@@ -72,20 +84,26 @@ def load_table(
         - ``tasks``, shape (n_rows,): labels, in the long layout. Labels of a CSV file that are all whole numbers are
           ints;
         - ``feature_names``, ``target_names``: lists of str;
-        - ``left_out``, dict: columns that number the rows or are an index, and why each is no input.
+        - ``left_out``, dict: columns that number the rows or are an index, and why each is no input;
+        - ``remarks``, list of str: how the file is read where that is not what its name tells.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If `path` is neither a path nor such an object.
     ValueError
-        If the file cannot be read or is empty, a name or pattern matches no column, a column is not numeric, or an
-        input is missing or infinite. The message names file, column and row, counted from 1 without the header.
+        If the file cannot be read, is empty or is something else than its name tells, a name or pattern matches no
+        column, a column is not numeric, or an input is missing or infinite. The message names file, column and row,
+        counted from 1 without the header.
 
     Notes
     -----
     The file is read in batches of rows, and columns that are not asked for are not decoded, so memory follows the size
-    of the result and not that of the file. Booleans count as 0 and 1.
+    of the result and not that of the file. Objects are read whole, which of tables in memory is a view. Booleans count
+    as 0 and 1. Text is UTF-8, UTF-16 or, if it is no UTF-8, Windows-1252; rows of separators alone are left out.
+    Numbers with thousands separators are refused.
 
     Examples
     --------
@@ -101,12 +119,9 @@ def load_table(
     array([[3.1, nan],
            [2.7, 2.5]])
     """
-    path = Path(path)
-    table = open_table(path, missing)
-    feature_names, target_names = _choose_columns(table.columns, targets, tasks, features, drop)
-    kept = set() if features is None else {name for name in _split(features, table.columns) if name in feature_names}
-    if "" in kept and table.columns.count("") > 1:
-        raise ValueError(f"{path.name} has several columns without a name: got '' in features. Name them in the file.")
+    table = open_table(path, missing, separator=separator, decimal=decimal, sheet=sheet)
+    path = table.path
+    feature_names, target_names, kept = choose_columns(path, table.columns, targets, tasks, features, drop)
     left_out = index_columns([name for name in feature_names if name not in kept], table.index_columns)
     feature_names = [name for name in feature_names if name not in left_out]
     X, Y, labels = _read(table, feature_names, target_names, tasks)
@@ -121,6 +136,7 @@ def load_table(
         )
     _check_values(path, X, feature_names, Y, target_names)
     data = Bunch(X=X, feature_names=feature_names, target_names=target_names, left_out=left_out)
+    data.remarks = list(table.remarks)
     if labels is not None:
         data.tasks = _as_labels(path, str(tasks), *labels)
     if target_names and tasks is not None:
@@ -128,6 +144,39 @@ def load_table(
     elif target_names:
         data.Y = Y
     return data
+
+
+def load_targets(
+    file: AnyTable, target_names: Sequence[str], tasks: str | None
+) -> tuple[Array, NDArray[np.generic] | None]:
+    """Return targets of an open file as `load_table` does, with the labels of tasks in the long layout."""
+    _, Y, labels = _read(file, [], target_names, tasks)
+    _check_values(file.path, np.empty((len(Y), 0)), [], Y, target_names)
+    return (Y if labels is None else Y[:, 0]), None if labels is None else _as_labels(file.path, str(tasks), *labels)
+
+
+def choose_columns(
+    path: Path,
+    columns: Sequence[str],
+    targets: Patterns | None,
+    tasks: str | None,
+    features: Patterns | None,
+    drop: Patterns | None,
+) -> tuple[list[str], list[str], set[str]]:
+    """Return the names of features, of targets, and of the features that are called by their exact name."""
+    feature_names, target_names = _choose_columns(columns, targets, tasks, features, drop)
+    kept = set() if features is None else {name for name in _split(features, columns) if name in feature_names}
+    if "" in kept and columns.count("") > 1:
+        raise ValueError(f"{path.name} has several columns without a name: got '' in features. Name them in the file.")
+    return feature_names, target_names, kept
+
+
+def match_columns(argument: str, patterns: Patterns | None, columns: Sequence[str]) -> list[str]:
+    """Return the columns that patterns name; ValueError for those that name none."""
+    faults: list[str] = []
+    found = _match(argument, patterns, columns, faults)
+    raise_faults(faults)
+    return found
 
 
 def _choose_columns(
@@ -173,7 +222,10 @@ def _choose_columns(
 def _match(argument: str, patterns: Patterns | None, columns: Sequence[str], faults: list[str]) -> list[str]:
     """List the columns that the patterns name, each once; collect patterns without any."""
     found: dict[str, None] = {}
-    for pattern in [] if patterns is None else _split(patterns, columns):
+    names = [] if patterns is None else _split(patterns, columns)
+    if patterns is not None and len(patterns) and not names:
+        faults.append(f"{argument} names no column: got {_cut(patterns)}, expected a name or pattern. Name a column.")
+    for pattern in names:
         if pattern in columns:
             matches = [pattern]
         else:
@@ -219,7 +271,7 @@ def _shorten(names: Sequence[str]) -> str:
 
 
 def _read(
-    table: DelimitedFile | ColumnarFile, feature_names: Sequence[str], target_names: Sequence[str], tasks: str | None
+    table: AnyTable, feature_names: Sequence[str], target_names: Sequence[str], tasks: str | None
 ) -> tuple[Array, Array, tuple[list[Hashable], IntArray] | None]:
     """Read inputs, targets, and labels as distinct values with one index for each row."""
     n_features = len(feature_names)
@@ -255,6 +307,8 @@ def _read(
 
 def _remedy(cell: BadCell) -> str:
     """Say what to do about a cell that is no number."""
+    if cell.remedy:
+        return cell.remedy
     if cell.is_among_numbers:
         return f"If it stands for a missing value, pass missing={cell.value!r}; else drop or repair the column."
     return f"Drop it with drop={cell.column!r} or encode it."

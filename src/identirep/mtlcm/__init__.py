@@ -45,10 +45,12 @@ from identirep.mtlcm.roles import CausalStructure
 from identirep.mtlcm.roles import causal_posterior as causal_posterior
 from identirep.mtlcm.roles import correlations as correlations
 from identirep.mtlcm.trust import COMES_BACK as COMES_BACK
+from identirep.mtlcm.trust import SYMBOLS as SYMBOLS
 from identirep.mtlcm.trust import TURNED as TURNED
 from identirep.mtlcm.trust import VERDICTS as VERDICTS
 from identirep.mtlcm.trust import BootstrapResult, Certificate, ComesBack, GoodnessOfFit
 from identirep.mtlcm.trust import check_rows as check_rows
+from identirep.mtlcm.trust import cut_agreement as cut_agreement
 from identirep.mtlcm.trust import disturbed_agreement as disturbed_agreement
 from identirep.mtlcm.trust import extrapolated as extrapolated
 from identirep.mtlcm.trust import whitened_heads as whitened_heads

@@ -6,7 +6,10 @@ import numpy as np
 
 from identirep.moments import TaskMoments
 
-__all__ = ["moments_faults", "units_faults"]
+__all__ = ["LEAST_LABELS", "moments_faults", "number_of_latents", "units_faults"]
+
+# Labelled rows that a task needs.
+LEAST_LABELS = 3
 
 # Relative eigenvalue of the pooled correlation matrix under which features count as collinear.
 _COLLINEAR = 1e-12
@@ -29,12 +32,13 @@ def moments_faults(moments: TaskMoments, n_components: int) -> list[str]:
             f"too few tasks: got {moments.n_tasks}, expected at least 2; only what differs between tasks tells latents "
             "apart. Pass more targets, or n_components=1."
         )
-    few = moments.n_samples < 3
+    few = moments.n_samples < LEAST_LABELS
     if few.any():
         t = int(np.argmax(few))
         got = f"{moments.n_samples[t]:.3g}" + (" by their weights" if moments.is_weighted else "")
         faults.append(
-            f"task {names[t]!r} has too few rows: got {got}, expected at least 3. Leave it out or label more rows."
+            f"task {names[t]!r} has too few rows: got {got}, expected at least {LEAST_LABELS}. Leave it out or label "
+            "more rows."
         )
     spread = moments.var_y > np.finfo(np.float64).eps ** 2 * np.maximum(moments.mean_y**2, 1e-300)
     if not (spread | few).all():
@@ -44,6 +48,23 @@ def moments_faults(moments: TaskMoments, n_components: int) -> list[str]:
             "that vary. Leave that task out."
         )
     return faults + _collinearity(moments)
+
+
+def number_of_latents(n_components: int | None, n_features: int, noise_std: float | str) -> int:
+    """Return D for so many features; ValueError if it is too large, or leaves the likelihood undefined."""
+    D = n_features if n_components is None else int(n_components)
+    if n_features < D:
+        raise ValueError(
+            f"n_components is too large: got {D}, expected at most {n_features}, the number of features. Lower "
+            "n_components or pass more features."
+        )
+    if n_features > D and not isinstance(noise_std, str) and noise_std**2 == 0.0:
+        raise ValueError(
+            f"noise_std leaves the likelihood undefined: got {noise_std} with {D} latents of {n_features} features, "
+            "expected noise, which is all that features have beside fewer latents. Pass noise_std='estimate', or leave "
+            "n_components out."
+        )
+    return D
 
 
 def units_faults(moments: TaskMoments, n_components: int, noise_std: float | str) -> list[str]:

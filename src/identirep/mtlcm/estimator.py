@@ -12,15 +12,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
+from identirep.known_tasks import remember_left_out
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import fit_in_units, fit_latents, like_units, moments_in_units, mostly_shared
-from identirep.mtlcm.checks import moments_faults, units_faults
+from identirep.mtlcm.checks import LEAST_LABELS, moments_faults, number_of_latents, units_faults
 from identirep.mtlcm.data import half_of, moments_of
 from identirep.mtlcm.using import UsableLatents
 from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, restored, write_run
 from identirep.seeds import as_generator
-from identirep.validation import check_task_data
+from identirep.validation import check_task_data, left_out_remark
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -99,6 +100,9 @@ class MTLCM(UsableLatents, BaseEstimator):
         All rows that `partial_fit` was given; `moments_`, unless they do not suffice for a fit.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
+    left_out_tasks_ : dict of hashable to str
+        Tasks of `y` that nothing can be learnt of, with fewer than three labels or constant, and why: `fit` warns and
+        goes on without them.
     n_components_ : int
         Number of latents.
     n_features_in_ : int
@@ -194,8 +198,13 @@ class MTLCM(UsableLatents, BaseEstimator):
         ValueError
             If the data or the parameters are not valid; all faults are listed.
         """
-        data = check_task_data(X, y, tasks, estimator=self, found=parameter_faults(self), sample_weight=sample_weight)
-        return self._fit(moments_of(data), half=half_of(data))
+        rows: dict[str, Any] = {"sample_weight": sample_weight, "min_labels": LEAST_LABELS, "leaves_out": True}
+        data = check_task_data(X, y, tasks, estimator=self, found=parameter_faults(self), **rows)
+        if data.left_out:
+            warnings.warn(left_out_remark(data.left_out, LEAST_LABELS), UserWarning, stacklevel=2)
+        self._fit(moments_of(data), half=half_of(data))
+        remember_left_out(self, data)
+        return self
 
     def fit_moments(self, moments: TaskMoments) -> Self:
         """Fit the model to moments, wherever they come from.
@@ -265,7 +274,7 @@ class MTLCM(UsableLatents, BaseEstimator):
             found=parameter_faults(self),
             sample_weight=sample_weight,
         )
-        n_components = self._n_latents(data.X.shape[1])
+        n_components = number_of_latents(self.n_components, data.X.shape[1], self.noise_std)
         batch = moments_of(data)
         self.accumulated_ = batch if before is None else before + batch
         return self if moments_faults(self.accumulated_, n_components) else self._fit(self.accumulated_)
@@ -278,7 +287,7 @@ class MTLCM(UsableLatents, BaseEstimator):
     ) -> Self:
         """Fit to moments, which may be bad; a warning of no convergence says what helps."""
         raise_faults(parameter_faults(self))
-        D = self._n_latents(moments.n_features)
+        D = number_of_latents(self.n_components, moments.n_features, self.noise_std)
         raise_faults(moments_faults(moments, D))
         rng = as_generator(self.random_state)
         units, noise_std = like_units(moments), self.noise_std
@@ -308,16 +317,6 @@ class MTLCM(UsableLatents, BaseEstimator):
                 stacklevel=3,
             )
         return self
-
-    def _n_latents(self, n_features: int) -> int:
-        """Return D for so many features, with valid parameters."""
-        D = n_features if self.n_components is None else int(self.n_components)
-        if n_features < D:
-            raise ValueError(
-                f"n_components is too large: got {D}, expected at most {n_features}, the number of features. Lower "
-                "n_components or pass more features."
-            )
-        return D
 
     def _n_starts(self, moments: TaskMoments) -> dict[str, int]:
         if self.n_init != "auto":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray
+from identirep.known_tasks import left_out_meta, restore_left_out
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import LatentFit, Starts, fit_in_units, like_units, moments_in_units
 from identirep.mtlcm.model import (
@@ -65,6 +66,8 @@ class FittedLatents:
         self._half = half
         self.moments_ = self.accumulated_ = moments
         self.task_names_: tuple[Hashable, ...] = moments.task_names
+        self.left_out_tasks_: dict[Hashable, str] = {}
+        self._given_tasks = moments.task_names
         self.fit_ = fit
         self.n_components_ = len(fit.unmixing)
         self.mixing_, self.components_ = fit.mixing, fit.components
@@ -192,7 +195,7 @@ class FittedLatents:
         if self.accumulated_ is not self.moments_:
             accumulated, meta["accumulated"] = self.accumulated_.to_arrays()
             arrays |= prefixed("accumulated", accumulated)
-        return arrays, meta
+        return arrays, meta | left_out_meta(self)
 
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
         """Take over a state of `_to_arrays`; parameters are those of the constructor."""
@@ -214,6 +217,7 @@ class FittedLatents:
             self.__dict__["_comes_back"] = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
         if "accumulated" in meta:
             self.accumulated_ = TaskMoments.from_parts(taken("accumulated", arrays), meta["accumulated"])
+        restore_left_out(self, meta)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:

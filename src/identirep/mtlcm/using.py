@@ -2,29 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import TransformerMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, RandomState
+from identirep.known_tasks import known_task_data
 from identirep.moments import TaskMoments
 from identirep.mtlcm.fitted import FittedLatents
 from identirep.mtlcm.model import causal_regression
 from identirep.mtlcm.new_tasks import AdaptedTask, Use, adapt_task, check_new_task, check_use
-from identirep.mtlcm.trust import BootstrapResult, bootstrap
+from identirep.mtlcm.trust import BootstrapResult, Certificate, bootstrap, certificate_html
 from identirep.parameters import Choice, Whole, check_arguments
 from identirep.seeds import as_generator
-from identirep.validation import check_features, check_task_data
+from identirep.validation import check_features
 
 __all__ = ["LatentTransformer", "UsableLatents"]
 
 
 class LatentTransformer(TransformerMixin):
-    """Base of all whose `transform` returns latents: their names, so that `set_output` makes them a data frame."""
+    """Base of all whose `transform` returns latents: their names, so that `set_output` makes them a data frame.
+
+    Notebooks show the certificate of a fitted one below the diagram of scikit-learn.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def certificate_(self) -> Certificate: ...
+
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        # Asked for by notebooks only if `sklearn.set_config` has not switched diagrams off.
+        diagram = super()._repr_html_
+        return lambda: diagram() + self._certificate_html()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """Return what a notebook may show: that of scikit-learn, and the certificate."""
+        bundle = dict(super()._repr_mimebundle_(**kwargs))
+        if "text/html" in bundle:
+            bundle["text/html"] += self._certificate_html()
+        return bundle
+
+    def _certificate_html(self) -> str:
+        try:
+            check_is_fitted(self)
+        except NotFittedError:
+            return ""
+        found = self.certificate_
+        return certificate_html(found.verdict, found.reasons, found.comes_back, list(self.get_feature_names_out()))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return the names of the latents, which `transform` gives to the columns of a data frame.
@@ -177,17 +209,7 @@ class UsableLatents(LatentTransformer, FittedLatents):
             If a task was not seen in `fit`.
         """
         check_is_fitted(self)
-        data = check_task_data(
-            X,
-            y,
-            tasks,
-            estimator=self,
-            reset=False,
-            name="X",
-            min_labels=0,
-            known_tasks=self.task_names_,
-            sample_weight=sample_weight,
-        )
+        data = known_task_data(self, X, y, tasks, sample_weight=sample_weight)
         if data.task_index is None:
             moments = TaskMoments.from_arrays(data.X, data.targets, sample_weight=data.weights)
         else:

@@ -15,6 +15,8 @@ from sklearn.utils import Tags
 
 from identirep._typing import Array, IntArray, RandomState
 from identirep.evaluation import score_tasks
+from identirep.gross_errors import gross_error_remark, limited
+from identirep.known_tasks import left_out_meta, remember_left_out, restore_left_out
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, reduce_features
 from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, Spectrum, predictive_spectrum
@@ -24,7 +26,7 @@ from identirep.seeds import as_generator
 from identirep.shapes import check_shapes
 from identirep.signal_check import Signal, check_signal
 from identirep.splits import number_groups, order_ranks, row_groups
-from identirep.validation import TaskData, check_features, check_task_data
+from identirep.validation import TaskData, check_features, check_task_data, left_out_remark
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -49,8 +51,9 @@ def check_fit_data(
 ) -> tuple[TaskData, IntArray | None]:
     """Validate the arguments of ``fit``, and number the groups, which hold rows with equal inputs together as well.
 
-    Rows of the long layout without a label are dropped, and rows of weight 0. All faults are raised at once, with those
-    given, and `estimator` gets ``n_features_in_`` and ``feature_names_in_``.
+    Rows of the long layout without a label are dropped, rows of weight 0, and tasks that nothing can be learnt of;
+    labels that are gross errors are limited. All faults are raised at once, with those given, and `estimator` gets
+    ``n_features_in_`` and ``feature_names_in_``.
     """
     group_index, ranks, found = None, None, list(faults)
     if groups is not None:
@@ -69,17 +72,21 @@ def check_fit_data(
             found += _order_faults(ranks, X)
         except ValueError as error:
             found.append(str(error))
-    data = check_task_data(X, y, tasks, estimator=estimator, found=found, sample_weight=sample_weight)
-    if sample_weight is not None and (counted := np.asarray(sample_weight) > 0).ndim:
-        group_index, ranks = (None if of is None else of[counted] for of in (group_index, ranks))
+    rows: dict[str, Any] = {"sample_weight": sample_weight, "leaves_out": True}
+    rows["min_labels"] = getattr(estimator, "_least_labels", 2)
+    data = check_task_data(X, y, tasks, estimator=estimator, found=found, **rows)
+    if (given := data.given_rows) is not None:
+        group_index, ranks = (None if of is None else of[given] for of in (group_index, ranks))
     # Only ratios count here, so that equal weights are none.
     alike = data.weights is None or np.all(data.weights == data.weights[0])
-    data = replace(data, order=ranks, weights=None if alike else data.weights)
+    data = replace(data, order=ranks, given_rows=None, weights=None if alike else data.weights)
     if data.task_index is not None and np.isnan(data.targets).any():
         seen = ~np.isnan(data.targets)
         data = data.rows(seen)
         group_index = None if group_index is None else group_index[seen]
-    return data, row_groups(data.X, group_index)
+    targets, counts = limited(data.targets, data.task_index, data.n_tasks)
+    estimator.limited_labels_ = counts
+    return replace(data, targets=targets), row_groups(data.X, group_index)
 
 
 def _order_faults(ranks: IntArray, X: Any) -> list[str]:
@@ -105,6 +112,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     n_components_range_: tuple[int, int]
     signal_: Signal
     n_features_in_: int
+    # Axes of a sample, where it has several: n_features_in_ is the number of values in it.
+    _input_shape: tuple[int, ...] = ()
     task_names_: tuple[Hashable, ...]
     components_: Array
     mean_: Array
@@ -116,11 +125,17 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     _flat_target: bool
     # What learns to predict, in words.
     _who: str = "the network"
+    # Labels that a task needs, not all the same; with stage two behind it one more.
+    _least_labels: int = 2
+    left_out_tasks_: dict[Hashable, str]
+    _given_tasks: tuple[Hashable, ...]
     # Whether to find out if there is signal; refits with a given number of components have no use for the answer.
     _judges_signal: bool = True
     # What "auto" takes, whatever number was asked for.
     _auto_components: int
     moments_: TaskMoments
+    # All directions, strongest first, of which the features are the leading ones; known while fitting alone.
+    _directions: tuple[Reduction, Spectrum]
 
     def fit(
         self,
@@ -171,6 +186,11 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         faults += [] if sample_weight is None else self._weight_faults()
         data, group_index = check_fit_data(self, X, y, tasks, groups, faults, order=order, sample_weight=sample_weight)
         self.task_names_, self._flat_target = data.task_names, data.is_flat
+        if remark := gross_error_remark(self.limited_labels_, self.task_names_):
+            warnings.warn(remark, UserWarning, stacklevel=2)
+        remember_left_out(self, data)
+        if data.left_out:
+            warnings.warn(left_out_remark(data.left_out, self._least_labels), UserWarning, stacklevel=2)
         self._fit(data, group_index, rng)
         if self._judges_signal:
             self.signal_ = self._judge_signal(data, group_index, rng)
@@ -273,9 +293,10 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         """Choose the directions by the heads of `trained` rows, and fit the heads on them; return all directions."""
         reduction = reduce_features(trained, heads.coef, heads.noise)
         n_permutations = PERMUTATIONS if self._judges_signal else FEW_PERMUTATIONS
-        n_trained = int(trained.n_samples.sum())
+        n_trained = float(trained.n_samples.sum())
         spectrum = predictive_spectrum(reduction, held_out, rng, n_trained, inflation, n_permutations)
         reduction = reduction.ordered(spectrum.order)
+        self._directions = reduction, spectrum
         self.spectrum_, self.spectrum_threshold_ = spectrum.values, spectrum.threshold
         self.n_components_range_, self._auto_components = spectrum.range, spectrum.n_components
         self.n_components_ = self._choose_components(spectrum)
@@ -321,6 +342,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
             "flat_target": self._flat_target,
             "n_components_range": list(self.n_components_range_),
             "signal": asdict(self.signal_),
+            **left_out_meta(self),
         }
         return arrays | prefixed("moments", moments), meta
 
@@ -331,6 +353,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         for name in _STORED:
             setattr(self, name, arrays[name])
         self.task_names_, self.n_components_ = self.moments_.task_names, len(self.components_)
+        restore_left_out(self, meta)
         self.n_features_in_, self._flat_target = int(meta["n_features_in"]), bool(meta["flat_target"])
         # Runs from before this was stored have what their spectrum says.
         low, high = meta.get("n_components_range", (self.n_components_, self.n_components_))

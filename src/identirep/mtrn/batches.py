@@ -37,12 +37,12 @@ class WideBatches:
         self.batch_size = batch_size
 
     def __len__(self) -> int:
-        return -(-len(self.train) // self.batch_size)
+        return len(_batches(self.train, self.batch_size))
 
     def epoch(self, generator: torch.Generator, rank: int = 0, world_size: int = 1) -> Iterator[tuple[Tensor, ...]]:
         """Yield batches of training rows in random order, the share of one process."""
-        for rows in self.train[torch.randperm(len(self.train), generator=generator)].split(self.batch_size):
-            share = rows[rank::world_size] if len(rows) >= world_size else rows
+        for rows in _batches(self.train[torch.randperm(len(self.train), generator=generator)], self.batch_size):
+            share = rows[rank::world_size] if len(rows) >= 2 * world_size else rows
             yield self._batch(share)
 
     def validation(self) -> Iterator[tuple[Tensor, ...]]:
@@ -52,6 +52,14 @@ class WideBatches:
 
     def _batch(self, rows: Tensor) -> tuple[Tensor, ...]:
         return (self.x[rows], self.y[rows], *([] if self.weight is None else [self.weight[rows]]))
+
+
+def _batches(rows: Tensor, batch_size: int) -> list[Tensor]:
+    """Split rows into batches; a last one of a single row, of which BatchNorm has no variance, joins the one before."""
+    batches = list(rows.split(batch_size))
+    if batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
 
 
 class LongBatches:

@@ -84,16 +84,19 @@ class ReplicatedMLP(nn.Module):
 
 
 class ModuleEncoder(nn.Module):
-    """Copies of a user's own module, each with its own initial weights."""
+    """Copies of a user's own module, each with its own initial weights; samples of axes `input_shape` as they are."""
 
-    def __init__(self, modules: Sequence[nn.Module]) -> None:
+    def __init__(self, modules: Sequence[nn.Module], input_shape: tuple[int, ...] = ()) -> None:
         super().__init__()
         self.replicates = nn.ModuleList(modules)
+        self.input_shape = input_shape
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features, shape (n_replicates, n_samples, n_features), of a batch `x`."""
         # A module that was made in another precision is taken in that.
         weight = next((value for value in self.parameters() if value.is_floating_point()), x)
+        if self.input_shape and x.ndim == 2:
+            x = x.unflatten(1, self.input_shape)
         return torch.stack([module(x.to(weight.dtype)) for module in self.replicates])
 
 
@@ -126,6 +129,7 @@ def make_encoder(
     n_replicates: int,
     generator: torch.Generator,
     dropout: float = 0.0,
+    input_shape: tuple[int, ...] = (),
 ) -> ReplicatedMLP | ModuleEncoder:
     """Build all replicates: perceptrons of layers `sizes`, fresh copies of a module, or what a function makes.
 
@@ -146,7 +150,7 @@ def make_encoder(
                 "module from the factory."
             )
         modules.append(module)
-    return ModuleEncoder(modules)
+    return ModuleEncoder(modules, input_shape)
 
 
 @ordinary_torch()
@@ -156,6 +160,7 @@ def restored_encoder(
     sizes: Sequence[int],
     n_replicates: int,
     weights: Mapping[str, NDArray[Any]],
+    input_shape: tuple[int, ...] = (),
 ) -> ReplicatedMLP | ModuleEncoder:
     """Build a trained encoder from its weights; `sizes` are those of the perceptron, empty for a module of the user."""
     if bool(sizes) != isinstance(encoder, str):
@@ -164,7 +169,8 @@ def restored_encoder(
             f"{'mlp' if sizes else 'the module that the model was fitted with, which is not stored'!r}. Pass "
             "encoder=... with the same architecture."
         )
-    module = make_encoder(encoder, sizes=sizes, n_replicates=n_replicates, generator=torch.Generator())
+    settings: dict[str, Any] = {"n_replicates": n_replicates, "generator": torch.Generator()}
+    module = make_encoder(encoder, sizes=sizes, input_shape=input_shape, **settings)
     state = {name: torch.from_numpy(value.copy()) for name, value in weights.items()}
     # Runs from before inputs had ends have none.
     ends = {name: value for name, value in module.named_buffers() if name in ("low", "high")}

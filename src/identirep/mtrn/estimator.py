@@ -29,6 +29,17 @@ if TYPE_CHECKING:
 
 __all__ = ["MTRN"]
 
+# What a fit knows of its data.
+_OF_DATA: tuple[str, ...] = (
+    "n_features_in_",
+    "feature_names_in_",
+    "task_names_",
+    "_flat_target",
+    "_judges_signal",
+    "signal_",
+)
+_OF_DATA += ("_input_shape", "left_out_tasks_", "_given_tasks", "_least_labels")
+
 
 class MTRN(StageOne):
     r"""Multi-task regression network: features that predict many targets linearly, by a consensus of replicates.
@@ -51,7 +62,8 @@ class MTRN(StageOne):
         A multilayer perceptron with rectifiers; a module that maps (n_samples, n_features_in) to (n_samples, K), which
         is copied and initialised afresh by the `reset_parameters` of its layers; or a function without arguments that
         returns a new one. Replicates that would start from the same weights are refused. Your own modules get
-        `X` as it is, in float32, which has to hold it.
+        `X` as it is, in float32, which has to hold it; samples may have several axes, as images (n_samples, channels,
+        height, width) do.
     hidden_sizes : sequence of int, default (256,)
         Hidden layers of the perceptron.
     n_features : int, optional
@@ -207,6 +219,11 @@ class MTRN(StageOne):
         self.verbose = verbose
         self.random_state = random_state
 
+    @property
+    def _takes_axes(self) -> bool:
+        """Whether samples may have several axes: an encoder of the user gets them as they are."""
+        return not isinstance(self.encoder, str)
+
     def _faults(self, groups: ArrayLike | None, order: ArrayLike | None) -> list[Fault]:
         from identirep.mtrn.devices import device_fault
 
@@ -244,7 +261,7 @@ class MTRN(StageOne):
 
         batch_size = LATENTS_BATCH if self.batch_size == "auto" else self.batch_size
         stage = clone(self).set_params(n_components=self.n_components_, batch_size=batch_size, verbose=False)
-        for name in ("n_features_in_", "feature_names_in_", "task_names_", "_flat_target", "_judges_signal", "signal_"):
+        for name in _OF_DATA:
             if hasattr(self, name):
                 setattr(stage, name, getattr(self, name))
         guided = fit_to_latents(NetworkSettings.of(stage), data, latents, groups, self._held_out, rng)
@@ -283,7 +300,8 @@ class MTRN(StageOne):
         """Return the fitted state as arrays, and as what JSON can hold; nothing is pickled."""
         arrays, meta = super()._to_arrays()
         arrays |= {f"module.{name}": _as_array(name, value) for name, value in self.module_.state_dict().items()}
-        return arrays, {**meta, "sizes": list(getattr(self.module_, "sizes", ()))}
+        shape = {"input_shape": list(self._input_shape)} if self._input_shape else {}
+        return arrays, {**meta, "sizes": list(getattr(self.module_, "sizes", ())), **shape}
 
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> MTRN:
         """Take over a state that `_to_arrays` has returned, of an estimator with the same parameters."""
@@ -293,7 +311,16 @@ class MTRN(StageOne):
         super()._from_arrays(arrays, meta)
         # Compared before room is taken for weights of that number.
         _check_weights(weights, sizes, self.n_replicates, self.n_features_in_, len(self.mean_))
-        self.module_ = restored_encoder(self.encoder, sizes=sizes, n_replicates=self.n_replicates, weights=weights)
+        self._input_shape = tuple(map(int, meta.get("input_shape", ())))
+        if self._input_shape and np.prod(self._input_shape) != self.n_features_in_:
+            raise Damage(f"samples of shape {self._input_shape} in the place of {self.n_features_in_} inputs")
+        self.module_ = restored_encoder(
+            self.encoder,
+            sizes=sizes,
+            n_replicates=self.n_replicates,
+            weights=weights,
+            input_shape=self._input_shape,
+        )
         return self
 
 

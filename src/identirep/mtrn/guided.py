@@ -35,7 +35,8 @@ def fit_to_latents(
     rng: np.random.Generator,
 ) -> GuidedNetwork:
     """Train on the latents of the rows that are not held out; the mean over replicates predicts them."""
-    wide = TaskData(data.X, latents, None, tuple(range(latents.shape[1])), weights=data.weights)
+    names, shape = tuple(range(latents.shape[1])), data.input_shape
+    wide = TaskData(data.X, latents, None, names, weights=data.weights, input_shape=shape)
     network = fit_network(settings, wide, groups, rng, held_out=held_out)
     F = encode(network.encoder, data.X, settings.device)
     mean = F.mean(axis=0)

@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from identirep._typing import Array, IntArray
 from identirep.accumulation import effective_number
+from identirep.label_sides import Labels
 from identirep.mtrn.base import check_fit_data
 from identirep.mtrn.estimator import MTRN
 from identirep.mtrn.predictive import PredictiveFeatures
@@ -31,6 +32,8 @@ _N_TREES = 100
 # Share of rows (or groups) on which the candidates are compared, and the networks that are trained for it.
 _HELD_OUT = 0.25
 _N_REPLICATES = 2
+# Labels that differ, of each target on both sides, where possible.
+_LEAST_LABELS = (2, 2)
 # Others are taken where they are better than the network by so many standard errors over rows: it comes first because
 # all that follows, from refinements to `to_torch`, is there for it.
 _CLEARLY = 2.0
@@ -73,13 +76,18 @@ def choose_regressor(
         what = "Each row has the label of one task" if data.is_long else "Labels are missing"
         return ChosenRegressor("mtrn", {}, f"{what}, which only the network takes")
     rng, unit = np.random.default_rng(seed), units(data.X, group_index)
-    train, held_out = two_sides(len(data.X), _HELD_OUT, rng, groups=unit, order=data.order)
+    labels = Labels(data.targets, None, _LEAST_LABELS)
+    train, held_out = two_sides(len(data.X), _HELD_OUT, rng, groups=unit, order=data.order, labels=labels)
     target, X_held_out, weights = data.targets[held_out], data.X[held_out], data.rows(held_out).weights
-    variance = np.maximum(spread_of(target, weights).deviation ** 2, np.finfo(np.float64).tiny)
+    deviation = spread_of(target, weights).deviation
+    # Targets that do not vary there have no R^2.
+    varies = deviation > 0.0
+    if not varies.any():
+        return ChosenRegressor("mtrn", {}, "No target varies on the rows held out for the choice")
     errors = {}
     for name in REGRESSORS:
         predicted = _predicted(name, data.rows(train), unit[train], X_held_out, seed, network)
-        errors[name] = ((target - predicted) ** 2 / variance).mean(axis=1)
+        errors[name] = (((target - predicted)[:, varies] / deviation[varies]) ** 2).mean(axis=1)
     r2 = {name: float(1.0 - np.average(error, weights=weights)) for name, error in errors.items()}
     best = max(r2, key=lambda name: r2[name])
     gain = errors["mtrn"] - errors[best]
@@ -105,7 +113,10 @@ def _predicted(name: str, train: TaskData, unit: IntArray, X: Array, seed: int, 
             stage.set_params(n_components="auto", n_replicates=min(stage.n_replicates, _N_REPLICATES), verbose=False)
             stage.set_params(random_state=seed)
             stage.fit(train.X, train.targets, groups=unit, order=train.order, sample_weight=train.weights)
-            return stage.predict(X)
+            known = np.array([name not in stage.left_out_tasks_ for name in range(n_tasks)])
+            predicted = np.tile(np.average(train.targets, axis=0, weights=train.weights), (len(X), 1))
+            predicted[:, known] = stage.predict(X).reshape(len(X), -1)
+            return predicted
         regressor = _regressor(name)
         if "random_state" in regressor.get_params():
             regressor.set_params(random_state=seed)

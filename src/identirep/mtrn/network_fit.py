@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.gross_errors import fences
+from identirep.label_sides import Labels
 from identirep.mtrn.batches import LongBatches, WideBatches
 from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, make_encoder, side_by_side
 from identirep.mtrn.initial_weights import refuse_equal_starts
@@ -19,7 +21,7 @@ from identirep.mtrn.network import LongObjective, WideObjective
 from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
 from identirep.parameters import raise_faults
-from identirep.splits import split_rows
+from identirep.splits import two_sides
 from identirep.training import ordinary_torch
 from identirep.units import spread_of, spread_of_tasks, unit_faults
 from identirep.validation import TaskData
@@ -30,6 +32,8 @@ __all__ = ["FittedNetwork", "encode", "feature_map", "fit_network"]
 _WHITENING_FLOOR = 0.1
 # Inputs count as far as this share of the range in training beyond it: rows like those of training stay as they are.
 _MARGIN = 0.5
+# Labels that a task keeps for training, and for validation.
+_LEAST_LABELS = (2, 1)
 # Rows encoded at once.
 _CHUNK_ROWS = 8192
 
@@ -57,8 +61,9 @@ def fit_network(
     seed = int(rng.integers(2**62))
     generator = torch.Generator().manual_seed(seed)
     if held_out is None:
-        share = settings.validation_fraction
-        held_out = split_rows(len(data.X), share, rng, groups=groups, tasks=data.task_index)
+        labels = Labels(data.targets, data.task_index, _LEAST_LABELS)
+        share, index = settings.validation_fraction, data.task_index
+        held_out = two_sides(len(data.X), share, rng, groups=groups, tasks=index, labels=labels)[1]
     _check_split(settings, data, held_out)
     fabric = make_fabric(settings.device, settings.precision)
     # Dropout and the like draw from the global generators, which are put back afterwards.
@@ -77,9 +82,11 @@ def fit_network(
             n_replicates=settings.n_replicates,
             generator=generator,
             dropout=settings.dropout,
+            input_shape=data.input_shape,
         )
         if isinstance(encoder, ModuleEncoder) and not isinstance(settings.encoder, str):
             refuse_equal_starts(settings.encoder, encoder.replicates)
+            _check_batch_size(settings, encoder)
         n_features = _probe(encoder, x[:2])
         y = torch.from_numpy(_standardised(data, held_out).astype(np.float32))
         objective: LongObjective | WideObjective
@@ -114,7 +121,7 @@ def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str)
     target = make_fabric(device, "32-true").device
     double = isinstance(encoder, ReplicatedMLP) and target.type != "mps"
     dtype = torch.float64 if double else torch.float32
-    module = copy.deepcopy(encoder).to(target)
+    module = copy.deepcopy(encoder).to(target).eval()
     module = module.double() if double else module
     features = module.of_standardised if isinstance(module, ReplicatedMLP) else module
     parts = []
@@ -150,6 +157,7 @@ class _InputScaling(NamedTuple):
 
 def _input_scaling(X: NDArray[Any], kind: str, weights: Array | None = None) -> _InputScaling:
     """Learn how to scale the inputs of the perceptron, and where they end: far outside it says nothing, and loudly."""
+    X = np.clip(X, *fences(X))
     mean, std, *_ = spread_of(X, weights)
     # What is constant in training is ignored, whatever it is later.
     scale = np.where(std > 0.0, 1.0 / np.where(std > 0.0, std, 1.0), 0.0)
@@ -192,6 +200,16 @@ def _check_split(settings: NetworkSettings, data: TaskData, held_out: BoolArray)
                 f"validation_fraction leaves no labels for {name}: got {settings.validation_fraction} of {len(rows)} "
                 "rows, expected labels on both sides. Change validation_fraction or pass more rows."
             )
+
+
+def _check_batch_size(settings: NetworkSettings, encoder: nn.Module) -> None:
+    """Refuse batches of one row for layers that look at the variance of a batch."""
+    looks_at_batches = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in encoder.modules())
+    if settings.batch_size == 1 and looks_at_batches:
+        raise ValueError(
+            "batch_size is too small for the encoder: got 1 with BatchNorm, expected at least 2, since one row has no "
+            "variance. Raise batch_size, or use LayerNorm."
+        )
 
 
 def _probe(encoder: nn.Module, x: torch.Tensor) -> int:

@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils import Tags
 
 from identirep._typing import Array, BoolArray, IntArray, RandomState
+from identirep.gaps import takes_gaps
 from identirep.moments import TaskMoments
 from identirep.mtrn.base import StageOne
 from identirep.mtrn.reduction import Heads, HeldOut
@@ -84,7 +86,8 @@ class PredictiveFeatures(StageOne):
 
     Notes
     -----
-    Takes the wide layout without missing labels, as regressors do; groups stay in one fold, so not with "oob".
+    Takes the wide layout without missing labels, as regressors do, and gaps in inputs (NaN) if the regressor does;
+    groups stay in one fold, so not with "oob".
 
     Costs `cross_fit` + 1 fits of the regressor. Without signal the predictions of folds are constant up to noise.
 
@@ -181,6 +184,11 @@ class PredictiveFeatures(StageOne):
         plain = RegressorUnits.as_they_are(self.n_features_in_, n_tasks)
         self._units = RegressorUnits(**parts) if parts else plain
         return self
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = takes_gaps(self.regressor)
+        return tags
 
     def _out_of_bag(self, n_rows: int, n_tasks: int) -> Array:
         """Return out-of-bag predictions; NaN for rows that were in every bag."""

@@ -56,6 +56,23 @@ class Reduction:
             heads=np.ascontiguousarray(self.heads[:, order]),
         )
 
+    def direction_moments(self, own: TaskMoments) -> TaskMoments:
+        """Return the moments of all directions, of tasks on shared rows whose moments of some directions are known."""
+        n, K = own.counts, self.heads.shape[1]
+        return TaskMoments(
+            own.task_names,
+            own.group,
+            n,
+            np.zeros((1, K)),
+            n[:, None, None] * np.eye(K),
+            own.mean_y,
+            n * self.heads * self.scale[:, None],
+            own.scatter_y,
+            own.n_rows,
+            own.weight_sums,
+            own.row_counts,
+        )
+
 
 @dataclass(frozen=True)
 class HeldOut:

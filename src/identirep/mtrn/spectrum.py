@@ -57,6 +57,9 @@ class Spectrum:
     error: Array
     # Squared sine of the largest angle between the D leading directions of fits to disjoint rows, D = 1, 2, ...
     mixing: Array
+    # M in the directions, and the variance of its entries from fit to fit.
+    signal: Array
+    variance: Array
 
     @property
     def n_signal(self) -> int:
@@ -73,6 +76,18 @@ class Spectrum:
         margin = _UNDECIDED * np.hypot(self.error, _RESOLUTION * self.error[0])
         low, high = (_leading(self.values + sign * margin > self.threshold) for sign in (-1.0, 1.0))
         return min(max(low, 1), n), max(high, n)
+
+    def redrawn(self, n_components: int, n_draws: int, rng: np.random.Generator) -> Array:
+        """Draw the leading directions of fits to other rows, each as near to these as it spans, (n_draws, D, K)."""
+        D, deviation = n_components, np.sqrt(self.variance)
+        found = []
+        for _ in range(n_draws):
+            error = np.triu(rng.normal(size=deviation.shape) * deviation)
+            values, vectors = np.linalg.eigh(self.signal + error + np.triu(error, 1).T)
+            leading = vectors[:, np.argsort(-values)[:D]].T
+            left, _, right = np.linalg.svd(leading[:, :D])
+            found.append((left @ right).T @ leading)
+        return np.array(found)
 
     @property
     def n_components(self) -> int:
@@ -106,7 +121,7 @@ def predictive_spectrum(
     n_labels: float = int(seen.sum())
     K = H.shape[1]
     if K == 0 or n_labels == 0:
-        return Spectrum(np.arange(K), *np.zeros((4, K)))
+        return Spectrum(np.arange(K), *np.zeros((4, K)), *np.zeros((2, K, K)))
     n_rows = len(H)
     groups = np.arange(n_rows) if held_out.groups is None else np.unique(held_out.groups, return_inverse=True)[1]
     groups = groups.reshape(-1)
@@ -150,9 +165,10 @@ def predictive_spectrum(
     # Those with signal first: one that chance does much to can be stronger without any.
     order = np.lexsort((-value, value <= threshold))
     M, V = M[np.ix_(order, order)], V[np.ix_(order, order)]
-    return Spectrum(
-        order, np.diagonal(M), threshold[order], np.sqrt(np.diagonal(V)), _mixing(M, V * n_labels / n_trained)
-    )
+    error = np.sqrt(np.diagonal(V))
+    # Two fits differ by two errors.
+    variance = 2.0 * _ENCODER * V * n_labels / n_trained
+    return Spectrum(order, np.diagonal(M), threshold[order], error, _mixing(M, variance), M, variance)
 
 
 def _signal(H: Array, labels: Array, weight: Array, n_groups: float) -> tuple[Array, Array]:
@@ -174,12 +190,12 @@ def _effective_labels(weights: Array, seen: BoolArray, index: IntArray | None) -
     return sum(effective_number(weights[column]) for column in seen.T)
 
 
-def _mixing(M: Array, V: Array) -> Array:
+def _mixing(M: Array, variance: Array) -> Array:
     """Return the squared sine between the leading directions of two fits, by first-order perturbation."""
     strength = np.diagonal(M)
     gap = strength[:, None] - strength
     # Directions of equal signal mix freely.
-    angle = np.where(gap == 0, 1.0, 2.0 * _ENCODER * V / np.where(gap == 0, 1.0, gap**2))
+    angle = np.where(gap == 0, 1.0, variance / np.where(gap == 0, 1.0, gap**2))
     K = len(strength)
     return np.array([np.minimum(angle[:D, D:].sum(axis=1).max(initial=0.0), 1.0) for D in range(1, K + 1)])
 

@@ -34,6 +34,7 @@ from identirep.mtlcm.trust.goodness import GoodnessOfFit, goodness_of_fit
 from identirep.mtlcm.trust.latents import latent_information, noise_reliability
 from identirep.mtlcm.trust.leakage import loss_quantiles, moderated_leakage, robust_leakage
 from identirep.mtlcm.trust.refits import bootstrap
+from identirep.mtlcm.trust.showing import certificate_html, certificate_text
 from identirep.mtlcm.trust.signal import heads, noise_edge, signal_strength
 from identirep.mtlcm.trust.verdict import IDENTIFIED, REPRODUCIBLE, Evidence, judge
 
@@ -145,6 +146,12 @@ class Certificate:
     is_lonely: bool
     own_rows: bool
     encoder_mcc: Array | None = None
+
+    def __repr__(self) -> str:
+        return certificate_text(self.verdict, self.reasons, self.comes_back)
+
+    def _repr_html_(self) -> str:
+        return certificate_html(self.verdict, self.reasons, self.comes_back)
 
     @property
     def robust_mcc(self) -> Array:

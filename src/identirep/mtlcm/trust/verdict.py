@@ -74,7 +74,7 @@ def judge(evidence: Evidence) -> tuple[str, str]:
     if e.turn_probability > _MOST_TURNS:
         return UNSTABLE, (
             f"a fit to other rows turns it with a probability of {e.turn_probability:.0%}, since two solutions are "
-            "about as good: fit with one latent fewer"
+            "about as good: fit with one latent fewer or more, or add rows"
         )
     if not e.own_rows:
         return REPRODUCIBLE, f"{back}; other targets may turn it: check again when they change"

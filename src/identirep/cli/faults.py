@@ -1,0 +1,92 @@
+"""What went wrong in a command: whose fault it is, the exit status, and one message for people and machines."""
+
+from __future__ import annotations
+
+import dis
+import os
+import traceback
+from dataclasses import dataclass
+from enum import IntEnum
+
+from identirep.cli.words import error_in_words
+from identirep.divergence import DivergenceError
+from identirep.wording import readable
+
+__all__ = ["DEBUG_VARIABLE", "Fault", "Status", "fault_of", "is_about_input"]
+
+# Set to anything but 0, a failure of ours shows where it happened.
+DEBUG_VARIABLE = "IDENTIREP_DEBUG"
+
+_RAISE = dis.opmap["RAISE_VARARGS"]
+# What this package raises on purpose; anything else that it raises is a check of its own that failed.
+_ON_PURPOSE = (ValueError, TypeError, ImportError, RuntimeError)
+
+
+class Status(IntEnum):
+    """Exit statuses of all commands."""
+
+    DONE = 0
+    OUR_FAILURE = 1
+    USER_INPUT = 2
+    CHECK_FAILED = 3
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error as it is reported; `kind` is "usage", "input", "memory", "failure" or "interrupted"."""
+
+    kind: str
+    message: str
+    status: int
+    trace: str = ""
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Tell faults of the input from failures of ours."""
+    if isinstance(error, KeyboardInterrupt):
+        return Fault("interrupted", "interrupted.", 130)
+    if _is_about_memory(error):
+        return Fault("memory", "the table is too large: memory is exhausted. Choose fewer columns.", Status.USER_INPUT)
+    if is_about_input(error):
+        return Fault("input", _text_of(error), Status.USER_INPUT)
+    what = " ".join(readable(str(error)).split())
+    message = (
+        f"{type(error).__name__} inside identirep, which is not your fault{f' ({what})' if what else ''}. Run it again "
+        f"with {DEBUG_VARIABLE}=1 for the traceback, and report that."
+    )
+    asked = os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0")
+    trace = readable("".join(traceback.format_exception(error))) if asked else ""
+    return Fault("failure", message, Status.OUR_FAILURE, trace)
+
+
+def is_about_input(error: BaseException) -> bool:
+    """Tell what this package raises on purpose, and files that are not as they should be, from failures."""
+    if isinstance(error, (OSError, DivergenceError)):
+        return True
+    if not isinstance(error, _ON_PURPOSE):
+        return False
+    if error.__traceback__ is None:
+        # Of another process, where only a missing extra can be told by its type.
+        return isinstance(error, ImportError)
+    last = error.__traceback__
+    while last.tb_next is not None:
+        last = last.tb_next
+    frame = last.tb_frame
+    is_ours = str(frame.f_globals.get("__name__", "")).split(".")[0] == "identirep"
+    # C functions have no frame of their own: what they raise shows as an instruction of ours that is no raise.
+    return is_ours and frame.f_code.co_code[last.tb_lasti] == _RAISE
+
+
+def _is_about_memory(error: BaseException) -> bool:
+    """Whether memory ran out, which torch says with errors of other types."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and (type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error))
+    )
+
+
+def _text_of(error: BaseException) -> str:
+    """Return the message in words of the command line; of errors of the operating system, the part for people."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: '{error.filename}'." if error.filename else f"{error.strerror}."
+    return error_in_words(readable(str(error)))

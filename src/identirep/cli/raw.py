@@ -1,0 +1,36 @@
+"""Columns of a file as they are: numbers, texts, dates and lists, for an encoder to make numbers of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from identirep.encoding import as_numbers, plain
+
+__all__ = ["labels_of", "raw_columns"]
+
+
+def raw_columns(file: Any, names: Sequence[str], categories: Collection[str]) -> Any:
+    """Return columns of an open file as a table of Arrow; categories as they are written, 01 and 1 being two values."""
+    import pyarrow as pa
+
+    # Several columns may have no name, which are asked for together only.
+    is_whole = list(names) == file.columns or "" in names
+    whole = file.read_whole(None if is_whole else list(names))
+    is_whole, columns = list(names) == whole.column_names, []
+    for i, name in enumerate(names):
+        values = plain(whole.column(i if is_whole else name))
+        if name in categories:
+            labels = labels_of(file, name)
+            values = pa.array(labels) if any(isinstance(label, str) for label in labels) else values
+        elif file.markers.numbers and (numbers := as_numbers(values, file.markers)) is not None:
+            values = pa.array(numbers, mask=np.isnan(numbers))
+        columns.append(values)
+    return pa.table(columns, names=list(names))
+
+
+def labels_of(file: Any, column: str) -> list[Any]:
+    """Return the values of a column as labels: of text as they are written, None for empty cells alone."""
+    return [label for batch in file.batches([], column) for label in batch.labels or []]

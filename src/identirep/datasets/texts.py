@@ -1,0 +1,126 @@
+"""Columns of text as what they say: numbers, booleans, dates and times, or text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from identirep.datasets.batches import BadCell
+from identirep.datasets.markers import Markers
+from identirep.datasets.numerals import FALSE, TRUE, is_number, remark_on
+from identirep.datasets.typed import as_typed
+
+__all__ = ["Numbers", "as_numbers", "number_remark", "typed_texts"]
+
+# Cells of which a column that looks like numbers is told.
+_MOST_LOOKED_AT = 1_000
+
+
+def _trimmed(texts: Any, markers: Markers) -> Any:
+    """Return texts without blanks around them, markers as missing."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    texts = compute.utf8_trim_whitespace(texts)
+    is_marker = compute.is_in(texts, value_set=pa.array(sorted(markers.texts)))
+    return compute.if_else(is_marker, None, texts)
+
+
+def as_numbers(texts: Any, markers: Markers, decimal: str = ".", *, booleans: bool = False) -> Any:
+    """Return texts as float64, markers as missing, with `booleans` also True as 1; None if one is none of these."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    texts = _trimmed(texts, markers)
+    if booleans:
+        for number, forms in (("1", TRUE), ("0", FALSE)):
+            texts = compute.if_else(compute.is_in(texts, value_set=pa.array(forms)), number, texts)
+    if decimal != ".":
+        if compute.any(compute.match_substring(texts, ".")).as_py():
+            return None
+        texts = compute.replace_substring(texts, decimal, ".")
+    try:
+        return texts.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+
+
+def typed_texts(texts: Any, markers: Markers, decimal: str = ".") -> Any:
+    """Return a column of text with the type that all its values suggest, markers as missing where it is no text."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    numbers = as_numbers(texts, markers, decimal)
+    if numbers is not None and numbers.null_count < len(numbers):
+        return as_typed(numbers, markers.numbers)
+    trimmed = _trimmed(texts, markers)
+    if trimmed.null_count < len(trimmed):
+        flags = [
+            compute.is_in(trimmed, value_set=pa.array([*forms, digit])) for forms, digit in ((TRUE, "1"), (FALSE, "0"))
+        ]
+        known = compute.or_(compute.or_(*flags), compute.is_null(trimmed))
+        if compute.all(known).as_py():
+            return compute.if_else(compute.is_null(trimmed), None, flags[0])
+        for kind in (pa.date32(), pa.timestamp("s"), pa.timestamp("ns")):
+            try:
+                return trimmed.cast(kind)
+            except pa.ArrowInvalid:
+                continue
+    return as_typed(texts)
+
+
+class Numbers:
+    """A column of text read as numbers, part by part: booleans count only where nothing but 0 and 1 is beside them."""
+
+    def __init__(self, name: str, markers: Markers, decimal: str = ".") -> None:
+        self.name = name
+        self.bad: BadCell | None = None
+        self._markers, self._decimal = markers, decimal
+        self._has_words = self._has_others = False
+        self._n_rows = 0
+
+    def read(self, texts: Any) -> Any:
+        """Return the next texts as float64, None if one is neither a number nor missing; `bad` is the first such."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        numbers = as_numbers(texts, self._markers, self._decimal)
+        if numbers is None:
+            numbers = as_numbers(texts, self._markers, self._decimal, booleans=True)
+            self._has_words = self._has_words or numbers is not None
+        if numbers is not None and not self._has_others:
+            flags = compute.is_in(numbers, value_set=pa.array([0.0, 1.0, None]))
+            self._has_others = not compute.all(flags).as_py()
+        if self._has_words and self._has_others:
+            numbers = None
+        if numbers is None and self.bad is None:
+            self.bad = self._bad_cell(texts)
+        self._n_rows += len(texts)
+        return numbers
+
+    def _bad_cell(self, texts: Any) -> BadCell:
+        """Find the first text that is no number, or after booleans the first that is none of them."""
+        listed = texts.to_pylist()
+        trimmed = ["" if text is None or text.strip() in self._markers.texts else text.strip() for text in listed]
+        words = {*TRUE, *FALSE, "0", "1"}
+        is_flag = all(text in words for text in trimmed if text)
+        n_numbers = sum(is_number(text, self._decimal) for text in trimmed)
+        fits = (lambda text: text in words) if self._has_words else (lambda text: is_number(text, self._decimal))
+        place = next((i for i, text in enumerate(trimmed) if text and not fits(text)), 0)
+        n_bad = sum(bool(text) and not fits(text) for text in trimmed)
+        return BadCell(
+            self.name,
+            self._n_rows + place + 1,
+            listed[place],
+            not is_flag and n_numbers > n_bad,
+            remark_on(trimmed[place], self._decimal),
+        )
+
+
+def number_remark(texts: Any, name: str, markers: Markers, decimal: str) -> str:
+    """Say of a column of text that it would be one of numbers if these were written otherwise; else nothing."""
+    looked_at = [str(text).strip() for text in texts[:_MOST_LOOKED_AT].to_pylist() if text is not None]
+    known = [text for text in looked_at if text not in markers.texts]
+    other = [text for text in known if not is_number(text, decimal)]
+    if not other or not all(remark_on(text, decimal) for text in other):
+        return ""
+    return f"Column {name!r} is read as text: got {other[0]!r}, expected numbers. {remark_on(other[0], decimal)}"

@@ -1,0 +1,177 @@
+"""Inputs as arrays: matrices, tables, tensors, and samples with several axes for encoders that take them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_array, validate_data
+
+from identirep.missing import as_numbers
+from identirep.parameters import Fault
+from identirep.units import spread_of, unit_faults
+from identirep.wording import short
+
+__all__ = ["as_array", "collect_inputs", "column_names"]
+
+# Names shown in a message.
+_MAX_NAMED = 5
+# Packages whose objects hand out samples.
+_STREAMING = ("datasets", "tensorflow", "webdataset")
+
+
+def column_names(frame: Any) -> tuple[Hashable, ...] | None:
+    """Return the column names of a data frame or Arrow table, or None for anything else."""
+    names = getattr(frame, "column_names", None)
+    if names is None and hasattr(frame, "dtypes"):
+        names = getattr(frame, "columns", None)
+    return None if names is None else tuple(names)
+
+
+def as_array(values: Any, name: str) -> Any:
+    """Return a tensor of torch as an array, anything else as it is; TypeError for what hands out one sample a time."""
+    if (torch := sys.modules.get("torch")) is not None:
+        if isinstance(values, torch.Tensor):
+            return _of_tensor(values, name)
+        if isinstance(values, (torch.utils.data.Dataset, torch.utils.data.DataLoader)):
+            raise TypeError(_streamed(values, name))
+        if isinstance(values, (list, tuple)) and values and all(isinstance(part, torch.Tensor) for part in values):
+            return np.stack([_of_tensor(part, name) for part in values])
+    if isinstance(values, Iterator) or type(values).__module__.split(".")[0] in _STREAMING:
+        raise TypeError(_streamed(values, name))
+    return values
+
+
+def _streamed(values: Any, name: str) -> str:
+    """Say what to do with a data set, a loader or an iterator."""
+    return (
+        f"{name} has the wrong type: got {type(values).__name__}, which hands out samples or batches, expected an "
+        "array or tensor with one entry for each sample, (n_samples, ...). Stack the samples: "
+        "X = numpy.stack([x for x, y in dataset]), y = numpy.stack([y for x, y in dataset]); of a loader "
+        "numpy.concatenate does it for batches."
+    )
+
+
+def _of_tensor(tensor: Any, name: str) -> NDArray[Any]:
+    if tensor.layout != sys.modules["torch"].strided:
+        raise TypeError(
+            f"{name} is a sparse tensor: got layout {tensor.layout}, expected a dense one. Call {name}.to_dense()."
+        )
+    if tensor.device.type == "meta":
+        raise TypeError(
+            f"{name} has no values: got a tensor on the meta device, expected one with numbers. Make it on a device."
+        )
+    tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+    # NumPy has no bfloat16.
+    short_float = tensor.is_floating_point() and tensor.element_size() <= 2
+    return np.asarray((tensor.float() if short_float else tensor).numpy())
+
+
+def collect_inputs(
+    X: Any, estimator: Any, reset: bool, name: str, faults: list[Fault | str], gaps: bool = False
+) -> NDArray[Any] | None:
+    """Return `X` as a matrix; None and an entry in `faults` if it is not one.
+
+    Samples with several axes are laid out as rows, for an estimator with ``_takes_axes``, which gets their shape as
+    ``_input_shape``.
+    """
+    options: dict[str, Any] = {
+        "dtype": [np.float64, np.float32],
+        "ensure_all_finite": False,
+        "ensure_min_samples": 2 if reset else 1,
+    }
+    if estimator is not None and not reset:
+        X = _columns_of_fit(X, estimator, name, faults)
+        if X is None:
+            return None
+    X = _without_masks(as_array(X, name))
+    shape = np.shape(X)[1:] if isinstance(X, np.ndarray | list | tuple) and np.ndim(X) > 2 else ()
+    if (fault := _shape_fault(shape, estimator, reset, name, X)) is not None:
+        faults.append(fault)
+        return None
+    if reset and getattr(estimator, "_takes_axes", False):
+        estimator._input_shape = shape
+    if shape or getattr(estimator, "_input_shape", ()):
+        X = np.asarray(X).reshape(len(X), -1)
+    try:
+        if estimator is None:
+            array = check_array(X, input_name=name, **options)
+        else:
+            array = validate_data(estimator, X, reset=reset, **options)
+    except ValueError as error:
+        faults.append(str(error))
+        return None
+    # The sum is finite unless an entry is not (or it overflows): one cheap pass before the exact look.
+    if not np.isfinite(np.sum(array, dtype=np.float64)):
+        takes_nan = gaps or (estimator is not None and get_tags(estimator).input_tags.allow_nan)
+        bad = np.isinf(array) if takes_nan else ~np.isfinite(array)
+        if bad.any():
+            row, column = (int(i) for i in np.argwhere(bad)[0])
+            names = column_names(X)
+            label = "" if names is None else f" ({short(repr(names[column]))})"
+            faults.append(
+                f"{name} contains {int(bad.sum())} non-finite values (NaN or inf): got {array[row, column]} first at "
+                f"row {row}, column {column}{label}, expected finite numbers. Impute or drop those rows."
+            )
+            return np.asarray(array)
+    if estimator is None or reset:
+        labels = column_names(X) or range(array.shape[1])
+        faults += unit_faults(spread_of(array), name, labels, "column", small=reset, digits=reset)
+    return np.asarray(array)
+
+
+def _columns_of_fit(X: Any, estimator: Any, name: str, faults: list[Fault | str]) -> Any:
+    """Return the columns of a table that have the names of the fit, in its order; None and a fault if some lack."""
+    known, names = getattr(estimator, "feature_names_in_", None), column_names(X)
+    if known is None or names is None or names == tuple(known):
+        return X
+    missing = [column for column in known if column not in set(names)]
+    if missing:
+        faults.append(
+            f"{name} lacks {len(missing)} of the {len(known)} inputs of the model: got no column {_listed(missing)}, "
+            "expected each by its name. Add or rename columns."
+        )
+        return None
+    if repeated := [column for column in known if names.count(column) > 1]:
+        faults.append(
+            f"{name} has repeated column names: got {_listed(repeated)} several times, expected each feature of the "
+            "fit once. Rename or drop columns."
+        )
+        return None
+    return X.select(list(known)) if hasattr(X, "column_names") else X[list(known)]
+
+
+def _listed(names: list[Hashable]) -> str:
+    rest = len(names) - _MAX_NAMED
+    return ", ".join(short(repr(name)) for name in names[:_MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _shape_fault(shape: tuple[int, ...], estimator: Any, reset: bool, name: str, X: Any) -> str | None:
+    """Say what is wrong with the axes of samples, those after the second one first of all."""
+    own = getattr(estimator, "_input_shape", ())
+    if reset and shape and not getattr(estimator, "_takes_axes", False):
+        return (
+            f"{name} has the wrong shape: got {np.shape(X)}, expected (n_samples, n_features); more axes are for an "
+            "encoder of your own. Pass MTRN(encoder=...) with a module that takes them, or "
+            f"{name}.reshape(len({name}), -1)."
+        )
+    if not reset and shape != own and (shape or np.ndim(X) != 2 or np.shape(X)[1] != np.prod(own)):
+        expected = ", ".join(map(str, own)) or "n_features"
+        return (
+            f"{name} has the wrong shape: got {np.shape(X)}, expected (n_samples, {expected}) as in fit. "
+            f"Reshape {name}."
+        )
+    return None
+
+
+def _without_masks(X: Any) -> Any:
+    """Return `X` with NaN where a mask or pandas' NA says missing, which scikit-learn drops or cannot convert."""
+    if hasattr(X, "notna"):
+        return X.where(X.notna(), np.nan) if "O" in {getattr(dtype, "kind", "") for dtype in X.dtypes} else X
+    if isinstance(X, np.ma.MaskedArray | list | tuple) or getattr(getattr(X, "dtype", None), "kind", "") == "O":
+        return as_numbers(X)
+    return X
