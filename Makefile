@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 MUTANTS ?=
+CASES ?= 10000
 # The oldest wheels of torch bring gigabytes of CUDA libraries, so it keeps its pin there; torch==2.4.* tries them too.
 LOWEST_TORCH ?= $(shell grep '^torch==' constraints.txt)
 
@@ -12,13 +13,14 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 INSTALL := $(BIN)/python $(PIP_INSTALL) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-lowest mutants lint format types wheel sdist results clean
+.PHONY: help demo test test-slow test-lowest fuzz mutants lint format types wheel sdist results clean
 
 help:
 	@echo "make demo       install, fit the superconductivity data, write runs/demo/report.html"
 	@echo "make test       run the tests (PYTEST_ARGS='-k name' to choose)"
 	@echo "make test-slow  run the tests marked slow"
 	@echo "make test-lowest  run the tests with the lowest versions that pyproject.toml allows (Python 3.10 or 3.11)"
+	@echo "make fuzz       try 10,000 cases of hostile input on all cores (CASES=... for another number), and report times"
 	@echo "make mutants    take features out one by one and see that their tests fail (MUTANTS='name name' to choose)"
 	@echo "make lint       ruff check and format check; 'make format' repairs"
 	@echo "make types      mypy on src"
@@ -41,6 +43,9 @@ test-slow: $(VENV)/.installed-test
 
 test-lowest: $(LOWEST)/.installed
 	$(LOWEST)/bin/python -m $(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.installed-test
+	$(BIN)/python tests/fuzz/run.py --cases $(CASES)
 
 mutants: $(VENV)/.installed-test
 	$(BIN)/python tests/mutants/run.py $(MUTANTS)

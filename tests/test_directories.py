@@ -2,6 +2,7 @@
 
 import copy
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from identirep import MTRN, IdentifiableRegressor, persistence
 from identirep.directories import check_target, replaced_directory
 from identirep.files import replaced_file
-from identirep.scratch import taking_turns
+from identirep.scratch import scratch, taking_turns
 
 _FILES = {"model.safetensors", "model.json", "history.parquet"}
 
@@ -335,3 +336,72 @@ def test_directories_without_permission(model, tmp_path):
 def test_parents_are_made(model, tmp_path):
     model.save(tmp_path / "a" / "b")
     assert {path.name for path in (tmp_path / "a" / "b").iterdir()} == _FILES
+
+
+@pytest.mark.parametrize("file", [None, "owner", "checkpoint"])
+def test_what_writers_leave_that_were_killed_before_they_signed_goes_with_the_next_write(model, run, file):
+    place = run.with_name(".identirep-0011223344556677")
+    place.mkdir()
+    if file is not None:
+        (place / file).touch()
+    IdentifiableRegressor.load(run)
+    assert place.exists()
+    model.save(run)
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+
+
+def test_a_place_that_is_swept_away_before_it_is_signed_is_made_once_more(tmp_path, monkeypatch):
+    write, swept_once = os.write, []
+
+    def swept_meanwhile(descriptor, data):
+        if not swept_once:
+            swept_once.append(True)
+            (place,) = tmp_path.iterdir()
+            shutil.rmtree(place)
+        return write(descriptor, data)
+
+    monkeypatch.setattr("identirep.scratch.os.write", swept_meanwhile)
+    with scratch(tmp_path / "run") as place:
+        assert place.is_dir()
+        assert (place / "owner").read_bytes().endswith(b"run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_moved_away_while_it_is_read_is_read_where_it_is(model, run, monkeypatch):
+    read = persistence.read_arrays
+    with scratch(run) as place:
+
+        def moved_meanwhile(path, digest):
+            if run.exists():
+                run.rename(place / "old")
+            return read(path, digest)
+
+        monkeypatch.setattr(persistence, "read_arrays", moved_meanwhile)
+        loaded = IdentifiableRegressor.load(run)
+    np.testing.assert_array_equal(loaded.spectrum_, model.spectrum_)
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+
+
+def test_a_run_that_is_put_back_while_it_is_read_is_read_again(model, run, monkeypatch):
+    read, failing = persistence.read_arrays, iter([True])
+
+    def away_for_a_moment(path, digest):
+        return read(path.with_name("away") if next(failing, False) else path, digest)
+
+    monkeypatch.setattr(persistence, "read_arrays", away_for_a_moment)
+    np.testing.assert_array_equal(IdentifiableRegressor.load(run).spectrum_, model.spectrum_)
+
+
+def test_sigterm_that_python_makes_another_error_of_ends_with_its_status(tmp_path):
+    def terminated():
+        with scratch(tmp_path / "run"):
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)
+            except SystemExit:
+                raise RuntimeError("Error calling __set_name__") from None
+
+    with pytest.raises(SystemExit) as end:
+        terminated()
+    assert end.value.code == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())

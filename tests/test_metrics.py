@@ -266,3 +266,23 @@ def test_what_is_not_finite_is_named(rng, bad):
     masked = np.ma.MaskedArray(Z, mask=np.isnan(faulty) | np.isinf(faulty))
     with pytest.raises(ValueError, match="Z1 contains 1 non-finite values"):
         mcc_score(masked, Z)
+
+
+@pytest.mark.parametrize(
+    "values", ["text", 5, None, {"a": 1}, [[1.0, 2.0], [3.0]], [["a", "b"], ["c", "d"]], np.ones((4, 2)) * 1j]
+)
+@pytest.mark.parametrize("metric", [mcc, weak_mcc_score, canonical_correlations])
+def test_what_is_no_matrix_of_numbers_is_refused_in_our_words(metric, values):
+    with pytest.raises(ValueError, match=r"is not (numeric|a matrix): got .* expected"):
+        metric(values, np.ones((4, 2)))
+    with pytest.raises(ValueError, match=r"is not (numeric|a matrix): got .*expected"):
+        match_latents(values)
+
+
+def test_sets_without_latents_agree_in_nothing():
+    few, none = np.random.default_rng(0).normal(size=(5, 2)), np.empty((5, 0))
+    assert mcc(none, none, held_out=(none, none)).score == 0.0
+    assert mcc(few, none, held_out=(few, none)).score == 0.0
+    assert (stability([none, none]).score, stability([none, none]).worst) == (0.0, 0.0)
+    with pytest.raises(TypeError, match=r"Zs is no sequence: got int, expected the latents of each fit"):
+        stability(5)

@@ -100,3 +100,16 @@ def test_labels(labels):
 
 def test_numbers_without_gaps_are_not_copied():
     assert as_numbers(X) is X
+
+
+@pytest.mark.parametrize("labels", [5, None, 1.5])
+def test_labels_that_are_no_sequence_are_refused_in_our_words(labels):
+    with pytest.raises(ValueError, match=r"labels are no sequence: got \w+, expected one for each row"):
+        as_labels(labels)
+    with pytest.raises(ValueError, match="no sequence"):
+        TaskMoments.from_long(np.ones((3, 1)), np.ones(3), labels)
+
+
+def test_labels_that_cannot_be_told_apart_are_refused():
+    with pytest.raises(ValueError, match=r"labels cannot be told apart: got an unhashable type: 'list'"):
+        TaskMoments.from_long(np.ones((3, 1)), np.ones(3), [[1], "a", [2]])

@@ -19,9 +19,9 @@ def path(tmp_path):
     return tmp_path / "moments"
 
 
-def _changed(path, meta=None, **arrays):
+def _changed(path, meta=None, text=None, **arrays):
     meta = {"task_names": ["a", "b", "c"], "n_rows": 20} if meta is None else meta
-    metadata = {"format": "identirep.TaskMoments/1", "meta": json.dumps(meta)}
+    metadata = {"format": "identirep.TaskMoments/1", "meta": text or json.dumps(meta)}
     save_file({**load_file(path), **arrays}, path, metadata=metadata)
 
 
@@ -35,6 +35,8 @@ def _changed(path, meta=None, **arrays):
         (lambda path: _changed(path, meta={"task_names": ["a", "a", "b"], "n_rows": 20}), "not told apart"),
         (lambda path: _changed(path, meta={"n_rows": 20}), "task_names"),
         (lambda path: _changed(path, meta=[]), "no task moments"),
+        (lambda path: _changed(path, text='{"task_names'), "no task moments"),
+        (lambda path: _changed(path, meta={"task_names": ["a", "b", {"date": "x"}], "n_rows": 20}), "no task moments"),
     ],
 )
 def test_damaged_files(path, change, message):

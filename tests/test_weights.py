@@ -7,12 +7,13 @@ import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 
-from identirep import MTRN, IdentifiableRegressor
+from identirep import MTLCM, MTRN, IdentifiableRegressor, TaskMoments
 from identirep.checking import _effective, _labels
 from identirep.encoder_error import encoder_correlation, line_in_target
 from identirep.metrics import canonical_correlations, mcc, mcc_score, stability, weak_mcc_score
 from identirep.mtrn import choose_regressor
 from identirep.refining import information_of_targets, latents_given_targets
+from identirep.report import Findings
 from identirep.signal_check import check_signal
 from identirep.validation import TaskData
 
@@ -74,6 +75,21 @@ def test_a_fit_with_weights_is_checked_and_stored(tmp_path):
     loaded = IdentifiableRegressor.load(tmp_path / "run")
     np.testing.assert_array_equal(loaded.moments_.n_samples, model.moments_.n_samples)
     assert loaded.certificate_.verdict == model.certificate_.verdict
+
+
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_whether_tasks_share_rows_is_not_a_question_of_weights(layout):
+    X, y, tasks, rng = _rows(layout, n_tasks=3)
+    # Effective numbers of all targets together are less than the number of rows.
+    w = np.where(rng.random(240) < 0.8, 0.01, 1.0)
+    moments = (
+        TaskMoments.from_arrays(X, y, sample_weight=w)
+        if tasks is None
+        else TaskMoments.from_long(X, y, tasks, sample_weight=w)
+    )
+    assert moments.n_samples.sum() < moments.n_rows
+    model = MTLCM(random_state=0).fit(X[:, :2], y, tasks, sample_weight=w)
+    assert Findings.of(model).shares_rows == (layout == "wide")
 
 
 @pytest.mark.parametrize("layout", ["wide", "long"])

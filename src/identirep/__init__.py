@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from identirep import baselines, datasets, metrics
+    from identirep.comparing import Comparison, align, compare
     from identirep.encoding import TableEncoder
     from identirep.moments import TaskMoments
     from identirep.mtlcm import MTLCM, Certificate
@@ -23,12 +24,15 @@ __all__ = [
     "MTLCM",
     "MTRN",
     "Certificate",
+    "Comparison",
     "IdentifiableRegressor",
     "PredictiveFeatures",
     "TableEncoder",
     "TaskMoments",
     "__version__",
+    "align",
     "baselines",
+    "compare",
     "datasets",
     "metrics",
 ]
@@ -39,6 +43,9 @@ _MODULE_OF = {
     "Certificate": "identirep.mtlcm",
     "MTRN": "identirep.mtrn",
     "PredictiveFeatures": "identirep.mtrn",
+    "Comparison": "identirep.comparing",
+    "compare": "identirep.comparing",
+    "align": "identirep.comparing",
     "IdentifiableRegressor": "identirep.regressor",
     "TableEncoder": "identirep.encoding",
     "TaskMoments": "identirep.moments",

@@ -15,7 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 from identirep._typing import Array, BoolArray, Counts, IntArray
 from identirep.missing import as_labels, as_numbers, missing_labels
 
-__all__ = ["Sums", "as_float_matrix", "check_finite", "effective_number", "factorize", "long_sums", "wide_sums"]
+__all__ = [
+    "Sums",
+    "as_float_matrix",
+    "as_floats",
+    "check_finite",
+    "effective_number",
+    "factorize",
+    "long_sums",
+    "wide_sums",
+]
 
 # Rows handled at once: large enough for the matrix product to dominate, small enough to stay in cache.
 _CHUNK_ROWS = 4096
@@ -52,7 +61,12 @@ def factorize(labels: ArrayLike) -> tuple[tuple[Hashable, ...], IntArray]:
         unique, index = np.unique(values, return_inverse=True)
         return tuple(unique.tolist()), index.reshape(-1).astype(np.int64)
     listed = values.tolist()
-    distinct = list(dict.fromkeys(listed))
+    try:
+        distinct = list(dict.fromkeys(listed))
+    except TypeError as error:
+        raise ValueError(
+            f"labels cannot be told apart: got an {error}, expected texts, numbers or the like. Convert them."
+        ) from None
     try:
         distinct = sorted(distinct)
     except TypeError:
@@ -61,11 +75,25 @@ def factorize(labels: ArrayLike) -> tuple[tuple[Hashable, ...], IntArray]:
     return tuple(distinct), np.array([position[name] for name in listed], dtype=np.int64)
 
 
+def as_floats(values: ArrayLike, name: str) -> NDArray[Any]:
+    """Return `values` as float32 or float64, NaN for what is missing, or say what is wrong with them."""
+    try:
+        array = as_numbers(values)
+        if array.dtype in (np.float32, np.float64):
+            return array
+        if array.dtype.kind in "cmMV":
+            raise TypeError(f"values of {array.dtype}")
+        return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{name} is not numeric: got {type(values).__name__} ({error}), expected an array of numbers, rows of one "
+            f"length. Convert {name}."
+        ) from None
+
+
 def as_float_matrix(values: ArrayLike, name: str) -> NDArray[Any]:
     """Return `values` as a two-dimensional float array without copying float32 or float64 input."""
-    array = as_numbers(values)
-    if array.dtype not in (np.float32, np.float64):
-        array = array.astype(np.float64)
+    array = as_floats(values, name)
     if array.ndim != 2:
         raise ValueError(f"{name} is not a matrix: got shape {array.shape}, expected two dimensions. Reshape {name}.")
     return array

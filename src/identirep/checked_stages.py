@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.checking import Fitted, check_fit
+from identirep.comparing import Reference, TrainedRows
 from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
 from identirep.linear_copies import copy_remarks, linear_copies
-from identirep.mtlcm import ComesBack
-from identirep.mtrn import MTRN, check_fit_data
+from identirep.mtlcm import MTLCM, ComesBack
+from identirep.mtrn import MTRN, ChosenRegressor, check_fit_data
+from identirep.parameters import Fault
+from identirep.refining import refine
 from identirep.two_stages import StageOne, TwoStages
-from identirep.validation import TaskData
+from identirep.validation import TaskData, check_features
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["CheckedStages", "Given"]
 
@@ -34,38 +43,90 @@ class Given(NamedTuple):
     order: Any
     sample_weight: Any = None
 
-    def checked(self, stage: StageOne) -> tuple[TaskData, IntArray | None]:
+    def checked(self, stage: StageOne, faults: Sequence[Fault | str] = ()) -> tuple[TaskData, IntArray | None]:
         """Return them as `stage` takes them, and the groups, numbered."""
         X, y, tasks, groups, order, weight = self
-        return check_fit_data(stage, X, y, tasks, groups, order=order, sample_weight=weight)
+        return check_fit_data(stage, X, y, tasks, groups, faults, order=order, sample_weight=weight)
 
 
 class CheckedStages(TwoStages):
     """Base of `IdentifiableRegressor`: the checks of a fit."""
 
+    causal_model: MTLCM | None
     n_checks: int
+    n_refinements: int
     verbose: bool
+    regressor_choice_: ChosenRegressor | None
     n_refinements_: int
     row_order_: RowOrder
     encoder_mcc_: Array
     comes_back_: ComesBack
+    # None in a model that was stored before they were kept.
+    _trained_rows: TrainedRows | None
+    _reference: Reference | None
 
     @abstractmethod
     def _stage_one(self, seed: int) -> StageOne:
         """Return stage one, not fitted."""
 
-    @abstractmethod
+    def _stage_two(self, seed: int) -> MTLCM | None:
+        """Fit stage two to the features of stage one; None if there are none."""
+        if not self.regressor_.n_components_:
+            return None
+        model = MTLCM() if self.causal_model is None else clone(self.causal_model)
+        if model.random_state is None:
+            model.set_params(random_state=seed)
+        remedy = f"Pass causal_model=MTLCM(max_iter=...) with more than {model.max_iter}."
+        return model.set_output(transform="default")._fit(self.regressor_.moments_, remedy)
+
     def _fit_stages(self, stage: StageOne, given: Given, rng: np.random.Generator, seed: int) -> None:
         """Fit both stages, and the first one again as often as asked for and as it helps."""
+        options = {"groups": given.groups, "order": given.order, "sample_weight": given.sample_weight}
+        self.regressor_: StageOne = stage.fit(given.X, given.y, given.tasks, **options)
+        self.causal_model_ = self._stage_two(seed)
+        self.n_refinements_ = 0
+        if self.n_refinements > 0 and self.causal_model_ is not None:
+            self._refine(given, rng)
+
+    def _refine(self, given: Given, rng: np.random.Generator) -> None:
+        """Train the encoder again on the latents, as often as asked for and as it helps."""
+        for _ in range(self.n_refinements):
+            assert isinstance(self.regressor_, MTRN)
+            assert self.causal_model_ is not None
+            seeds = rng.integers(2**31, size=2)
+            stages, data = (self.regressor_, self.causal_model_), (given.X, given.y, given.tasks, given.groups)
+            rows = {"order": given.order, "sample_weight": given.sample_weight}
+            refined = refine(*stages, *data, int(seeds[0]), **rows)
+            if refined is None:
+                break
+            self.regressor_ = refined.set_output(transform="default")
+            self.causal_model_ = self._stage_two(int(seeds[1]))
+            self.n_refinements_ += 1
 
     def _check(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> list[str]:
         """Look at the rows, at the encoder and at fits to halves of the rows; return what is to be said of the rows."""
+        self._trained_rows, self._reference = TrainedRows.of(data.X), self._looked_at(data, groups)
         self.row_order_, names = check_row_order(data, groups), self._names_of_inputs(self.regressor_)
         copies = copy_remarks(linear_copies(data, None if names is None else names.tolist()))
         self.encoder_mcc_ = self._encoder_mcc(data)
         self.comes_back_, numbers = self._checked(data, groups, rng)
         remarks = [f"{'; '.join(copies)}." if copies else "", self.row_order_.remark, self._remark_on_number(numbers)]
         return [text for text in remarks if text]
+
+    def _looked_at(self, data: TaskData, groups: IntArray | None) -> Reference | None:
+        """Return what latents, targets and inputs look like; None without latents."""
+        stage, model = self.regressor_, self.causal_model_
+        if model is None:
+            return None
+        Z = model._map(stage._reduce(data.X))
+        if isinstance(stage, MTRN):
+            unseen = np.where(stage._held_out[:, None], Z, np.nan)
+        else:
+            unseen = Fitted(stage, model, data, groups).latents(np.ones(len(Z), dtype=bool))
+        targets = None if data.is_long else data.targets
+        return Reference.of(
+            unseen, Z, data.X, targets, groups, between=not isinstance(stage, MTRN), ordered=data.order is not None
+        )
 
     def _encoder_mcc(self, data: TaskData) -> Array:
         """Correlation that the encoder leaves between axes and latents, (D,), NaN where that cannot be told."""
@@ -130,6 +191,25 @@ class CheckedStages(TwoStages):
         found = check_fit(fit, refit, self.n_checks, rng, print if self.verbose else _silent)
         self.regressor_._widen_range(numbers)
         return found, numbers
+
+    def _in_axes(self, order: IntArray, factor: Array, origin: Array) -> Self:
+        """Return this model with latents ``factor * z[order] + origin``, and without names."""
+        found = copy(self)
+        if self.causal_model_ is not None:
+            found.causal_model_ = self.causal_model_._in_axes(order, factor, origin)
+            found.comes_back_ = self.comes_back_._in_order(order)
+            found.encoder_mcc_ = self.encoder_mcc_[order]
+            found._reference = self._reference and self._reference.in_axes(order, factor, origin)
+        return found
+
+    def _saw(self, X: Any) -> BoolArray | None:
+        """Tell which rows of inputs this was trained on; None where that is not known."""
+        inputs = self._checked_inputs(X)
+        return None if self._trained_rows is None else self._trained_rows.saw(inputs)
+
+    def _checked_inputs(self, X: Any) -> NDArray[Any]:
+        """Return inputs as stage one has them."""
+        return check_features(self.regressor_, self._inputs(X))
 
 
 def _silent(text: str) -> None:

@@ -3,7 +3,8 @@
 A misplaced decimal point makes up nine tenths of the variance of its column. Values count as gross errors if they are
 at most a hundredth of their column (or one value), lie further from its centre than five times the half range of the
 rest, and at least twice as far as the farthest value that is none. Long tails have no such gap, or lose little by being
-cut at one. Their influence is bounded, not their say: they count as far out as the farthest other value.
+cut at one. Their influence is bounded, not their say: they count as far out as the farthest other value. Regressors
+that transform their targets, or model counts, get all labels as they are.
 """
 
 from __future__ import annotations

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_array
 
 from identirep._typing import Array
-from identirep.accumulation import check_finite
+from identirep.accumulation import as_floats, check_finite
 from identirep.parameters import raise_faults
 from identirep.row_weights import as_weights
 
@@ -32,18 +31,7 @@ _CONSTANT = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-6}
 
 def checked_set(values: Any, name: str) -> NDArray[Any]:
     """Return finite numbers with two dimensions, float32 or float64, or say what is wrong with `values`."""
-    if isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(np.float64), np.nan)
-    array: NDArray[Any] = check_array(
-        values,
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-        ensure_min_samples=0,
-        ensure_min_features=0,
-        ensure_2d=False,
-        allow_nd=True,
-        input_name=name,
-    )
+    array = as_floats(values, name)
     if array.ndim != 2:
         raise ValueError(
             f"{name} is not a matrix: got shape {array.shape}, expected (n_samples, n_latents). Pass a column for each "

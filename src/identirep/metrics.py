@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
 from identirep._typing import Array
+from identirep.accumulation import as_floats
 from identirep.agreement import MCCResult, StabilityResult
 from identirep.canonical_analysis import (
     Correlation,
@@ -50,7 +51,7 @@ def match_latents(correlation: ArrayLike) -> MCCResult:
     >>> match_latents([[0.1, -0.9], [0.8, 0.2]]).assignment
     array([1, 0])
     """
-    correlation = np.asarray(correlation, dtype=np.float64)
+    correlation = as_floats(correlation, "correlation")
     correlation = checked_set(np.where(np.isnan(correlation), 0.0, correlation), "correlation")
     rows, columns = linear_sum_assignment(-np.abs(correlation))
     assignment = np.full(len(correlation), -1, dtype=np.int64)
@@ -125,10 +126,11 @@ def mcc(
     if held_out is None:
         return result
     test = cross_correlation(test_on.first, test_on.second, correlation, test_on.weights)
-    matched = result.assignment >= 0
+    matched = np.flatnonzero(result.assignment >= 0)
     per_latent = np.zeros(len(result.per_latent))
-    per_latent[matched] = (test[np.arange(len(test)), result.assignment] * result.signs)[matched]
-    return MCCResult(float(per_latent.mean()), per_latent, result.assignment, result.signs)
+    per_latent[matched] = test[matched, result.assignment[matched]] * result.signs[matched]
+    score = float(per_latent.mean()) if len(per_latent) else 0.0
+    return MCCResult(score, per_latent, result.assignment, result.signs)
 
 
 def mcc_score(
@@ -360,6 +362,8 @@ def stability(
     >>> round(stability([Z, -Z, Z[:, ::-1]]).score, 6)
     1.0
     """
+    if not isinstance(Zs, Sequence) and not hasattr(Zs, "__array__"):
+        raise TypeError(f"Zs is no sequence: got {type(Zs).__name__}, expected the latents of each fit. Pass a list.")
     arrays = [checked_set(Z, f"Zs[{r}]") for r, Z in enumerate(Zs)]
     shapes = {Z.shape for Z in arrays}
     if len(arrays) < 2 or len(shapes) != 1:
@@ -381,6 +385,7 @@ def stability(
             matrix[r, s] = matrix[s, r] = result.score
             total[r] += result.per_latent
             total[s, result.assignment] += result.per_latent
-            worst = min(worst, float(result.per_latent.min()))
+            # Without latents nothing agrees, as for the score.
+            worst = min(worst, float(result.per_latent.min()) if D else 0.0)
     upper = matrix[np.triu_indices(R, 1)]
     return StabilityResult(float(upper.mean()), worst, matrix, total / (R - 1))

@@ -43,7 +43,13 @@ def as_labels(values: Any) -> NDArray[Any]:
         values = _unmasked(values, object)
     array = np.asarray(values) if hasattr(values, "__array__") else None
     if array is None or array.ndim != 1:
-        listed = list(values)
+        try:
+            listed = list(values)
+        except TypeError:
+            raise ValueError(
+                f"labels are no sequence: got {type(values).__name__}, expected one for each row. Pass a list or "
+                "an array."
+            ) from None
         mixed = len({type(label) for label in listed}) != 1 or isinstance(listed[0], tuple)
         array = np.empty(len(listed), dtype=object) if mixed else np.asarray(listed)
         if mixed:

@@ -125,22 +125,24 @@ class StoredMoments:
         """
         from safetensors import SafetensorError, safe_open
 
+        found: Any = None
         try:
             with safe_open(str(path), framework="np") as file:
                 metadata = file.metadata() or {}
-                if metadata.get("format") not in (_FORMAT, _WEIGHTED_FORMAT):
-                    raise ValueError(
-                        f"{path} does not hold task moments: got format {metadata.get('format')!r}, expected "
-                        f"{_FORMAT!r}. Pass a file written by TaskMoments.save."
-                    )
-                stored = set(file.keys())
-                arrays = {name: file.get_tensor(name) for name in Sums._fields if name in stored}
-            return cls.from_parts(arrays, json.loads(metadata["meta"]))
-        except (SafetensorError, Damage, LookupError, TypeError, RecursionError) as error:
+                found = metadata.get("format")
+                if found in (_FORMAT, _WEIGHTED_FORMAT):
+                    stored = set(file.keys())
+                    arrays = {name: file.get_tensor(name) for name in Sums._fields if name in stored}
+                    return cls.from_parts(arrays, json.loads(metadata["meta"]))
+        except (SafetensorError, ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
             raise ValueError(
                 f"'{path}' is damaged: got no task moments ({error}), expected the file as it was written. Restore it, "
                 "or compute them again."
             ) from None
+        raise ValueError(
+            f"{path} does not hold task moments: got format {found!r}, expected {_FORMAT!r}. Pass a file written by "
+            "TaskMoments.save."
+        )
 
 
 def names_to_json(names: Iterable[Hashable]) -> list[Any]:

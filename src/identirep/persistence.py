@@ -138,18 +138,21 @@ def opened_run(directory: str | Path, kind: str) -> Iterator[Run]:
 
 def _read_whole(directory: Path, kind: str) -> Run:
     """Read all files of one and the same run, however often others replace it meanwhile."""
-    absent = 0
+    absent, failed = 0, None
     while True:
         path = current(directory)
         before = state(path)
         try:
             run = _read_run(path, directory, kind)
         except Exception:
-            if state(current(directory)) == before:
-                # Nothing there, twice: no run, or two swaps of which each was under way.
+            # One that was moved away meanwhile has the same state, under another name.
+            if state(path) == before:
+                # Nothing there, twice: no run, or two swaps of which each was under way. And a writer that fails puts
+                # the run back that it had moved away.
                 absent += before is None
-                if before is not None or absent > _MOST_ABSENT:
+                if absent > _MOST_ABSENT or (before is not None and failed == before):
                     raise
+                failed = before
                 time.sleep(_PAUSE)
         else:
             if state(path) == before:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -10,11 +11,13 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 
 from identirep._typing import RandomState
-from identirep.checked_stages import CheckedStages, Given
+from identirep.carrying import CarriedStages, Earlier
+from identirep.checked_stages import Given
+from identirep.checkpoints import FitRecord
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
-from identirep.refining import refine
+from identirep.recording import recorded
 from identirep.seeds import as_generator
 from identirep.stored_stages import StoredStages
 from identirep.two_stages import STAGE_TWO_LABELS, StageOne
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["IdentifiableRegressor"]
 
 
-class IdentifiableRegressor(StoredStages, CheckedStages, RegressorMixin, BaseEstimator):
+class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEstimator):
     """Multi-task regression whose representation is the same on every run: stage one, then stage two.
 
     Stage one learns features that predict all targets and are unique up to a linear map (`MTRN`, or the predictions
@@ -78,6 +81,8 @@ class IdentifiableRegressor(StoredStages, CheckedStages, RegressorMixin, BaseEst
         What the order of the rows says: whether neighbours are alike, and what that costs on rows away from them.
     n_refinements_ : int
         Rounds of refinement that were kept.
+    comparison_ : Comparison or None
+        What has become of each axis of the model `like` of the fit; None without one, and in a model that was loaded.
     comes_back_ : ComesBack
         What fits to halves of the rows showed of each axis.
     encoder_mcc_ : array, shape (n_components_,)
@@ -93,8 +98,8 @@ class IdentifiableRegressor(StoredStages, CheckedStages, RegressorMixin, BaseEst
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
     left_out_tasks_ : dict of hashable to str
-        Tasks of `y` that nothing can be learnt of, with fewer than three labels, by their weights, or constant, and
-        why: the fit warns and goes on without them. `score` takes `y` with or without them.
+        Tasks of `y` that nothing can be learnt of, with fewer than three labels or constant, and why: the fit warns and
+        goes on without them. `score` takes `y` with or without them.
     n_features_in_ : int
         Number of inputs.
 
@@ -103,6 +108,9 @@ class IdentifiableRegressor(StoredStages, CheckedStages, RegressorMixin, BaseEst
     What comes back on other rows is measured, by fits to halves of the rows. That an axis is a latent of the causal
     model ("identified") is said only where tasks have rows of their own; with shared inputs (wide layout) that model
     cannot hold for all tasks at once, and axes are reproducible at best.
+
+    With `like` in `fit`, what the certificate says is still measured by fits to halves of the rows that know of no
+    earlier model: an axis can come back from that one, because it was looked for, and be called unstable.
 
     References
     ----------
@@ -167,6 +175,8 @@ class IdentifiableRegressor(StoredStages, CheckedStages, RegressorMixin, BaseEst
         groups: ArrayLike | None = None,
         order: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        checkpoint: str | Path | FitRecord | None = None,
+        like: Any = None,
     ) -> Self:
         """Fit both stages.
 
@@ -188,6 +198,17 @@ class IdentifiableRegressor(StoredStages, CheckedStages, RegressorMixin, BaseEst
             How much each row says relative to the others of its task, at least 0; default: all alike. Rows of weight 0
             are left out, and a task counts for its effective number of rows, see `TaskMoments`. What is learnt of
             columns of a table, such as the mean that stands in gaps, is of the other rows, all alike.
+        checkpoint : str or Path, optional
+            Directory, new or of this fit, in which the work is kept from time to time: after Ctrl-C, SIGTERM or a kill
+            the same call goes on from there, to the same result, bit for bit on the same machine (but for times in
+            ``history_``). Kept are trainings of networks, and predictions of folds by other regressors, whose last fit
+            to all rows is made again; modules of your own must have all their state in ``state_dict``. It stays until
+            `save` has written the model.
+        like : IdentifiableRegressor, optional
+            Fitted model whose axes are to be kept; `X` has its inputs. With ``n_components="auto"`` there are as many
+            latents. Where tasks share rows, and targets do not tell two solutions apart, the one nearer to it is taken.
+            Axes that come back, as measured on rows of this fit, get its order, signs, scales, origins and names.
+            Others stay without a name, and a warning says which; see `comparison_`.
 
         Returns
         -------
@@ -197,34 +218,48 @@ class IdentifiableRegressor(StoredStages, CheckedStages, RegressorMixin, BaseEst
         Raises
         ------
         ValueError
-            If the data or the parameters are not valid; all faults are listed.
+            If the data or the parameters are not valid; all faults are listed. Or if `checkpoint` holds other files or
+            the work of another fit, damaged, or in use by another process.
         """
         raise_faults(parameter_faults(self))
         rng = as_generator(self.random_state)
-        seeds = rng.integers(2**31, size=2)
         self.regressor_choice_: ChosenRegressor | None = None
-        stage = self._stage_one(int(seeds[0]))
+        raise_faults(self._like_faults(like, X))
+        stage = self._with_number_of(like, self._stage_one(0))
         raise_faults(self._faults(stage, y, tasks))
-        X = self._fit_encoder(stage, X, sample_weight)
-        if isinstance(self.regressor, str) and self.regressor == "auto":
-            self.regressor_choice_ = choose_regressor(
-                X, y, tasks, groups, int(seeds[0]), order=order, sample_weight=sample_weight
-            )
-            stage = self._stage_one(int(seeds[0]))
-        given = Given(X, y, tasks, groups, order, sample_weight)
-        self._fit_stages(stage, given, rng, int(seeds[1]))
-        for remark in self._check(*given.checked(self.regressor_), rng):
-            warnings.warn(remark, UserWarning, stacklevel=2)
+        earlier = self._earlier(like, X)
+        given = Given(self._fit_encoder(stage, X, sample_weight), y, tasks, groups, order, sample_weight)
+        with recorded(self, given, checkpoint, rng, earlier and earlier.digests()) as done:
+            # What has become of the axes of an earlier model is not stored: such a fit is made again of its parts.
+            if done is not None and earlier is None:
+                return self._taken_over(type(self).load(done))
+            for remark in self._fit_and_check(given, rng, earlier):
+                warnings.warn(remark, UserWarning, stacklevel=2)
+        self._checkpoint = checkpoint if isinstance(checkpoint, (str, Path)) else None
         return self
 
-    def _fit_stages(self, stage: StageOne, given: Given, rng: np.random.Generator, seed: int) -> None:
-        """Fit both stages, and the first one again as often as asked for and as it helps."""
-        options = {"groups": given.groups, "order": given.order, "sample_weight": given.sample_weight}
-        self.regressor_: StageOne = stage.fit(given.X, given.y, given.tasks, **options)
-        self.causal_model_ = self._stage_two(seed)
-        self.n_refinements_ = 0
-        if self.n_refinements > 0 and self.causal_model_ is not None:
-            self._refine(given, rng)
+    def _taken_over(self, done: Self) -> Self:
+        """Take the fitted state of another model with the same parameters."""
+        parameters = self.get_params(deep=False)
+        self.__dict__.update({name: value for name, value in vars(done).items() if name not in parameters})
+        return self
+
+    def _fit_and_check(self, given: Given, rng: np.random.Generator, earlier: Earlier | None) -> list[str]:
+        """Fit both stages and check what comes back; return what is to be said of the rows."""
+        X, y, tasks, groups, order, weight = given
+        like = None if earlier is None else earlier.model
+        seeds = rng.integers(2**31, size=2)
+        stage = self._with_number_of(like, self._stage_one(int(seeds[0])))
+        if isinstance(self.regressor, str) and self.regressor == "auto":
+            rows = {"order": order, "sample_weight": weight}
+            self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]), **rows)
+            stage = self._with_number_of(like, self._stage_one(int(seeds[0])))
+        self._fit_stages(stage, given, rng, int(seeds[1]))
+        data, unit = given.checked(self.regressor_)
+        # Rows that the fit has dropped are dropped here, too.
+        earlier = earlier and earlier.rows(data.given_rows)
+        self._turn_like(earlier, data)
+        return [*self._check(data, unit, rng), *self._align_like(earlier, data, unit)]
 
     def _faults(self, stage: StageOne, y: Any, tasks: ArrayLike | None) -> list[Fault]:
         """List what is wrong with stage two, and with refinements of that stage one, before it is trained."""
@@ -257,21 +292,6 @@ class IdentifiableRegressor(StoredStages, CheckedStages, RegressorMixin, BaseEst
             )
         return faults
 
-    def _refine(self, given: Given, rng: np.random.Generator) -> None:
-        """Train the encoder again on the latents, as often as asked for and as it helps."""
-        for _ in range(self.n_refinements):
-            assert isinstance(self.regressor_, MTRN)
-            assert self.causal_model_ is not None
-            seeds = rng.integers(2**31, size=2)
-            stages, data = (self.regressor_, self.causal_model_), (given.X, given.y, given.tasks, given.groups)
-            rows = {"order": given.order, "sample_weight": given.sample_weight}
-            refined = refine(*stages, *data, int(seeds[0]), **rows)
-            if refined is None:
-                break
-            self.regressor_ = refined.set_output(transform="default")
-            self.causal_model_ = self._stage_two(int(seeds[1]))
-            self.n_refinements_ += 1
-
     def _stage_one(self, seed: int) -> StageOne:
         """Return stage one, not fitted; between the stages go arrays, whatever `set_output` says."""
         stage: Any
@@ -289,16 +309,6 @@ class IdentifiableRegressor(StoredStages, CheckedStages, RegressorMixin, BaseEst
             stage.set_params(random_state=seed)
         stage._least_labels = STAGE_TWO_LABELS
         return stage.set_output(transform="default")
-
-    def _stage_two(self, seed: int) -> MTLCM | None:
-        """Fit stage two to the features of stage one; None if there are none."""
-        if not self.regressor_.n_components_:
-            return None
-        model = MTLCM() if self.causal_model is None else clone(self.causal_model)
-        if model.random_state is None:
-            model.set_params(random_state=seed)
-        remedy = f"Pass causal_model=MTLCM(max_iter=...) with more than {model.max_iter}."
-        return model.set_output(transform="default")._fit(self.regressor_.moments_, remedy)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

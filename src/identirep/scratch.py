@@ -18,7 +18,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["OLD", "restorable", "scratch", "swept", "taking_turns"]
+__all__ = [
+    "KEPT",
+    "OLD",
+    "lock",
+    "new_place",
+    "places",
+    "raising_at_sigterm",
+    "restorable",
+    "scratch",
+    "signed",
+    "swept",
+]
+__all__ += ["taking_turns"]
 
 # In a scratch directory: what a writer has moved out of the way.
 OLD = "old"
@@ -27,22 +39,18 @@ _PREFIX, _OWNER = ".identirep-", "owner"
 _SIGNATURE = b"Work of identirep that is not finished; it may be deleted once no process writes to: "
 # Replacing takes milliseconds; who waits longer waits for a stranger's lock.
 _LONGEST_TURN = 30.0
-# Signing takes less than a millisecond.
-_SIGNED_WITHIN = 60.0
+# In a directory of another kind: what signs a checkpoint.
+KEPT = "checkpoint"
 
 
 @contextmanager
 def scratch(target: Path) -> Iterator[Path]:
     """Yield a new directory beside `target`, gone after the block, be it by an error, SIGTERM or Ctrl-C."""
-    place = target.with_name(f"{_PREFIX}{secrets.token_hex(8)}")
-    with _raising_at_sigterm():
+    place = new_place(target.parent)
+    with raising_at_sigterm():
         owner = None
         try:
-            place.mkdir()
-            owner = os.open(place / _OWNER, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
-            # Nobody takes it for ours before there is a signature, and then it is locked.
-            _lock(owner)
-            os.write(owner, _SIGNATURE + os.fsencode(target.name))
+            owner = signed(place, _OWNER, _SIGNATURE + os.fsencode(target.name))
             yield place
         finally:
             if owner is not None and sys.platform == "win32":
@@ -50,6 +58,34 @@ def scratch(target: Path) -> Iterator[Path]:
             _give_up(place, target)
             if owner is not None and sys.platform != "win32":
                 os.close(owner)
+
+
+def signed(place: Path, owner: str, signature: bytes) -> int:
+    """Make a directory with a signed file in it, as nobody else does at that moment; return the file, open and locked.
+
+    What has no signature yet may be swept away meanwhile; then it is made once more.
+    """
+    while True:
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(place / owner, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+        except FileNotFoundError:
+            continue
+        try:
+            while lock(descriptor) is False:
+                time.sleep(0.001)
+            os.write(descriptor, signature)
+            if sys.platform == "win32" or os.fstat(descriptor).st_nlink:
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def new_place(directory: Path) -> Path:
+    """Return a name for a directory of ours that nothing has yet."""
+    return directory / f"{_PREFIX}{secrets.token_hex(8)}"
 
 
 @contextmanager
@@ -63,7 +99,7 @@ def taking_turns(directory: Path) -> Iterator[None]:
         return
     try:
         end = time.monotonic() + _LONGEST_TURN
-        while _lock(descriptor) is False and time.monotonic() < end:
+        while lock(descriptor) is False and time.monotonic() < end:
             time.sleep(0.002)
         yield
     finally:
@@ -72,7 +108,7 @@ def taking_turns(directory: Path) -> Iterator[None]:
 
 def restorable(target: Path) -> Path | None:
     """Return what a writer, alive or killed, has moved away to replace it, if it is not yet replaced."""
-    for place in _places(target.parent):
+    for place in places(target.parent):
         if _target(place) == target.name and (place / OLD).is_dir() and not os.path.lexists(target):
             return place / OLD
     return None
@@ -80,23 +116,36 @@ def restorable(target: Path) -> Path | None:
 
 def swept(directory: Path) -> None:
     """Remove what killed writers have left in a directory, and put back what they had moved away; in one's turn."""
-    for place in _places(directory):
+    for place in places(directory):
         try:
-            if _is_stillborn(place):
-                _remove(place)
-            descriptor = os.open(place / _OWNER, os.O_RDONLY)
+            # Nothing in it: one that was about to be signed, or of which all but itself is removed.
+            place.rmdir()
         except OSError:
-            continue
-        try:
-            name = _target(place)
-            if name is None or not _lock(descriptor):
-                continue
-            _give_up(place, directory / name)
-        finally:
-            os.close(descriptor)
+            for owner in (_OWNER, KEPT):
+                _sweep(place, owner)
 
 
-def _places(directory: Path) -> list[Path]:
+def _sweep(place: Path, owner: str) -> None:
+    try:
+        descriptor = os.open(place / owner, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        if not lock(descriptor):
+            return
+        if os.fstat(descriptor).st_size == 0 and not place.is_symlink() and list(place.iterdir()) == [place / owner]:
+            # Its writer was about to sign.
+            _remove(place)
+        elif owner == _OWNER and (name := _target(place)) is not None:
+            _give_up(place, place.parent / name)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def places(directory: Path) -> list[Path]:
+    """List what has a name like ours, which proves nothing."""
     try:
         with os.scandir(directory) as entries:
             return [Path(entry) for entry in entries if entry.name.startswith(_PREFIX)]
@@ -115,15 +164,7 @@ def _target(place: Path) -> str | None:
     return name if text.startswith(_SIGNATURE) and os.path.basename(name) == name else None
 
 
-def _is_stillborn(place: Path) -> bool:
-    """Tell whether a directory has nothing but the empty file that its writer was about to sign a while ago."""
-    if place.is_symlink() or time.time() - place.stat().st_mtime < _SIGNED_WITHIN:
-        return False
-    entries = list(place.iterdir())
-    return entries in ([], [place / _OWNER]) and all(entry.stat().st_size == 0 for entry in entries)
-
-
-def _lock(descriptor: int) -> bool | None:
+def lock(descriptor: int) -> bool | None:
     """Try to lock an open file until it is closed; False if another has it locked, None where there are no locks."""
     if sys.platform == "win32":
         return None
@@ -164,18 +205,26 @@ def _remove(place: Path) -> None:
 
 
 @contextmanager
-def _raising_at_sigterm() -> Iterator[None]:
+def raising_at_sigterm() -> Iterator[None]:
     """Let SIGTERM end a block as an exception does, unless the program has its own way to handle it."""
     in_main = threading.current_thread() is threading.main_thread()
     if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
 
+    ends: list[SystemExit] = []
+
     def stop(number: int, _: Any) -> None:
-        raise SystemExit(128 + number)
+        ends.append(SystemExit(128 + number))
+        raise ends[-1]
 
     signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except Exception:
+        # Where classes are made, as in imports, Python puts an error of its own in the place of it.
+        if ends:
+            raise ends[-1] from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

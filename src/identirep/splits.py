@@ -21,7 +21,8 @@ from identirep.accumulation import factorize
 from identirep.label_sides import Labels, keep_labels
 from identirep.missing import as_labels, missing_labels
 
-__all__ = ["folds", "halves", "number_groups", "order_ranks", "row_groups", "split_rows", "stretches", "two_sides"]
+__all__ = ["folds", "halves", "number_groups", "order_ranks", "row_groups", "row_hashes", "split_rows", "stretches"]
+__all__ += ["two_sides"]
 
 # Share of all rows that is dropped in front of later rows that are held out, and on both sides of a fold.
 GAP = 1 / 20
@@ -54,7 +55,7 @@ def row_groups(X: NDArray[Any], groups: IntArray | None = None) -> IntArray | No
 
 def _equal_rows(X: NDArray[Any]) -> IntArray | None:
     """Number the distinct rows; None if no two are equal."""
-    hashes = _row_hashes(X)
+    hashes = row_hashes(X)
     _, first, index = np.unique(hashes, return_index=True, return_inverse=True)
     if len(first) == len(X):
         return None
@@ -66,7 +67,7 @@ def _equal_rows(X: NDArray[Any]) -> IntArray | None:
     return np.asarray(index, dtype=np.int64)
 
 
-def _row_hashes(X: NDArray[Any]) -> NDArray[np.uint64]:
+def row_hashes(X: NDArray[Any]) -> NDArray[np.uint64]:
     """Return 64 bits for each row that are equal where its values are (zeros of both signs, too)."""
     bits: Any = np.uint32 if X.dtype == np.float32 else np.uint64
     salt = np.random.default_rng(0).integers(2**64, size=X.shape[1], dtype=np.uint64)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from identirep.comparing import Comparison, Reference, TrainedRows
 from identirep.encoding import TableEncoder
 from identirep.exchangeability import RowOrder
 from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures
 from identirep.persistence import Part, Run, opened_run, prefixed, restored, taken, write_run
+from identirep.recording import removed_checkpoint
 from identirep.two_stages import StageOne, TwoStages
 
 if TYPE_CHECKING:
@@ -28,6 +30,12 @@ class StoredStages(TwoStages):
     n_refinements_: int
     row_order_: RowOrder
     regressor_choice_: ChosenRegressor | None
+    comparison_: Comparison | None
+    # Where the work of the fit is kept, if it is.
+    _checkpoint: str | Path | None
+    # None in a model that was stored before they were kept.
+    _trained_rows: TrainedRows | None
+    _reference: Reference | None
 
     def save(self, directory: str | Path) -> None:
         """Write the model to a run directory.
@@ -36,8 +44,9 @@ class StoredStages(TwoStages):
         ----------
         directory : str or Path
             ``model.safetensors``, ``model.json``, and ``history.parquet`` of a network or ``estimator.skops`` of a
-            regressor of scikit-learn are put there, all or none; other files of an
-            existing run directory are kept. `random_state` is stored if it is an int; `device` and `verbose` are not.
+            regressor of scikit-learn are put there, all or none; other files of an existing run directory are kept.
+            `random_state` is stored if it is an int; `device` and `verbose` are not. The checkpoint of the fit is
+            removed then.
 
         Raises
         ------
@@ -59,6 +68,8 @@ class StoredStages(TwoStages):
             estimators = {"parameter": stage.regressor, "fitted": stage.regressor_}
         parts["table_encoder"] = self._encoder_part(estimators)
         write_run(directory, Run("IdentifiableRegressor", parts, names, history, estimators or None))
+        if (kept := getattr(self, "_checkpoint", None)) is not None:
+            removed_checkpoint(Path(kept))
 
     @classmethod
     def load(cls, directory: str | Path, *, encoder: Any = None) -> Self:
@@ -98,7 +109,7 @@ class StoredStages(TwoStages):
                 stage = restored(PredictiveFeatures, run.parts["regressor"], foreign=foreign)
                 stage.regressor_ = estimators["fitted"]
             model._read_encoder(run, estimators)
-            model.causal_model_ = None
+            model.causal_model_ = model.comparison_ = None
             if (causal := run.parts["causal_model"]) is not None:
                 model.causal_model_ = restored(MTLCM, causal).set_output(transform="default")
             if run.feature_names is not None and model.table_encoder_ is None:
@@ -114,6 +125,10 @@ class StoredStages(TwoStages):
         # A model that was stored without it has none.
         if hasattr(self, "row_order_"):
             arrays |= prefixed("row_order", self.row_order_._to_arrays())
+        if self._trained_rows is not None:
+            arrays |= prefixed("trained_rows", self._trained_rows.to_arrays())
+        if self._reference is not None:
+            arrays |= prefixed("reference", self._reference.to_arrays())
         choice = self.regressor_choice_ and asdict(self.regressor_choice_)
         return arrays, {
             "n_refinements": self.n_refinements_,
@@ -128,4 +143,8 @@ class StoredStages(TwoStages):
         self.encoder_mcc_ = arrays["encoder_mcc"]
         if order := taken("row_order", arrays):
             self.row_order_ = RowOrder._of_arrays(order)
+        rows = taken("trained_rows", arrays)
+        self._trained_rows = TrainedRows.of_arrays(rows) if rows else None
+        seen = taken("reference", arrays)
+        self._reference = Reference.of_arrays(seen, len(self.encoder_mcc_)) if seen else None
         return self

@@ -63,7 +63,7 @@ class Training:
         self.optimizer, self.max_epochs, self.advice = optimizer, max_epochs, advice
         self.learning_rate = float(optimizer.defaults["lr"])
         self.history: list[dict[str, float]] = []
-        self.epoch, self._start = 0, time.perf_counter()
+        self.epoch, self.first_epoch, self._start = 0, 0, time.perf_counter()
         self._advance: Callable[[tuple[dict[str, float], ...]], object] = lambda entries: None
         self.schedule = None
         if warm_up is not None:
@@ -75,9 +75,16 @@ class Training:
 
     def epochs(self) -> Iterator[int]:
         """Yield the numbers of the epochs."""
-        for epoch in range(self.max_epochs):
+        for epoch in range(self.first_epoch, self.max_epochs):
             self.epoch = epoch
             yield epoch
+
+    def resume(self, history: list[dict[str, float]]) -> None:
+        """Go on after the epochs of a history."""
+        self.history, self.first_epoch = history, 0
+        if history:
+            self.first_epoch = int(history[-1]["epoch"]) + 1
+            self._start = time.perf_counter() - history[-1]["seconds"]
 
     def step(
         self, loss: Tensor, *, backward: Callable[[Tensor], object] = Tensor.backward, clip: float | None = None
@@ -115,7 +122,7 @@ class Training:
         text = TextColumn(loss.replace("_", " ") + " {task.fields[loss]:.4f}")
         columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), text, TimeRemainingColumn())
         with Progress(*columns) as bars:
-            bar = bars.add_task("training", total=self.max_epochs, loss=math.nan)
+            bar = bars.add_task("training", total=self.max_epochs, completed=self.first_epoch, loss=math.nan)
             self._advance = lambda entries: bars.update(
                 bar, advance=1, loss=sum(entry[loss] for entry in entries) / len(entries)
             )

@@ -20,13 +20,14 @@ from identirep.mtlcm import (
     AdaptedTask,
     CausalStructure,
     Certificate,
+    CertifiedLatents,
     ComesBack,
-    LatentTransformer,
     Use,
     check_new_task,
     check_use,
 )
 from identirep.mtrn import MTRN, PredictiveFeatures
+from identirep.naming import Names
 from identirep.shapes import Damage, check_shapes
 from identirep.signal_check import Signal
 
@@ -41,7 +42,7 @@ STAGE_TWO_LABELS = 3
 StageOne: TypeAlias = MTRN | PredictiveFeatures
 
 
-class TwoStages(EncodedTables, LatentTransformer):
+class TwoStages(EncodedTables, CertifiedLatents):
     """Base of `IdentifiableRegressor`: its attributes and its methods that need a fit."""
 
     regressor_: StageOne
@@ -141,6 +142,15 @@ class TwoStages(EncodedTables, LatentTransformer):
         return (
             np.zeros((len(stage.task_names_), 0)) if self.causal_model_ is None else getattr(self.causal_model_, name)
         )
+
+    def _names_of_latents(self) -> Names:
+        self._fitted()
+        # They are those of stage two, so that roles and tables have them as well.
+        return {} if self.causal_model_ is None else self.causal_model_._names_of_latents()
+
+    def _set_names(self, names: Names) -> None:
+        if self.causal_model_ is not None:
+            self.causal_model_._set_names(names)
 
     def _fitted(self) -> StageOne:
         try:

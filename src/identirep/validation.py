@@ -50,7 +50,8 @@ class TaskData:
     left_out: Mapping[Hashable, str] = field(default_factory=dict)
     # All that were given, in their order.
     given_tasks: tuple[Hashable, ...] = ()
-    # Which of the rows that were given are here, where some are not: of weight 0, or in the long layout of other tasks.
+    # Which of the rows that were given are here, where some are not: of weight 0, or, in the long layout, of tasks that
+    # are left out or without a label.
     given_rows: BoolArray | None = None
 
     @property
@@ -62,7 +63,7 @@ class TaskData:
         """Return some of the rows, of the same tasks."""
         names = [name for name in ("task_index", "order", "weights") if getattr(self, name) is not None]
         parts = {name: getattr(self, name)[kept] for name in ("X", "targets", *names)}
-        return replace(self, **parts)
+        return replace(self, **parts, given_rows=None)
 
     def tasks(self, kept: Sequence[int]) -> TaskData:
         """Return some of the tasks; of the long layout their rows."""

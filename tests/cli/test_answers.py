@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import csv
 from typer.main import get_command
 
 from identirep.cli import app
@@ -16,6 +18,7 @@ from identirep.mtlcm import VERDICTS
 _PAGE = Path(__file__).parents[2] / "docs" / "json.md"
 _RIDGE = ("--regressor", "ridge", "--targets", "y_1,y_2,y_3,y_4", "--features", "x*", "-d", 2)
 _COMMANDS = ["fit", "stability", "demo", "report", "transform", "predict", "inspect", "bench"]
+_COMMANDS += ["compare", "name", "describe"]
 
 
 def _documented():
@@ -24,8 +27,9 @@ def _documented():
     for section in _PAGE.read_text(encoding="utf-8").split("\n# ")[0].split("\n## ")[1:]:
         title, text = section.split("\n", 1)
         keys[title] = set(re.findall(r"^\| `([^`]+)` \|", text, flags=re.MULTILINE))
-        if found := re.search(r"^All keys of `(\w+)`(?:, [^.]*| but `(\w+)`)?[.]", text, flags=re.MULTILINE):
-            keys[title] |= {key for key in keys[found[1]] if not found[2] or not key.startswith(found[2])}
+        if found := re.search(r"^All keys of `(\w+)`( but [^,.;]*)?[,.]", text, flags=re.MULTILINE):
+            others = tuple(re.findall(r"`(\w+)`", found[2] or ""))
+            keys[title] |= {key for key in keys[found[1]] if not key.startswith(others)}
     return keys
 
 
@@ -46,14 +50,24 @@ def documents(invoke, fitted, folder, tmp_path_factory):
     shutil.copytree(fitted[0], run)
     wide, mixed = folder / "wide.csv", folder / "mixed.csv"
     ridge = ("--regressor", "ridge", "--targets", "y_1,y_2,y_3,y_4", "-d", 2, "--drop", "y_0,y_5,y_6,y_7,strain*,<b>*")
+    ends = csv.read_csv(wide).to_pandas()
+    ends.loc[4, "x0"] = 1e6
+    ends["alloy"] = [f"alloy {i}" for i in range(len(ends))]
+    csv.write_csv(pa.Table.from_pandas(ends, preserve_index=False), place / "ends.csv")
+    # With fewer latents than the other run it lacks axes of it.
+    shutil.copytree(run, place / "old")
     calls = {
-        "fit": ("fit", mixed, *ridge, "--drop", "batch,same", "--out", place / "fit"),
+        "fit": ("fit", mixed, *ridge, "--drop", "batch,same", "--like", run, "--out", place / "fit"),
         "stability": ("stability", mixed, *ridge, "--fits", 2, "--drop", "batch,same", "--checks", 0),
         "report": ("report", run),
-        "transform": ("transform", run, wide, "--out", place / "z.parquet"),
+        "transform": ("transform", run, place / "ends.csv", "--out", place / "z.parquet", "--check"),
         "predict": ("predict", run, wide, "--out", place / "y.csv"),
         "inspect": ("inspect", mixed),
         "bench": ("bench", "structure", "--quick", "--only", "n=100", "--out", place / "bench"),
+        "name": ("name", place / "old", "1=density"),
+        "describe": ("describe", place / "old", place / "ends.csv", "--labels", "alloy"),
+        "compare": ("compare", place / "fit", run, wide),
+        "compare one": ("compare", run, place / "ends.csv"),
     }
     found = {}
     for name, call in calls.items():
@@ -69,7 +83,11 @@ def test_documented_keys_are_those_that_are_there(documents, command):
     expected = documented["All commands"] | documented[command]
     if command == "bench":
         expected = {key for key in expected if not key.startswith("failed[]")} | {"failed"}
-    assert _paths(documents[command]) == expected
+    paths = _paths(documents[command])
+    if command == "compare":
+        # Of several runs, and of one alone.
+        paths = (paths - {"drift"}) | (_paths(documents["compare one"]) - {"runs"})
+    assert paths == expected
     assert documents[command]["command"] == command
     assert (documents[command]["format_version"], documents[command]["exit_status"]) == (1, 0)
 
@@ -86,8 +104,6 @@ def test_every_command_is_documented_and_has_the_options():
 
 
 def test_demo_answers_like_stability(invoke, monkeypatch, tmp_path, columns):
-    import pyarrow as pa
-
     from identirep.cli import tables
     from identirep.datasets import superconductivity
 

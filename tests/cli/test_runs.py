@@ -21,7 +21,7 @@ def test_a_finished_run_is_kept_beside_if_it_cannot_be_written_and_printed_first
     assert result.exit_code == 2
     assert "the disk has gone" in result.stderr
     assert result.stdout.index("Held-out R²") < result.stdout.index("The finished run is kept in")
-    (kept,) = tmp_path.iterdir()
+    (kept,) = (path for path in tmp_path.iterdir() if not path.name.startswith("."))
     assert str(kept) in result.stdout
     assert {path.name for path in kept.iterdir()} == _FILES
     assert IdentifiableRegressor.load(kept).n_components_ == 2

@@ -10,9 +10,11 @@ from typing import Annotated
 import typer
 
 from identirep.cli.bench import bench
+from identirep.cli.comparing import compare
 from identirep.cli.console import say
 from identirep.cli.fit_commands import demo, fit, stability
 from identirep.cli.inspecting import inspect
+from identirep.cli.naming import describe, name
 from identirep.cli.program import Program
 from identirep.cli.using import predict, report, transform
 
@@ -35,13 +37,16 @@ _EXAMPLES = (
     (stability, "Example: identirep stability alloys.csv --targets 'hardness_*' --fits 4 --n-components 5"),
     (transform, "Example: identirep transform runs/alloys new.csv --out latents.csv"),
     (predict, "Example: identirep predict runs/alloys new.csv --out predictions.parquet"),
+    (describe, "Example: identirep describe runs/alloys alloys.csv --labels alloy"),
+    (name, "Example: identirep name runs/alloys 0=density 2='thermal conductivity'"),
+    (compare, "Example: identirep compare runs/march runs/april new.csv --out april.html"),
     (report, "Example: identirep report runs/alloys"),
     (demo, "Example: identirep demo --out runs/demo"),
     (bench, "Example: identirep bench linear --quick"),
 )
 _STATUSES = (
     "Exit status: 0 done; 1 identirep failed; 2 data, files or options are wrong; 3 the check failed: no signal (fit, "
-    "stability, demo)."
+    "stability, demo), axes that have moved (compare, transform --check), an axis with a name that is lost (compare)."
 )
 for _command, _example in _EXAMPLES:
     app.command(epilog=f"{_example}\n\n{_STATUSES}", no_args_is_help=_command is not demo)(_command)

@@ -29,7 +29,7 @@ def bench(
             metavar="NAME",
             show_default=False,
             help="linear, nonlinear, superconductivity, qm9, ivae, failures, recovery, structure, certificate, "
-            "trust or adaptation.",
+            "trust, adaptation or retraining.",
         ),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="A small version that takes less than a minute.")] = False,

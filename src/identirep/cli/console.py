@@ -18,8 +18,9 @@ from rich.segment import Segment
 from rich.text import Text
 
 from identirep.cli.answers import answering, error_document, noted, send
-from identirep.cli.faults import Fault, Status, fault_of
+from identirep.cli.faults import Fault, Status, fault_of, signal_of
 from identirep.cli.words import in_words_of_options, printable, quoted
+from identirep.scratch import raising_at_sigterm
 from identirep.wording import readable
 
 __all__ = [
@@ -83,14 +84,16 @@ def reports_faults(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, as_json: bool = False, quiet: bool = False, **kwargs: Any) -> None:
         status, fault = int(Status.DONE), None
         out = sys.stdout
-        with answering(command.__name__) as current:
+        with answering(command.__name__) as current, raising_at_sigterm():
             try:
                 with _channels(as_json, quiet), warnings.catch_warnings():
                     warnings.showwarning = _show_warning
                     command(*args, **kwargs)
             except typer.Exit as ended:
                 status = ended.exit_code
-            except (Exception, KeyboardInterrupt) as error:
+            except (Exception, KeyboardInterrupt, SystemExit) as error:
+                if isinstance(error, SystemExit) and signal_of(error) is None:
+                    raise
                 fault = fault_of(error)
                 status = fault.status
         if fault is not None:
@@ -111,7 +114,7 @@ def reports_faults(command: Callable[..., None]) -> Callable[..., None]:
 def report_fault(fault: Fault) -> None:
     """Print an error in one line, after the traceback if that was asked for."""
     sys.stderr.write(printable(fault.trace))
-    label = "Failure: " if fault.kind == "failure" else "Error: "
+    label = {"failure": "Failure: ", "interrupted": ""}.get(fault.kind, "Error: ")
     _MESSAGES.print(Text.assemble((label, "bold red"), fault.message), soft_wrap=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import os
+import signal
 import traceback
 from dataclasses import dataclass
 from enum import IntEnum
@@ -12,10 +13,13 @@ from identirep.cli.words import error_in_words
 from identirep.divergence import DivergenceError
 from identirep.wording import readable
 
-__all__ = ["DEBUG_VARIABLE", "Fault", "Status", "fault_of", "is_about_input"]
+__all__ = ["DEBUG_VARIABLE", "SIGNALS", "Fault", "Status", "fault_of", "is_about_input", "signal_of"]
 
 # Set to anything but 0, a failure of ours shows where it happened.
 DEBUG_VARIABLE = "IDENTIREP_DEBUG"
+
+# What has happened, by the exit status.
+SIGNALS = {128 + signal.SIGINT: "Interrupted", 128 + signal.SIGTERM: "Terminated"}
 
 _RAISE = dis.opmap["RAISE_VARARGS"]
 # What this package raises on purpose; anything else that it raises is a check of its own that failed.
@@ -43,8 +47,8 @@ class Fault:
 
 def fault_of(error: BaseException) -> Fault:
     """Tell faults of the input from failures of ours."""
-    if isinstance(error, KeyboardInterrupt):
-        return Fault("interrupted", "interrupted.", 130)
+    if (status := signal_of(error)) is not None:
+        return Fault("interrupted", f"{SIGNALS[status]}: nothing was kept, and files are as they were.", status)
     if _is_about_memory(error):
         return Fault("memory", "the table is too large: memory is exhausted. Choose fewer columns.", Status.USER_INPUT)
     if is_about_input(error):
@@ -57,6 +61,14 @@ def fault_of(error: BaseException) -> Fault:
     asked = os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0")
     trace = readable("".join(traceback.format_exception(error))) if asked else ""
     return Fault("failure", message, Status.OUR_FAILURE, trace)
+
+
+def signal_of(error: BaseException) -> int | None:
+    """Return the exit status of what Ctrl-C or SIGTERM has raised; None for anything else."""
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    status = 128 + signal.SIGTERM
+    return status if isinstance(error, SystemExit) and error.code == status else None
 
 
 def is_about_input(error: BaseException) -> bool:

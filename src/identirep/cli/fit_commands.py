@@ -14,11 +14,13 @@ import identirep.cli.options as given
 from identirep.cli.answers import answer, suggested
 from identirep.cli.console import OUTPUT, remark, reports_faults, say, working
 from identirep.cli.faults import Status
+from identirep.cli.interrupts import kept_work
 from identirep.cli.words import quoted_path
 
 if TYPE_CHECKING:
     from identirep.cli.tables import Table
     from identirep.evaluation import Evaluation
+    from identirep.regressor import IdentifiableRegressor
     from identirep.report import Findings
 
 __all__ = ["demo", "fit", "stability"]
@@ -51,32 +53,87 @@ def fit(
     epochs: given.Epochs = None,
     checks: given.Checks = 2,
     seed: given.Seed = 0,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Earlier run: keep its axes, order, signs, scales, names, where they come back."
+        ),
+    ] = None,
+    resume: given.Resume = False,
 ) -> None:
     """Fit latents to a table with many targets, and write a run directory with a report.
 
     A part of the rows is held out, so that the scores are honest. Columns that are neither targets nor named otherwise
     are inputs: numbers, texts with few values, dates, lists of numbers, with or without gaps. Targets may have gaps.
     """
+    command = _deciding(locals())
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
     encoding = given.encoding_of(impute, categorical, no_encode)
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
     columns = {"tasks": tasks, "groups": groups, "order": order, "weights": weights, "features": features, "drop": drop}
+    earlier = None if like is None else _earlier(like)
     table = _read(data, targets, out, columns | reading | encoding)
     from identirep.cli.found import found_in
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
     training, rest = split(table, held_out, seed)
-    model = fit_model(training, components, seed, regressor, replicates=replicates, epochs=epochs, n_checks=checks)
-    evaluation = evaluate(model, table, training, rest)
-    # Printed first: what was found is known even if it cannot be written.
-    print_findings(model, evaluation)
-    answer(run=out, **found_in(model, evaluation))
-    write_run(out, model, evaluation)
+    with kept_work(out, resume, command) as work:
+        model = fit_model(
+            training,
+            components,
+            seed,
+            regressor,
+            replicates=replicates,
+            epochs=epochs,
+            n_checks=checks,
+            record=work and work.record(1),
+            like=earlier,
+        )
+        evaluation = evaluate(model, table, training, rest)
+        if like is not None:
+            _print_carried(like, model)
+        # Printed first: what was found is known even if it cannot be written.
+        print_findings(model, evaluation)
+        answer(run=out, **found_in(model, evaluation), like=None if like is None else _carried(like, model))
+        write_run(out, model, evaluation)
     findings = Findings.of(model)
     _go_on(out, *([_transform(out, data, reading)] if findings.has_signal else []))
     _end(findings)
+
+
+def _earlier(like: Path) -> IdentifiableRegressor:
+    """Read the run whose axes are to be kept."""
+    from identirep.cli.using import input_names, load_run
+
+    model = load_run(like)
+    input_names(like, model)
+    if not model.n_components_:
+        raise ValueError(f"'{like}' has no latents: got targets without signal, expected some. Leave out --like.")
+    return model
+
+
+def _print_carried(like: Path, model: IdentifiableRegressor) -> None:
+    """Say which axes of an earlier run come back."""
+    found = model.comparison_
+    if found is None:
+        return
+    kept = [
+        f"{name} {r:.3f}"
+        for name, r, is_kept in zip(found.old_names, found.correlation, found.kept, strict=True)
+        if is_kept
+    ]
+    say(f"{len(kept)} of {len(found.kept)} axes of {like} come back{': ' + ', '.join(kept) if kept else ''}.")
+    say(f"Correlations on {found.n_rows:,} {found.rows}.")
+
+
+def _carried(like: Path, model: IdentifiableRegressor) -> dict[str, Any]:
+    """Return what has become of the axes of an earlier run, none if there are no latents."""
+    from identirep.cli.comparing import axis_entries
+
+    found = model.comparison_
+    return {"run": like, "axes": [] if found is None else axis_entries(found)[0]}
 
 
 @reports_faults
@@ -104,6 +161,7 @@ def stability(
     epochs: given.Epochs = None,
     checks: given.Checks = 2,
     seed: given.Seed = 0,
+    resume: given.Resume = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write the first fit and a report there.")
     ] = None,
@@ -113,6 +171,7 @@ def stability(
     Only the seed changes between fits; agreement is measured on rows held out. With 'auto' the first fit chooses the
     number of latents, or the regressor, for all. What other rows would give is checked by the first fit, as 'fit' does.
     """
+    command = _deciding(locals())
     components = given.parse_components(n_components)
     given.check_settings(regressor, replicates, epochs, checks)
     encoding = given.encoding_of(impute, categorical, no_encode)
@@ -120,7 +179,10 @@ def stability(
     columns = {"tasks": tasks, "groups": groups, "order": order, "weights": weights, "features": features, "drop": drop}
     table = _read(data, targets, out, columns | reading | encoding)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
-    findings = _compare_fits(table, components, fits, held_out, seed, out, settings)
+    # Without a run directory the work is kept where the command was called.
+    target = Path(f"stability of {data.name[:100]}") if out is None else out
+    with kept_work(target, resume, command) as work:
+        findings = _compare_fits(table, components, fits, held_out, seed, out, settings, work)
     if out is not None:
         _go_on(out)
     _end(findings)
@@ -151,6 +213,16 @@ def demo(
     findings = _compare_fits(table, _DEMO_COMPONENTS, 2, 0.25, 0, out, {})
     _go_on(out, "identirep fit YOUR_TABLE.csv --targets 'YOUR_*' --out runs/first")
     _end(findings)
+
+
+def _deciding(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that decide the result of a fit, by their names on the command line."""
+    others = {"data", "out", "fits", "resume"}
+    return {
+        f"--{name.replace('_', '-')}": str(value) if isinstance(value, Path) else value
+        for name, value in options.items()
+        if name not in others
+    }
 
 
 def _read(data: Path, targets: list[str], out: Path | None, options: dict[str, Any]) -> Table:
@@ -204,10 +276,10 @@ def _transform(run: Path, data: Path, reading: dict[str, Any]) -> str:
 
 
 def _end(findings: Findings) -> None:
-    """End with the status of a failed check where there is no signal; with too few rows it could not be made."""
-    from identirep.cli.found import NOT_FOUND, signal_in
+    """End with the status of a failed check where there is no signal: not if others find some, or rows are too few."""
+    from identirep.cli.found import signal_in
 
-    if signal_in(findings) in NOT_FOUND:
+    if signal_in(findings) == "none":
         raise typer.Exit(int(Status.CHECK_FAILED))
 
 
@@ -219,6 +291,7 @@ def _compare_fits(
     seed: int,
     out: Path | None,
     settings: dict[str, Any],
+    work: Any = None,
 ) -> Findings:
     """Fit several times on the same rows, print how far the fits agree, write the first one; return its findings."""
     import numpy as np
@@ -228,8 +301,12 @@ def _compare_fits(
     from identirep.report import Findings
 
     training, rest = split(table, share, seed)
+
+    def record(number: int) -> Any:
+        return work and work.record(number, keeps_model=True)
+
     say(f"Fit 1 of {n_fits}")
-    models = [fit_model(training, components, seed, **settings)]
+    models = [fit_model(training, components, seed, **settings, record=record(1))]
     if (choice := models[0].regressor_choice_) is not None:
         settings = {**settings, "regressor": choice.name}
     evaluation = evaluate(models[0], table, training, rest)
@@ -238,7 +315,8 @@ def _compare_fits(
         for r in range(1, n_fits):
             say(f"Fit {r + 1} of {n_fits}")
             # The first fit alone is checked: of the others only their axes are compared.
-            models.append(fit_model(training, models[0].n_components_, seed + r, **{**settings, "n_checks": 0}))
+            own = {**settings, "n_checks": 0, "record": record(r + 1)}
+            models.append(fit_model(training, models[0].n_components_, seed + r, **own))
         agreement, weak = compare(models, training, rest if len(rest.targets) else training)
         upper = np.triu_indices(n_fits, 1)
         evaluation = replace(evaluation, stability=agreement, weak_mcc=float(weak[upper].mean()))

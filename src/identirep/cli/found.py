@@ -10,10 +10,7 @@ from identirep.metrics import StabilityResult
 from identirep.mtlcm import VERDICTS
 from identirep.report import Findings, causal_statement, headline, reproducibility_statement, score_summary
 
-__all__ = ["NOT_FOUND", "agreement_of", "found_in", "latent_entries", "signal_in"]
-
-# Where the check for signal was made and failed.
-NOT_FOUND = ("none", "found by others")
+__all__ = ["agreement_of", "found_in", "latent_entries", "signal_in"]
 
 
 def found_in(model: Any, evaluation: Evaluation | None) -> dict[str, Any]:

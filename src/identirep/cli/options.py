@@ -28,7 +28,7 @@ __all__ = [
     "Order",
     "Regressor",
 ]
-__all__ += ["Regressor", "Replicates", "Run", "Seed", "Separator", "Sheet", "Targets", "Tasks", "Weights"]
+__all__ += ["Regressor", "Replicates", "Resume", "Run", "Seed", "Separator", "Sheet", "Targets", "Tasks", "Weights"]
 __all__ += ["check_settings", "encoding_of", "options_of_files", "parse_components"]
 
 Data = Annotated[
@@ -130,6 +130,10 @@ Replicates = Annotated[
     int | None, typer.Option(min=1, metavar="R", help="Networks trained at once; more: stabler, slower.")
 ]
 Epochs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Largest number of passes over the rows.")]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on where the same command was cut off (Ctrl-C, SIGTERM, kill); same result."),
+]
 Checks = Annotated[
     int,
     typer.Option(

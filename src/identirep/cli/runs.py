@@ -39,11 +39,15 @@ from identirep.splits import number_groups, row_groups, two_sides
 from identirep.wording import short
 
 if TYPE_CHECKING:
+    from identirep.checkpoints import FitRecord
     from identirep.regressor import IdentifiableRegressor
 
 __all__ = ["EVALUATION_FILE", "REPORT_FILE", "compare", "evaluate", "fit_model", "print_findings", "split", "write_run"]
 
 Components = int | Literal["auto"]
+
+# Longer names of latents are cut on the command line.
+_LONGEST_LATENT, _FEWEST_OF_TARGETS = 24, 12
 
 EVALUATION_FILE, REPORT_FILE = "evaluation.json", "report.html"
 # Labels that a task needs to be fitted, and to be scored.
@@ -71,6 +75,8 @@ def fit_model(
     replicates: int | None = None,
     epochs: int | None = None,
     n_checks: int = 2,
+    record: FitRecord | None = None,
+    like: IdentifiableRegressor | None = None,
 ) -> IdentifiableRegressor:
     """Fit both stages to all rows of a table, and say which regressor was chosen if it was to be."""
     from identirep.mtrn import MTRN
@@ -90,7 +96,7 @@ def fit_model(
         random_state=seed,
     )
     rows = {"groups": table.groups, "order": table.order, "sample_weight": table.weights}
-    model.fit(table.X, table.targets, table.tasks, **rows)
+    model.fit(table.X, table.targets, table.tasks, **rows, checkpoint=record, like=like)
     if (choice := model.regressor_choice_) is not None:
         say(f"Regressor: {choice.name}. {choice.reason}.")
     return model
@@ -188,17 +194,22 @@ def _print_latents(findings: Findings, evaluation: Evaluation) -> None:
     columns = {heading: cells for heading, cells in columns.items() if any(cells)}
     grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("latent", "verdict", *columns):
-        grid.add_column(heading, justify="left" if heading == "verdict" else "right", no_wrap=True)
+        is_text = heading == "verdict" or (heading == "latent" and findings.given_names)
+        grid.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
     grid.add_column("correlates with", no_wrap=True)
     # Rich would take the room for long names from the other columns; each of these has a space on both sides.
-    widths = [len("latent"), max(len(f"● {verdict}") for verdict in certificate.verdict)]
+    widths = [max(len(f"● {verdict}") for verdict in certificate.verdict)]
     widths += [max(len(heading), *map(len, cells)) for heading, cells in columns.items()]
-    room = OUTPUT.width - sum(width + 2 for width in widths) - 3
+    room = OUTPUT.width - sum(width + 2 for width in widths) - 5
+    labels = [cell(label) for label in findings.latent_labels]
+    for label in labels:
+        label.truncate(max(min(_LONGEST_LATENT, room - _FEWEST_OF_TARGETS), len("latent")), overflow="ellipsis")
+    room -= max(len("latent"), *(label.cell_len for label in labels))
     for i, verdict in enumerate(certificate.verdict):
         targets = cell(", ".join(f"{correlation:+.2f} {name}" for name, correlation in findings.strongest(i, 2)))
-        targets.truncate(max(room, 12), overflow="ellipsis")
+        targets.truncate(max(room, _FEWEST_OF_TARGETS), overflow="ellipsis")
         judged = Text(f"{VERDICT_SYMBOLS[verdict]} {verdict}", style=VERDICT_COLOURS[verdict])
-        grid.add_row(str(i), judged, *(cells[i] for cells in columns.values()), targets)
+        grid.add_row(labels[i], judged, *(cells[i] for cells in columns.values()), targets)
     OUTPUT.print(grid)
     if columns:
         how = "Correlation of each axis with its partner in another fit"

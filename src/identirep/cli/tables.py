@@ -30,7 +30,7 @@ from identirep.parameters import raise_faults
 from identirep.row_weights import weight_faults
 from identirep.splits import number_groups, order_ranks
 
-__all__ = ["Table", "check_output", "read_inputs", "read_table", "write_table"]
+__all__ = ["Table", "check_output", "check_place", "read_inputs", "read_table", "write_table"]
 
 _WRITABLE = (".csv", ".parquet", ".feather")
 
@@ -219,6 +219,11 @@ def check_output(path: Path, data: Path) -> None:
             f"--out has an unknown format: got '{path.name}', expected a name that ends in {', '.join(_WRITABLE)}. "
             "Choose one of these."
         )
+    check_place(path, data)
+
+
+def check_place(path: Path, data: Path) -> None:
+    """Raise if a file cannot be written there, or is the input."""
     if path.exists() and data.exists() and path.samefile(data):
         raise ValueError(f"--out is the input: got '{path}' for both, expected another file. Choose another name.")
     if path.is_dir():

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from identirep.cli.answers import answer, wrote
 from identirep.cli.console import remark, reports_faults, say, working
+from identirep.cli.drifting import Level, drift_of, print_drift
+from identirep.cli.faults import Status
 from identirep.cli.options import Data, Decimal, Keep, Missing, Run, Separator, Sheet
 
-__all__ = ["predict", "report", "transform"]
+if TYPE_CHECKING:
+    from identirep.evaluation import Evaluation
+    from identirep.regressor import IdentifiableRegressor
+
+__all__ = ["input_names", "load_run", "predict", "report", "transform", "write_report_of"]
 
 Out = Annotated[Path, typer.Option(metavar="FILE", help="Table: .csv, .parquet or .feather.", show_default=False)]
 
@@ -22,6 +28,10 @@ def transform(
     data: Data,
     out: Out,
     keep: Keep = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say which axes have moved since the fit, and which rows lie outside.")
+    ] = False,
+    level: Level = None,
     missing: Missing = None,
     separator: Separator = None,
     decimal: Decimal = None,
@@ -30,10 +40,13 @@ def transform(
     """Write the latents of the rows of a table.
 
     The table needs the inputs of the fit, as they were, by name and in any order; others are ignored unless
-    kept. Rows keep their order.
+    kept. Rows keep their order. With --check the exit status is 3 if axes have moved; the latents are written all the
+    same.
     """
+    if level is not None and not check:
+        raise ValueError("--level is the rate of a check: got no --check, expected one. Add --check.")
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
-    _apply(run, data, out, reading, keep, "latents")
+    _apply(run, data, out, reading, keep, "latents", check=check, level=level)
 
 
 @reports_faults
@@ -60,15 +73,22 @@ def predict(
 def report(run: Run) -> None:
     """Write report.html of a run directory again, from the files in it."""
     from identirep.cli.found import found_in
-    from identirep.cli.runs import EVALUATION_FILE, REPORT_FILE
+    from identirep.cli.runs import REPORT_FILE
     from identirep.directories import recover
+
+    model = load_run(run)
+    recover(run)
+    evaluation = write_report_of(model, run, run / REPORT_FILE)
+    answer(run=run, **found_in(model, evaluation))
+    say(f"Wrote {wrote(run / REPORT_FILE)}")
+
+
+def write_report_of(model: IdentifiableRegressor, run: Path, path: Path) -> Evaluation | None:
+    """Write the report of a run, of which the model was read; return its scores, None if there are none."""
+    from identirep.cli.runs import EVALUATION_FILE
     from identirep.evaluation import Evaluation
-    from identirep.regressor import IdentifiableRegressor
     from identirep.report import write_report
 
-    with working(f"Reading {run}"):
-        model = IdentifiableRegressor.load(run)
-    recover(run)
     scores = run / EVALUATION_FILE
     evaluation = Evaluation.load(scores) if scores.is_file() else None
     if evaluation is not None and len(evaluation.r2) != len(model.task_names_):
@@ -77,26 +97,47 @@ def report(run: Run) -> None:
             f"{len(model.task_names_)}. Delete it, or fit again."
         )
     title = run.resolve().name if evaluation is None else evaluation.data
-    write_report(model, run / REPORT_FILE, evaluation=evaluation, title=title)
-    answer(run=run, **found_in(model, evaluation))
-    say(f"Wrote {wrote(run / REPORT_FILE)}")
+    write_report(model, path, evaluation=evaluation, title=title)
+    return evaluation
 
 
-def _apply(run: Path, data: Path, out: Path, reading: dict[str, Any], keep: list[str] | None, content: str) -> None:
-    """Write latents or predictions, and what is kept, to a table."""
-    from identirep.cli.found import latent_entries
-    from identirep.cli.keeping import kept_columns, output_table
-    from identirep.cli.tables import check_output, read_inputs, write_table
+def load_run(run: Path) -> IdentifiableRegressor:
+    """Read the model of a run directory."""
     from identirep.regressor import IdentifiableRegressor
 
     with working(f"Reading {run}"):
-        model = IdentifiableRegressor.load(run)
+        return IdentifiableRegressor.load(run)
+
+
+def input_names(run: Path, model: IdentifiableRegressor) -> list[str]:
+    """Return the names of the inputs of a run; raise if it has none."""
     names = getattr(model, "feature_names_in_", None)
     if names is None:
         raise ValueError(
             f"'{run}' has no names of its inputs: got a model fitted to a matrix, expected one fitted to a table. Use "
             "it from Python, or fit it with 'identirep fit'."
         )
+    return list(names)
+
+
+def _apply(
+    run: Path,
+    data: Path,
+    out: Path,
+    reading: dict[str, Any],
+    keep: list[str] | None,
+    content: str,
+    *,
+    check: bool = False,
+    level: float | None = None,
+) -> None:
+    """Write latents or predictions, and what is kept, to a table."""
+    from identirep.cli.found import latent_entries
+    from identirep.cli.keeping import kept_columns, output_table
+    from identirep.cli.tables import check_output, read_inputs, write_table
+
+    model = load_run(run)
+    input_names(run, model)
     check_output(out, data)
     to_latents = content == "latents"
     columns = [str(name) for name in (model.get_feature_names_out() if to_latents else model.task_names_)]
@@ -107,6 +148,8 @@ def _apply(run: Path, data: Path, out: Path, reading: dict[str, Any], keep: list
         remark(text)
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
+    # Before anything is written: whether it can be checked.
+    found = drift_of(model, X, None, level) if check else None
     with working("Computing"):
         values = model.transform(X) if to_latents else model.predict(X)
     values = values.reshape(len(values), -1)
@@ -118,8 +161,13 @@ def _apply(run: Path, data: Path, out: Path, reading: dict[str, Any], keep: list
         columns=columns,
         kept=kept.column_names,
         latents=latent_entries(model),
+        **({"drift": found} if to_latents else {}),
     )
     also = f", {kept.num_columns:,} kept" if kept.num_columns else ""
     say(
         f"Wrote {wrote(out)}: {len(values):,} rows, {values.shape[1]:,} {'latents' if to_latents else 'targets'}{also}."
     )
+    if found is not None:
+        print_drift(found)
+        if found["moved"]:
+            raise typer.Exit(int(Status.CHECK_FAILED))

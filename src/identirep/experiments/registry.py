@@ -20,6 +20,7 @@ NAMES = (
     "certificate",
     "trust",
     "adaptation",
+    "retraining",
 )
 
 

@@ -54,7 +54,8 @@ from identirep.mtlcm.trust import cut_agreement as cut_agreement
 from identirep.mtlcm.trust import disturbed_agreement as disturbed_agreement
 from identirep.mtlcm.trust import extrapolated as extrapolated
 from identirep.mtlcm.trust import whitened_heads as whitened_heads
-from identirep.mtlcm.using import LatentTransformer as LatentTransformer
+from identirep.mtlcm.using import CertifiedLatents as CertifiedLatents
+from identirep.mtlcm.using import within_task_correlations as within_task_correlations
 
 # What users get. The other names, imported as themselves, are for the rest of this library.
 __all__ = ["MTLCM", "AdaptedTask", "BootstrapResult", "CausalStructure", "Certificate", "ComesBack", "GoodnessOfFit"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from identirep._typing import Array, IntArray
 from identirep.known_tasks import left_out_meta, restore_left_out
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes import LatentFit, Starts, fit_in_units, like_units, moments_in_units
+from identirep.mtlcm.axes import LatentFit, Starts, fit_in_units, like_units, moments_in_units, nearest_fit
 from identirep.mtlcm.model import (
     causal_regression,
     gaussian_log_likelihood,
@@ -31,6 +33,7 @@ from identirep.mtlcm.roles import (
     noise_given_target,
 )
 from identirep.mtlcm.trust import Certificate, ComesBack, certify, check_rows, latent_moments
+from identirep.naming import Names, stored_names
 from identirep.persistence import prefixed, taken
 from identirep.shapes import Damage, check_shapes
 
@@ -64,6 +67,7 @@ class FittedLatents:
         for name in _COMPUTED_WHEN_ASKED:
             self.__dict__.pop(name, None)
         self._half = half
+        self._given_names: Names = {}
         self.moments_ = self.accumulated_ = moments
         self.task_names_: tuple[Hashable, ...] = moments.task_names
         self.left_out_tasks_: dict[Hashable, str] = {}
@@ -71,12 +75,53 @@ class FittedLatents:
         self.fit_ = fit
         self.n_components_ = len(fit.unmixing)
         self.mixing_, self.components_ = fit.mixing, fit.components
-        self.mean_ = moments.pooled_mean()
+        self._set_origin(np.zeros(self.n_components_))
         self.noise_std_ = float(np.sqrt(fit.noise_variance))
         # One latent needs no iteration; scikit-learn expects at least one.
         self.n_iter_ = max(1, int(fit.starts.n_iter[fit.starts.best]))
         self.converged_ = bool(fit.starts.converged[fit.starts.best])
         self.start_criteria_ = fit.starts.criterion
+
+    def _turn_to(self, start: Array, *, max_iter: int, tol: float) -> bool:
+        """Take the optimum that axes `start` (D, K) lead to, if it is another one and the targets do not say worse."""
+        fit, moments = self._in_like_units(self.moments_)
+        units = like_units(self.moments_)
+        found = nearest_fit(fit, moments, start if units is None else start * units, max_iter=max_iter, tol=tol)
+        if found is None:
+            return False
+        self._store(self.moments_, found if units is None else fit_in_units(found, 1.0 / units), self._half)
+        return True
+
+    def _set_origin(self, origin: Array) -> None:
+        """Let latents have this mean on the rows of the fit."""
+        self._origin = origin
+        self.mean_ = self.moments_.pooled_mean() - np.linalg.pinv(self.components_) @ origin
+
+    def _in_axes(self, order: IntArray, factor: Array, origin: Array) -> Self:
+        """Return this fit with latents ``factor * z[order] + origin``, and without names."""
+        found, fit = copy(self), self.fit_
+        moved = replace(
+            fit,
+            unmixing=np.ascontiguousarray(fit.unmixing[order] * factor[:, None]),
+            components=np.ascontiguousarray(fit.components[order] * factor[:, None]),
+            mixing=np.ascontiguousarray(fit.mixing[:, order] / factor),
+            variances=np.ascontiguousarray(fit.variances[:, order] * factor**2),
+            starts=replace(fit.starts, agreement=np.ascontiguousarray(fit.starts.agreement[:, order])),
+        )
+        found._store(self.moments_, moved, self._half)
+        found.accumulated_ = self.accumulated_
+        found._set_origin(factor * self._origin[order] + origin)
+        if "_comes_back" in self.__dict__:
+            found.__dict__["_comes_back"] = self._comes_back._in_order(order)
+        return found
+
+    def _names_of_latents(self) -> Names:
+        check_is_fitted(self, "fit_")
+        return self._given_names
+
+    def _set_names(self, names: Names) -> None:
+        self._given_names = names
+        self.__dict__.pop("structure_", None)
 
     @cached_property
     def posterior_(self) -> CausalPosterior:
@@ -142,7 +187,9 @@ class FittedLatents:
         check_is_fitted(self, "fit_")
         joint = joint_covariances(self.moments_.map_features(self.components_))
         scale = np.sqrt(np.einsum("tii->ti", joint))
-        return causal_structure(self.posterior_, correlations(joint), scale, self.moments_.n_samples, self.task_names_)
+        return causal_structure(
+            self.posterior_, correlations(joint), scale, self.moments_.n_samples, self.task_names_, self._given_names
+        )
 
     def _in_like_units(self, moments: TaskMoments) -> tuple[LatentFit, TaskMoments]:
         """Return the fit, and moments of its features, in units that keep the digits of all of them."""
@@ -187,11 +234,14 @@ class FittedLatents:
             "prior": self.fit_.prior,
             "noise_variance": self.fit_.noise_variance,
             "certificate_seed": self.certificate_seed_,
+            "latent_names": {str(i): name for i, name in self._given_names.items()},
         }
         if self._half is not None or "_comes_back" in self.__dict__:
             # Moments of all rows cannot be split again.
             comes_back, meta["comes_back"] = self._comes_back._to_arrays()
             arrays |= prefixed("comes_back", comes_back)
+        if self._origin.any():
+            arrays["origin"] = self._origin
         if self.accumulated_ is not self.moments_:
             accumulated, meta["accumulated"] = self.accumulated_.to_arrays()
             arrays |= prefixed("accumulated", accumulated)
@@ -213,6 +263,10 @@ class FittedLatents:
         if self.certificate_seed_ < 0 or not 0 <= fit.noise_variance < np.inf:
             raise Damage(f"noise of variance {fit.noise_variance} and a seed of {self.certificate_seed_}")
         self._store(moments, fit)
+        self._given_names = stored_names(meta.get("latent_names"), self.n_components_)
+        if "origin" in arrays:
+            check_shapes(arrays, {"origin": "D"}, D=self.n_components_)
+            self._set_origin(arrays["origin"])
         if "comes_back" in meta:
             self.__dict__["_comes_back"] = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
         if "accumulated" in meta:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
@@ -19,15 +18,23 @@ from identirep.mtlcm.fitted import FittedLatents
 from identirep.mtlcm.model import causal_regression
 from identirep.mtlcm.new_tasks import AdaptedTask, Use, adapt_task, check_new_task, check_use
 from identirep.mtlcm.trust import BootstrapResult, Certificate, bootstrap, certificate_html
+from identirep.naming import LatentTransformer
 from identirep.parameters import Choice, Whole, check_arguments
 from identirep.seeds import as_generator
 from identirep.validation import check_features
 
-__all__ = ["LatentTransformer", "UsableLatents"]
+__all__ = ["CertifiedLatents", "UsableLatents", "within_task_correlations"]
 
 
-class LatentTransformer(TransformerMixin):
-    """Base of all whose `transform` returns latents: their names, so that `set_output` makes them a data frame.
+def within_task_correlations(model: FittedLatents) -> Array:
+    """Correlation of latents and targets within each task, from moments, shape (n_tasks, n_components)."""
+    Z = model.moments_.map_features(model.components_)
+    variance = np.einsum("gii->gi", Z.cov_h)[Z.group] * Z.var_y[:, None]
+    return np.asarray(Z.cov_hy / np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny)))
+
+
+class CertifiedLatents(LatentTransformer):
+    """Base of all whose `transform` returns latents, with a certificate.
 
     Notebooks show the certificate of a fitted one below the diagram of scikit-learn.
     """
@@ -58,24 +65,8 @@ class LatentTransformer(TransformerMixin):
         found = self.certificate_
         return certificate_html(found.verdict, found.reasons, found.comes_back, list(self.get_feature_names_out()))
 
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
-        """Return the names of the latents, which `transform` gives to the columns of a data frame.
 
-        Parameters
-        ----------
-        input_features : array-like of str, optional
-            Ignored; latents are not named after the inputs.
-
-        Returns
-        -------
-        array of str, shape (n_components_,)
-            "latent_0", "latent_1", ...
-        """
-        check_is_fitted(self)
-        return np.array([f"latent_{i}" for i in range(self.n_components_)], dtype=object)
-
-
-class UsableLatents(LatentTransformer, FittedLatents):
+class UsableLatents(FittedLatents, CertifiedLatents):
     """Base of `MTLCM`: its methods that need a fit."""
 
     def transform(self, X: Any) -> Array:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils import Tags
 
-from identirep._typing import Array, IntArray, RandomState
+from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.evaluation import score_tasks
 from identirep.gross_errors import gross_error_remark, limited
 from identirep.known_tasks import left_out_meta, remember_left_out, restore_left_out
@@ -79,14 +79,24 @@ def check_fit_data(
         group_index, ranks = (None if of is None else of[given] for of in (group_index, ranks))
     # Only ratios count here, so that equal weights are none.
     alike = data.weights is None or np.all(data.weights == data.weights[0])
-    data = replace(data, order=ranks, given_rows=None, weights=None if alike else data.weights)
+    data = replace(data, order=ranks, weights=None if alike else data.weights)
     if data.task_index is not None and np.isnan(data.targets).any():
         seen = ~np.isnan(data.targets)
         data = data.rows(seen)
         group_index = None if group_index is None else group_index[seen]
-    targets, counts = limited(data.targets, data.task_index, data.n_tasks)
+        given = seen if given is None else _part_of(given, seen)
+    targets, counts = data.targets, np.zeros(data.n_tasks, dtype=np.int64)
+    if getattr(estimator, "_limits_labels", True):
+        targets, counts = limited(targets, data.task_index, data.n_tasks)
     estimator.limited_labels_ = counts
-    return replace(data, targets=targets), row_groups(data.X, group_index)
+    return replace(data, targets=targets, given_rows=given), row_groups(data.X, group_index)
+
+
+def _part_of(rows: BoolArray, kept: BoolArray) -> BoolArray:
+    """Return which of all rows are among some, and kept of these."""
+    found = np.zeros(len(rows), dtype=bool)
+    found[np.flatnonzero(rows)[kept]] = True
+    return found
 
 
 def _order_faults(ranks: IntArray, X: Any) -> list[str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.checkpoints import array_digest, current_step
 from identirep.gross_errors import fences
 from identirep.label_sides import Labels
 from identirep.mtrn.batches import LongBatches, WideBatches
@@ -105,11 +107,32 @@ def fit_network(
             patience=settings.patience,
             verbose=bool(settings.verbose),
         )
-        history = train(objective, batches, options, fabric, generator)
+        step = current_step("training", lambda: _starts_from(x, y, held_out, data.weights, objective, options, fabric))
+        history = train(objective, batches, options, fabric, generator, step)
     encoder.eval()
     if scaling is not None and isinstance(encoder, ReplicatedMLP):
         encoder.absorb(*(torch.from_numpy(part) for part in scaling))
     return FittedNetwork(encoder, history, held_out)
+
+
+def _starts_from(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    held_out: BoolArray,
+    row_weights: Array | None,
+    objective: nn.Module,
+    options: TrainingOptions,
+    fabric: Fabric,
+) -> dict[str, Any]:
+    """Return what a training starts from; one that was cut off goes on where this is the same."""
+    weights = [value.detach().cpu().contiguous() for value in objective.state_dict().values()]
+    return {
+        "data": array_digest(x.numpy(), y.numpy(), held_out, row_weights),
+        "weights": array_digest(*(value.reshape(-1).view(torch.uint8).numpy() for value in weights)),
+        "options": {**asdict(options), "verbose": None},
+        "device": str(fabric.device),
+        "threads": torch.get_num_threads(),
+    }
 
 
 @ordinary_torch()

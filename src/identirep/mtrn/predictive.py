@@ -13,11 +13,12 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags
 
 from identirep._typing import Array, BoolArray, IntArray, RandomState
+from identirep.checkpoints import array_digest, kept_array
 from identirep.gaps import takes_gaps
 from identirep.moments import TaskMoments
 from identirep.mtrn.base import StageOne
 from identirep.mtrn.reduction import Heads, HeldOut
-from identirep.mtrn.regressor_units import RegressorUnits
+from identirep.mtrn.regressor_units import RegressorUnits, has_a_say
 from identirep.mtrn.sides import dependent_rows
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole
 from identirep.persistence import prefixed, taken
@@ -164,6 +165,11 @@ class PredictiveFeatures(StageOne):
         self.noise_std_ = self.noise_std_ * scale
 
     @property
+    def _limits_labels(self) -> bool:
+        # Who transforms targets or models counts expects values far from all others.
+        return not has_a_say(self.regressor)
+
+    @property
     def _who(self) -> str:  # type: ignore[override]
         return type(self.regressor).__name__
 
@@ -282,9 +288,14 @@ def _cross_fitted(
     X = data.X
     predictions = np.empty((len(X), y.size // len(X)))
     for rest, fold in folds(len(X), n_folds, rng, groups=groups, order=data.order):
-        predictions[fold] = (
-            fitted(clone(regressor), X[rest], y[rest], None if data.weights is None else data.weights[rest])
-            .predict(X[fold])
-            .reshape(len(fold), -1)
-        )
+        weights = None if data.weights is None else data.weights[rest]
+
+        def predicted(rest: IntArray = rest, fold: IntArray = fold, weights: Array | None = weights) -> Array:
+            found = fitted(clone(regressor), X[rest], y[rest], weights).predict(X[fold])
+            return np.asarray(found, dtype=np.float64).reshape(len(fold), -1)
+
+        def about(rest: IntArray = rest, fold: IntArray = fold, weights: Array | None = weights) -> dict[str, str]:
+            return {"regressor": type(regressor).__name__, "data": array_digest(X, y, rest, fold, weights)}
+
+        predictions[fold] = kept_array("fold", about, predicted, (len(fold), predictions.shape[1]))
     return predictions

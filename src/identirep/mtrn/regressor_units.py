@@ -13,7 +13,7 @@ from identirep._typing import Array
 from identirep.moments import TaskMoments
 from identirep.units import plain_units, spread_of
 
-__all__ = ["RegressorUnits"]
+__all__ = ["RegressorUnits", "has_a_say"]
 
 # Regressors of targets that have an origin; whoever transforms targets has chosen their units, too.
 _OWN_UNITS = ("poisson", "gamma", "tweedie")
@@ -32,7 +32,7 @@ class RegressorUnits:
     def of(cls, regressor: Any, X: NDArray[Any], targets: Array, weights: Array | None = None) -> RegressorUnits:
         """Choose units: of inputs where they need others, of targets unit variance, unless the regressor has a say."""
         spread, T = spread_of(targets, weights), targets.shape[1]
-        if _has_a_say(regressor):
+        if has_a_say(regressor):
             return cls(*plain_units(X), np.zeros(T), np.ones(T))
         varies = spread.deviation > 0.0
         return cls(*plain_units(X), np.where(varies, spread.center, 0.0), np.where(varies, spread.deviation, 1.0))
@@ -70,7 +70,7 @@ class RegressorUnits:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def _has_a_say(regressor: Any) -> bool:
+def has_a_say(regressor: Any) -> bool:
     """Tell whether the regressor, or a part of it, reads targets in their own units."""
     parameters = regressor.get_params() if hasattr(regressor, "get_params") else {}
     for part in (regressor, *parameters.values()):

@@ -11,8 +11,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from identirep.checkpoints import Step
 from identirep.mtrn.devices import fabric_settings
 from identirep.mtrn.network import NOISE_FLOOR, LongObjective, WideObjective
+from identirep.mtrn.resuming import Best, KeptTraining
 from identirep.training import Training
 
 __all__ = ["Batches", "TrainingOptions", "make_fabric", "train"]
@@ -57,11 +59,12 @@ def train(
     options: TrainingOptions,
     fabric: Fabric,
     generator: torch.Generator,
+    step: Step | None = None,
 ) -> list[dict[str, float]]:
     """Train all replicates, and leave the weights with the best validation loss in `objective`, on the CPU.
 
     The history has an entry for each epoch and replicate; "validation_loss" is the mean over tasks of half the log
-    residual variance, in units of the target's variance.
+    residual variance, in units of the target's variance. A training of which `step` has kept something goes on.
     """
     optimizer = torch.optim.AdamW(
         objective.parameters(),
@@ -71,10 +74,13 @@ def train(
     )
     training = Training(optimizer, options.max_epochs, len(batches), warm_up=_WARM_UP)
     wrapped, training.optimizer = fabric.setup(objective, optimizer)
-    best, best_loss, best_epoch = _copy(objective), float("inf"), -1
+    kept, best = KeptTraining(step, objective, training, optimizer, fabric, generator), Best(_copy(objective))
+    finished = kept.restore(best)
     shows = options.verbose and fabric.global_rank == 0
     with training.progress("validation_loss") if shows else nullcontext():
-        for epoch in training.epochs():
+        for epoch in () if finished else training.epochs():
+            if options.patience is not None and epoch - 1 - best.epoch >= options.patience:
+                break
             train_loss = _run_epoch(wrapped, training, batches, fabric, generator)
             validation_loss = _validate(objective, batches, fabric)
             losses = zip(train_loss.tolist(), validation_loss.tolist(), strict=True)
@@ -82,11 +88,12 @@ def train(
                 *({"replicate": i, "train_loss": seen, "validation_loss": new} for i, (seen, new) in enumerate(losses))
             )
             loss = float(validation_loss.mean())
-            if loss < best_loss:
-                best, best_loss, best_epoch = _copy(objective), loss, epoch
-            if options.patience is not None and epoch - best_epoch >= options.patience:
-                break
-    objective.load_state_dict(best)
+            if loss < best.loss:
+                best = Best(_copy(objective), loss, epoch)
+            kept.keep(best)
+    if not finished:
+        kept.keep(best, finished=True)
+    objective.load_state_dict(best.weights)
     objective.to("cpu")
     return training.history
 

@@ -1,6 +1,10 @@
 """What a fit has found: a page for people and figures for notebooks."""
 
 from identirep.evaluation import Evaluation
+from identirep.report.comparison import COMPARISON_COLOURS as COMPARISON_COLOURS
+from identirep.report.comparison import COMPARISON_MEANINGS as COMPARISON_MEANINGS
+from identirep.report.comparison import comparison_headline as comparison_headline
+from identirep.report.comparison import write_comparison as write_comparison
 from identirep.report.content import Findings as Findings
 from identirep.report.content import score_summary as score_summary
 from identirep.report.html import write_report

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.evaluation import Evaluation
 from identirep.moments import TaskMoments
-from identirep.mtlcm import COMES_BACK, MTLCM, Certificate
+from identirep.mtlcm import COMES_BACK, MTLCM, Certificate, within_task_correlations
 from identirep.mtrn import PredictiveFeatures
 
 __all__ = ["Findings", "score_summary"]
@@ -35,6 +36,7 @@ class Findings:
     history: list[dict[str, float]]  # training curve of `MTRN`, if there is one
     trained: str | None  # stage one and its verb; None where features were given
     no_signal: str = "none"  # where stage one shows no signal: what others found, see `Signal.answer`
+    given_names: Mapping[int, str] = field(default_factory=dict)  # names of latents, where they have one
 
     @property
     def n_latents(self) -> int:
@@ -45,6 +47,11 @@ class Findings:
     def n_tasks(self) -> int:
         """Number of tasks T."""
         return len(self.task_names)
+
+    @property
+    def latent_labels(self) -> list[str]:
+        """Number of each latent, and its name if it has one."""
+        return [f"{i} {self.given_names[i]}" if i in self.given_names else str(i) for i in range(self.n_latents)]
 
     @property
     def kind(self) -> str:
@@ -130,16 +137,17 @@ class Findings:
         moments: TaskMoments = model.moments_
         return cls(
             task_names=[str(name) for name in model.task_names_],
-            correlation=np.zeros((moments.n_tasks, 0)) if latents is None else _correlations(latents),
+            correlation=np.zeros((moments.n_tasks, 0)) if latents is None else within_task_correlations(latents),
             causal_probability=np.asarray(model.causal_probability_),
             certificate=model.certificate_,
-            shares_rows=int(moments.n_samples.sum()) > moments.n_rows,
+            shares_rows=not moments._has_own_rows,
             n_rows=moments.n_rows,
             spectrum=None if stage is None else np.asarray(stage.spectrum_, dtype=np.float64),
             threshold=None if stage is None else np.asarray(stage.spectrum_threshold_, dtype=np.float64),
             history=list(getattr(stage, "history_", [])),
             trained=None if stage is None else _stage_in_words(stage),
             no_signal="none" if stage is None else stage.signal_.answer,
+            given_names=model._names_of_latents(),
         )
 
 
@@ -165,10 +173,3 @@ def _stage_in_words(stage: Any) -> str:
         regressor = stage.regressor.steps[-1][1] if hasattr(stage.regressor, "steps") else stage.regressor
         return f"{type(regressor).__name__} was"
     return "A network was" if stage.n_replicates == 1 else f"{stage.n_replicates} networks were"
-
-
-def _correlations(model: MTLCM) -> Array:
-    """Correlation of latents and targets within each task, from moments."""
-    Z = model.moments_.map_features(model.components_)
-    variance = np.einsum("gii->gi", Z.cov_h)[Z.group] * Z.var_y[:, None]
-    return Z.cov_hy / np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny))

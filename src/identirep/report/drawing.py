@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from identirep.report.style import INK, MUTED
 
-__all__ = ["colour_scale", "escape", "heat_map", "label_margin", "latent_labels", "short_labels", "styled"]
+__all__ = ["colour_scale", "escape", "heat_map", "label_margin", "short_labels", "styled"]
 
 _FONT = "Inter, 'Source Sans 3', 'Segoe UI', system-ui, -apple-system, 'Helvetica Neue', Arial, sans-serif"
 _LONGEST_LABEL = 30
@@ -65,11 +65,6 @@ def styled(figure: go.Figure, height: int, *, left: int = 70, bottom: int = 60, 
         hoverlabel={"font": {"family": _FONT, "size": 12}},
     )
     return figure
-
-
-def latent_labels(n_latents: int) -> list[str]:
-    """Name latents as the certificate does."""
-    return [str(i) for i in range(n_latents)]
 
 
 def colour_scale(colours: list[str]) -> list[list[Any]]:

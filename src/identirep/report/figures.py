@@ -11,7 +11,7 @@ from identirep._typing import Array
 from identirep.evaluation import Evaluation
 from identirep.metrics import StabilityResult
 from identirep.report.content import Findings
-from identirep.report.drawing import colour_scale, escape, heat_map, label_margin, latent_labels, short_labels, styled
+from identirep.report.drawing import colour_scale, escape, heat_map, label_margin, short_labels, styled
 from identirep.report.style import DIVERGING, MARK, MUTED, SEQUENTIAL, THRESHOLD, VERDICT_COLOURS
 
 __all__ = ["draw_figures"]
@@ -84,7 +84,7 @@ def _targets(findings: Findings, values: Array, what: str, colours: list[str], *
     order = findings.task_order()
     names = [findings.task_names[t] for t in order]
     labels = short_labels(names)
-    latents = latent_labels(findings.n_latents)
+    latents = short_labels(findings.latent_labels)
     shown, small_print = len(order) <= _MOST_LABELLED and not small, len(order) > 50
     figure = go.Figure()
     figure.add_heatmap(
@@ -113,12 +113,13 @@ def _targets(findings: Findings, values: Array, what: str, colours: list[str], *
     # Room is that of labels of 12 pixels.
     margin = int(label_margin(labels) * (0.72 if small_print else 0.85)) if shown else 24
     cell = float(np.clip((120 if small else 360) / max(len(latents), 1), 8, 14 if small else 30))
-    return styled(figure, int(50 + margin + cell * len(latents)), bottom=margin, legend=False)
+    height = int(50 + margin + cell * len(latents))
+    return styled(figure, height, left=_left(latents, 70), bottom=margin, legend=False)
 
 
 def _separation(findings: Findings) -> go.Figure:
     """How hard pairs of latents are to tell apart."""
-    latents = latent_labels(findings.n_latents)
+    latents = short_labels(findings.latent_labels)
     values = findings.certificate.separation.copy()
     np.fill_diagonal(values, np.nan)
     # Shared inputs leave little room below 1, and the differences are what counts.
@@ -127,13 +128,18 @@ def _separation(findings: Findings) -> go.Figure:
     figure.update_traces(hovertemplate="latents %{y} and %{x}<br>separation %{z:.4f}<extra></extra>")
     figure.update_xaxes(title="latent")
     figure.update_yaxes(title="latent")
-    return styled(figure, 430, left=60)
+    return styled(figure, 430, left=_left(latents, 60))
+
+
+def _left(latents: list[str], least: int) -> int:
+    """Room for the labels of latents at the left."""
+    return max(least, 24 + label_margin(latents))
 
 
 def _comes_back(findings: Findings, evaluation: Evaluation | None) -> go.Figure:
     """Correlation of each axis with its partner in other fits, by its distance from 1 on a logarithmic scale."""
     back = findings.certificate.comes_back
-    latents = np.array(latent_labels(findings.n_latents))
+    latents = np.array(short_labels(findings.latent_labels))
     colours = np.array([VERDICT_COLOURS[verdict] for verdict in findings.certificate.verdict])
     figure = go.Figure()
     lowest = 0.9

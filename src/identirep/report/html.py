@@ -141,6 +141,7 @@ def _latent_rows(findings: Findings, evaluation: Evaluation | None) -> list[dict
         rows.append(
             {
                 "number": i,
+                "name": findings.given_names.get(i),
                 "verdict": verdict,
                 "reason": reason,
                 "again": _known(again[i]),

@@ -115,10 +115,10 @@ def plot_roles(model: Any, ax: Axes | None = None, *, what: str = "correlation")
     ax = _axes(ax, (2.5 + 0.35 * findings.n_latents, 1.2 + 0.16 * min(findings.n_tasks, _MOST_LABELLED)))
     image = ax.imshow(values, cmap=colours, vmin=-1.0 if signed else 0.0, vmax=1.0, aspect="auto", interpolation="none")
     labelled = np.arange(findings.n_tasks) if findings.n_tasks <= _MOST_LABELLED else np.zeros(0, dtype=int)
-    # Names are shown as they are: a dollar sign would start a formula.
-    names = [findings.task_names[order[t]].replace("$", r"\$") for t in labelled]
+    names = [_plain_text(findings.task_names[order[t]]) for t in labelled]
     ax.set_yticks(labelled, names, fontsize=7)
-    ax.set(xlabel="latent", xticks=range(findings.n_latents))
+    ax.set(xlabel="latent")
+    _name_latents(ax, findings)
     label = "correlation with the target" if signed else "probability of being a cause"
     if not signed and findings.shares_rows:
         label = "fit to the role of an effect\n(an association: tasks share their rows)"
@@ -160,11 +160,13 @@ def plot_certificate(model: Any, ax: Axes | None = None) -> Axes:
     colours = LinearSegmentedColormap.from_list("identirep", SEQUENTIAL)
     image = ax.imshow(values, cmap=colours, vmin=0.0, vmax=1.0, interpolation="none")
     verdicts = findings.certificate.verdict
-    ax.set_yticks(range(len(verdicts)), [f"{VERDICT_SYMBOLS[verdict]} {i}" for i, verdict in enumerate(verdicts)])
+    labels = [f"{VERDICT_SYMBOLS[verdict]} {name}" for verdict, name in zip(verdicts, _labels(findings), strict=True)]
+    ax.set_yticks(range(len(verdicts)), labels)
     for tick, verdict in zip(ax.get_yticklabels(), verdicts, strict=True):
         tick.set_color(VERDICT_COLOURS[verdict])
     known = ", ".join(f"{VERDICT_SYMBOLS[verdict]} {verdict}" for verdict in dict.fromkeys(verdicts))
-    ax.set(xlabel="latent", ylabel=f"latent ({known})", xticks=range(len(verdicts)))
+    ax.set(xlabel="latent", ylabel=f"latent ({known})")
+    _name_latents(ax, findings)
     ax.figure.colorbar(image, ax=ax, label="separation (1: not told apart)")
     return ax
 
@@ -201,6 +203,20 @@ def plot_stability(stability: StabilityResult, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="latent of each fit", ylabel="correlation with partners in other fits", xticks=range(n_latents))
     ax.legend(frameon=False)
     return _plain(ax)
+
+
+def _labels(findings: Findings) -> list[str]:
+    return [_plain_text(label) for label in findings.latent_labels]
+
+
+def _name_latents(ax: Axes, findings: Findings) -> None:
+    """Label the horizontal axis with latents, upright where names would not fit side by side."""
+    ax.set_xticks(range(findings.n_latents), _labels(findings), rotation=90 if findings.given_names else 0)
+
+
+def _plain_text(text: str) -> str:
+    """Show a name as it is: a dollar sign would start a formula."""
+    return text.replace("$", r"\$")
 
 
 def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:

@@ -1,6 +1,7 @@
 """The certificate as text and in notebooks."""
 
 import re
+from copy import copy
 from html.parser import HTMLParser
 
 import numpy as np
@@ -129,3 +130,10 @@ def test_notebooks_show_the_certificate_below_the_diagram(model):
     with sklearn.config_context(display="text"):
         assert not hasattr(model, "_repr_html_")
         assert set(model._repr_mimebundle_()) == {"text/plain"}
+
+
+def test_notebooks_show_the_names_of_latents(model):
+    page = copy(model).name_latents({1: "<i>mass</i>"})._repr_html_()
+    rows = [row for row in _Cells(page[page.index('<div class="identirep') :]).rows if row]
+    assert [row[0] for row in rows] == ["axis", "latent_0", "<i>mass</i>", "latent_2"]
+    assert "<i>mass" not in page

@@ -5,6 +5,7 @@ from identirep.mtlcm.axes.covariances import DenseCovariances
 from identirep.mtlcm.axes.diagonalise import joint_diagonalise
 from identirep.mtlcm.axes.exact import climb
 from identirep.mtlcm.axes.fit import LatentFit, fit_latents
+from identirep.mtlcm.axes.nearest import nearest_fit
 from identirep.mtlcm.axes.noise import denoised_joint_moments
 from identirep.mtlcm.axes.refits import refit_axes
 from identirep.mtlcm.axes.rotation import mostly_shared
@@ -24,5 +25,6 @@ __all__ = [
     "like_units",
     "moments_in_units",
     "mostly_shared",
+    "nearest_fit",
     "refit_axes",
 ]

@@ -27,7 +27,7 @@ from identirep.mtlcm.model import (
     regular_residual_covariances,
 )
 
-__all__ = ["LatentFit", "fit_latents", "whitened_covariances"]
+__all__ = ["LatentFit", "fit_from", "fit_latents", "whitened_covariances"]
 
 Problem: TypeAlias = Covariances | HeadsOfTasks
 
@@ -227,6 +227,14 @@ def _canonical(state: _State, basis: Array, prior: Literal["factorized", "exact"
         noise_variance=state.noise_variance,
         starts=replace(starts, agreement=np.ascontiguousarray(starts.agreement[:, order])),
     )
+
+
+def fit_from(fit: LatentFit, moments: TaskMoments, found: Solutions) -> LatentFit:
+    """Return a square fit under the factorised prior in the best of other solutions, its noise as it was."""
+    B = found.unmixing[found.best]
+    variances = _variances(B, denoised_residual_covariances(moments, fit.noise_variance))
+    state = _State(moments, B, variances, fit.noise_variance, found)
+    return _canonical(state, np.eye(moments.n_features), fit.prior)
 
 
 def whitened_covariances(moments: TaskMoments, noise_variance: float) -> tuple[Covariances, Array]:

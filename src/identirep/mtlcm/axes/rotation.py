@@ -41,7 +41,7 @@ from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.noise import denoised_joint_moments
 from identirep.mtlcm.axes.solutions import Solutions
 
-__all__ = ["HeadsOfTasks", "mostly_shared", "sparsest_heads"]
+__all__ = ["HeadsOfTasks", "length_of_heads", "mostly_shared", "sparsest_heads"]
 
 # Width of the smoothed absolute value, in units of the root mean square coefficient.
 _WIDTH = 0.05
@@ -87,6 +87,12 @@ def mostly_shared(moments: TaskMoments) -> bool:
 def sparsest_heads(heads: HeadsOfTasks, initial: Array, *, max_iter: int, tol: float) -> Solutions:
     """Minimise log F from each start, shape (n_starts, D, D), in whitened coordinates."""
     return Solutions.joined([_solved(heads, start, max_iter, tol) for start in initial])
+
+
+def length_of_heads(heads: HeadsOfTasks, unmixing: Array) -> Array:
+    """What each task adds to F, smoothed, before its weight, shape (n_tasks,), for rows of unit norm."""
+    coef = heads.coef @ np.linalg.inv(unmixing)
+    return np.asarray(np.sqrt(coef**2 + (_WIDTH * heads.size) ** 2).sum(axis=1))
 
 
 def _solved(heads: HeadsOfTasks, start: Array, max_iter: int, tol: float) -> Solutions:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -53,6 +53,8 @@ class CausalStructure:
     exact : bool
         Whether all sets of causes were enumerated (up to 12 latents); if not, the sets were averaged over the ten
         latents of each task whose role is least clear.
+    given_names : mapping of int to str
+        Names of latents, by number, from `name_latents`; the others are "z0", "z1", ...
 
     Notes
     -----
@@ -87,6 +89,7 @@ class CausalStructure:
     task_names: tuple[Hashable, ...]
     scales: Literal["free", "shared"]
     exact: bool
+    given_names: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, task_names: tuple[Hashable, ...]) -> CausalStructure:
@@ -116,9 +119,10 @@ class CausalStructure:
         Returns
         -------
         pyarrow.Table
-            Columns ``task`` (numbers or text as in `task_names`; other labels become text), ``latent`` ("z0", ...),
-            ``role`` ("cause", "effect", "unrelated"), ``probability``, ``coefficient`` (w for a cause, gamma for an
-            effect, null for unrelated) and ``std_error`` (likewise). ``to_table().to_pandas()`` makes a data frame.
+            Columns ``task`` (numbers or text as in `task_names`; other labels become text), ``latent`` (its name, "z0",
+            ... without one), ``role`` ("cause", "effect", "unrelated"), ``probability``, ``coefficient`` (w for a
+            cause, gamma for an effect, null for unrelated) and ``std_error`` (likewise). ``to_table().to_pandas()``
+            makes a data frame.
         """
         import pyarrow as pa
 
@@ -132,7 +136,7 @@ class CausalStructure:
         return pa.table(
             {
                 "task": pa.array(names).take(pa.array(np.repeat(np.arange(T), D * len(ROLES)))),
-                "latent": [f"z{i}" for i in range(D) for _ in ROLES] * T,
+                "latent": [name for name in self._latents(D) for _ in ROLES] * T,
                 "role": list(ROLES) * (T * D),
                 "probability": probability.ravel(),
                 "coefficient": pa.array(coefficient.ravel(), from_pandas=True),
@@ -153,8 +157,9 @@ class CausalStructure:
         Returns
         -------
         networkx.DiGraph
-            Nodes are the latents "z0", "z1", ... (attributes ``kind="latent"`` and the probability of each role) and
-            the label of the task (``kind="task"``). Edges lead from causes to the task and from the task to its
+            Nodes are the latents, by their names or as "z0", "z1", ... (attributes ``kind="latent"`` and the
+            probability of each role), and the label of the task (``kind="task"``). A latent with the name of the task
+            is "z0", ... there. Edges lead from causes to the task and from the task to its
             effects, with attributes ``role``, ``probability``, ``coefficient`` and ``std_error``.
 
         Raises
@@ -175,7 +180,8 @@ class CausalStructure:
                 "example 0.5."
             )
         t = self.task_names.index(task)
-        latents = [f"z{i}" for i in range(self.cause.shape[1])]
+        # A latent is often named after the target that it goes with.
+        latents = [f"z{i}" if name == task else name for i, name in enumerate(self._latents(self.cause.shape[1]))]
         if task in latents:
             raise ValueError(
                 f"task has the name of a latent: got {task!r}, expected a label other than those of the latents. "
@@ -194,6 +200,9 @@ class CausalStructure:
                 graph.add_edge(task, latent, role="effect", probability=effect, coefficient=w, std_error=error)
         return graph
 
+    def _latents(self, D: int) -> list[str]:
+        return [self.given_names.get(i, f"z{i}") for i in range(D)]
+
 
 def causal_structure(
     posterior: CausalPosterior,
@@ -201,6 +210,7 @@ def causal_structure(
     scale: Array,
     n_samples: Counts,
     task_names: tuple[Hashable, ...],
+    given_names: Mapping[int, str] | None = None,
 ) -> CausalStructure:
     """Join probabilities and effect sizes; `scale` (n_tasks, D + 1) are standard deviations of latents and target."""
     D = correlation.shape[1] - 1
@@ -220,6 +230,7 @@ def causal_structure(
         task_names=task_names,
         scales="free" if posterior.scales is None else "shared",
         exact=posterior.exact,
+        given_names=given_names or {},
     )
 
 

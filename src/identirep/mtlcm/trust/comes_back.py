@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from identirep._typing import Array
+from identirep._typing import Array, IntArray
 from identirep.shapes import check_shapes
 
 __all__ = ["TURNED", "ComesBack", "extrapolated"]
@@ -73,6 +73,10 @@ class ComesBack:
         """
         nothing = np.full(n_latents, np.nan)
         return cls(nothing, nothing, np.full((n_latents, 2), np.nan), nothing, how)
+
+    def _in_order(self, order: IntArray) -> ComesBack:
+        """Return what is known of axes in another order."""
+        return ComesBack(**{name: getattr(self, name)[order] for name in _SHAPES}, how=self.how)
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         arrays = {name: value for name, value in vars(self).items() if name != "how"}

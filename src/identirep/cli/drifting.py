@@ -1,0 +1,112 @@
+"""Whether axes and targets have moved since the fit of a run, for people and machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table as Grid
+from rich.text import Text
+
+from identirep.cli.console import OUTPUT, cell, remark, say
+
+if TYPE_CHECKING:
+    from identirep._typing import Array
+    from identirep.comparing import Drift, Moved
+    from identirep.regressor import IdentifiableRegressor
+
+__all__ = ["DEFAULT_LEVEL", "Level", "drift_of", "print_drift", "read_targets"]
+
+DEFAULT_LEVEL = 0.05
+Level = Annotated[
+    float | None,
+    typer.Option(metavar="RATE", help="Rate of false alarms of a check for axes that have moved. Default: 0.05."),
+]
+# Rows, and targets, that are named.
+_MOST_ROWS, _MOST_MOVED = 5, 20
+
+
+def drift_of(model: IdentifiableRegressor, X: Any, y: Array | None, level: float | None) -> dict[str, Any]:
+    """Check rows against what was fitted to, and return what was found as JSON can hold it."""
+    from identirep.comparing import check_drift
+
+    found = check_drift(model, X, y, level=DEFAULT_LEVEL if level is None else level)
+    return {
+        "n_rows": found.n_rows,
+        "n_tested": found.n_tested,
+        "level": found.level,
+        "remark": found.remark,
+        "latents": _moves(found.latents),
+        "targets": _moves(found.targets),
+        "moved": bool(found.latents.moved.any()),
+        "outside": _outside(found),
+    }
+
+
+def read_targets(model: IdentifiableRegressor, data: Path, reading: dict[str, Any]) -> Any:
+    """Read what a table has of the targets of a run (wide layout), NaN where it has none; None without any."""
+    import numpy as np
+
+    from identirep.datasets import load_targets, open_table
+
+    tasks = [str(name) for name in model.task_names_]
+    file = open_table(data, **reading)
+    columns = set(file.columns) - set(map(str, model.feature_names_in_))
+    present = [t for t, name in enumerate(tasks) if name in columns]
+    if not present:
+        return None
+    found, _ = load_targets(file, [tasks[t] for t in present], None)
+    y = np.full((len(found), len(tasks)), np.nan)
+    y[:, present] = found
+    return y
+
+
+def print_drift(found: dict[str, Any]) -> None:
+    """Print which axes and targets have moved, and which rows lie outside."""
+    n, tested = found["n_rows"], found["n_tested"]
+    known = "" if tested == n else f", of which {tested:,} different ones were not trained on"
+    for which, name in (("latents", "axes"), ("targets", "targets")):
+        columns = found[which]
+        if not columns:
+            continue
+        moved = [column for column in columns if column["moved"]]
+        text = f"{len(moved)} of {len(columns)} {name} have moved" if moved else f"No {name} have moved"
+        say(f"{text}: {n:,} rows{known}; false alarms at a rate of {found['level']:g}.", style="bold")
+        if moved:
+            _print_moved(moved)
+    if found["remark"]:
+        remark(found["remark"])
+    outside = found["outside"]
+    if not outside:
+        say("No row lies outside of what was fitted to.")
+        return
+    rows = ", ".join(f"{row['row']} ({row['reason']})" for row in outside[:_MOST_ROWS])
+    more = f" and {len(outside) - _MOST_ROWS:,} more" if len(outside) > _MOST_ROWS else ""
+    lie = "row lies" if len(outside) == 1 else "rows lie"
+    say(f"{len(outside):,} {lie} outside of what was fitted to: {rows}{more}.")
+
+
+def _print_moved(moved: list[dict[str, Any]]) -> None:
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("moved", "by", "spread", "p"):
+        grid.add_column(heading, justify="left" if heading == "moved" else "right", no_wrap=True)
+    for column in moved[:_MOST_MOVED]:
+        numbers = (f"{column['shift']:+.2f} sd", f"x {column['spread']:.2f}", f"{column['p_value']:.2g}")
+        grid.add_row(cell(column["name"]), *(Text(number) for number in numbers))
+    OUTPUT.print(grid)
+    if len(moved) > _MOST_MOVED:
+        say(f"And {len(moved) - _MOST_MOVED:,} more.")
+
+
+def _moves(found: Moved) -> list[dict[str, Any]]:
+    columns = zip(found.names, found.moved, found.p_value, found.shift, found.spread, strict=True)
+    return [
+        {"name": name, "moved": bool(moved), "p_value": float(p), "shift": float(shift), "spread": float(spread)}
+        for name, moved, p, shift, spread in columns
+    ]
+
+
+def _outside(found: Drift) -> list[dict[str, Any]]:
+    return [{"row": int(row), "reason": reason} for row, reason in zip(found.outside, found.reasons, strict=True)]

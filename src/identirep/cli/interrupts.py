@@ -1,0 +1,79 @@
+"""Commands that are cut off: Ctrl-C and SIGTERM say in one line what was kept, and end with status 130 and 143."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from identirep.cli.console import say
+from identirep.cli.faults import SIGNALS, signal_of
+from identirep.cli.words import printable, quoted
+from identirep.scratch import new_place
+
+__all__ = ["command_line", "kept_work"]
+
+
+@contextmanager
+def kept_work(target: Path, resume: bool, command: dict[str, Any]) -> Iterator[Any]:
+    """Yield the checkpoint of a command for a target, which is removed at the end of the block.
+
+    If the block is cut off, all is written, and the command that goes on is printed. None where nothing can be kept.
+    """
+    from identirep.checkpoint_files import checkpoints_of
+    from identirep.checkpoints import Checkpoint
+    from identirep.recording import is_shared
+
+    if is_shared():
+        if resume:
+            raise ValueError(
+                "--resume is for one process: got several that torchrun has started, expected one. Leave it out."
+            )
+        yield None
+        return
+    target = target.resolve()
+    found = checkpoints_of(target)
+    if resume and not found:
+        say("No checkpoint is there: the fit starts from the beginning.")
+    if found and not resume:
+        say("Work of a fit that was cut off is kept: --resume goes on from it. Without it, this one starts anew.")
+    checkpoint = Checkpoint(new_place(target.parent), target.name, found if resume else (), command)
+    try:
+        yield checkpoint
+    except (KeyboardInterrupt, SystemExit) as error:
+        if (status := signal_of(error)) is None:
+            raise
+        try:
+            kept = checkpoint.flush()
+        except OSError as fault:
+            kept, why = None, f" ({fault.strerror or fault})"
+        else:
+            why = ""
+        if kept is None:
+            _tell(f"{SIGNALS[status]}: nothing was kept{why}, and files are as they were.")
+        else:
+            _tell(f"{SIGNALS[status]}: the work is kept. Go on with: {command_line('--resume')}")
+        raise typer.Exit(status) from None
+    except (OSError, MemoryError):
+        if checkpoint.flush() is not None:
+            _tell(f"The work is kept. Go on with: {command_line('--resume')}")
+        raise
+    else:
+        checkpoint.found = checkpoints_of(target)
+        checkpoint.remove()
+    finally:
+        checkpoint.close()
+
+
+def command_line(*more: str) -> str:
+    """Return the command that was called, as a shell takes it, with more options."""
+    words = ["identirep", *sys.argv[1:]]
+    return " ".join(map(quoted, [*words, *(word for word in more if word not in words)]))
+
+
+def _tell(text: str) -> None:
+    typer.echo(printable(text), err=True)

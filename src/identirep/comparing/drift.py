@@ -1,0 +1,284 @@
+r"""Have latents and targets moved since the fit, and which rows lie outside of what was fitted to?
+
+Of each axis the run keeps some order statistics of m independent rows. If n new rows come from the same law, the shares
+of it below these are partial sums of a Dirichlet distribution, and numbers of new rows between them are multinomial, so
+that the law of the largest difference of shares
+
+    max_k | share of new rows below the order statistic of rank r_k  -  r_k / m |
+
+is known exactly, whatever the law of the axis (the test of Kolmogorov and Smirnov for two samples, on the ranks that
+are kept; where the law of the fit is known to lie between two, the difference is that to the nearer). It is drawn
+from; far out, where no draw comes, the limit for all ranks bounds it. Over axes the method of Holm keeps the chance
+that any is called moved, though none has, at the rate that was asked for.
+
+References
+----------
+S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979) 65-70.
+N. V. Smirnov, "Table for estimating the goodness of fit of empirical distributions", Annals of Mathematical Statistics
+19 (1948) 279-281.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy.stats import kstwobign
+
+from identirep._typing import Array, BoolArray, IntArray
+from identirep.comparing.comparison import inputs_of
+from identirep.comparing.reference import Columns, Reference, ranks_kept, share_below
+from identirep.parameters import Number, check_arguments
+from identirep.splits import row_groups
+
+__all__ = ["Drift", "Moved", "check_drift"]
+
+# Independent rows needed on both sides, and draws of the law under which nothing has moved.
+_LEAST_ROWS, _N_DRAWS = 20, 4999
+# From so many rows on two digits of their number say enough.
+_LARGE = 200
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Which of some columns have moved. Part of `Drift`.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Names of the columns that could be tested.
+    moved : array of bool, shape (n_columns,)
+        Whether each has moved.
+    p_value : array, shape (n_columns,)
+        Chance of a difference as large if the column has not moved, not corrected for the number of columns.
+    shift : array, shape (n_columns,)
+        Difference of means, in standard deviations of the fit.
+    spread : array, shape (n_columns,)
+        Ratio of standard deviations, new over that of the fit.
+    """
+
+    names: tuple[str, ...]
+    moved: BoolArray
+    p_value: Array
+    shift: Array
+    spread: Array
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What has changed since a fit. Made by `check_drift`.
+
+    Parameters
+    ----------
+    latents, targets : Moved
+        Which axes, and which targets as far as they are known, have moved.
+    outside : array of int, shape (n_outside,)
+        Rows that lie outside of what was fitted to: an input beyond its ends, further than held-out rows are, or
+        latents together further out than those of any row of the fit.
+    reasons : tuple of str, length n_outside
+        The input that is furthest out in each of these, or "latents".
+    n_rows : int
+        Rows that were looked at.
+    n_tested : int
+        Different rows among them that were not trained on: these are tested for moves.
+    level : float
+        Chance that any axis (any target) is called moved if none has.
+    remark : str
+        What stands against the test, empty if nothing does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from identirep import IdentifiableRegressor
+    >>> from identirep.comparing import check_drift
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(600, 4))
+    >>> y = np.repeat(X[:, :2], 4, axis=1) + 0.3 * rng.normal(size=(600, 8))
+    >>> model = IdentifiableRegressor(2, regressor=LinearRegression(), n_checks=0, random_state=0).fit(
+    ...     X[:300], y[:300]
+    ... )
+    >>> check_drift(model, X[300:]).latents.moved
+    array([False, False])
+    >>> check_drift(model, X[300:] + [1, 1, 0, 0]).latents.moved
+    array([ True,  True])
+    """
+
+    latents: Moved
+    targets: Moved
+    outside: IntArray
+    reasons: tuple[str, ...]
+    n_rows: int
+    n_tested: int
+    level: float
+    remark: str
+
+
+def check_drift(model: Any, X: Any, y: Any = None, *, level: float = 0.05) -> Drift:
+    """Say which latents and targets have moved since a fit, and which rows lie outside of what was fitted to.
+
+    Parameters
+    ----------
+    model : IdentifiableRegressor
+        Fitted model.
+    X : array-like or table, shape (n_samples, n_features)
+        Inputs of new rows; those that were trained on are not tested.
+    y : array-like, shape (n_samples, n_tasks), optional
+        Targets of new rows in the order of the fit (wide layout), with or without those that it has left out, NaN where
+        they are not known. Default: none.
+    level : float, default 0.05
+        Rate of false alarms: the chance that any axis is called moved though none has; the same for targets.
+
+    Returns
+    -------
+    Drift
+        Axes and targets that have moved, rows that lie outside.
+
+    Raises
+    ------
+    ValueError
+        If the model has no latents or was stored before it kept what they look like, or there are too few new rows.
+
+    Notes
+    -----
+    Rows have to be independent, apart from rows with equal inputs, which count once. Where they have an order the rate
+    does not hold, and `remark` says so. What an axis looks like is known from rows that the fit has not seen: of a
+    network those held out for validation, so that small moves need many new rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from identirep import IdentifiableRegressor
+    >>> from identirep.comparing import check_drift
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(400, 4))
+    >>> y = np.repeat(X[:, :2], 4, axis=1) + 0.3 * rng.normal(size=(400, 8))
+    >>> model = IdentifiableRegressor(2, regressor=LinearRegression(), n_checks=0, random_state=0).fit(
+    ...     X[:200], y[:200]
+    ... )
+    >>> found = check_drift(model, X[200:] + [0, 0, 50, 0])
+    >>> len(found.outside), found.reasons[0]
+    (200, 'input 2')
+    """
+    check_arguments(level=(level, Number(0.0, 1.0, open_low=True, open_high=True)))
+    reference = _reference_of(model)
+    inputs = inputs_of(model, X, "fitted")
+    Z, numbers = model._latents_of(inputs), model._checked_inputs(inputs)
+    outside, where = reference.outside(Z, numbers)
+    seen = model._saw(inputs)
+    seen = np.zeros(len(Z), dtype=bool) if seen is None else seen
+    groups = row_groups(numbers)
+    tested = ~seen if groups is None else ~seen & _first(groups)
+    if tested.sum() < _LEAST_ROWS:
+        raise ValueError(
+            f"X has too few rows to tell whether axes have moved: got {int(tested.sum())} different ones that were not "
+            f"trained on, expected at least {_LEAST_ROWS}. Pass more."
+        )
+    names = model._names_of_inputs(model.regressor_)
+    labels = [f"input {k}" for k in range(numbers.shape[1])] if names is None else [str(name) for name in names]
+    none = np.empty((int(tested.sum()), 0))
+    targets = none if y is None or not len(reference.targets.count) else _targets_of(model, y)[tested]
+    tasks = [str(name) for name in model.task_names_][: targets.shape[1]]
+    return Drift(
+        latents=_moved(reference.latents, Z[tested], list(model.latent_names_), level),
+        targets=_moved(reference.targets, targets, tasks, level),
+        outside=np.flatnonzero(outside),
+        reasons=tuple("latents" if k < 0 else labels[k] for k in where[outside]),
+        n_rows=len(Z),
+        n_tested=int(tested.sum()),
+        level=level,
+        remark="Rows have an order, and neighbours are alike: alarms come more often than asked for."
+        if reference.ordered
+        else "",
+    )
+
+
+def _reference_of(model: Any) -> Reference:
+    reference: Reference | None = getattr(model, "_reference", None)
+    if reference is not None and len(reference.latents.count):
+        return reference
+    if not getattr(model, "latent_names_", ("",)):
+        raise ValueError("the model has no latents: got targets without signal, expected some. Fit other data.")
+    raise ValueError(
+        "the model does not know what its latents looked like: got one that was stored before that was kept, expected "
+        "an IdentifiableRegressor of this version. Fit again."
+    )
+
+
+def _targets_of(model: Any, y: Any) -> Array:
+    """Return targets of the tasks of a model, without those that its fit has left out."""
+    targets = np.asarray(y, dtype=np.float64)
+    given = list(getattr(model.regressor_, "_given_tasks", model.task_names_))
+    if targets.ndim == 1 or targets.shape[1] != len(given):
+        return targets.reshape(len(targets), -1)
+    kept = set(model.task_names_)
+    return targets[:, [t for t, name in enumerate(given) if name in kept]]
+
+
+def _first(groups: IntArray) -> BoolArray:
+    """Tell which row is the first of its group."""
+    found = np.zeros(len(groups), dtype=bool)
+    found[np.unique(groups, return_index=True)[1]] = True
+    return found
+
+
+def _moved(reference: Columns, columns: Array, names: list[str], level: float) -> Moved:
+    """Test each column of which there are enough values on both sides."""
+    count = np.sum(~np.isnan(columns), axis=0)
+    known = np.flatnonzero((count >= _LEAST_ROWS) & (reference.count[: len(count)] >= _LEAST_ROWS))
+    p_value, shift, spread = np.ones((3, len(known)))
+    for k, c in enumerate(known):
+        values = columns[~np.isnan(columns[:, c]), c]
+        p_value[k] = _p_value(reference, int(c), values)
+        deviation = max(float(reference.deviation[c]), np.finfo(float).tiny)
+        shift[k], spread[k] = (values.mean() - reference.mean[c]) / deviation, values.std() / deviation
+    return Moved(tuple(names[c] for c in known), _holm(p_value) <= level, p_value, shift, spread)
+
+
+@lru_cache(maxsize=256)
+def _law(m: int, n: int, n_kept: int) -> Array:
+    """Draw the largest difference of shares if nothing has moved, sorted, times the root of m n / (m + n)."""
+    rng, ranks = np.random.default_rng(0), ranks_kept(m, n_kept)
+    steps = np.diff(np.concatenate([[0], np.unique(ranks), [m + 1]])).astype(np.float64)
+    shares = rng.standard_gamma(steps, size=(_N_DRAWS, len(steps)))
+    counts = rng.multinomial(n, shares / shares.sum(axis=1, keepdims=True))
+    below = np.cumsum(counts[:, :-1], axis=1) / n
+    return np.sort(np.abs(below - np.unique(ranks) / m).max(axis=1)) * _size(m, n)
+
+
+def _size(m: int, n: int) -> float:
+    """Return what makes the difference of two shares of m and n rows have a law of its own."""
+    return float(np.sqrt(m * n / (m + n)))
+
+
+def _about(n: int) -> int:
+    """Return a large number in two digits: targets with gaps would each have a law of their own."""
+    unit = 10 ** max(len(str(n)) - 2, 0)
+    return n if n < _LARGE else round(n / unit) * unit
+
+
+def _p_value(reference: Columns, c: int, values: Array) -> float:
+    ranks, ends = reference.ranks(c), reference.values[c]
+    # Of equal values the last rank counts, that of all that are not larger.
+    last = np.searchsorted(ends, ends, side="right") - 1
+    m, n = int(reference.count[c]), len(values)
+    below, own, seen = share_below(np.sort(values), ends), ranks[last] / m, reference.seen[c]
+    statistic = float(np.maximum(np.minimum(own, seen) - below, below - np.maximum(own, seen))[np.unique(last)].max())
+    statistic *= _size(m, n)
+    law = _law(_about(m), _about(n), reference.values.shape[1])
+    # Rounding must not make a difference of two equal ones.
+    beyond = len(law) - int(np.searchsorted(law, statistic - 1e-12, side="left"))
+    share = (1 + beyond) / (1 + len(law))
+    return share if beyond else min(share, float(kstwobign.sf(statistic)))
+
+
+def _holm(p_value: Array) -> Array:
+    """Correct p-values for their number."""
+    order = np.argsort(p_value, kind="stable")
+    corrected = np.maximum.accumulate(p_value[order] * (len(order) - np.arange(len(order))))
+    found = np.empty(len(order))
+    found[order] = np.minimum(corrected, 1.0)
+    return found

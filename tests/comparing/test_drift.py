@@ -1,0 +1,244 @@
+"""Moves since a fit: false alarms at the rate asked for, moves that are seen, rows that lie outside."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import LinearRegression
+
+from identirep import MTLCM, MTRN, IdentifiableRegressor
+from identirep.comparing import check_drift
+from identirep.comparing.drift import _moved
+from identirep.comparing.reference import Columns, beyond, ranks_kept
+
+_NAMES = list("abcdef")
+
+
+def _problem(seed, n=600):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4))
+    # A law with a long tail, and one of few values.
+    X[:, 1], X[:, 3] = np.exp(X[:, 1]), rng.integers(3, size=n)
+    return X, np.repeat(X[:, :2], 4, axis=1) + 0.3 * rng.normal(size=(n, 8))
+
+
+def _fit(X, y, regressor=None):
+    regressor = LinearRegression() if regressor is None else regressor
+    return IdentifiableRegressor(2, regressor=regressor, n_checks=0, random_state=0).fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def model():
+    X, y = _problem(0)
+    return _fit(pd.DataFrame(X[:300], columns=list("abcd")), y[:300]).name_latents({0: "first"})
+
+
+def _frame(X):
+    return pd.DataFrame(X, columns=list("abcd"))
+
+
+@pytest.mark.parametrize(("m", "n"), [(25, 25), (300, 300), (60, 2000), (2000, 60)])
+@pytest.mark.parametrize("level", [0.05, 0.2])
+def test_false_alarms_of_halves_come_at_the_rate_asked_for(m, n, level):
+    alarms = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        whole = np.column_stack([law(size=m + n) for law in (rng.normal, rng.exponential, rng.standard_cauchy)])
+        rng.shuffle(whole)
+        alarms += _moved(Columns.of(whole[:m], 100), whole[m:], ["a", "b", "c"], level).moved.any()
+    # Of 300 halves, with three standard errors.
+    assert abs(alarms / 300 - level) < 3.0 * np.sqrt(level * (1 - level) / 300) + 0.01, alarms / 300
+
+
+def test_single_p_values_are_uniform():
+    rng = np.random.default_rng(0)
+    p = [
+        _moved(Columns.of(rng.normal(size=(80, 1)), 20), rng.normal(size=(120, 1)), ["a"], 0.5).p_value[0]
+        for _ in range(400)
+    ]
+    for level in (0.05, 0.1, 0.3, 0.6):
+        assert abs(np.mean(np.array(p) <= level) - level) < 3.0 * np.sqrt(level * (1 - level) / 400) + 0.02
+
+
+def test_values_that_repeat_raise_no_more_alarms():
+    alarms = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        whole = rng.integers(3, size=(400, 1)).astype(float)
+        alarms += _moved(Columns.of(whole[:200], 100), whole[200:], ["a"], 0.1).moved.any()
+    assert alarms / 200 <= 0.13
+
+
+@pytest.mark.parametrize(
+    "regressor",
+    [
+        LinearRegression(),
+        ExtraTreesRegressor(10, min_samples_leaf=3, random_state=0),
+        MTRN(hidden_sizes=(8,), max_epochs=4, n_replicates=1),
+    ],
+)
+def test_halves_of_the_same_data_do_not_move(regressor):
+    alarms = 0
+    for seed in range(6):
+        X, y = _problem(seed)
+        rows = np.random.default_rng(seed).permutation(600)
+        found = check_drift(_fit(X[rows[:300]], y[rows[:300]], regressor), X[rows[300:]], y[rows[300:]], level=0.1)
+        alarms += found.latents.moved.any() + found.targets.moved.any()
+    # 12 families at a rate of 0.1.
+    assert alarms <= 5
+
+
+def test_forests_raise_no_more_alarms():
+    # Latents of folds vary less than those of later rows, which a test against them alone would call moved.
+    alarms = 0
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(2400, 4))
+        y = np.repeat(X[:, :2], 4, axis=1) + rng.normal(size=(2400, 8))
+        forest = ExtraTreesRegressor(10, min_samples_leaf=10, random_state=0)
+        alarms += check_drift(_fit(X[:1200], y[:1200], forest), X[1200:], level=0.2).latents.moved.any()
+    assert alarms <= 2
+
+
+def test_moves_are_seen_and_measured(model):
+    X, y = _problem(0)
+    moved = X[300:] + np.array([0.8, 0.0, 0.0, 0.0])
+    found = check_drift(model, _frame(moved), y[300:] + 1.0)
+    sensitive = int(
+        np.abs(model.transform(_frame(X + np.eye(4)[0])) - model.transform(_frame(X))).mean(axis=0).argmax()
+    )
+    assert found.latents.moved.tolist() == [i == sensitive for i in range(2)]
+    assert abs(found.latents.shift[sensitive]) == pytest.approx(0.8, abs=0.2)
+    assert found.latents.names == ("first", "latent_1")
+    assert found.targets.moved.sum() >= 6
+    assert found.n_tested == 300
+    spread = check_drift(model, _frame(X[300:] * [2, 1, 1, 1]))
+    assert spread.latents.moved[sensitive]
+    assert spread.latents.spread[sensitive] == pytest.approx(2.0, abs=0.3)
+    assert spread.targets.names == ()
+
+
+def test_rows_that_were_trained_on_and_repeated_ones_are_not_tested(model):
+    X, _ = _problem(0)
+    rows = np.concatenate([np.arange(330), np.arange(300, 330)])
+    found = check_drift(model, _frame(X[rows]))
+    assert (found.n_rows, found.n_tested) == (360, 30)
+
+
+def test_rows_outside_of_what_was_fitted_to(model):
+    X, _ = _problem(0)
+    new = X[300:].copy()
+    assert len(check_drift(model, _frame(new)).outside) <= 10
+    new[7, 2], new[9, 0] = 50.0, -40.0
+    found = check_drift(model, _frame(new))
+    reasons = dict(zip(found.outside.tolist(), found.reasons, strict=True))
+    assert (reasons[7], reasons[9]) == ("c", "a")
+
+
+def test_rows_that_no_single_input_betrays():
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(400, 2))
+    X = np.column_stack([Z, Z[:, 0] + Z[:, 1]]) + 0.1 * rng.normal(size=(400, 3))
+    model = _fit(X[:300], np.repeat(Z[:300], 4, axis=1) + 0.1 * rng.normal(size=(300, 8)))
+    # Each value is within the ends of its input; of both latents together no row is as far out.
+    ends = X[:300].max(axis=0) * 0.98
+    found = check_drift(model, np.concatenate([X[300:], [[ends[0], -ends[1], 0.0]]]))
+    assert found.outside.tolist()[-1] == 100
+    assert found.reasons[-1] == "latents"
+
+
+def test_a_constant_input_that_changes_is_outside():
+    X, y = _problem(1)
+    X[:, 2] = 7.0
+    model = _fit(X[:300], y[:300])
+    new = X[300:].copy()
+    new[4, 2] = 7.5
+    found = check_drift(model, new)
+    assert 4 in found.outside
+    assert found.reasons[found.outside.tolist().index(4)] == "input 2"
+
+
+def test_what_is_known_is_stored_and_small(model, tmp_path):
+    X, y = _problem(0)
+    model.save(tmp_path / "run")
+    loaded = IdentifiableRegressor.load(tmp_path / "run")
+    one, other = (check_drift(each, _frame(X[300:]), y[300:]) for each in (model, loaded))
+    np.testing.assert_array_equal(one.latents.p_value, other.latents.p_value)
+    np.testing.assert_array_equal(one.targets.p_value, other.targets.p_value)
+    np.testing.assert_array_equal(one.outside, other.outside)
+    assert sum(array.nbytes for array in model._reference.to_arrays().values()) < 10_000
+
+
+def test_what_is_known_moves_with_the_axes(model):
+    X, _ = _problem(0)
+    order, factor = np.array([1, 0]), np.array([-2.0, 0.5])
+    moved = model._in_axes(order, factor, np.array([3.0, -1.0]))
+    one, other = (check_drift(each, _frame(X[300:] * 1.3)) for each in (model, moved))
+    np.testing.assert_allclose(other.latents.shift, (one.latents.shift * [1, 1])[order] * np.sign(factor), atol=1e-9)
+    np.testing.assert_allclose(other.latents.spread, one.latents.spread[order], rtol=1e-9)
+    np.testing.assert_allclose(other.latents.p_value, one.latents.p_value[order], atol=0.05)
+    np.testing.assert_array_equal(one.outside, other.outside)
+
+
+def test_rows_of_a_series_are_remarked_on():
+    X, y = _problem(2)
+    model = IdentifiableRegressor(2, regressor=LinearRegression(), n_checks=0, random_state=0)
+    model.fit(X[:300], y[:300], order=np.arange(300))
+    assert "Rows have an order" in check_drift(model, X[300:]).remark
+
+
+def test_bad_input(model):
+    X, y = _problem(0)
+    with pytest.raises(
+        ValueError, match=r"too few rows .*: got 0 different ones that were not trained on, expected at"
+    ):
+        check_drift(model, _frame(X[:300]))
+    with pytest.raises(ValueError, match="lacks 1 of the 4 inputs"):
+        check_drift(model, _frame(X).drop(columns="a"))
+    for level in (0.0, 1.0, -1):
+        with pytest.raises(ValueError, match="level"):
+            check_drift(model, _frame(X), level=level)
+    with pytest.raises(ValueError, match="does not know what its latents looked like"):
+        check_drift(MTLCM(random_state=0).fit(X[:, :2], y), X[:, :2])
+
+
+def test_ranks_are_alike_from_both_ends():
+    for count in (1, 2, 5, 19, 100, 101, 1234):
+        ranks = ranks_kept(count, 20)
+        np.testing.assert_array_equal(ranks + ranks[::-1], count + 1)
+        assert (np.diff(ranks) >= 0).all()
+        assert (ranks[0], ranks[-1]) == (1, count)
+
+
+def test_distance_beyond_ends():
+    low, high = np.array([0.0, 1.0, 3.0]), np.array([2.0, 1.0, 4.0])
+    found = beyond(np.array([[1.0, 1.0, 3.5], [3.0, 2.0, 1.0], [np.nan, 1.0, 4.0]]), low, high)
+    np.testing.assert_array_equal(found, [[0, 0, 0], [0.5, np.inf, 2.0], [0, 0, 0]])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_raw_tables_are_checked_by_the_names_of_what_they_become(tmp_path):
+    rng = np.random.default_rng(0)
+    n = 500
+    frame = pd.DataFrame({"a": rng.normal(size=n), "b": rng.choice(["x", "y"], n), "gappy": rng.normal(size=n)})
+    frame.loc[rng.random(n) < 0.3, "gappy"] = np.nan
+    frame["when"] = pd.to_datetime("2020-01-01") + pd.to_timedelta(rng.integers(0, 300, n), unit="D")
+    y = np.repeat(np.column_stack([frame.a, 2.0 * (frame.b == "x")]), 4, axis=1) + 0.3 * rng.normal(size=(n, 8))
+    y[:, 3] = 1.0
+    trees = ExtraTreesRegressor(30, min_samples_leaf=3, bootstrap=True, oob_score=True, random_state=0)
+    model = IdentifiableRegressor(2, regressor=trees, n_checks=0, random_state=0).fit(frame[:250], y[:250])
+    model.save(tmp_path / "run")
+    model = IdentifiableRegressor.load(tmp_path / "run")
+    later = frame[250:].reset_index(drop=True)
+    later.loc[3, "when"] = pd.Timestamp("2090-01-01")
+    found = check_drift(model, later, y[250:])
+    assert found.reasons[found.outside.tolist().index(3)] == "when: days since 1970"
+    # The target that nothing can be learnt of has no place among the others.
+    assert found.targets.names == ("0", "1", "2", "4", "5", "6", "7")
+    assert not found.targets.moved.any()
+    assert check_drift(model, later, np.delete(y[250:], 3, axis=1)).targets.p_value == pytest.approx(
+        found.targets.p_value
+    )
+    assert check_drift(model, frame).n_tested == 250, "rows of the fit are known again, gaps included"
+    later["a"] += 2.0
+    assert check_drift(model, later).latents.moved.any()

@@ -1,0 +1,102 @@
+"""What an axis may be: targets, inputs with the share that they move, rows at its ends."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from identirep import IdentifiableRegressor
+from identirep.describing import _input_shares, describe_axes
+
+
+class _Known:
+    """Two axes of which the shares of all inputs are known: linear, and a product."""
+
+    def _latents_of(self, X):
+        X = np.asarray(X)
+        return np.column_stack([X @ [1.0, 0.5, 0.2, 0.0], X[:, 1] * X[:, 2]])
+
+
+def _numbers(shares):
+    return [[(share.share, *share.interval) for share in of_input] for of_input in shares]
+
+
+_LINEAR = np.array([1.0, 0.25, 0.04, 0.0]) / 1.29
+
+
+def test_shares_are_those_of_a_known_map():
+    X = np.random.default_rng(0).normal(size=(1000, 4))
+    shares = _input_shares(_Known(), X, _Known()._latents_of(X), 0)
+    found = np.array([[share.share for share in of_input] for of_input in shares])
+    np.testing.assert_allclose(found[:, 0], _LINEAR, atol=0.05)
+    # Both factors of a product move all of it.
+    np.testing.assert_allclose(found[:, 1], [0.0, 1.0, 1.0, 0.0], atol=0.1)
+    assert shares[0][0].correlation == pytest.approx(1.0 / np.sqrt(1.29), abs=0.05)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    held = np.zeros(3)
+    for seed in range(100):
+        X = np.random.default_rng(seed).normal(size=(150, 4))
+        shares = _input_shares(_Known(), X, _Known()._latents_of(X), seed)
+        held += [shares[k][0].interval[0] <= _LINEAR[k] <= shares[k][0].interval[1] for k in range(3)]
+    assert ((held >= 82) & (held <= 98)).all(), held
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        np.asarray,
+        lambda X: X.tolist(),
+        lambda X: pd.DataFrame(X, columns=list("abcd")),
+        lambda X: pa.table(list(X.T), names=list("abcd")),
+    ],
+)
+def test_inputs_of_any_form_give_the_same(form):
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    expected = _input_shares(_Known(), X, _Known()._latents_of(X), 0)
+    found = _input_shares(_Known(), form(X), _Known()._latents_of(X), 0)
+    # Sums over other strides round differently.
+    np.testing.assert_allclose(_numbers(found), _numbers(expected), atol=1e-12)
+
+
+def test_axes_have_targets_inputs_and_extreme_rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 5))
+    Y = X[:, [0, 0, 1, 1, 2, 2]] * [1, -2, 1, 3, 1, 2] + 0.1 * rng.normal(size=(200, 6))
+    X = pd.DataFrame(X, columns=["Fe", "Ni", "Cu", "Zn", "Al"])
+    model = IdentifiableRegressor(3, regressor=LinearRegression(), n_checks=0, random_state=0)
+    model.fit(X, Y, [f"{name}_{t}" for name in ("Fe", "Ni", "Cu") for t in range(2)])
+    model.name_latents({1: "second"})
+    Z = model.transform(X)
+    axes = describe_axes(model, X)
+    assert [axis.name for axis in axes] == ["latent_0", "second", "latent_2"]
+    for axis in axes:
+        element = axis.inputs[0].name
+        assert {name[:2] for name, _ in axis.targets[:2]} == {element}
+        assert axis.inputs[0].share > 0.9 > 0.1 > axis.inputs[1].share
+        assert axis.lowest[0] == (int(Z[:, axis.number].argmin()), Z[:, axis.number].min())
+        assert axis.highest[0] == (int(Z[:, axis.number].argmax()), Z[:, axis.number].max())
+    assert {axis.inputs[0].name for axis in axes} == {"Fe", "Ni", "Cu"}
+    assert describe_axes(model)[0].inputs == []
+    with pytest.raises(ValueError, match=r"too few rows .* got 5, expected at least 10"):
+        describe_axes(model, X[:5])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["pandas", "polars", "Arrow"])
+def test_columns_of_any_kind_are_shuffled_whole(kind):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=300), "b": rng.choice(["x", "y", "z"], 300)})
+    frame["when"] = pd.to_datetime("2020-01-01") + pd.to_timedelta(rng.integers(0, 300, 300), unit="D")
+    frame.loc[rng.random(300) < 0.1, "a"] = np.nan
+    y = np.repeat(np.column_stack([frame.a.fillna(0), 2.0 * (frame.b == "x")]), 4, axis=1)
+    y += 0.1 * rng.normal(size=y.shape)
+    model = IdentifiableRegressor(2, regressor=LinearRegression(), n_checks=0, random_state=0).fit(frame, y)
+    of = {"pandas": lambda f: f, "polars": pl.from_pandas, "Arrow": pa.Table.from_pandas}[kind]
+    axes = describe_axes(model, of(frame))
+    assert sorted(axis.inputs[0].name for axis in axes) == ["a", "b"]
+    assert all(axis.inputs[0].share > 0.8 and axis.inputs[1].share < 0.1 for axis in axes)
+    assert all(np.isnan(share.correlation) for axis in axes for share in axis.inputs)
