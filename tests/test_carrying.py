@@ -274,3 +274,13 @@ def test_checkpoints_know_the_earlier_model(tmp_path, monkeypatch):
     assert again.comparison_.verdict == whole.comparison_.verdict
     again.save(tmp_path / "run")
     assert not place.exists()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_rows_with_an_order_have_a_gap_that_a_network_does_not_know():
+    X, y = _sparse(4)
+    old = _model(3).fit(X[:300], y[:300]).name_latents(_NAMES)
+    new = _model("auto", _network()).fit(X[300:], y[300:], like=old, order=np.arange(600))
+    assert new.latent_names_ == ("a", "b", "c")
+    # The last rows alone.
+    assert new.comparison_.n_rows < 150

@@ -12,7 +12,6 @@ from identirep.checking import Fitted
 from identirep.checkpoints import array_digest
 from identirep.comparing import Comparison, Measured, aligned, inputs_of, least_rows, remark_on_lost
 from identirep.inputs import column_names
-from identirep.mtrn import MTRN
 from identirep.parameters import Fault
 from identirep.two_stages import StageOne
 from identirep.validation import TaskData
@@ -110,16 +109,17 @@ class CarriedStages(CheckedStages):
         Z = earlier.latents
         everywhere = np.ones(len(Z), dtype=bool)
         W = Fitted(self.regressor_, model, data, groups).latents(everywhere)
-        used, rows, unseen = self._rows_to_compare(earlier.seen, len(Z), least_rows(Z.shape[1], W.shape[1]))
+        used, rows, unseen = self._rows_to_compare(
+            earlier.seen, self._held_out_rows(data, groups), least_rows(Z.shape[1], W.shape[1])
+        )
         moved, self.comparison_ = aligned(self, earlier.model, Measured(Z[used], W[used], rows, unseen))
         for name in ("causal_model_", "comes_back_", "encoder_mcc_", "_reference"):
             setattr(self, name, getattr(moved, name))
         return [remark] if (remark := remark_on_lost(self.comparison_)) else []
 
-    def _rows_to_compare(self, old: BoolArray | None, n: int, least: int) -> tuple[BoolArray, str, bool]:
+    def _rows_to_compare(self, old: BoolArray | None, own: BoolArray, least: int) -> tuple[BoolArray, str, bool]:
         """Choose rows of the fit that the earlier model has not seen and, of a network, that were held out from it."""
-        # Latents of other regressors are those of folds or bags that are without the row.
-        own = self.regressor_._held_out if isinstance(self.regressor_, MTRN) else np.ones(n, dtype=bool)
+        n = len(own)
         if old is not None and np.sum(own & ~old) >= least:
             return own & ~old, "rows that neither was trained on", True
         if old is None:

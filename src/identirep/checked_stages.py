@@ -21,6 +21,7 @@ from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN, ChosenRegressor, check_fit_data
 from identirep.parameters import Fault
 from identirep.refining import refine
+from identirep.splits import two_sides
 from identirep.two_stages import StageOne, TwoStages
 from identirep.validation import TaskData, check_features
 
@@ -120,13 +121,24 @@ class CheckedStages(TwoStages):
             return None
         Z = model._map(stage._reduce(data.X))
         if isinstance(stage, MTRN):
-            unseen = np.where(stage._held_out[:, None], Z, np.nan)
+            unseen = np.where(self._held_out_rows(data, groups)[:, None], Z, np.nan)
         else:
             unseen = Fitted(stage, model, data, groups).latents(np.ones(len(Z), dtype=bool))
         targets = None if data.is_long else data.targets
         return Reference.of(
             unseen, Z, data.X, targets, groups, between=not isinstance(stage, MTRN), ordered=data.order is not None
         )
+
+    def _held_out_rows(self, data: TaskData, groups: IntArray | None) -> BoolArray:
+        """Tell which rows validated a network; latents of other regressors are without the row in any case."""
+        stage = self.regressor_
+        if not isinstance(stage, MTRN):
+            return np.ones(len(data.X), dtype=bool)
+        if data.order is None:
+            return stage._held_out
+        # Of an order the network knows the rows on both sides of the gap only.
+        share, rng = stage.validation_fraction, np.random.default_rng(0)
+        return two_sides(len(data.X), share, rng, groups=groups, tasks=data.task_index, order=data.order)[1]
 
     def _encoder_mcc(self, data: TaskData) -> Array:
         """Correlation that the encoder leaves between axes and latents, (D,), NaN where that cannot be told."""
