@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from identirep import MTLCM
+from identirep import MTLCM, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc_score
 
@@ -111,5 +111,10 @@ def test_a_task_of_one_heavy_row_has_too_few():
     H, y, tasks, _, _ = _problem()
     w = np.ones(len(H))
     w[np.flatnonzero(tasks == tasks[0])[0]] = 1e4
+    moments = TaskMoments.from_long(H, y, tasks, sample_weight=w)
     with pytest.raises(ValueError, match=r"has too few rows: got 1\.\d+ by their weights, expected at least 3"):
-        MTLCM(random_state=0).fit(H, y, tasks, sample_weight=w)
+        MTLCM(random_state=0).fit_moments(moments)
+    with pytest.warns(UserWarning, match=r"left out of the fit: got 0 \(1\.\d+ labels by their weights\)"):
+        model = MTLCM(random_state=0).fit(H, y, tasks, sample_weight=w)
+    assert tasks[0] not in model.task_names_
+    assert list(model.left_out_tasks_) == [tasks[0]]
