@@ -224,6 +224,34 @@ def test_rows_that_the_fit_drops_are_dropped_of_the_earlier_model():
     assert len(new.regressor_._held_out) == 500 - 60
 
 
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_rows_of_weight_zero_are_dropped_of_the_earlier_model(layout):
+    rng = np.random.default_rng(0)
+    X, y = _sparse(0)
+    stage, tasks = None, None
+    if layout == "long":
+        X, tasks = rng.normal(size=(900, 4)), rng.integers(0, 12, 900)
+        y = X[np.arange(900), tasks % 3] * (1 + tasks / 4) + 0.1 * rng.normal(size=900)
+        stage = MTRN(hidden_sizes=(32,), max_epochs=40, n_replicates=1)
+    old, new = (None if tasks is None else tasks[rows] for rows in (slice(400), slice(400, None)))
+    earlier = _model(3, stage).fit(X[:400], y[:400], old).name_latents(_NAMES)
+    part, targets, w = X[400:], y[400:].copy(), rng.uniform(0.5, 2.0, 500)
+    # In front of all others, so that rows of both models would not match; what they say would be noticed.
+    w[:60], targets[:60] = 0.0, rng.normal(size=targets[:60].shape)
+    if layout == "long":
+        targets[60:80] = np.nan
+    model = _model(3, stage, random_state=1)
+    found = model.fit(part, targets, new, sample_weight=w, like=earlier)
+    assert found.latent_names_ == ("a", "b", "c")
+    assert (found.comparison_.correlation > 0.9).all()
+    assert found.comparison_.unseen
+    kept = w > 0
+    again = _model(3, stage, random_state=1).fit(
+        part[kept], targets[kept], None if new is None else new[kept], sample_weight=w[kept], like=earlier
+    )
+    np.testing.assert_array_equal(again.transform(X), found.transform(X))
+
+
 def test_checkpoints_know_the_earlier_model(tmp_path, monkeypatch):
     X, y = _sparse(3, n=500)
     old, place = _model(3).fit(X[:200], y[:200]).name_latents(_NAMES), tmp_path / "checkpoint"

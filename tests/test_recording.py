@@ -164,15 +164,43 @@ def _changed(which):
     X, y, _ = _wide()
     X[0, 0] += 1e-12 * (which == "X")
     y[0, 0] += 1e-12 * (which == "y")
-    groups = np.arange(len(X)) // 2 if which == "groups" else None
-    return (X, y, [f"task {t}" for t in range(6)] if which == "names" else None), {"groups": groups}
+    options = {"groups": np.arange(len(X)) // 2} if which == "groups" else {}
+    options |= {"sample_weight": _weights()} if which == "sample_weight" else {}
+    return (X, y, [f"task {t}" for t in range(6)] if which == "names" else None), options
 
 
-@pytest.mark.parametrize("which", ["X", "y", "groups", "names"])
+def _weights(n=160):
+    return np.random.default_rng(2).uniform(0.5, 2.0, n)
+
+
+@pytest.mark.parametrize("which", ["X", "y", "groups", "names", "sample_weight"])
 def test_other_data_are_refused_by_name(which, cut_off):
     data, options = _changed(which)
     with pytest.raises(ValueError, match=rf"got {which}.* with digest"):
         _ridge().fit(*data, **options, checkpoint=cut_off)
+
+
+@pytest.mark.parametrize("regressor", ["network", "ridge"])
+def test_weights_of_rows_are_those_of_the_checkpoint(regressor, tmp_path, monkeypatch, eager):
+    (data, make), w, place = MODELS[regressor], _weights(), tmp_path / "checkpoint"
+    # Rows without weight are left out before anything is kept.
+    w[:5] = 0.0
+    with monkeypatch.context() as patch:
+        unit = (predictive, "kept_array") if regressor == "ridge" else (training, "_run_epoch")
+        _cut_off_at(patch, *unit, 7)
+        with pytest.raises(_Cut):
+            make().fit(*data(), sample_weight=w, checkpoint=place)
+    changed = w.copy()
+    changed[9] *= 1.001
+    with pytest.raises(ValueError, match=r"is a checkpoint of another fit: got sample_weight .* with digest"):
+        make().fit(*data(), sample_weight=changed, checkpoint=place)
+    with pytest.raises(ValueError, match=r"is a checkpoint of another fit: got .*sample_weight not given"):
+        make().fit(*(part if part is None else part[5:] for part in data()), checkpoint=place)
+    model, whole = make().fit(*data(), sample_weight=w, checkpoint=place), make().fit(*data(), sample_weight=w)
+    _assert_same(model, whole)
+    assert not np.allclose(whole.transform(data()[0]), make().fit(*data()).transform(data()[0]))
+    model.save(tmp_path / "run")
+    assert not place.exists()
 
 
 def test_other_versions_and_machines_are_refused(cut_off, monkeypatch):

@@ -1,46 +1,51 @@
-"""Counts, means and centred second moments: of rows in one pass, of two sets of rows together, without cancellation.
+"""Counts, means and centred second moments of rows, in one pass and without cancellation.
 
-Both by the update of Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The American Statistician
+By the update of Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The American Statistician
 37 (1983) 242-247.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from identirep._typing import Array, BoolArray, IntArray
+from identirep._typing import Array, BoolArray, Counts, IntArray
 from identirep.missing import as_labels, as_numbers, missing_labels
 
 __all__ = [
     "Sums",
-    "aligned",
     "as_float_matrix",
     "as_floats",
     "check_finite",
+    "effective_number",
     "factorize",
     "long_sums",
-    "merged",
     "wide_sums",
 ]
 
 # Rows handled at once: large enough for the matrix product to dominate, small enough to stay in cache.
 _CHUNK_ROWS = 4096
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 class Sums(NamedTuple):
-    """Statistics of T tasks in G groups of rows: `TaskMoments` without the names of its tasks."""
+    """Statistics of T tasks in G groups of rows: `TaskMoments` without the names of its tasks.
+
+    Of rows with weights, `counts` are effective numbers, and scatters are the weighted covariance times these.
+    """
 
     group: IntArray  # (T,)
-    counts: IntArray  # (G,)
+    counts: Counts  # (G,)
     mean_h: Array  # (G, K)
     scatter_h: Array  # (G, K, K)
     mean_y: Array  # (T,)
     scatter_hy: Array  # (T, K)
     scatter_y: Array  # (T,)
+    weight_sums: Array | None = None  # (G,); None where rows have no weights
+    row_counts: IntArray | None = None  # (G,)
 
 
 def factorize(labels: ArrayLike) -> tuple[tuple[Hashable, ...], IntArray]:
@@ -105,63 +110,95 @@ def check_finite(array: NDArray[Any], name: str, accepts: Callable[[NDArray[Any]
         )
 
 
-def wide_sums(H: NDArray[Any], Y: NDArray[Any]) -> tuple[Sums, int]:
+def wide_sums(H: NDArray[Any], Y: NDArray[Any], weight: Array | None = None) -> tuple[Sums, int]:
     """Sums of the wide layout, tasks with the same missing rows in one group, and the number of rows with any label."""
     K, T = H.shape[1], Y.shape[1]
     # Most data are complete: look for what is missing only if the moments show it.
     with np.errstate(invalid="ignore", over="ignore"):
-        complete = _complete_rows(H, Y)
+        complete = _complete_rows(H, Y, weight)
     if all(np.isfinite(part).all() for part in complete):
         n, mean_h, scatter_h, *of_tasks = complete
-        return Sums(np.zeros(T, dtype=np.int64), np.array([n]), mean_h[None], scatter_h[None], *of_tasks), len(H)
+        sums = Sums(np.zeros(T, dtype=np.int64), np.array([n]), mean_h[None], scatter_h[None], *of_tasks)
+        return _with_weights(sums, weight, [np.ones(len(H), dtype=bool)]), len(H)
     check_finite(H, "H", np.isfinite)
     check_finite(Y, "Y", lambda values: ~np.isinf(values))
     packed, group = np.unique(np.packbits(~np.isnan(Y), axis=0), axis=1, return_inverse=True)
     group = group.reshape(-1)
     patterns = np.unpackbits(packed, axis=0, count=len(Y)).T.astype(bool)
     G = len(patterns)
-    counts, mean_h, scatter_h = np.zeros(G, dtype=np.int64), np.zeros((G, K)), np.zeros((G, K, K))
+    counts = np.zeros(G, dtype=np.int64 if weight is None else np.float64)
+    mean_h, scatter_h = np.zeros((G, K)), np.zeros((G, K, K))
     mean_y, scatter_hy, scatter_y = np.zeros(T), np.zeros((T, K)), np.zeros(T)
     for g, rows in enumerate(patterns):
         tasks = np.flatnonzero(group == g)
         counts[g], mean_h[g], scatter_h[g], mean_y[tasks], scatter_hy[tasks], scatter_y[tasks] = _complete_rows(
-            H[rows], Y[np.ix_(rows, tasks)]
+            H[rows], Y[np.ix_(rows, tasks)], None if weight is None else weight[rows]
         )
     sums = Sums(group, counts, mean_h, scatter_h, mean_y, scatter_hy, scatter_y)
-    return sums, int(np.count_nonzero(patterns.any(axis=0)))
+    return _with_weights(sums, weight, list(patterns)), int(np.count_nonzero(patterns.any(axis=0)))
 
 
-def _complete_rows(H: NDArray[Any], Y: NDArray[Any]) -> tuple[Any, ...]:
+def _with_weights(sums: Sums, weight: Array | None, groups: list[BoolArray]) -> Sums:
+    """Add what is known of the weights of the rows of each group."""
+    if weight is None:
+        return sums
+    counts = np.array([np.count_nonzero(rows) for rows in groups], dtype=np.int64)
+    return sums._replace(weight_sums=np.array([weight[rows].sum() for rows in groups]), row_counts=counts)
+
+
+def effective_number(weight: NDArray[Any]) -> float:
+    """Effective number of rows (sum w)^2 / sum w^2 of weights, of any scale (Kish, "Survey Sampling", 1965)."""
+    if not len(weight):
+        return 0.0
+    w = weight / weight.max()
+    return float(w.sum() ** 2 / (w @ w))
+
+
+def _complete_rows(H: NDArray[Any], Y: NDArray[Any], weight: Array | None = None) -> tuple[Any, ...]:
     """Count, means and scatters of rows that carry every label, chunk by chunk.
 
     One pass: each chunk is shifted by the mean of its first rows while it is copied, and corrected by the rest.
     """
     K, T = H.shape[1], Y.shape[1]
+    n: Any
     n, mean, product, square = 0, np.zeros(K + T), np.zeros((K, K + T)), np.zeros(T)
     buffer, ones = np.empty((min(_CHUNK_ROWS, len(H)), K + T)), np.ones(min(_CHUNK_ROWS, len(H)))
+    # Each group has its own scale: only ratios of weights count.
+    relative = None if weight is None or not len(weight) else weight / weight.max()
     for start in range(0, len(H), _CHUNK_ROWS):
         h, y = H[start : start + _CHUNK_ROWS], Y[start : start + _CHUNK_ROWS]
-        m = len(h)
-        block = buffer[:m]
+        w = ones[: len(h)] if relative is None else relative[start : start + _CHUNK_ROWS]
+        m: Any = len(h) if relative is None else w.sum()
+        if m == 0:
+            continue
+        block = buffer[: len(h)]
         shift = np.concatenate([h[:32].mean(axis=0, dtype=np.float64), y[:32].mean(axis=0, dtype=np.float64)])
         np.subtract(h, shift[:K], out=block[:, :K])
         np.subtract(y, shift[K:], out=block[:, K:])
-        rest = (ones[:m] @ block) / m
-        product += block[:, :K].T @ block - m * np.outer(rest[:K], rest)
-        square += np.einsum("ij,ij->j", block[:, K:], block[:, K:]) - m * rest[K:] ** 2
+        rest = (w @ block) / m
+        weighted = block if relative is None else block * w[:, None]
+        product += weighted[:, :K].T @ block - m * np.outer(rest[:K], rest)
+        square += np.einsum("ij,ij->j", weighted[:, K:], block[:, K:]) - m * rest[K:] ** 2
         delta = shift + rest - mean
         factor = n * m / (n + m)
         product += factor * np.outer(delta[:K], delta)
         square += factor * delta[K:] ** 2
         mean += delta * (m / (n + m))
         n += m
+    if weight is not None:
+        effective = effective_number(weight)
+        product *= effective / max(n, _TINY)
+        square *= effective / max(n, _TINY)
+        n = effective
     scatter_h = product[:, :K]
     return n, mean[:K], 0.5 * (scatter_h + scatter_h.T), mean[K:], product[:, K:].T, square
 
 
-def long_sums(H: NDArray[Any], y: Array, index: IntArray, n_tasks: int) -> Sums:
+def long_sums(H: NDArray[Any], y: Array, index: IntArray, n_tasks: int, weight: Array | None = None) -> Sums:
     """Sums of the long layout, `index` naming the task of each row."""
     K = H.shape[1]
+    if weight is not None:
+        return _weighted_long_sums(H, y, index, n_tasks, weight)
     block = np.empty((len(H), K + 1))
     if len(index) and np.any(index[1:] < index[:-1]):
         order = np.argsort(index, kind="stable")
@@ -186,65 +223,22 @@ def long_sums(H: NDArray[Any], y: Array, index: IntArray, n_tasks: int) -> Sums:
     return Sums(group, counts, mean[:, :K], scatter[:, :K, :K], mean[:, K], scatter[:, :K, K], scatter[:, K, K])
 
 
-def merged(a: Sums, b: Sums) -> Sums:
-    """Sums of the rows of both, which have the same tasks in the same groups."""
-    n = a.counts + b.counts
-    share = np.divide(b.counts, n, out=np.zeros(len(n)), where=n > 0)
-    delta_h, delta_y = b.mean_h - a.mean_h, b.mean_y - a.mean_y
-    factor = a.counts * share
-    factor_t, delta_t = factor[a.group], delta_h[a.group]
-    return Sums(
-        a.group,
-        n,
-        a.mean_h + share[:, None] * delta_h,
-        a.scatter_h + b.scatter_h + factor[:, None, None] * delta_h[:, :, None] * delta_h[:, None, :],
-        a.mean_y + share[a.group] * delta_y,
-        a.scatter_hy + b.scatter_hy + (factor_t * delta_y)[:, None] * delta_t,
-        a.scatter_y + b.scatter_y + factor_t * delta_y**2,
-    )
-
-
-Names = tuple[Hashable, ...]
-
-
-def aligned(names_a: Names, a: Sums, names_b: Names, b: Sums) -> tuple[Names, Sums, Sums]:
-    """Lay both out for the union of their tasks, in groups that neither side divides."""
-    if names_a == names_b and np.array_equal(a.group, b.group):
-        return names_a, a, b
-    names = _union(names_a, names_b)
-    tasks = [_positions(own, names) for own in (names_a, names_b)]
-    # The old group of each task, -1 where a side has not seen it.
-    pairs = np.stack([np.where(task < 0, -1, part.group[task]) for task, part in zip(tasks, (a, b), strict=True)])
-    sources, group = np.unique(pairs, axis=1, return_inverse=True)
-    group = group.reshape(-1)
-    laid_out = (
-        Sums(group, *(_take(part, source) for part in own[1:4]), *(_take(part, task) for part in own[4:]))
-        for own, source, task in zip((a, b), sources, tasks, strict=True)
-    )
-    return names, *laid_out  # type: ignore[return-value]
-
-
-def _positions(names: Names, wanted: Sequence[Hashable]) -> IntArray:
-    """Position of each wanted name, -1 where there is none."""
-    position = {name: t for t, name in enumerate(names)}
-    return np.array([position.get(name, -1) for name in wanted], dtype=np.int64)
-
-
-def _take(values: NDArray[Any], index: IntArray) -> NDArray[Any]:
-    """Entries by position, zero where it is -1."""
-    taken = values[index]
-    taken[index < 0] = 0
-    return taken
-
-
-def _union(a: Names, b: Names) -> Names:
-    """All names of both; sorted when each side is, so that merging does not depend on the order of the parts."""
-    if a == b:
-        return a
-    union = list(dict.fromkeys(a + b))
-    try:
-        if sorted(a) == list(a) and sorted(b) == list(b):  # type: ignore[type-var]
-            return tuple(sorted(union))  # type: ignore[type-var]
-    except TypeError:
-        pass
-    return tuple(union)
+def _weighted_long_sums(H: NDArray[Any], y: Array, index: IntArray, n_tasks: int, weight: Array) -> Sums:
+    order = np.argsort(index, kind="stable")
+    counts = np.bincount(index, minlength=n_tasks)
+    stops, effective, K = np.cumsum(counts), np.zeros(n_tasks), H.shape[1]
+    mean, scatter = np.zeros((n_tasks, K + 1)), np.zeros((n_tasks, K + 1, K + 1))
+    for t in np.flatnonzero(counts):
+        own = order[stops[t] - counts[t] : stops[t]]
+        w = weight[own] / weight[own].max()
+        total, effective[t] = w.sum(), effective_number(w)
+        rows = np.column_stack([H[own], y[own]]).astype(np.float64)
+        # Means first of all rows alike, so that what the weights leave is small beside large origins.
+        mean[t] = rows.mean(axis=0)
+        rows -= mean[t]
+        shift = w @ rows / total
+        mean[t] += shift
+        rows -= shift
+        scatter[t] = (rows * w[:, None]).T @ rows * (effective[t] / total)
+    parts = mean[:, :K], scatter[:, :K, :K], mean[:, K], scatter[:, :K, K], scatter[:, K, K]
+    return Sums(np.arange(n_tasks), effective, *parts, np.bincount(index, weight, n_tasks), counts)  # type: ignore[arg-type]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from copy import copy
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,8 +18,8 @@ from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
 from identirep.linear_copies import copy_remarks, linear_copies
 from identirep.mtlcm import MTLCM, ComesBack
-from identirep.mtrn import MTRN, ChosenRegressor
-from identirep.persistence import prefixed, taken
+from identirep.mtrn import MTRN, ChosenRegressor, check_fit_data
+from identirep.parameters import Fault
 from identirep.refining import refine
 from identirep.splits import two_sides
 from identirep.two_stages import StageOne, TwoStages
@@ -42,6 +42,12 @@ class Given(NamedTuple):
     tasks: Any
     groups: Any
     order: Any
+    sample_weight: Any = None
+
+    def checked(self, stage: StageOne, faults: Sequence[Fault | str] = ()) -> tuple[TaskData, IntArray | None]:
+        """Return them as `stage` takes them, and the groups, numbered."""
+        X, y, tasks, groups, order, weight = self
+        return check_fit_data(stage, X, y, tasks, groups, faults, order=order, sample_weight=weight)
 
 
 class CheckedStages(TwoStages):
@@ -76,7 +82,8 @@ class CheckedStages(TwoStages):
 
     def _fit_stages(self, stage: StageOne, given: Given, rng: np.random.Generator, seed: int) -> None:
         """Fit both stages, and the first one again as often as asked for and as it helps."""
-        self.regressor_: StageOne = stage.fit(given.X, given.y, given.tasks, groups=given.groups, order=given.order)
+        options = {"groups": given.groups, "order": given.order, "sample_weight": given.sample_weight}
+        self.regressor_: StageOne = stage.fit(given.X, given.y, given.tasks, **options)
         self.causal_model_ = self._stage_two(seed)
         self.n_refinements_ = 0
         if self.n_refinements > 0 and self.causal_model_ is not None:
@@ -88,16 +95,9 @@ class CheckedStages(TwoStages):
             assert isinstance(self.regressor_, MTRN)
             assert self.causal_model_ is not None
             seeds = rng.integers(2**31, size=2)
-            refined = refine(
-                self.regressor_,
-                self.causal_model_,
-                given.X,
-                given.y,
-                given.tasks,
-                given.groups,
-                int(seeds[0]),
-                order=given.order,
-            )
+            stages, data = (self.regressor_, self.causal_model_), (given.X, given.y, given.tasks, given.groups)
+            rows = {"order": given.order, "sample_weight": given.sample_weight}
+            refined = refine(*stages, *data, int(seeds[0]), **rows)
             if refined is None:
                 break
             self.regressor_ = refined.set_output(transform="default")
@@ -189,7 +189,7 @@ class CheckedStages(TwoStages):
             )
             part = data.rows(rows)
             own_groups = None if groups is None else groups[rows]
-            given = Given(part.inputs, part.targets, part.task_index, own_groups, part.order)
+            given = Given(part.inputs, part.targets, part.task_index, own_groups, part.order, part.weights)
             own_rng = np.random.default_rng(seed)
             seeds = own_rng.integers(2**31, size=2).tolist()
             stage = other._stage_one(seeds[0])
@@ -203,37 +203,6 @@ class CheckedStages(TwoStages):
         found = check_fit(fit, refit, self.n_checks, rng, print if self.verbose else _silent)
         self.regressor_._widen_range(numbers)
         return found, numbers
-
-    def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Return what this model has besides its stages."""
-        arrays, comes_back = self.comes_back_._to_arrays()
-        arrays = prefixed("comes_back", arrays) | {"encoder_mcc": self.encoder_mcc_}
-        # A model that was stored without it has none.
-        if hasattr(self, "row_order_"):
-            arrays |= prefixed("row_order", self.row_order_._to_arrays())
-        if self._trained_rows is not None:
-            arrays |= prefixed("trained_rows", self._trained_rows.to_arrays())
-        if self._reference is not None:
-            arrays |= prefixed("reference", self._reference.to_arrays())
-        choice = self.regressor_choice_ and asdict(self.regressor_choice_)
-        return arrays, {
-            "n_refinements": self.n_refinements_,
-            "comes_back": comes_back,
-            "regressor_choice": choice,
-        }
-
-    def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
-        self.n_refinements_, choice = int(meta["n_refinements"]), meta["regressor_choice"]
-        self.regressor_choice_ = choice and ChosenRegressor(**choice)
-        self.comes_back_ = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
-        self.encoder_mcc_ = arrays["encoder_mcc"]
-        if order := taken("row_order", arrays):
-            self.row_order_ = RowOrder._of_arrays(order)
-        rows = taken("trained_rows", arrays)
-        self._trained_rows = TrainedRows.of_arrays(rows) if rows else None
-        seen = taken("reference", arrays)
-        self._reference = Reference.of_arrays(seen, len(self.encoder_mcc_)) if seen else None
-        return self
 
     def _in_axes(self, order: IntArray, factor: Array, origin: Array) -> Self:
         """Return this model with latents ``factor * z[order] + origin``, and without names."""

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.accumulation import effective_number
 from identirep.canonical_analysis import column_correlations
 from identirep.label_sides import Labels
 from identirep.metrics import mcc
@@ -40,6 +41,7 @@ from identirep.mtlcm import (
     whitened_heads,
 )
 from identirep.mtrn import MTRN, PredictiveFeatures, feature_moments, replicate_groups
+from identirep.row_weights import effective_numbers
 from identirep.splits import halves, split_rows, two_sides
 from identirep.validation import TaskData
 from identirep.wording import short
@@ -124,7 +126,7 @@ def check_fit(
     to_halves = extrapolated(to_halves, 2.0 / (1.0 + 1.0 / share))
     likely, largest = _losses(extrapolated(between, share), to_halves)
     n_pairs = len(fits)
-    spread = np.sqrt(_LOG_ERROR**2 * (1.0 + 1.0 / n_pairs) / 2.0 + 4.0 / int(reserve.sum()))
+    spread = np.sqrt(_LOG_ERROR**2 * (1.0 + 1.0 / n_pairs) / 2.0 + 4.0 / _effective(fit.data, reserve))
     interval = np.stack([1.0 - largest * np.exp(_QUANTILE * spread[0]), 1.0 - likely * np.exp(-_QUANTILE * spread[1])])
     same = np.clip(same - _held_out(fit.stage) * likely, 0.0, 1.0)
     # Disturbed heads err on the side of turns; fits to halves that do not turn say so, and count as much.
@@ -182,7 +184,8 @@ def _halves(fit: Fitted, reserve: BoolArray, rng: np.random.Generator) -> tuple[
         None if of is None else of[others] for of in (fit.groups, fit.data.task_index, fit.data.order)
     )
     first, second = np.zeros_like(reserve), np.zeros_like(reserve)
-    labels = Labels(fit.data.targets, fit.data.task_index, (_LEAST_LABELS, _LEAST_LABELS), trains=False).of(others)
+    data, least = fit.data, (_LEAST_LABELS, _LEAST_LABELS)
+    labels = Labels(data.targets, data.task_index, least, trains=False, weights=data.weights).of(others)
     sides = halves(int(others.sum()), rng, groups=groups, tasks=tasks, order=order, labels=labels)
     first[others], second[others] = sides
     return first, second
@@ -190,20 +193,32 @@ def _halves(fit: Fitted, reserve: BoolArray, rng: np.random.Generator) -> tuple[
 
 def _too_few(data: TaskData, pairs: list[tuple[BoolArray, BoolArray]]) -> str | None:
     """Say what is missing for a fit to each half, None if nothing is."""
-    rows = min(int(half.sum()) for pair in pairs for half in pair)
+    rows = min(_effective(data, half) for pair in pairs for half in pair)
     if rows < _LEAST_ROWS:
-        return f"{rows} in a half, at least {_LEAST_ROWS} are needed"
+        return f"{rows:.3g} in a half, at least {_LEAST_ROWS} are needed"
     for half in (half for pair in pairs for half in pair):
-        y = data.targets[half]
-        if data.task_index is None:
-            counts = np.sum(~np.isnan(y), axis=0)
-        else:
-            counts = np.bincount(data.task_index[half], minlength=data.n_tasks)
+        counts = _labels(data.rows(half))
         # A few tasks less make no other axes: fits to halves leave out what has too few labels there.
         if np.mean(counts < _LEAST_LABELS) > _MOST_LEFT_OUT:
             task = short(repr(data.task_names[int(counts.argmin())]))
-            return f"task {task} has {int(counts.min())} in a half, at least {_LEAST_LABELS} are needed"
+            return f"task {task} has {counts.min():.3g} in a half, at least {_LEAST_LABELS} are needed"
     return None
+
+
+def _effective(data: TaskData, rows: BoolArray) -> float:
+    """Number of the rows; effective where they have weights."""
+    return int(rows.sum()) if data.weights is None else effective_number(data.weights[rows])
+
+
+def _labels(data: TaskData) -> Array:
+    """Number of labels of each task; effective where rows have weights."""
+    if data.weights is None:
+        weights = np.ones(len(data.X))
+    else:
+        weights = data.weights
+    if data.task_index is not None:
+        return effective_numbers(weights, data.task_index, data.n_tasks)
+    return np.array([effective_number(weights[~np.isnan(column)]) for column in data.targets.T])
 
 
 def _folds(fit: Fitted, reserve: BoolArray, rng: np.random.Generator) -> BoolArray:
@@ -216,26 +231,25 @@ def _agreement(
     fit: Fitted, fits: list[tuple[Fitted, Fitted]], reserve: BoolArray, folds: BoolArray
 ) -> tuple[Array, Array]:
     """Correlation of the partners of each axis between two halves, (n_pairs, D), and of the axis with each, (n, D)."""
-    Z = fit.latents(reserve)
+    Z, weights = fit.latents(reserve), fit.data.rows(reserve).weights
     between, to_halves = [], []
     for pair in fits:
         others = [half.of_others(fit.data.X[reserve]) for half in pair]
         scores = []
         for learn in (folds, ~folds):
-            first, second = (_partners(Z, W, learn)[~learn] for W in others)
-            own = Z[~learn]
-            scores.append(
-                [column_correlations(first, second), column_correlations(own, first), column_correlations(own, second)]
-            )
+            first, second = (_partners(Z, W, learn, weights)[~learn] for W in others)
+            own, w = Z[~learn], None if weights is None else weights[~learn]
+            sides = ((first, second), (own, first), (own, second))
+            scores.append([column_correlations(*pair_of, weights=w) for pair_of in sides])
         found = np.mean(scores, axis=0)
         between.append(found[0])
         to_halves += [found[1], found[2]]
     return np.array(between), np.array(to_halves)
 
 
-def _partners(Z: Array, others: Array, learn: BoolArray) -> Array:
+def _partners(Z: Array, others: Array, learn: BoolArray, weights: Array | None) -> Array:
     """Latents of another fit in the order and with the signs of `Z`, as learnt on some of the rows."""
-    found = mcc(Z[learn], others[learn])
+    found = mcc(Z[learn], others[learn], sample_weight=None if weights is None else weights[learn])
     return np.asarray(others[:, found.assignment] * found.signs)
 
 
@@ -263,8 +277,9 @@ def _same_rows(
         # Seeds matter less with more rows, as rows do.
         share = float(rows.mean())
     everywhere = np.ones(len(Z), dtype=bool)
-    first, second = (_partners(Z, other, everywhere) for other in pair)
-    found = column_correlations(first, second)
+    weights = fit.data.rows(reserve).weights
+    first, second = (_partners(Z, other, everywhere, weights) for other in pair)
+    found = column_correlations(first, second, weights=weights)
     return extrapolated(found, share)
 
 
@@ -277,7 +292,10 @@ def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Genera
         # Tasks too small for halves of their own.
         many = np.flatnonzero(moments.n_samples >= 2 * _LEAST_LABELS)
         half = split_rows(len(data.X), 0.5, rng, tasks=data.task_index)
-        own = feature_moments(fit.stage._reduce(data.X[half]), data.targets[half], data.task_index[half], T)
+        part = data.rows(half)
+        own = feature_moments(fit.stage._reduce(part.X), part.targets, part.task_index, T, part.weights)
+        # Halves of as many rows, which with weights may count for fewer.
+        many = many[np.minimum(own.n_samples, moments._without(own).n_samples)[many] >= _LEAST_LABELS]
         parts = moments.select_tasks(many), causal[many], own.select_tasks(many)
         return check_rows(model.fit_, *parts, rng).turn_probability
     if not moments.is_shared or not all(half.stage.moments_.is_shared for pair in fits for half in pair):

@@ -6,13 +6,17 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from identirep.encoding import TableEncoder, is_frame
+from identirep._typing import BoolArray
+from identirep.encoding import TableEncoder, as_table, is_frame, plain
 from identirep.gaps import takes_gaps
+from identirep.missing import as_numbers
 from identirep.mtrn import MTRN
 from identirep.persistence import Part, Run, restored
+from identirep.row_weights import as_weights
 
 __all__ = ["EncodedTables"]
 
@@ -29,8 +33,12 @@ class EncodedTables:
         """What turns tables into inputs of stage one; None if these were numbers, as in runs from before."""
         return getattr(self, "table_encoder_", None)
 
-    def _fit_encoder(self, stage: Any, X: Any) -> Any:
-        """Return the inputs of that stage one; of a table learn how to encode it, and warn of what is to be said."""
+    def _fit_encoder(self, stage: Any, X: Any, sample_weight: Any = None) -> Any:
+        """Return the inputs of that stage one; of a table learn how to encode it, and warn of what is to be said.
+
+        Nothing is learnt of rows of weight 0, in whose place others stand until they are left out; all others count
+        alike.
+        """
         self.table_encoder_ = None
         is_auto = isinstance(self.table_encoder, str)
         is_own = isinstance(stage, MTRN) and not isinstance(stage.encoder, str)
@@ -39,7 +47,10 @@ class EncodedTables:
         encoder = TableEncoder() if is_auto else clone(self.table_encoder)
         if encoder.impute == "auto" and takes_gaps(stage):
             encoder.set_params(impute="none")
-        inputs = encoder.set_output(transform="default").fit_transform(X)
+        part, counted = _counted_rows(X, sample_weight)
+        inputs = encoder.set_output(transform="default").fit_transform(part)
+        if counted is not None:
+            inputs = inputs[np.maximum(np.cumsum(counted) - 1, 0)]
         self.table_encoder_ = encoder
         if encoder.impute == "none" and encoder.gaps_ and not takes_gaps(stage):
             name, n = next(iter(encoder.gaps_)), len(encoder.gaps_)
@@ -81,3 +92,21 @@ class EncodedTables:
     @property
     def _takes_gaps(self) -> bool:
         return self.regressor == "extra-trees" if isinstance(self.regressor, str) else takes_gaps(self.regressor)
+
+
+def _counted_rows(X: Any, sample_weight: Any) -> tuple[Any, BoolArray | None]:
+    """Return the rows of weights above 0, and which these are; all, and None, where that is all or weights are bad."""
+    if sample_weight is None:
+        return X, None
+    table: Any = as_table(X) if is_frame(X) else as_numbers(X)
+    weights, _ = as_weights(sample_weight, len(table))
+    if weights is None or weights.all():
+        return X, None
+    counted = weights > 0
+    if not is_frame(X):
+        return table[counted], counted
+    import pyarrow as pa
+
+    # Views of texts, as polars has them, cannot be filtered.
+    columns = [plain(column).filter(pa.array(counted)) for column in table.columns]
+    return pa.Table.from_arrays(columns, table.column_names, metadata=table.schema.metadata), counted

@@ -34,7 +34,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from identirep._typing import Array, BoolArray, IntArray
+from identirep._typing import Array, BoolArray, Counts, IntArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN
@@ -85,10 +85,12 @@ def encoder_correlation_of(stage: MTRN, model: MTLCM, data: TaskData) -> Encoder
     if data.task_index is None or data.order is not None:
         return None
     Z = model._map(stage._reduce(data.X))
-    return encoder_correlation(Z, data.targets, data.task_index, stage._held_out)
+    return encoder_correlation(Z, data.targets, data.task_index, stage._held_out, data.weights)
 
 
-def encoder_correlation(Z: Array, y: Array, task_index: IntArray, held_out: BoolArray) -> EncoderError:
+def encoder_correlation(
+    Z: Array, y: Array, task_index: IntArray, held_out: BoolArray, weights: Array | None = None
+) -> EncoderError:
     """Return the error of the encoder of latents on the held-out rows; the others serve to find the lines in y.
 
     Measured on 64 fits to nonlinear mixings (1 to 3 layers, D = 1 to 8) whose effects follow the target up to a tenth
@@ -97,15 +99,16 @@ def encoder_correlation(Z: Array, y: Array, task_index: IntArray, held_out: Bool
     is poor, with correlations under 0.9, it says a half or a third of what is lost.
     """
     D = Z.shape[1]
-    line = line_in_target(Z, y, task_index)
-    centre, scale = Z.mean(axis=0), np.maximum(Z.std(axis=0), _TINY)
+    line = line_in_target(Z, y, task_index, weights)
+    centre = np.average(Z, axis=0, weights=weights)
+    scale = np.maximum(np.sqrt(np.average((Z - centre) ** 2, axis=0, weights=weights)), _TINY)
     Z, line = (Z - centre) / scale, (line - centre) / scale
-    blocks = _Blocks.of(task_index, held_out)
+    blocks = _Blocks.of(task_index, held_out, weights)
     unknown = EncoderError(np.full(D, np.nan), np.tile([0.0, 1.0], (D, 1)), np.zeros(D, bool), scale**2)
     if len(blocks.n_rows) < _LEAST_TASKS:
         return unknown
-    functions = _Functions.drawn(Z)
-    law = np.cov(functions(Z).T)
+    functions = _Functions.drawn(Z, weights)
+    law = np.cov(functions(Z).T, aweights=weights)
     residual = blocks.without_line(Z[blocks.rows], y)
     parts = []
     for i in range(D):
@@ -121,9 +124,9 @@ def encoder_correlation(Z: Array, y: Array, task_index: IntArray, held_out: Bool
     return EncoderError(np.where(known, np.sqrt(1.0 - whole), np.nan), interval, known, whole * scale**2)
 
 
-def line_in_target(Z: Array, y: Array, task_index: IntArray) -> Array:
+def line_in_target(Z: Array, y: Array, task_index: IntArray, weights: Array | None = None) -> Array:
     """Return what a line in the target gives for the latents of each row, one line for each task and latent."""
-    moments = TaskMoments.from_long(Z, y, task_index)
+    moments = TaskMoments.from_long(Z, y, task_index, sample_weight=weights)
     slope = moments.cov_hy / np.maximum(moments.var_y, _TINY)[:, None]
     # from_long names tasks in an order of its own; rows need the position of theirs.
     position = np.empty(int(task_index.max()) + 1, dtype=np.int64)
@@ -140,13 +143,14 @@ class _Functions:
     linear: Array
 
     @classmethod
-    def drawn(cls, Z: Array) -> _Functions:
+    def drawn(cls, Z: Array, weights: Array | None) -> _Functions:
         D = Z.shape[1]
         # The same functions for all data: no seed of the user's is spent on them.
         draws = np.random.default_rng(0).standard_normal((D + 1, _N_FUNCTIONS))
-        weights = draws * np.append(np.full(D, D**-0.5), 0.7)[:, None]
+        draws *= np.append(np.full(D, D**-0.5), 0.7)[:, None]
         design = _with_ones(Z)
-        return cls(weights, np.linalg.lstsq(design, np.maximum(design @ weights, 0.0), rcond=None)[0])
+        root = np.ones((len(Z), 1)) if weights is None else np.sqrt(weights / weights.max())[:, None]
+        return cls(draws, np.linalg.lstsq(root * design, root * np.maximum(design @ draws, 0.0), rcond=None)[0])
 
     def __call__(self, Z: Array) -> Array:
         design = _with_ones(Z)
@@ -159,14 +163,17 @@ def _with_ones(Z: Array) -> Array:
 
 @dataclass(frozen=True)
 class _Blocks:
-    """Held-out rows by task: their numbers (T, M), which of them are meant (T, M, 1), and how many (T,)."""
+    """Held-out rows by task: their numbers (T, M), the roots of their weights (T, M, 1), and how many count (T,).
+
+    Roots are zero where no row is meant; weights sum to the effective number of rows of a task.
+    """
 
     rows: IntArray
-    mask: BoolArray
-    n_rows: IntArray
+    root: Array
+    n_rows: Counts
 
     @classmethod
-    def of(cls, task_index: IntArray, held_out: BoolArray) -> _Blocks:
+    def of(cls, task_index: IntArray, held_out: BoolArray, weights: Array | None = None) -> _Blocks:
         """Take the tasks with most held-out rows."""
         index = task_index[held_out]
         counts = np.bincount(index)
@@ -177,20 +184,28 @@ class _Blocks:
         first = (np.cumsum(counts) - counts)[tasks][:, None]
         # Where a task has no more rows its first one stands in, and is masked.
         place = first + np.where(mask, np.arange(mask.shape[1]), 0)
-        return cls(np.flatnonzero(held_out)[np.argsort(index, kind="stable")][place], mask[..., None], n_rows)
+        rows = np.flatnonzero(held_out)[np.argsort(index, kind="stable")][place]
+        if weights is None:
+            return cls(rows, mask[..., None].astype(np.float64), n_rows)
+        w = np.where(mask, weights[rows], 0.0)
+        w /= w.max(axis=1, keepdims=True, initial=_TINY)
+        n_effective = w.sum(axis=1) ** 2 / (w**2).sum(axis=1)
+        w *= (n_effective / w.sum(axis=1))[:, None]
+        enough = n_effective >= _LEAST_ROWS
+        return cls(rows[enough], np.sqrt(w[enough])[..., None], n_effective[enough])
 
     def without_line(self, V: Array, y: Array) -> Array:
-        """Return values (T, M, F) less their line in the target, and zero where there is no row."""
-        n = self.n_rows[:, None, None]
-        V = np.where(self.mask, V, 0.0)
-        V = V - V.sum(axis=1, keepdims=True) / n
-        target = np.where(self.mask, y[self.rows][..., None], 0.0)
-        target = np.where(self.mask, target - target.sum(axis=1, keepdims=True) / n, 0.0)
+        """Return values (T, M, F) less their line in the target, times the roots of the weights."""
+        V, target = self._centred(V), self._centred(y[self.rows][..., None])
         slope = (V * target).sum(axis=1, keepdims=True) / np.maximum((target**2).sum(axis=1, keepdims=True), _TINY)
-        return np.where(self.mask, V - target * slope, 0.0)
+        return np.asarray(V - target * slope)
+
+    def _centred(self, V: Array) -> Array:
+        mean = (self.root**2 * V).sum(axis=1, keepdims=True) / self.n_rows[:, None, None]
+        return np.where(self.root > 0, self.root * (V - mean), 0.0)
 
 
-def _parts(values: Array, residual: Array, law: Array, n_rows: IntArray) -> tuple[float, float, float, int]:
+def _parts(values: Array, residual: Array, law: Array, n_rows: Counts) -> tuple[float, float, float, int]:
     """Smooth variance and its standard error, rough variance, tasks of small variance; values (T, M, F)."""
     T, _, F = values.shape
     freedom: Array = n_rows.astype(np.float64) - 2.0

@@ -15,6 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from identirep._typing import Array, IntArray
 from identirep.known_tasks import known_task_data
 from identirep.metrics import StabilityResult
+from identirep.parameters import raise_faults
+from identirep.row_weights import as_weights, effective_weights
 from identirep.splits import split_rows as split_rows
 
 __all__ = ["Evaluation", "score_tasks"]
@@ -42,6 +44,8 @@ class Evaluation:
         Mean agreement of the same fits up to linear maps.
     ordered_by : str or None
         What the rows are ordered by, in words, so that the last ones are held out; None for random rows.
+    weighted_by : str or None
+        Column of the weights by which rows count, in fit and scores; None if all count alike.
     """
 
     data: str
@@ -52,6 +56,7 @@ class Evaluation:
     stability: StabilityResult | None = None
     weak_mcc: float | None = None
     ordered_by: str | None = None
+    weighted_by: str | None = None
 
     def save(self, path: str | Path) -> None:
         """Write the scores to a JSON file.
@@ -102,30 +107,43 @@ class Evaluation:
             ) from None
 
 
-def score_tasks(model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None = None) -> Array:
+def score_tasks(
+    model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None
+) -> Array:
     """Return R^2 of each task of a fitted model, NaN where labels do not vary; arguments as for `MTRN.score`."""
     check_is_fitted(model)
     gaps = bool(get_tags(model).input_tags.allow_nan)
     if hasattr(model, "_fitted"):
         # Of both stages, by what stage one predicts of inputs that may have been a table.
         model, X = model._fitted(), model._inputs(X)
+    # Not there, which drops rows of weight 0: the model names its inputs, and takes what was given.
     data = known_task_data(model, X, y, tasks, gaps=gaps)
-    if data.given_rows is not None:
-        X = data.inputs
+    given = data.given_rows
+    weight, faults = as_weights(sample_weight, len(data.targets) if given is None else len(given))
+    raise_faults(faults)
+    if given is not None:
+        X, weight = data.inputs, None if weight is None else weight[given]
     if data.task_index is None:
         predicted = np.asarray(model.predict(X), dtype=np.float64).reshape(data.targets.shape)
     else:
         predicted = model._predict_rows(X, data.task_index)
-    return _r2(data.targets, predicted, data.task_index, data.n_tasks)
+    return _r2(data.targets, predicted, data.task_index, data.n_tasks, weight)
 
 
-def _r2(targets: Array, predicted: Array, task_index: IntArray | None, n_tasks: int) -> Array:
+def _r2(
+    targets: Array, predicted: Array, task_index: IntArray | None, n_tasks: int, weight: Array | None = None
+) -> Array:
     """Return 1 - residual / total sum of squares of each task."""
+    if weight is not None:
+        w = weight if targets.ndim == 1 else weight[:, None]
+        targets = np.where(w > 0, targets, np.nan)
     task = np.broadcast_to(np.arange(n_tasks), targets.shape) if task_index is None else task_index
     seen = ~np.isnan(targets)
     y, task, residual = targets[seen], task[seen], (targets - predicted)[seen]
-    count = np.maximum(np.bincount(task, minlength=n_tasks), 1)
-    mean = np.bincount(task, y, n_tasks) / count
-    total = np.bincount(task, (y - mean[task]) ** 2, n_tasks)
+    w = np.ones(len(y)) if weight is None else effective_weights(np.broadcast_to(w, seen.shape)[seen], task)
+    count = np.bincount(task, w, n_tasks)
+    count = np.where(count > 0, count, 1.0)
+    mean = np.bincount(task, w * y, n_tasks) / count
+    total = np.bincount(task, w * (y - mean[task]) ** 2, n_tasks)
     varies = total > 1e-24 * np.maximum(count * mean**2, 1e-300)
-    return np.where(varies, 1.0 - np.bincount(task, residual**2, n_tasks) / np.where(varies, total, 1.0), np.nan)
+    return np.where(varies, 1.0 - np.bincount(task, w * residual**2, n_tasks) / np.where(varies, total, 1.0), np.nan)

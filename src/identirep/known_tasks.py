@@ -19,13 +19,16 @@ def remember_left_out(model: Any, data: TaskData) -> None:
     model.left_out_tasks_, model._given_tasks = dict(data.left_out), data.given_tasks
 
 
-def known_task_data(model: Any, X: Any, y: Any, tasks: Any, estimator: Any = None, *, gaps: bool = False) -> TaskData:
+def known_task_data(
+    model: Any, X: Any, y: Any, tasks: Any, estimator: Any = None, *, gaps: bool = False, sample_weight: Any = None
+) -> TaskData:
     """Check data with tasks of a fitted model, with or without those left out in its fit, which are taken out."""
     estimator = model if estimator is None else estimator
     fitted, given = model.task_names_, getattr(estimator, "_given_tasks", model.task_names_)
     if tasks is None and np.ndim(y) == 2 and np.shape(y)[1] == len(fitted) and column_names(y) is None:
         given = fitted
-    data = check_task_data(X, y, tasks, estimator=estimator, reset=False, min_labels=0, known_tasks=given, gaps=gaps)
+    rest: dict[str, Any] = {"known_tasks": given, "gaps": gaps, "sample_weight": sample_weight}
+    data = check_task_data(X, y, tasks, estimator=estimator, reset=False, min_labels=0, **rest)
     if len(given) == len(fitted):
         return data
     kept = set(fitted)

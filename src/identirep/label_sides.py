@@ -1,5 +1,6 @@
 """Sides of a split on which targets keep labels: those with few of them, or with rare values, would be left with none.
 
+Labels of rows with weights count for their effective number, where more than two are needed: two unequal ones are two.
 Random rows do for most targets. For the others single rows, or groups, change sides: into the rows held out where a
 target has labels to spare, then back to training where one would have too few. Each move is of a row, or a whole
 group, that such a target has a label in; nothing is moved where every target has enough.
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.accumulation import effective_number
+from identirep.row_weights import effective_numbers
 
 __all__ = ["Labels", "keep_labels"]
 
@@ -33,27 +36,54 @@ class Labels:
     least: tuple[int, int]
     # Whether the first side comes first: what it needs is taken from the second whatever this keeps.
     trains: bool = True
+    # (n_samples,), above zero: what each row says relative to the others of its task.
+    weights: Array | None = None
 
     def of(self, rows: BoolArray) -> Labels:
         """Return the labels of some rows."""
         index = None if self.task_index is None else self.task_index[rows]
-        return Labels(self.targets[rows], index, self.least, self.trains)
+        weights = None if self.weights is None else self.weights[rows]
+        return Labels(self.targets[rows], index, self.least, self.trains, weights)
 
     def enough(self, rows: BoolArray, least: int) -> BoolArray:
         """Tell which tasks have so many labels in some rows, not all the same where two are needed, (n_tasks,)."""
         if self.task_index is None:
             y = self.targets[rows]
-            count = np.count_nonzero(~np.isnan(y), axis=0)
+            count = self._counts(rows, least)
             low, high = np.fmin.reduce(y, axis=0, initial=np.inf), np.fmax.reduce(y, axis=0, initial=-np.inf)
         else:
             used = rows & ~np.isnan(self.targets)
             index, y = self.task_index[used], self.targets[used]
             n_tasks = int(self.task_index.max(initial=-1)) + 1
-            count = np.bincount(index, minlength=n_tasks)
+            count = self._counts(rows, least)
             low, high = np.full(n_tasks, np.inf), np.full(n_tasks, -np.inf)
             np.minimum.at(low, index, y)
             np.maximum.at(high, index, y)
         return np.asarray((count >= least) & ((high > low) | (least < 2)))
+
+    def _counts(self, rows: BoolArray, least: int) -> Array:
+        """Number of labels of each task in some rows, (n_tasks,); effective where so many are needed."""
+        seen, weights = ~np.isnan(self.targets[rows]), self._weights_for(least)
+        if self.task_index is None:
+            if weights is None:
+                return np.asarray(np.count_nonzero(seen, axis=0))
+            return np.array([effective_number(weights[rows][column]) for column in seen.T])
+        n_tasks, index = int(self.task_index.max(initial=-1)) + 1, self.task_index[rows][seen]
+        if weights is None:
+            return np.asarray(np.bincount(index, minlength=n_tasks))
+        return effective_numbers(weights[rows][seen], index, n_tasks)
+
+    def _weights_for(self, least: int) -> Array | None:
+        return self.weights if least > 2 else None
+
+    def count(self, rows: IntArray, least: int) -> float:
+        """Number of labels of one task in rows that have them, effective where so many are needed."""
+        weights = self._weights_for(least)
+        return len(rows) if weights is None else effective_number(weights[rows])
+
+    def suffice(self, rows: IntArray, values: Array, least: int) -> bool:
+        """Tell whether the labels of one task in some rows are so many, not all the same where two are needed."""
+        return self.count(rows, least) >= least and (least < 2 or bool((values != values[0]).any()))
 
     def rows_of(self) -> Callable[[int], IntArray]:
         """Return what gives the rows that have a label of a task."""
@@ -109,7 +139,7 @@ class _Sides:
         for task in self.rng.permutation(tasks)[:_MOST_TARGETS].tolist():
             rows = rows_of(task)
             values = self.labels.values(rows, task)
-            while not _enough(values[self.second[rows] == side], need):
+            while not self.labels.suffice(rows[there := self.second[rows] == side], values[there], need):
                 moved = self._next(rows, values, side, own if keeps else 0, most)
                 if moved is None:
                     break
@@ -121,17 +151,13 @@ class _Sides:
         present, wanted = values[there], ~there
         if len(present) and (present == present[0]).all() and (differs := wanted & (values != present[0])).any():
             wanted = differs
-        elif len(present) >= self.labels.least[side]:
+        elif self.labels.count(rows[there], self.labels.least[side]) >= self.labels.least[side]:
             return None
         n_there = int(np.count_nonzero(self.second == side))
         for row in self.rng.permutation(rows[wanted]).tolist():
             unit = np.array([row]) if self.groups is None else np.flatnonzero(self.groups == self.groups[row])
             kept = ~there & ~np.isin(rows, unit)
             fits = n_there + len(unit) <= min(most, len(self.second) - 1)
-            if fits and _enough(values[kept], own):
+            if fits and self.labels.suffice(rows[kept], values[kept], own):
                 return unit
         return None
-
-
-def _enough(values: Array, least: int) -> bool:
-    return len(values) >= least and (least < 2 or bool((values != values[0]).any()))

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from identirep._typing import Array
 from identirep.accumulation import as_floats, check_finite
+from identirep.parameters import raise_faults
+from identirep.row_weights import as_weights
 
-__all__ = ["Pair", "checked_pairs", "checked_set"]
+__all__ = ["Pair", "WeightedPair", "checked_pairs", "checked_set", "counted_rows"]
 
 Pair = tuple[ArrayLike, ArrayLike]
+
+
+class WeightedPair(NamedTuple):
+    """Two sets of the same rows, and the weights of these, None where all are alike."""
+
+    first: Array
+    second: Array
+    weights: Array | None
+
 
 # A column is constant if it varies by less than this share of its values, what so many roundings in a row leave.
 _CONSTANT = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-6}
@@ -48,6 +59,35 @@ def checked_pairs(
     both = [np.concatenate([a, b]) for a, b in zip(learn, test, strict=True)]
     found = [tuple(_in_units(part, all_) for part, all_ in zip(side, both, strict=True)) for side in (learn, test)]
     return (found[0][0], found[0][1]), (found[1][0], found[1][1])
+
+
+def counted_rows(
+    learn: tuple[Array, Array],
+    sample_weight: Any,
+    others: tuple[Array, Array],
+    held_out: Pair | None,
+    held_out_weight: Any,
+) -> tuple[WeightedPair, WeightedPair]:
+    """Return two sets and other rows of both, each with its weights, without rows of weight 0."""
+    weight, faults = as_weights(sample_weight, len(learn[0]))
+    if held_out is None and held_out_weight is not None:
+        faults.append(
+            "held_out_weight has no rows: got weights without held_out, expected both. Pass held_out, or sample_weight."
+        )
+    of_others, found = as_weights(held_out_weight, len(others[0]))
+    words = (("sample_weight", "held_out_weight"), ("match X", "match held_out"))
+    faults += [fault.replace(*words[0]).replace(*words[1]) for fault in found]
+    raise_faults(faults)
+    counted = _counted(learn, weight)
+    return counted, counted if held_out is None else _counted(others, of_others)
+
+
+def _counted(pair: tuple[Array, Array], weight: Array | None) -> WeightedPair:
+    if weight is None:
+        return WeightedPair(*pair, None)
+    counted = weight > 0
+    left = weight[counted]
+    return WeightedPair(pair[0][counted], pair[1][counted], None if np.all(left == left[0]) else left)
 
 
 def _two(held_out: Any) -> Pair:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array
 from identirep.accumulation import as_floats
+from identirep.agreement import MCCResult, StabilityResult
 from identirep.canonical_analysis import (
     Correlation,
     canonical_maps,
@@ -18,7 +18,7 @@ from identirep.canonical_analysis import (
     cross_correlation,
     linear_maps,
 )
-from identirep.latent_sets import Pair, checked_pairs, checked_set
+from identirep.latent_sets import Pair, checked_pairs, checked_set, counted_rows
 
 __all__ = [
     "MCCResult",
@@ -30,52 +30,6 @@ __all__ = [
     "stability",
     "weak_mcc_score",
 ]
-
-
-@dataclass(frozen=True)
-class MCCResult:
-    """Outcome of matching two sets of latents one to one.
-
-    Parameters
-    ----------
-    score : float
-        Mean of `per_latent`: the mean correlation coefficient, in [0, 1] unless scored on held-out rows, where a
-        latent whose sign does not hold up counts negative.
-    per_latent : array, shape (n_matched,)
-        Correlation of each latent of the first set with its partner, sign removed.
-    assignment : array of int, shape (n_matched,)
-        Column of the second set matched to each latent of the first; -1 for a latent without partner, if the second
-        set has fewer (its `per_latent` is then 0).
-    signs : array, shape (n_matched,)
-        Sign (-1 or 1) by which the partner is multiplied to agree.
-    """
-
-    score: float
-    per_latent: Array
-    assignment: IntArray
-    signs: Array
-
-
-@dataclass(frozen=True)
-class StabilityResult:
-    """Agreement of several fits with each other.
-
-    Parameters
-    ----------
-    score : float
-        Mean strong MCC over all pairs of fits.
-    worst : float
-        Lowest correlation of any latent in any pair.
-    matrix : array, shape (n_fits, n_fits)
-        Strong MCC of each pair; ones on the diagonal.
-    per_latent : array, shape (n_fits, n_latents)
-        Correlation of each latent of each fit with its partners, averaged over the other fits.
-    """
-
-    score: float
-    worst: float
-    matrix: Array
-    per_latent: Array
 
 
 def match_latents(correlation: ArrayLike) -> MCCResult:
@@ -111,7 +65,13 @@ def match_latents(correlation: ArrayLike) -> MCCResult:
 
 
 def mcc(
-    Z1: ArrayLike, Z2: ArrayLike, *, correlation: Correlation = "pearson", held_out: Pair | None = None
+    Z1: ArrayLike,
+    Z2: ArrayLike,
+    *,
+    correlation: Correlation = "pearson",
+    held_out: Pair | None = None,
+    sample_weight: ArrayLike | None = None,
+    held_out_weight: ArrayLike | None = None,
 ) -> MCCResult:
     r"""Match two sets of latents one to one and return every part of the answer.
 
@@ -126,6 +86,10 @@ def mcc(
         Linear or rank correlation.
     held_out : pair of array-like, optional
         Other rows of both; then assignment and signs come from `Z1`, `Z2` and the correlations from these rows.
+    sample_weight : array-like, shape (n_samples,), optional
+        Weight of each row in means and correlations, at least 0; default: all alike.
+    held_out_weight : array-like, optional
+        Weight of each row of `held_out`.
 
     Returns
     -------
@@ -157,10 +121,11 @@ def mcc(
     (1.0, array([1, 2, 0]), array([-1., -1., -1.]))
     """
     learn, others = checked_pairs((Z1, Z2), ("Z1", "Z2"), held_out)
-    result = match_latents(cross_correlation(*learn, correlation))
+    learnt, test_on = counted_rows(learn, sample_weight, others, held_out, held_out_weight)
+    result = match_latents(cross_correlation(learnt.first, learnt.second, correlation, learnt.weights))
     if held_out is None:
         return result
-    test = cross_correlation(*others, correlation)
+    test = cross_correlation(test_on.first, test_on.second, correlation, test_on.weights)
     matched = np.flatnonzero(result.assignment >= 0)
     per_latent = np.zeros(len(result.per_latent))
     per_latent[matched] = test[matched, result.assignment[matched]] * result.signs[matched]
@@ -169,7 +134,13 @@ def mcc(
 
 
 def mcc_score(
-    Z1: ArrayLike, Z2: ArrayLike, *, correlation: Correlation = "pearson", held_out: Pair | None = None
+    Z1: ArrayLike,
+    Z2: ArrayLike,
+    *,
+    correlation: Correlation = "pearson",
+    held_out: Pair | None = None,
+    sample_weight: ArrayLike | None = None,
+    held_out_weight: ArrayLike | None = None,
 ) -> float:
     """Return the strong mean correlation coefficient of two sets of latents.
 
@@ -181,6 +152,10 @@ def mcc_score(
         Linear or rank correlation.
     held_out : pair of array-like, optional
         Rows to score on, with the assignment and signs learnt on `Z1`, `Z2`.
+    sample_weight : array-like, shape (n_samples,), optional
+        Weight of each row in means and correlations, at least 0; default: all alike.
+    held_out_weight : array-like, optional
+        Weight of each row of `held_out`.
 
     Returns
     -------
@@ -199,10 +174,18 @@ def mcc_score(
     >>> round(mcc_score(Z, 3 * Z[:, ::-1]), 6)
     1.0
     """
-    return mcc(Z1, Z2, correlation=correlation, held_out=held_out).score
+    weights = {"sample_weight": sample_weight, "held_out_weight": held_out_weight}
+    return mcc(Z1, Z2, correlation=correlation, held_out=held_out, **weights).score
 
 
-def canonical_correlations(X: ArrayLike, Y: ArrayLike, *, held_out: Pair | None = None) -> Array:
+def canonical_correlations(
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    held_out: Pair | None = None,
+    sample_weight: ArrayLike | None = None,
+    held_out_weight: ArrayLike | None = None,
+) -> Array:
     """Compute the canonical correlations of two sets of variables, exactly.
 
     The singular values of ``Qx.T @ Qy``, where Qx and Qy are orthonormal bases of the centred variables.
@@ -215,6 +198,10 @@ def canonical_correlations(X: ArrayLike, Y: ArrayLike, *, held_out: Pair | None 
         Second set, same rows.
     held_out : pair of array-like, optional
         Other rows of both; the canonical directions come from `X`, `Y`, the correlations from these rows.
+    sample_weight : array-like, shape (n_samples,), optional
+        Weight of each row in means and correlations, at least 0; default: all alike.
+    held_out_weight : array-like, optional
+        Weight of each row of `held_out`.
 
     Returns
     -------
@@ -245,20 +232,28 @@ def canonical_correlations(X: ArrayLike, Y: ArrayLike, *, held_out: Pair | None 
     >>> canonical_correlations(X, X @ [[1.0, 2.0], [3.0, 4.0]]).round(6)
     array([1., 1.])
     """
-    (x, y), (x_test, y_test) = checked_pairs((X, Y), ("X", "Y"), held_out)
-    maps = canonical_maps(x, y)
+    learn, others = checked_pairs((X, Y), ("X", "Y"), held_out)
+    counted = counted_rows(learn, sample_weight, others, held_out, held_out_weight)
+    (x, y, weight), (x_test, y_test, of_others) = counted
+    maps = canonical_maps(x, y, weight)
     found = maps.correlations
     if held_out is not None:
         # Maps are learnt without the means, which may be large.
         u, v = (x_test - x.mean(axis=0)) @ maps.map_x, (y_test - y.mean(axis=0)) @ maps.map_y
-        found = column_correlations(u, v)
+        found = column_correlations(u, v, weights=of_others)
     out = np.zeros(min(x.shape[1], y.shape[1]))
     out[: len(found)] = found
     return out
 
 
 def weak_mcc_score(
-    X: ArrayLike, Y: ArrayLike, *, correlation: Correlation = "pearson", held_out: Pair | None = None
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    correlation: Correlation = "pearson",
+    held_out: Pair | None = None,
+    sample_weight: ArrayLike | None = None,
+    held_out_weight: ArrayLike | None = None,
 ) -> float:
     r"""Return the weak MCC: the mean correlation of each axis with the best linear map of the other side to it.
 
@@ -276,6 +271,10 @@ def weak_mcc_score(
         Correlation that is averaged; maps are those of least squares with either.
     held_out : pair of array-like, optional
         Rows to score on, with the linear maps learnt on `X`, `Y`, as `mcc` scores an assignment.
+    sample_weight : array-like, shape (n_samples,), optional
+        Weight of each row in means and correlations, at least 0; default: all alike.
+    held_out_weight : array-like, optional
+        Weight of each row of `held_out`.
 
     Returns
     -------
@@ -301,23 +300,30 @@ def weak_mcc_score(
     >>> round(weak_mcc_score(X, X @ [[1.0, 2.0], [3.0, 4.0]]), 6)
     1.0
     """
-    (x, y), (x_test, y_test) = checked_pairs((X, Y), ("X", "Y"), held_out)
-    to_x, to_y = linear_maps(x, y)
+    learn, others = checked_pairs((X, Y), ("X", "Y"), held_out)
+    counted = counted_rows(learn, sample_weight, others, held_out, held_out_weight)
+    (x, y, weight), (x_test, y_test, of_others) = counted
+    to_x, to_y = linear_maps(x, y, weight)
     mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
     D, total = min(x.shape[1], y.shape[1]), 0.0
     if D == 0:
         return 0.0
     for learnt, axes, fitted in (
-        (column_correlations(x, (y - mean_y) @ to_x), x_test, (y_test - mean_y) @ to_x),
-        (column_correlations(y, (x - mean_x) @ to_y), y_test, (x_test - mean_x) @ to_y),
+        (column_correlations(x, (y - mean_y) @ to_x, weights=weight), x_test, (y_test - mean_y) @ to_x),
+        (column_correlations(y, (x - mean_x) @ to_y, weights=weight), y_test, (x_test - mean_x) @ to_y),
     ):
         explained_best = np.argsort(-learnt, kind="stable")[:D]
-        total += float(column_correlations(axes, fitted, correlation)[explained_best].sum())
+        total += float(column_correlations(axes, fitted, correlation, of_others)[explained_best].sum())
     return total / (2 * D)
 
 
 def stability(
-    Zs: Sequence[ArrayLike], *, correlation: Correlation = "pearson", held_out: Sequence[ArrayLike] | None = None
+    Zs: Sequence[ArrayLike],
+    *,
+    correlation: Correlation = "pearson",
+    held_out: Sequence[ArrayLike] | None = None,
+    sample_weight: ArrayLike | None = None,
+    held_out_weight: ArrayLike | None = None,
 ) -> StabilityResult:
     """Compare the latents of several fits of the same samples, pair by pair.
 
@@ -329,6 +335,10 @@ def stability(
         Linear or rank correlation.
     held_out : sequence of array-like, optional
         Latents of each fit on other rows, to score on.
+    sample_weight : array-like, shape (n_samples,), optional
+        Weight of each row in means and correlations, at least 0; default: all alike.
+    held_out_weight : array-like, optional
+        Weight of each row of `held_out`.
 
     Returns
     -------
@@ -366,11 +376,12 @@ def stability(
             f"held_out has the wrong length: got {len(held_out)}, expected {len(arrays)}. Pass one array for each fit."
         )
     R, D = len(arrays), arrays[0].shape[1]
+    weights = {"sample_weight": sample_weight, "held_out_weight": held_out_weight}
     matrix, total, worst = np.eye(R), np.zeros((R, D)), 1.0
     for r in range(R):
         for s in range(r + 1, R):
             pair = None if held_out is None else (held_out[r], held_out[s])
-            result = mcc(arrays[r], arrays[s], correlation=correlation, held_out=pair)
+            result = mcc(arrays[r], arrays[s], correlation=correlation, held_out=pair, **weights)
             matrix[r, s] = matrix[s, r] = result.score
             total[r] += result.per_latent
             total[s, result.assignment] += result.per_latent

@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from identirep._typing import Array, IntArray
-from identirep.accumulation import Sums, aligned, as_float_matrix, check_finite, factorize, long_sums, merged, wide_sums
-from identirep.missing import as_numbers
-from identirep.moments_file import StoredMoments
+from identirep._typing import Array, Counts, IntArray
+from identirep.accumulation import Sums, as_float_matrix, check_finite, factorize, long_sums, wide_sums
+from identirep.merging import aligned, merged, without
+from identirep.missing import as_labels, as_numbers
+from identirep.moment_statistics import MomentStatistics
 from identirep.parameters import raise_faults
+from identirep.row_weights import as_weights, unless_ones
 from identirep.units import Spread, spread_of, spread_of_tasks, unit_faults
 
 __all__ = ["TaskMoments"]
 
 
-class TaskMoments(StoredMoments):
+class TaskMoments(MomentStatistics):
     r"""Counts, means and centred second moments of features and target, for each task.
 
     For task t with rows (h, y) the sufficient statistics of every Gaussian model in this package are
@@ -29,6 +31,9 @@ class TaskMoments(StoredMoments):
     Tasks that are observed on the very same rows form a *row group* and share one :math:`S_t`: complete wide data is a
     single group, the long layout has one group for each task, missing labels lie in between.
 
+    Rows may have weights. These are analytic: only their ratios within a task matter, moments are weighted ones, and
+    :math:`n_t` is the effective number of rows :math:`(\sum w)^2 / \sum w^2`, so that a weight of 3 is not three rows.
+
     Build instances with `from_arrays`, `from_long` or `from_batches`; the constructor takes the parts as they are.
 
     Parameters
@@ -38,11 +43,11 @@ class TaskMoments(StoredMoments):
     group : array of int, shape (n_tasks,)
         Row group of each task.
     counts : array, shape (n_groups,)
-        Number of rows in each row group.
+        Number of rows in each row group; effective numbers, which are no integers, where rows have weights.
     mean_h : array, shape (n_groups, n_features)
         Mean of the features.
     scatter_h : array, shape (n_groups, n_features, n_features)
-        Centred sums of products of the features.
+        Centred sums of products of the features: `counts` times their covariance.
     mean_y : array, shape (n_tasks,)
         Mean of the target.
     scatter_hy : array, shape (n_tasks, n_features)
@@ -50,7 +55,11 @@ class TaskMoments(StoredMoments):
     scatter_y : array, shape (n_tasks,)
         Centred sums of squares of the target.
     n_rows : int
-        Number of distinct rows that carry a label of any task.
+        Number of distinct rows that carry a label of any task, none of weight 0.
+    weight_sums : array, shape (n_groups,), optional
+        Sum of the weights of each row group; default `counts`, for rows without weights.
+    row_counts : array of int, shape (n_groups,), optional
+        Number of rows of each row group, whatever their weights; default `counts`.
 
     Notes
     -----
@@ -82,10 +91,17 @@ class TaskMoments(StoredMoments):
         scatter_hy: ArrayLike,
         scatter_y: ArrayLike,
         n_rows: int,
+        weight_sums: ArrayLike | None = None,
+        row_counts: ArrayLike | None = None,
     ) -> None:
         self.task_names: tuple[Hashable, ...] = tuple(task_names)
         self.group: IntArray = np.asarray(group, dtype=np.int64)
-        self.counts: IntArray = np.asarray(counts, dtype=np.int64)
+        numbers = counts if row_counts is None else row_counts
+        self.row_counts: IntArray = np.asarray(numbers, dtype=np.int64)
+        self.weight_sums: Array = np.asarray(numbers if weight_sums is None else weight_sums, dtype=np.float64)
+        # Weights of one are none.
+        has_weights = not np.array_equal(self.weight_sums, self.row_counts) or np.any(counts != self.row_counts)
+        self.counts: Counts = np.asarray(counts, dtype=np.float64 if has_weights else np.int64)
         # Contiguous, as stored ones are read: sums over other strides round differently.
         self.mean_h: Array = np.ascontiguousarray(mean_h, dtype=np.float64)
         self.scatter_h: Array = np.ascontiguousarray(scatter_h, dtype=np.float64)
@@ -95,7 +111,14 @@ class TaskMoments(StoredMoments):
         self.n_rows = int(n_rows)
 
     @classmethod
-    def from_arrays(cls, H: ArrayLike, Y: ArrayLike, *, task_names: Sequence[Hashable] | None = None) -> TaskMoments:
+    def from_arrays(
+        cls,
+        H: ArrayLike,
+        Y: ArrayLike,
+        *,
+        task_names: Sequence[Hashable] | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> TaskMoments:
         """Compute moments of the wide layout, one column of targets for each task.
 
         Parameters
@@ -106,6 +129,8 @@ class TaskMoments(StoredMoments):
             Targets; NaN means that the label is missing, and the row is left out for that task alone.
         task_names : sequence of hashable, optional
             Labels of the columns of `Y`; default 0, 1, ...
+        sample_weight : array-like, shape (n_samples,), optional
+            Weight of each row, at least 0 and not all 0; rows of weight 0 are left out. Default: all alike.
 
         Returns
         -------
@@ -115,11 +140,16 @@ class TaskMoments(StoredMoments):
         Raises
         ------
         ValueError
-            If shapes do not fit, `H` is not finite, or squares of some column are beyond doubles.
+            If shapes do not fit, `H` is not finite, weights are not valid, or squares of some column are beyond
+            doubles.
         """
         H, Y = as_float_matrix(H, "H"), as_float_matrix(Y, "Y")
         if len(H) != len(Y):
             raise ValueError(f"Y has {len(Y)} rows: got H with {len(H)}, expected equal lengths. Align the rows.")
+        weight, faults = as_weights(sample_weight, len(H))
+        raise_faults(faults)
+        if weight is not None and not weight.all():
+            H, Y, weight = H[weight > 0], Y[weight > 0], weight[weight > 0]
         names = tuple(range(Y.shape[1])) if task_names is None else tuple(task_names)
         if len(names) != Y.shape[1] or len(set(names)) != len(names):
             raise ValueError(
@@ -127,12 +157,14 @@ class TaskMoments(StoredMoments):
                 f"{Y.shape[1]} columns, expected one distinct name each. Pass a name for each column."
             )
         with np.errstate(over="ignore", invalid="ignore"):
-            sums, n_rows = wide_sums(H, Y)
+            sums, n_rows = wide_sums(H, Y, unless_ones(weight))
         _check_units(sums, H, lambda: spread_of(Y), names)
-        return cls(names, *sums, n_rows)
+        return cls(names, **sums._asdict(), n_rows=n_rows)
 
     @classmethod
-    def from_long(cls, H: ArrayLike, y: ArrayLike, tasks: ArrayLike) -> TaskMoments:
+    def from_long(
+        cls, H: ArrayLike, y: ArrayLike, tasks: ArrayLike, *, sample_weight: ArrayLike | None = None
+    ) -> TaskMoments:
         """Compute moments of the long layout, where each row belongs to one task.
 
         Parameters
@@ -143,6 +175,8 @@ class TaskMoments(StoredMoments):
             Target; rows with NaN are left out.
         tasks : array-like of hashable, shape (n_samples,)
             Task label of each row.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weight of each row, at least 0 and not all 0; rows of weight 0 are left out. Default: all alike.
 
         Returns
         -------
@@ -152,10 +186,17 @@ class TaskMoments(StoredMoments):
         Raises
         ------
         ValueError
-            If shapes do not fit, `H` is not finite, or squares of some column are beyond doubles.
+            If shapes do not fit, `H` is not finite, weights are not valid, or squares of some column are beyond
+            doubles.
         """
         H, target = as_float_matrix(H, "H"), as_numbers(y).astype(np.float64)
         check_finite(H, "H", np.isfinite)
+        weight, faults = as_weights(sample_weight, len(H))
+        raise_faults(faults)
+        if weight is not None and not weight.all() and target.shape == (len(H),):
+            counted, labels = weight > 0, as_labels(tasks)
+            if labels.shape == target.shape:
+                H, target, tasks, weight = H[counted], target[counted], labels[counted], weight[counted]
         names, index = factorize(tasks)
         if target.shape != (len(H),) or index.shape != (len(H),):
             raise ValueError(
@@ -165,10 +206,11 @@ class TaskMoments(StoredMoments):
         seen = ~np.isnan(target)
         if not seen.all():
             H, target, index = H[seen], target[seen], index[seen]
+            weight = None if weight is None else weight[seen]
         with np.errstate(over="ignore", invalid="ignore"):
-            sums = long_sums(H, target, index, len(names))
+            sums = long_sums(H, target, index, len(names), unless_ones(weight))
         _check_units(sums, H, lambda: spread_of_tasks(target, index, len(names)), names)
-        return cls(names, *sums, len(H))
+        return cls(names, **sums._asdict(), n_rows=len(H))
 
     @classmethod
     def from_batches(cls, batches: Iterable[tuple[Any, ...]]) -> TaskMoments:
@@ -176,8 +218,8 @@ class TaskMoments(StoredMoments):
 
         Parameters
         ----------
-        batches : iterable of (H, Y) or (H, y, tasks)
-            Batches in the wide or the long layout.
+        batches : iterable of (H, Y), (H, y, tasks) or (H, y, tasks, sample_weight)
+            Batches in the wide or the long layout; with weights and without tasks, `tasks` is None.
 
         Returns
         -------
@@ -191,14 +233,24 @@ class TaskMoments(StoredMoments):
         """
         total: TaskMoments | None = None
         for batch in batches:
-            H, Y, tasks = batch if len(batch) == 3 else (*batch, None)
-            part = cls.from_arrays(H, Y) if tasks is None else cls.from_long(H, Y, tasks)
+            H, Y, tasks, weight = (*batch, None, None)[:4]
+            if tasks is None:
+                part = cls.from_arrays(H, Y, sample_weight=weight)
+            else:
+                part = cls.from_long(H, Y, tasks, sample_weight=weight)
             total = part if total is None else total.merge(part)
         if total is None:
             raise ValueError("batches is empty: got no batch, expected at least one. Check the source of the batches.")
         return total
 
-    def update(self, H: ArrayLike, Y: ArrayLike, tasks: ArrayLike | None = None) -> TaskMoments:
+    def update(
+        self,
+        H: ArrayLike,
+        Y: ArrayLike,
+        tasks: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> TaskMoments:
         """Add a batch of rows in place.
 
         Parameters
@@ -209,14 +261,18 @@ class TaskMoments(StoredMoments):
             Targets of the wide or, with `tasks`, of the long layout.
         tasks : array-like, shape (n_samples,), optional
             Task labels of the long layout.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weight of each row, on the scale of those before; rows without weights have weights of 1.
 
         Returns
         -------
         TaskMoments
             This object.
         """
-        names = self.task_names
-        part = self.from_arrays(H, Y, task_names=names) if tasks is None else self.from_long(H, Y, tasks)
+        if tasks is None:
+            part = self.from_arrays(H, Y, task_names=self.task_names, sample_weight=sample_weight)
+        else:
+            part = self.from_long(H, Y, tasks, sample_weight=sample_weight)
         self.__dict__.update(self.merge(part).__dict__)
         return self
 
@@ -244,7 +300,16 @@ class TaskMoments(StoredMoments):
                 "Merge moments of the same features."
             )
         names, a, b = aligned(self.task_names, self._sums, other.task_names, other._sums)
-        return TaskMoments(names, *merged(a, b), self.n_rows + other.n_rows)
+        return TaskMoments(names, **merged(a, b)._asdict(), n_rows=self.n_rows + other.n_rows)
+
+    def _without(self, part: TaskMoments) -> TaskMoments:
+        """Return the moments of the rows that are not in a part with the same row groups."""
+        sums = without(self._sums, part._sums)
+        return TaskMoments(self.task_names, **sums._asdict(), n_rows=self.n_rows - part.n_rows)
+
+    def _replaced(self, **parts: Any) -> TaskMoments:
+        """Return the same moments but for some parts."""
+        return TaskMoments(self.task_names, **self._sums._replace(**parts)._asdict(), n_rows=self.n_rows)
 
     def __add__(self, other: TaskMoments) -> TaskMoments:
         if not isinstance(other, TaskMoments):
@@ -274,12 +339,11 @@ class TaskMoments(StoredMoments):
             )
         shift = 0.0 if offset is None else np.asarray(offset, dtype=np.float64)
         scatter_h = M @ self.scatter_h @ M.T
-        sums = self._sums._replace(
+        return self._replaced(
             mean_h=self.mean_h @ M.T + shift,
             scatter_h=0.5 * (scatter_h + scatter_h.transpose(0, 2, 1)),
             scatter_hy=self.scatter_hy @ M.T,
         )
-        return TaskMoments(self.task_names, *sums, self.n_rows)
 
     def select_tasks(self, index: ArrayLike) -> TaskMoments:
         """Return the moments of some tasks.
@@ -296,83 +360,21 @@ class TaskMoments(StoredMoments):
         """
         index = np.asarray(index, dtype=np.int64)
         kept, group = np.unique(self.group[index], return_inverse=True)
+        own = self._sums
         sums = Sums(
-            group.reshape(-1), *(part[kept] for part in self._sums[1:4]), *(part[index] for part in self._sums[4:])
+            group.reshape(-1),
+            *(part[kept] for part in own[1:4]),
+            *(part[index] for part in own[4:7]),
+            *(part if part is None else part[kept] for part in own[7:]),
         )
-        n_rows = min(self.n_rows, int(self.counts[kept].sum()))
-        return TaskMoments([self.task_names[i] for i in index], *sums, n_rows)
-
-    @property
-    def n_tasks(self) -> int:
-        """Number of tasks T."""
-        return len(self.task_names)
-
-    @property
-    def n_features(self) -> int:
-        """Number of features K."""
-        return int(self.mean_h.shape[1])
-
-    @property
-    def n_samples(self) -> IntArray:
-        """Number of labelled rows of each task, shape (n_tasks,)."""
-        return self.counts[self.group]
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether all tasks are observed on the same rows, and so share one covariance."""
-        return len(self.counts) == 1
-
-    @property
-    def weights(self) -> Array:
-        """Share of each task in all labelled rows, shape (n_tasks,); sums to one."""
-        n = self.n_samples.astype(np.float64)
-        return n / n.sum()
-
-    @property
-    def cov_h(self) -> Array:
-        """Covariance of the features in each row group, shape (n_groups, n_features, n_features)."""
-        return self.scatter_h / np.maximum(self.counts, 1)[:, None, None]
-
-    @property
-    def cov_hy(self) -> Array:
-        """Covariance of features and target, shape (n_tasks, n_features)."""
-        return self.scatter_hy / np.maximum(self.n_samples, 1)[:, None]
-
-    @property
-    def var_y(self) -> Array:
-        """Variance of the target, shape (n_tasks,)."""
-        return self.scatter_y / np.maximum(self.n_samples, 1)
-
-    def pooled_mean(self) -> Array:
-        """Return the mean of the features, each task weighted by its rows.
-
-        Returns
-        -------
-        array, shape (n_features,)
-            The mean.
-        """
-        return np.bincount(self.group, self.weights, len(self.counts)) @ self.mean_h
-
-    def pooled_covariance(self) -> Array:
-        """Return the within-task covariance of the features, averaged over tasks by their rows.
-
-        Returns
-        -------
-        array, shape (n_features, n_features)
-            The covariance.
-        """
-        weight = np.bincount(self.group, self.weights, len(self.counts))
-        return np.tensordot(weight, self.cov_h, axes=1)
+        n_rows = min(self.n_rows, int(self.row_counts[kept].sum()))
+        return TaskMoments([self.task_names[i] for i in index], **sums._asdict(), n_rows=n_rows)
 
     def __repr__(self) -> str:
         return (
             f"TaskMoments(n_tasks={self.n_tasks}, n_features={self.n_features}, n_groups={len(self.counts)}, "
-            f"n_labels={int(self.n_samples.sum())})"
+            f"n_labels={self._n_labels})"
         )
-
-    @property
-    def _sums(self) -> Sums:
-        return Sums(*(getattr(self, name) for name in Sums._fields))
 
 
 def _check_units(sums: Sums, H: NDArray[Any], of_targets: Callable[[], Spread], names: Sequence[Hashable]) -> None:

@@ -22,6 +22,8 @@ _MICROSECOND = timedelta(microseconds=1)
 # Tasks, groups of rows, features.
 _SHAPES = {"group": "T", "counts": "G", "mean_h": "GK", "scatter_h": "GKK", "mean_y": "T"}
 _SHAPES |= {"scatter_hy": "TK", "scatter_y": "T"}
+# What only rows with weights have.
+_WEIGHTS = {"weight_sums": "G", "row_counts": "G"}
 # Labels for which JSON has no word: their type, to text and back. Moments in time are dates as well.
 _LABELS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
     "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
@@ -32,6 +34,8 @@ _LABELS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
     "bytes": (bytes, bytes.hex, bytes.fromhex),
 }
 _FORMAT = "identirep.TaskMoments/1"
+# Read as the other, counts would be taken for numbers of rows.
+_WEIGHTED_FORMAT = "identirep.TaskMoments/2"
 
 Moments = TypeVar("Moments", bound="StoredMoments")
 
@@ -41,6 +45,10 @@ class StoredMoments:
 
     task_names: tuple[Hashable, ...]
     n_rows: int
+
+    @property
+    def _sums(self) -> Sums:
+        raise NotImplementedError
 
     def save(self, path: str | Path) -> None:
         """Write the moments to a safetensors file.
@@ -53,8 +61,9 @@ class StoredMoments:
         from safetensors.numpy import save_file
 
         arrays, meta = self.to_arrays()
+        form = _WEIGHTED_FORMAT if _WEIGHTS.keys() <= arrays.keys() else _FORMAT
         with replaced_file(Path(path)) as staging:
-            save_file(arrays, staging, metadata={"format": _FORMAT, "meta": json.dumps(meta)})
+            save_file(arrays, staging, metadata={"format": form, "meta": json.dumps(meta)})
 
     def to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the parts as arrays, and as what JSON can hold, to be stored inside another file.
@@ -72,7 +81,7 @@ class StoredMoments:
             If a task name is none of: text, number, bool, None, date, time, Decimal, bytes, or a tuple of these.
         """
         names = names_to_json(self.task_names)
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in Sums._fields}
+        arrays = {name: np.ascontiguousarray(part) for name, part in self._sums._asdict().items() if part is not None}
         return arrays, {"task_names": names, "n_rows": self.n_rows}
 
     @classmethod
@@ -92,8 +101,9 @@ class StoredMoments:
             Equal, bit for bit, to what `to_arrays` was called on.
         """
         names = names_of_json(meta["task_names"])
-        sizes = check_shapes(arrays, _SHAPES, T=len(names))
-        parts = {name: arrays[name] for name in Sums._fields}
+        has_weights = any(name in arrays for name in _WEIGHTS)
+        sizes = check_shapes(arrays, _SHAPES | (_WEIGHTS if has_weights else {}), T=len(names))
+        parts = {name: arrays[name] for name in Sums._fields if name in arrays}
         group = parts["group"]
         if len(set(names)) < len(names) or not np.isin(group, np.arange(sizes["G"])).all():
             raise Damage("tasks that are not told apart, or in no group of rows")
@@ -120,8 +130,9 @@ class StoredMoments:
             with safe_open(str(path), framework="np") as file:
                 metadata = file.metadata() or {}
                 found = metadata.get("format")
-                if found == _FORMAT:
-                    arrays = {name: file.get_tensor(name) for name in Sums._fields}
+                if found in (_FORMAT, _WEIGHTED_FORMAT):
+                    stored = set(file.keys())
+                    arrays = {name: file.get_tensor(name) for name in Sums._fields if name in stored}
                     return cls.from_parts(arrays, json.loads(metadata["meta"]))
         except (SafetensorError, ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
             raise ValueError(

@@ -14,7 +14,6 @@ import numpy as np
 from identirep._typing import IntArray
 from identirep.checkpoint_files import CheckpointFiles, target_of
 from identirep.checkpoints import Checkpoint, FitRecord, array_digest
-from identirep.mtrn import check_fit_data
 from identirep.parameters import parameter_faults, raise_faults
 from identirep.validation import TaskData
 
@@ -94,8 +93,8 @@ def _header(model: Any, given: Any, more: Mapping[str, str]) -> dict[str, Any]:
     stage = model._stage_one(0)
     raise_faults(model._faults(stage, given.y, given.tasks))
     faults = [*parameter_faults(stage), *stage._faults(given.groups, given.order)]
-    X, y, tasks, groups, order = given
-    data, group_index = check_fit_data(stage, X, y, tasks, groups, faults, order=order)
+    faults += [] if given.sample_weight is None else stage._weight_faults()
+    data, group_index = given.checked(stage, faults)
     names = [str(name) for name in getattr(stage, "feature_names_in_", ())]
     settings = dict(_flat(type(model).__name__, _described(model)))
     seed = f"{type(model).__name__}.random_state"
@@ -107,6 +106,7 @@ def _header(model: Any, given: Any, more: Mapping[str, str]) -> dict[str, Any]:
 
 def _data(data: TaskData, groups: IntArray | None, names: list[str]) -> dict[str, str]:
     parts = {"X": data.X, "y": data.targets, "tasks": data.task_index, "groups": groups, "order": data.order}
+    parts["sample_weight"] = data.weights
     found = {
         name: f"of shape {part.shape} with digest {array_digest(part)}"
         for name, part in parts.items()

@@ -12,6 +12,7 @@ from identirep.encoder_error import encoder_correlation, line_in_target
 from identirep.moments import TaskMoments
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, check_fit_data
+from identirep.row_weights import effective_weights
 
 __all__ = ["information_of_targets", "latents_given_targets", "refine"]
 
@@ -32,6 +33,7 @@ def refine(
     seed: int,
     *,
     order: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> MTRN | None:
     """Take one step of expectation maximisation over encoder and latents, on the data of the fit in the long layout.
 
@@ -39,26 +41,32 @@ def refine(
     latents (effects of the target above all), the row says what these latents are, each of them. The new stage one is
     kept if on held-out rows targets say more of its latents than of those of `stage`, else there is None.
     """
-    data, group_index = check_fit_data(stage, X, y, tasks, groups, order=order)
+    data, group_index = check_fit_data(stage, X, y, tasks, groups, order=order, sample_weight=sample_weight)
     data, group_index, _ = stage._in_order(data, group_index, np.random.default_rng(seed))
     assert data.task_index is not None
     held_out = stage._held_out
     latents = model.transform(stage.transform(data.X))
-    known = encoder_correlation(latents, data.targets, data.task_index, held_out)
-    largest = np.where(known.known, np.inf, _LARGEST_ERROR * latents.var(axis=0))
-    targets = latents_given_targets(latents, data.targets, data.task_index, np.minimum(known.variance, largest))
+    known = encoder_correlation(latents, data.targets, data.task_index, held_out, data.weights)
+    largest = np.where(known.known, np.inf, _LARGEST_ERROR * _variance(latents, data.weights))
+    error = np.minimum(known.variance, largest)
+    targets = latents_given_targets(latents, data.targets, data.task_index, error, data.weights)
     refined = stage._taught(data, targets, group_index, np.random.default_rng(seed))
     H = refined.transform(data.X)
     design = np.column_stack([H, np.ones(len(H))])
-    to_latents = np.linalg.lstsq(design[~held_out], targets[~held_out], rcond=None)[0]
+    root = np.ones((len(H), 1)) if data.weights is None else np.sqrt(data.weights / data.weights.max())[:, None]
+    to_latents = np.linalg.lstsq((root * design)[~held_out], (root * targets)[~held_out], rcond=None)[0]
+    rows = data.rows(held_out)
+    assert rows.task_index is not None
     before, after = (
-        information_of_targets(Z[held_out], data.targets[held_out], data.task_index[held_out])
+        information_of_targets(Z[held_out], rows.targets, rows.task_index, rows.weights)
         for Z in (latents, design @ to_latents)
     )
     return refined if after > before else None
 
 
-def latents_given_targets(Z: Array, y: Array, task_index: IntArray, error: Array) -> Array:
+def latents_given_targets(
+    Z: Array, y: Array, task_index: IntArray, error: Array, weights: Array | None = None
+) -> Array:
     r"""Return the posterior mean of latents given what an encoder says of them, the target and the task.
 
     The encoder's latents are :math:`\hat z_i = z_i + e_i` with errors of variance r_i (D,) in all tasks, and given the
@@ -69,16 +77,17 @@ def latents_given_targets(Z: Array, y: Array, task_index: IntArray, error: Array
 
     Each task has at least two rows and a target that varies.
     """
-    mean = line_in_target(Z, y, task_index)
-    n_rows = np.maximum(np.bincount(task_index), 1)
-    squares = [np.bincount(task_index, weights) for weights in ((Z - mean) ** 2).T]
+    mean = line_in_target(Z, y, task_index, weights)
+    share = np.ones(len(Z)) if weights is None else effective_weights(weights, task_index)
+    n_rows = np.maximum(np.bincount(task_index, share), 1)
+    squares = [np.bincount(task_index, share * column) for column in ((Z - mean) ** 2).T]
     given_target = np.stack(squares, axis=1) / n_rows[:, None]
     variance = np.maximum(given_target - error, _LEAST_VARIANCE * error)
-    share = variance / np.maximum(variance + error, np.finfo(np.float64).tiny)
-    return np.asarray(mean + share[task_index] * (Z - mean))
+    kept = variance / np.maximum(variance + error, np.finfo(np.float64).tiny)
+    return np.asarray(mean + kept[task_index] * (Z - mean))
 
 
-def information_of_targets(Z: Array, y: Array, task_index: IntArray) -> float:
+def information_of_targets(Z: Array, y: Array, task_index: IntArray, weights: Array | None = None) -> float:
     r"""Return what target and task say of latents, in nats for each latent.
 
     .. math::
@@ -88,12 +97,17 @@ def information_of_targets(Z: Array, y: Array, task_index: IntArray) -> float:
     that on rows it was not trained on it tells a better encoder from a worse one. Tasks with fewer than four rows are
     left out; 0 if there is none.
     """
-    moments = TaskMoments.from_long(Z, y, task_index)
+    moments = TaskMoments.from_long(Z, y, task_index, sample_weight=weights)
     known = (moments.n_samples >= 4) & (moments.var_y > 0.0)
     if not known.any():
         return 0.0
     total = np.einsum("gii->gi", moments.cov_h)[moments.group]
     given = total[known] - moments.cov_hy[known] ** 2 / moments.var_y[known, None]
     tiny = np.finfo(np.float64).tiny
-    logs = np.log(np.maximum(Z.var(axis=0), tiny)) - np.log(np.maximum(given, tiny))
+    logs = np.log(np.maximum(_variance(Z, weights), tiny)) - np.log(np.maximum(given, tiny))
     return float(0.5 * np.average(logs.mean(axis=1), weights=moments.n_samples[known]))
+
+
+def _variance(Z: Array, weights: Array | None) -> Array:
+    """Variance of each column, over all rows."""
+    return np.asarray(np.average((Z - np.average(Z, axis=0, weights=weights)) ** 2, axis=0, weights=weights))

@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
 from identirep.carrying import CarriedStages, Earlier
 from identirep.checked_stages import Given
 from identirep.checkpoints import FitRecord
-from identirep.encoding import TableEncoder
 from identirep.mtlcm import MTLCM
-from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, check_fit_data, choose_regressor, named_stage
+from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
-from identirep.persistence import Part, Run, opened_run, restored, write_run
-from identirep.recording import recorded, removed_checkpoint
+from identirep.recording import recorded
 from identirep.seeds import as_generator
+from identirep.stored_stages import StoredStages
 from identirep.two_stages import STAGE_TWO_LABELS, StageOne
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["IdentifiableRegressor"]
 
 
-class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
+class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEstimator):
     """Multi-task regression whose representation is the same on every run: stage one, then stage two.
 
     Stage one learns features that predict all targets and are unique up to a linear map (`MTRN`, or the predictions
@@ -176,6 +174,7 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         *,
         groups: ArrayLike | None = None,
         order: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         checkpoint: str | Path | FitRecord | None = None,
         like: Any = None,
     ) -> Self:
@@ -195,6 +194,10 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         order : array-like, shape (n_samples,), optional
             Numbers, dates or texts that sort, where rows next to each other are alike (a series in time): what is held
             out is then the last rows, after a gap, or stretches of them.
+        sample_weight : array-like, shape (n_samples,), optional
+            How much each row says relative to the others of its task, at least 0; default: all alike. Rows of weight 0
+            are left out, and a task counts for its effective number of rows, see `TaskMoments`. What is learnt of
+            columns of a table, such as the mean that stands in gaps, is of the other rows, all alike.
         checkpoint : str or Path, optional
             Directory, new or of this fit, in which the work is kept from time to time: after Ctrl-C, SIGTERM or a kill
             the same call goes on from there, to the same result, bit for bit on the same machine (but for times in
@@ -225,7 +228,7 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
         stage = self._with_number_of(like, self._stage_one(0))
         raise_faults(self._faults(stage, y, tasks))
         earlier = self._earlier(like, X)
-        given = Given(self._fit_encoder(stage, X), y, tasks, groups, order)
+        given = Given(self._fit_encoder(stage, X, sample_weight), y, tasks, groups, order, sample_weight)
         with recorded(self, given, checkpoint, rng, earlier and earlier.digests()) as done:
             # What has become of the axes of an earlier model is not stored: such a fit is made again of its parts.
             if done is not None and earlier is None:
@@ -243,15 +246,16 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
 
     def _fit_and_check(self, given: Given, rng: np.random.Generator, earlier: Earlier | None) -> list[str]:
         """Fit both stages and check what comes back; return what is to be said of the rows."""
-        X, y, tasks, groups, order = given
+        X, y, tasks, groups, order, weight = given
         like = None if earlier is None else earlier.model
         seeds = rng.integers(2**31, size=2)
         stage = self._with_number_of(like, self._stage_one(int(seeds[0])))
         if isinstance(self.regressor, str) and self.regressor == "auto":
-            self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]), order=order)
+            rows = {"order": order, "sample_weight": weight}
+            self.regressor_choice_ = choose_regressor(X, y, tasks, groups, int(seeds[0]), **rows)
             stage = self._with_number_of(like, self._stage_one(int(seeds[0])))
         self._fit_stages(stage, given, rng, int(seeds[1]))
-        data, unit = check_fit_data(self.regressor_, X, y, tasks, groups, order=order)
+        data, unit = given.checked(self.regressor_)
         # Rows that the fit has dropped are dropped here, too.
         earlier = earlier and earlier.rows(data.given_rows)
         self._turn_like(earlier, data)
@@ -305,87 +309,6 @@ class IdentifiableRegressor(CarriedStages, RegressorMixin, BaseEstimator):
             stage.set_params(random_state=seed)
         stage._least_labels = STAGE_TWO_LABELS
         return stage.set_output(transform="default")
-
-    def save(self, directory: str | Path) -> None:
-        """Write the model to a run directory.
-
-        Parameters
-        ----------
-        directory : str or Path
-            ``model.safetensors``, ``model.json``, and ``history.parquet`` of a network or ``estimator.skops`` of a
-            regressor of scikit-learn are put there, all or none; other files of an existing run directory are kept.
-            `random_state` is stored if it is an int; `device` and `verbose` are not. The checkpoint of the fit is
-            removed then.
-
-        Raises
-        ------
-        TypeError
-            If stage one is a regressor that is not made of the types of scikit-learn.
-        """
-        check_is_fitted(self)
-        stage = self.regressor_
-        parts: dict[str, Part | None] = {
-            "model": Part.of(self),
-            "regressor": Part.of(stage),
-            "causal_model": None if self.causal_model_ is None else Part.of(self.causal_model_),
-        }
-        names = getattr(stage if self._encoder is None else self._encoder, "feature_names_in_", None)
-        history, estimators = None, dict[str, Any]()
-        if isinstance(stage, MTRN):
-            history = stage.history_
-        else:
-            estimators = {"parameter": stage.regressor, "fitted": stage.regressor_}
-        parts["table_encoder"] = self._encoder_part(estimators)
-        write_run(directory, Run("IdentifiableRegressor", parts, names, history, estimators or None))
-        if (kept := getattr(self, "_checkpoint", None)) is not None:
-            removed_checkpoint(Path(kept))
-
-    @classmethod
-    def load(cls, directory: str | Path, *, encoder: Any = None) -> Self:
-        """Read a model that `save` has written, on any device and without pickle.
-
-        Parameters
-        ----------
-        directory : str or Path
-            Run directory.
-        encoder : torch.nn.Module, optional
-            The user's own encoder, if the model was fitted with one: a module of the same shape.
-
-        Returns
-        -------
-        IdentifiableRegressor
-            Of the class that `load` is called on, with stages of this library; gives the same latents, bit for bit on
-            the same machine.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no model in the directory.
-        ValueError
-            If the files are damaged, of a newer format, or hold a model of another kind; or if the encoder is missing.
-        """
-        with opened_run(directory, "IdentifiableRegressor") as run:
-            nested = {"MTRN": MTRN, "MTLCM": MTLCM, "PredictiveFeatures": PredictiveFeatures}
-            nested |= {"regressor": MTRN, "causal_model": MTLCM, "table_encoder": TableEncoder}
-            estimators = run.estimators or {}
-            foreign = estimators.get("parameter")
-            model = restored(cls, run.parts["model"], encoder=encoder, foreign=foreign, nested=nested)
-            stage: StageOne
-            if "fitted" not in estimators:
-                stage = restored(MTRN, run.parts["regressor"], encoder=encoder)
-                stage.history_ = run.history or []
-            else:
-                stage = restored(PredictiveFeatures, run.parts["regressor"], foreign=foreign)
-                stage.regressor_ = estimators["fitted"]
-            model._read_encoder(run, estimators)
-            model.causal_model_ = model.comparison_ = None
-            if (causal := run.parts["causal_model"]) is not None:
-                model.causal_model_ = restored(MTLCM, causal).set_output(transform="default")
-            if run.feature_names is not None and model.table_encoder_ is None:
-                stage.feature_names_in_ = run.names_of(stage.n_features_in_)
-            model.regressor_ = stage.set_output(transform="default")
-            model._check_parts()
-        return model
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

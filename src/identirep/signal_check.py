@@ -29,10 +29,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.accumulation import effective_number
 from identirep.gaps import without_gaps
+from identirep.row_weights import effective_weights
 from identirep.splits import row_groups
 from identirep.units import plain_units
 from identirep.validation import TaskData
+from identirep.weighted_fit import fitted
 
 __all__ = ["CROSS_FITTED", "Signal", "above_chance", "check_signal", "extra_trees", "ridge", "units"]
 
@@ -81,12 +84,13 @@ def check_signal(data: TaskData, groups: IntArray | None, rng: np.random.Generat
     found_none = f"y has no predictive signal on held-out rows by {who}"
     data, unit = _sample(data, groups, rng)
     n_units = int(unit.max()) + 1
-    least = min(CROSS_FITTED**2 * _LARGEST**2 / n_units, 1.0)
+    n_effective = n_units if data.weights is None else round(effective_number(np.bincount(unit, data.weights)))
+    least = min(CROSS_FITTED**2 * _LARGEST**2 / n_effective, 1.0)
     too_few = (
-        f"{found_none}, and {n_units} independent rows are too few to tell{{tried}}: got rows that show signal of R^2 "
-        f"{least:.2f} and more, expected {_WORTH_SEEING:g}. Add rows, {_enough_units()} or more."
+        f"{found_none}, and {n_effective} independent rows are too few to tell{{tried}}: got rows that show signal of "
+        f"R^2 {least:.2f} and more, expected {_WORTH_SEEING:g}. Add rows, {_enough_units()} or more."
     )
-    if n_units < _MIN_UNITS:
+    if n_effective < _MIN_UNITS:
         return Signal("too few rows", too_few.format(tried=""), {})
     y, fold = _standardised(data), rng.permutation(np.arange(n_units) % _N_FOLDS)[unit]
     seed = int(rng.integers(2**31))
@@ -94,7 +98,7 @@ def check_signal(data: TaskData, groups: IntArray | None, rng: np.random.Generat
     for name, make in (("ridge", ridge), ("extra-trees", lambda: extra_trees(_N_TREES, seed))):
         p = _cross_fitted(make, data, y, fold)
         r2[name] = float(np.mean(1.0 - _per_task((y - p) ** 2, data) / _per_task(y**2, data)))
-        found[name] = above_chance(p, y, data.task_index, unit, rng)
+        found[name] = above_chance(p, y, data.task_index, unit, rng, data.weights)
     tried = f"R^2 in cross-validation, mean over {'targets' if data.task_index is None else 'tasks'}: "
     tried += f"{r2['ridge']:.2f} by a linear model, {r2['extra-trees']:.2f} by trees"
     if any(found.values()):
@@ -128,7 +132,9 @@ def _sample(data: TaskData, groups: IntArray | None, rng: np.random.Generator) -
     own = None if index is None else np.unique(index[rows], return_inverse=True)[1].reshape(-1)
     names = tuple(range(len(tasks) if own is None else int(own.max(initial=-1)) + 1))
     center, scale = plain_units(data.X[rows])
-    return TaskData(without_gaps((data.X[rows] - center) / scale), y[rows], own, names), unit
+    weights = None if data.weights is None else effective_weights(data.weights[rows], own)
+    X = without_gaps((data.X[rows] - center) / scale)
+    return TaskData(X, y[rows], own, names, weights=weights), unit
 
 
 def units(X: NDArray[Any], groups: IntArray | None) -> IntArray:
@@ -154,9 +160,10 @@ def _standardised(data: TaskData) -> Array:
     y = np.zeros(data.targets.shape)
     for rows, tasks in _blocks(data):
         part = data.targets[rows] if data.task_index is not None else data.targets[np.ix_(rows, tasks)]
+        weights = None if data.weights is None else data.weights[rows]
         for _ in range(2):
-            part = part - part.mean(axis=0)
-            std = part.std(axis=0)
+            part = part - np.average(part, axis=0, weights=weights)
+            std = np.sqrt(np.average(part**2, axis=0, weights=weights))
             part = np.clip(part / np.where(std > 0, std, 1.0), -_CLIP, _CLIP)
         if data.task_index is not None:
             y[rows] = part
@@ -175,24 +182,39 @@ def _cross_fitted(make: Callable[[], Any], data: TaskData, y: Array, fold: IntAr
                 continue
             at, of = (train, test) if data.task_index is not None else (np.ix_(train, tasks), np.ix_(test, tasks))
             target = y[at]
-            model = make().fit(data.X[train], target[:, 0] if target.shape[1:] == (1,) else target)
+            labels = target[:, 0] if target.shape[1:] == (1,) else target
+            model = fitted(make(), data.X[train], labels, None if data.weights is None else data.weights[train])
             low, high = target.min(axis=0), target.max(axis=0)
             predicted[of] = np.clip(model.predict(data.X[test]).reshape(y[of].shape), low, high)
     return predicted
 
 
 def _per_task(values: Array, data: TaskData) -> Array:
-    """Sum over the rows of each task."""
+    """Sum over the rows of each task, by their weights."""
+    if data.weights is not None:
+        values = values * data.weights.reshape(-1, *[1] * (values.ndim - 1))
     if data.task_index is None:
         return values.sum(axis=0)
     return np.asarray(np.bincount(data.task_index, values, data.n_tasks), dtype=np.float64)
 
 
-def above_chance(p: Array, y: Array, index: IntArray | None, unit: IntArray, rng: np.random.Generator) -> bool:
-    """Whether cross-fitted predictions have more in common with the targets, centred, than with permuted ones."""
+def above_chance(
+    p: Array,
+    y: Array,
+    index: IntArray | None,
+    unit: IntArray,
+    rng: np.random.Generator,
+    weights: Array | None = None,
+) -> bool:
+    """Whether cross-fitted predictions have more in common with the targets, centred, than with permuted ones.
+
+    Of rows with weights signs are drawn, which leaves each label to its row.
+    """
+    if weights is not None:
+        p = p * (weights / weights.max()).reshape(-1, *[1] * (p.ndim - 1))
     product = (p * y).reshape(len(y), -1).sum(axis=1)
     own = np.bincount(unit, product)
-    if len(own) < len(unit):
+    if len(own) < len(unit) or weights is not None:
         null = rng.choice([-1.0, 1.0], size=(_N_PERMUTATIONS, len(own))) @ own
     elif index is not None:
         order = np.argsort(index, kind="stable")

@@ -266,7 +266,7 @@ class TwoStages(EncodedTables, CertifiedLatents):
         check_new_task(self.regressor_, X, y, name="X")
         return replace(self.causal_model_.adapt(self.regressor_.transform(X), y), transform=self._latents_of)
 
-    def score(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> float:
+    def score(self, X: Any, y: Any, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None) -> float:
         """Return the mean over tasks of the coefficient of determination R^2.
 
         Parameters
@@ -277,6 +277,8 @@ class TwoStages(EncodedTables, CertifiedLatents):
             Targets, in either layout; missing labels are left out.
         tasks : array-like, optional
             As for `fit`.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weight of each row in the sums of squares; default: all alike.
 
         Returns
         -------
@@ -284,7 +286,7 @@ class TwoStages(EncodedTables, CertifiedLatents):
             Mean R^2.
         """
         check_is_fitted(self)
-        return float(self.regressor_.score(self._inputs(X), y, tasks))
+        return float(self.regressor_.score(self._inputs(X), y, tasks, sample_weight=sample_weight))
 
     def report(
         self, path: str | Path, *, evaluation: Evaluation | None = None, title: str = "Identifiable latents"

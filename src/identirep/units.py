@@ -48,40 +48,56 @@ class Spread(NamedTuple):
         return np.asarray(np.where(varies, values - center, 0.0 * values) / np.where(varies, deviation, 1.0))
 
 
-def spread_of(values: NDArray[Any]) -> Spread:
-    """Look at columns, NaN left out, in powers of two near the largest value: no square overflows or vanishes."""
+def spread_of(values: NDArray[Any], weights: Array | None = None) -> Spread:
+    """Look at columns, NaN left out, in powers of two near the largest value: no square overflows or vanishes.
+
+    Means and deviations are weighted ones where rows have weights.
+    """
     n_columns, eps = values.shape[1], float(np.finfo(values.dtype).eps)
     center, deviation, peak = np.zeros((3, n_columns))
     for start in range(0, n_columns, _BLOCK):
         columns = slice(start, start + _BLOCK)
-        block = values[:, columns].astype(np.float64)
+        block, share = values[:, columns].astype(np.float64), None
         seen = ~np.isnan(block) if np.isnan(block.sum()) else np.ones((), dtype=bool)
-        count = np.maximum(np.broadcast_to(seen, block.shape).sum(axis=0), 1)
+        if weights is None:
+            count = np.maximum(np.broadcast_to(seen, block.shape).sum(axis=0), 1)
+        else:
+            share = np.where(np.broadcast_to(seen, block.shape), (weights / weights.max())[:, None], 0.0)
+            share = share / np.where(share.max(axis=0) > 0, share.max(axis=0), 1.0)
+            count = np.maximum(share.sum(axis=0), 1.0)
         peak[columns] = np.fmax.reduce(np.abs(block), axis=0, initial=0.0)
         exponent = np.frexp(peak[columns])[1]
         block = np.ldexp(block, -exponent)
-        mean = block.sum(axis=0, where=seen) / count
+
+        def mean_of(block: Array, seen: BoolArray = seen, count: Any = count, share: Any = share) -> Array:
+            return np.asarray((block if share is None else block * share).sum(axis=0, where=seen) / count)
+
+        mean = mean_of(block)
         block -= mean
         # The first mean is rounded itself, which shows where it is large.
-        rest = block.sum(axis=0, where=seen) / count
+        rest = mean_of(block)
         block -= rest
-        std = np.sqrt(np.square(block, out=block).sum(axis=0, where=seen) / count)
+        std = np.sqrt(mean_of(np.square(block, out=block)))
         center[columns], deviation[columns] = np.ldexp(mean + rest, exponent), np.ldexp(std, exponent)
     return _without_rounding(center, deviation, peak, eps)
 
 
-def spread_of_tasks(y: Array, index: IntArray, n_tasks: int) -> Spread:
+def spread_of_tasks(y: Array, index: IntArray, n_tasks: int, weights: Array | None = None) -> Spread:
     """Look at the labels of each task, NaN left out; `index` is the task of each row, negative for no known one."""
     seen = ~np.isnan(y) & (index >= 0)
     y, index = y[seen], index[seen]
+    w = np.ones(len(y)) if weights is None else weights[seen]
+    top = np.zeros(n_tasks)
+    np.maximum.at(top, index, w)
+    w = w / top[index]
     peak = np.zeros(n_tasks)
     np.maximum.at(peak, index, np.abs(y))
     exponent = np.frexp(peak)[1]
-    values, count = np.ldexp(y, -exponent[index]), np.maximum(np.bincount(index, minlength=n_tasks), 1)
-    mean = np.bincount(index, values, n_tasks) / count
-    rest = np.bincount(index, values - mean[index], n_tasks) / count
+    values, count = np.ldexp(y, -exponent[index]), np.maximum(np.bincount(index, w, n_tasks), 1)
+    mean = np.bincount(index, w * values, n_tasks) / count
+    rest = np.bincount(index, w * (values - mean[index]), n_tasks) / count
     mean += rest
-    std = np.sqrt(np.bincount(index, (values - mean[index]) ** 2, n_tasks) / count)
+    std = np.sqrt(np.bincount(index, w * (values - mean[index]) ** 2, n_tasks) / count)
     eps = float(np.finfo(np.float64).eps)
     return _without_rounding(np.ldexp(mean, exponent), np.ldexp(std, exponent), peak, eps)
 

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.accumulation import factorize
+from identirep.accumulation import effective_number, factorize
 from identirep.inputs import as_array, collect_inputs, column_names
 from identirep.missing import as_labels, as_numbers, missing_labels
 from identirep.parameters import Fault, raise_faults
+from identirep.row_weights import as_weights, effective_numbers, unless_ones
 from identirep.units import spread_of, spread_of_tasks, unit_faults
 from identirep.wording import short
 
@@ -41,13 +42,16 @@ class TaskData:
     is_flat: bool = False
     # Rank of each row where rows have an order: they are alike the closer they are in it.
     order: IntArray | None = None
+    # (n_samples,), above zero: what each row says relative to the others of its task, see `row_weights`.
+    weights: Array | None = None
     # Axes of one sample behind the rows of X, where it has several; encoders get them.
     input_shape: tuple[int, ...] = ()
     # Tasks that were given and are not here, and why.
     left_out: Mapping[Hashable, str] = field(default_factory=dict)
     # All that were given, in their order.
     given_tasks: tuple[Hashable, ...] = ()
-    # Which of the rows that were given are here, in the long layout where tasks or rows without a label are left out.
+    # Which of the rows that were given are here, where some are not: of weight 0, or, in the long layout, of tasks that
+    # are left out or without a label.
     given_rows: BoolArray | None = None
 
     @property
@@ -57,10 +61,9 @@ class TaskData:
 
     def rows(self, kept: BoolArray) -> TaskData:
         """Return some of the rows, of the same tasks."""
-        parts = (self.task_index, self.order)
-        index, order = (None if part is None else part[kept] for part in parts)
-        part = replace(self, X=self.X[kept], targets=self.targets[kept], task_index=index, order=order)
-        return replace(part, given_rows=None)
+        names = [name for name in ("task_index", "order", "weights") if getattr(self, name) is not None]
+        parts = {name: getattr(self, name)[kept] for name in ("X", "targets", *names)}
+        return replace(self, **parts, given_rows=None)
 
     def tasks(self, kept: Sequence[int]) -> TaskData:
         """Return some of the tasks; of the long layout their rows."""
@@ -71,7 +74,9 @@ class TaskData:
         number[list(kept)] = np.arange(len(kept))
         index = number[self.task_index]
         part = replace(self, task_index=index, task_names=names).rows(index >= 0)
-        return replace(part, given_rows=index >= 0)
+        given = np.ones(len(index), dtype=bool) if self.given_rows is None else self.given_rows.copy()
+        given[given] = index >= 0
+        return replace(part, given_rows=given)
 
     @property
     def is_long(self) -> bool:
@@ -97,6 +102,7 @@ def check_task_data(
     found: Sequence[Fault | str] = (),
     leaves_out: bool = False,
     gaps: bool = False,
+    sample_weight: Any = None,
 ) -> TaskData:
     """Validate samples and targets, and report every fault in one error, together with those `found` before.
 
@@ -104,7 +110,7 @@ def check_task_data(
     wide layout `tasks` names the columns; default the names that `y` has, else 0, 1, ... With `known_tasks` targets are
     arranged in the order of these, and others are faults. Each task needs `min_labels`, from 2 on not all the same;
     with `leaves_out` those that have less are left out, unless all are. Inputs may have `gaps` (NaN) if that is said,
-    or if the estimator takes them.
+    or if the estimator takes them. Rows of weight 0 are left out, once it is sure that they are rows.
     """
     faults: list[Fault | str] = list(found)
     inputs = collect_inputs(X, estimator, reset, name, faults, gaps)
@@ -128,6 +134,15 @@ def check_task_data(
     labels = None if tasks is None else as_labels(tasks)
     if labels is not None and targets.ndim == 2 and targets.shape[1] == 1 and len(labels) == len(targets) > 1:
         targets = targets[:, 0]
+    (weights, bad), counted = as_weights(sample_weight, len(targets)), None
+    faults += bad
+    if weights is not None and not weights.all():
+        counted = weights > 0
+        if labels is not None and targets.ndim == 1 and len(labels) == len(targets):
+            labels = labels[counted]
+        targets, weights = targets[counted], weights[counted]
+        if inputs is not None and len(inputs) == len(counted):
+            inputs = inputs[counted]
     is_flat = targets.ndim == 1 and labels is None
     if targets.ndim == 1 and labels is not None:
         index, names = _long_tasks(labels, len(targets), known_tasks, faults)
@@ -139,15 +154,16 @@ def check_task_data(
         finite = np.where(np.isinf(targets), np.nan, targets)
         spread = spread_of(finite) if index is None else spread_of_tasks(finite, index, len(names))
         faults += unit_faults(spread, "y", names, "task", small=reset, digits=reset)
-        bad = _unfit_tasks(targets, index, names, min_labels, spread.deviation == 0.0)
-        if not leaves_out or len(bad) == len(names):
-            faults += _label_faults(bad, min_labels)
-            bad = {}
+        unfit = _unfit_tasks(targets, index, names, min_labels, spread.deviation == 0.0, weights)
+        if not leaves_out or len(unfit) == len(names):
+            faults += _label_faults(unfit, min_labels)
+            unfit = {}
     raise_faults(faults)
     assert inputs is not None
     shape = getattr(estimator, "_input_shape", ())
-    data = TaskData(inputs, targets, index, names, is_flat, input_shape=shape, given_tasks=names)
-    return _without(data, bad) if bad else data
+    parts: dict[str, Any] = {"input_shape": shape, "given_tasks": names, "given_rows": counted}
+    data = TaskData(inputs, targets, index, names, is_flat, weights=unless_ones(weights), **parts)
+    return _without(data, unfit) if unfit else data
 
 
 def check_features(estimator: Any, X: Any, *, name: str = "X") -> NDArray[Any]:
@@ -259,16 +275,33 @@ def _wide_tasks(
 
 
 def _unfit_tasks(
-    targets: Array, index: IntArray | None, names: tuple[Hashable, ...], min_labels: int, constant: BoolArray
+    targets: Array,
+    index: IntArray | None,
+    names: tuple[Hashable, ...],
+    min_labels: int,
+    constant: BoolArray,
+    weights: Array | None,
 ) -> dict[Hashable, str]:
     """Return the tasks that have too few labels, or that do not vary, and which of the two."""
     if min_labels <= 0:
         return {}
     seen = np.isfinite(targets)
     counts = seen.sum(axis=0) if index is None else np.bincount(index[seen], minlength=len(names))
-    few = counts < min_labels
+    few, why = counts < min_labels, [_labels(int(n)) for n in counts]
+    # Two labels with unequal weights are two, of which a line can be learnt; variances need what labels count for.
+    if weights is not None and min_labels > 2:
+        counts = _effective_counts(weights, seen, index, len(names))
+        for t in np.flatnonzero(~few & (counts < min_labels)):
+            few[t], why[t] = True, f"{counts[t]:.3g} labels by their weights"
     unfit = few | constant if min_labels >= 2 else few
-    return {names[t]: f"{_labels(int(counts[t]))}" if few[t] else CONSTANT for t in np.flatnonzero(unfit)}
+    return {names[t]: why[t] if few[t] else CONSTANT for t in np.flatnonzero(unfit)}
+
+
+def _effective_counts(weights: Array, seen: BoolArray, index: IntArray | None, n_tasks: int) -> Array:
+    """Return the effective number of labels of each task, shape (n_tasks,)."""
+    if index is not None:
+        return effective_numbers(weights[seen], index[seen], n_tasks)
+    return np.array([effective_number(weights[column]) for column in seen.T])
 
 
 def _labels(n: int) -> str:
@@ -280,7 +313,7 @@ def _label_faults(bad: Mapping[Hashable, str], min_labels: int) -> list[str]:
     faults = []
     few = [name for name, why in bad.items() if why != CONSTANT]
     if few:
-        worst = min(int(bad[name].split()[0]) for name in few)
+        worst = min((bad[name].split()[0] for name in few), key=float)
         faults.append(
             f"y has {len(few)} tasks with too few labels: got {worst} at least in {_named(few)}, expected at least "
             f"{min_labels} for each task. Leave those tasks out."

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyarrow import csv
 
@@ -135,3 +136,109 @@ def test_no_signal_is_said_plainly(invoke, folder, components):
     assert "No signal" in result.stdout
     assert "Agreement of fits would mean nothing without signal" in result.stdout
     assert "strong MCC" not in result.stdout
+
+
+def _weighted_table(path, columns, weights):
+    table = pa.table({**columns, "w": pa.array(weights, from_pandas=True)})
+    csv.write_csv(table, path)
+    return path
+
+
+def test_weights_are_no_input_and_zero_leaves_rows_out(invoke, columns, tmp_path):
+    rng = np.random.default_rng(0)
+    bad = rng.random(300) < 0.3
+    noisy = {
+        name: np.where(bad, 20 * rng.normal(size=300), v) if name.startswith("y_") else v for name, v in columns.items()
+    }
+    options = ("--targets", "y_*", "--drop", "strain*,<b>*", "--regressor", "ridge", "--checks", "0")
+    noisy["y_0"] = noisy["y_1"]
+    small = _weighted_table(tmp_path / "small.csv", noisy, np.where(bad, 1e-6, 1.0 + rng.random(300)))
+    result = invoke("fit", small, *options, "--weights", "w", "--out", tmp_path / "small")
+    assert result.exit_code == 0, result.output
+    assert "300 rows, 5 inputs, 8 targets, weighted by w." in result.stdout
+    assert "weighted by w; lowest" in " ".join(result.stdout.split())
+    evaluation = json.loads((tmp_path / "small" / "evaluation.json").read_text(encoding="utf-8"))
+    assert evaluation["weighted_by"] == "w"
+    assert min(evaluation["r2"]) > 0.8
+    assert IdentifiableRegressor.load(tmp_path / "small").feature_names_in_.tolist() == [f"x{i}" for i in range(5)]
+
+    zero = _weighted_table(tmp_path / "zero.csv", noisy, np.where(bad, 0, 1))
+    result = invoke("fit", zero, *options, "--weights", "w", "--out", tmp_path / "zero")
+    assert f"{bad.sum()} rows of weight 0 left out." in result.stdout
+    kept = _weighted_table(tmp_path / "kept.csv", {name: v[~bad] for name, v in noisy.items()}, np.ones((~bad).sum()))
+    invoke("fit", kept, *options, "--drop", "w", "--out", tmp_path / "kept")
+    X = rng.normal(size=(20, 5))
+    models = [IdentifiableRegressor.load(tmp_path / name) for name in ("zero", "kept")]
+    np.testing.assert_array_equal(*(model.transform(X) for model in models))
+
+
+def test_weights_count_in_stability(invoke, columns, tmp_path):
+    table = _weighted_table(tmp_path / "table.csv", {**columns, "y_0": columns["y_1"]}, np.arange(300) % 3)
+    result = invoke(
+        "stability", table, "--targets", "y_*", "--regressor", "ridge", "--weights", "w", "--checks", "0", "--fits", "2"
+    )
+    assert result.exit_code == 0, result.output
+    assert "200 rows, 7 inputs, 8 targets, weighted by w." in result.stdout
+    assert "100 rows of weight 0 left out." in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("weights", "options", "message"),
+    [
+        (
+            np.where(np.arange(300) == 4, -1.0, 1.0),
+            (),
+            "--weights 'w' contains 1 values that are no weights: got -1 first at row 5",
+        ),
+        (np.where(np.arange(300) == 4, np.nan, 1.0), (), "column 'w' has missing values: got 1, first at row 5"),
+        (np.zeros(300), (), "--weights 'w' is zero in all rows"),
+        (np.array(["a"] * 300), (), "column 'w' is not numeric"),
+        (np.ones(300), ("--targets", "w"), "--weights is a target: got 'w'"),
+        (np.ones(300), ("--weights", "v"), "--weights matches no column: got 'v'"),
+        (np.arange(300) % 7, ("--missing", "3"), "column 'w' has missing values"),
+    ],
+)
+def test_what_is_no_weight_is_refused(invoke, columns, tmp_path, weights, options, message):
+    table = _weighted_table(tmp_path / "table.csv", columns, weights)
+    given = ("--weights", "w", "--targets", "y_*", "--regressor", "ridge", *options)
+    result = invoke("fit", table, *given, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_go_with_encoding_reading_and_json(invoke, columns, tmp_path):
+    rng = np.random.default_rng(0)
+    counted = rng.random(300) < 0.8
+    text = np.where(counted, np.array(["red", "blue"])[np.arange(300) % 2], "never seen")
+    names = [name for name in columns if name.startswith(("x", "y_"))]
+    lines = [";".join([*names, "colour", "w"])]
+    for i in range(300):
+        values = [f"{float(columns[name][i] if name != 'y_0' else columns['y_1'][i]):.6f}" for name in names]
+        values += [text[i], "1,5" if counted[i] else "0"]
+        lines.append(";".join(value.replace(".", ",") for value in values))
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    options = ("--targets", "y_*", "--regressor", "ridge", "--checks", "0", "--weights", "w", "--separator", ";")
+    for command, more in (("fit", ()), ("stability", ("--fits", 2))):
+        out = tmp_path / command
+        result = invoke(command, path, *options, *more, "--decimal", ",", "--out", out, "--json")
+        assert result.exit_code == 0, result.output
+        document = json.loads(result.stdout)
+        assert document["data"]["weighted_by"] == "w"
+        assert document["data"]["n_training_rows"] + document["data"]["n_held_out_rows"] == counted.sum()
+        assert f"{(~counted).sum()} rows of weight 0 left out." in document["remarks"]
+        model = IdentifiableRegressor.load(out)
+        assert "w" not in model.feature_names_in_.tolist()
+        encoded = model.table_encoder_.get_feature_names_out().tolist()
+        assert "colour=never seen" not in encoded
+        assert any(name.startswith("colour=") for name in encoded)
+    transform = next(
+        command
+        for command in json.loads(
+            invoke("fit", path, *options, "--decimal", ",", "--out", tmp_path / "again", "--json").stdout
+        )["next"]
+        if "transform" in command
+    )
+    assert "--decimal ," in transform
+    assert "--weights" not in transform

@@ -8,7 +8,10 @@ import subprocess
 import sys
 from unittest import mock
 
+import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import csv
 
 from identirep import IdentifiableRegressor, checkpoints
 from identirep.checkpoint_files import checkpoints_of
@@ -106,6 +109,32 @@ def test_a_checkpoint_of_other_options_is_refused_by_name_and_stays(invoke, fold
     assert len(list(tmp_path.iterdir())) == 1
     assert invoke(*arguments, "--seed", 1).exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_weights_are_those_of_the_checkpoint(invoke, folder, tmp_path, cut_off):
+    source = csv.read_csv(folder / "wide.csv")
+    table, w = tmp_path / "weighted.csv", np.random.default_rng(0).uniform(0.5, 2.0, len(source))
+    csv.write_csv(source.append_column("w", pa.array(w)).append_column("v", pa.array(w[::-1])), table)
+    arguments, run = ["fit", table, *_FIT, "--checks", 0], tmp_path / "run"
+    with cut_off(4, signal.SIGINT):
+        assert invoke(*arguments, "--weights", "w", "--out", run).exit_code == 130
+    for options, got in (((), "--weights not given"), (("--weights", "v"), "--weights v")):
+        result = invoke(*arguments, *options, "--out", run, "--resume")
+        assert result.exit_code == 2
+        assert f"{got} (in the checkpoint w)" in result.stderr
+    # Other numbers in the same column are other data.
+    text = table.read_text()
+    other = source.append_column("w", pa.array(w + 0.1)).append_column("v", pa.array(w))
+    csv.write_csv(other, table)
+    result = invoke(*arguments, "--weights", "w", "--out", run, "--resume")
+    assert result.exit_code == 2
+    assert "sample_weight of shape" in result.stderr
+    table.write_text(text)
+    result = invoke(*arguments, "--weights", "w", "--out", run, "--resume")
+    assert result.exit_code == 0, result.output
+    assert invoke(*arguments, "--weights", "w", "--out", tmp_path / "whole").exit_code == 0
+    for name in ("model.safetensors", "evaluation.json"):
+        assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_resume_without_a_checkpoint_starts_from_the_beginning(invoke, folder, tmp_path):

@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from identirep import PredictiveFeatures, TaskMoments
 from identirep.metrics import canonical_correlations
-from identirep.mtrn.base import dependent_rows
+from identirep.mtrn.sides import dependent_rows
 from identirep.validation import check_task_data
 
 

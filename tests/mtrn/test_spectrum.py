@@ -7,8 +7,8 @@ import pytest
 
 from identirep import TaskMoments
 from identirep.metrics import canonical_correlations
-from identirep.mtrn.base import feature_moments
 from identirep.mtrn.reduction import HeldOut, linear_heads, reduce_features
+from identirep.mtrn.sides import feature_moments
 from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, predictive_spectrum
 
 

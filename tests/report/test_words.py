@@ -219,6 +219,13 @@ def test_what_was_fitted_names_data_and_held_out_rows(findings):
     assert "rows of one batch kept together" in text
 
 
+def test_weights_of_rows_are_named(findings):
+    evaluation = _evaluation([1.0, 1.0, 1.0])
+    assert "weights" not in what_was_fitted(findings, evaluation)
+    weighted = replace(evaluation, weighted_by="precision")
+    assert what_was_fitted(findings, weighted).endswith(" Rows count by their weights, precision.")
+
+
 def test_tasks_with_rows_of_their_own_are_not_called_targets(findings):
     found = _found(findings, [UNSTABLE] * 3, [0.8] * 3, wide=False)
     assert headline(found).startswith("3 latents from 30 tasks: ")

@@ -36,6 +36,7 @@ def fit(
     tasks: given.Tasks = None,
     groups: given.Groups = None,
     order: given.Order = None,
+    weights: given.Weights = None,
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
@@ -70,8 +71,9 @@ def fit(
     given.check_settings(regressor, replicates, epochs, checks)
     encoding = given.encoding_of(impute, categorical, no_encode)
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    columns = {"tasks": tasks, "groups": groups, "order": order, "weights": weights, "features": features, "drop": drop}
     earlier = None if like is None else _earlier(like)
-    table = _read(data, targets, tasks, groups, order, features, drop, reading, out, encoding)
+    table = _read(data, targets, out, columns | reading | encoding)
     from identirep.cli.found import found_in
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
@@ -142,6 +144,7 @@ def stability(
     tasks: given.Tasks = None,
     groups: given.Groups = None,
     order: given.Order = None,
+    weights: given.Weights = None,
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
@@ -173,7 +176,8 @@ def stability(
     given.check_settings(regressor, replicates, epochs, checks)
     encoding = given.encoding_of(impute, categorical, no_encode)
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
-    table = _read(data, targets, tasks, groups, order, features, drop, reading, out, encoding)
+    columns = {"tasks": tasks, "groups": groups, "order": order, "weights": weights, "features": features, "drop": drop}
+    table = _read(data, targets, out, columns | reading | encoding)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
     # Without a run directory the work is kept where the command was called.
     target = Path(f"stability of {data.name[:100]}") if out is None else out
@@ -221,18 +225,7 @@ def _deciding(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read(
-    data: Path,
-    targets: list[str],
-    tasks: str | None,
-    groups: str | None,
-    order: str | None,
-    features: list[str] | None,
-    drop: list[str] | None,
-    reading: dict[str, Any],
-    out: Path | None,
-    encoding: dict[str, Any],
-) -> Table:
+def _read(data: Path, targets: list[str], out: Path | None, options: dict[str, Any]) -> Table:
     """Read the table of a fit and say what is in it, once it is sure that the result can be written."""
     from identirep.cli.tables import read_table
     from identirep.directories import check_target
@@ -240,17 +233,7 @@ def _read(
     if out is not None:
         check_target(out)
     with working(f"Reading {data.name}"):
-        table = read_table(
-            data,
-            targets,
-            tasks=tasks,
-            groups=groups,
-            order=order,
-            features=features,
-            drop=drop,
-            **reading,
-            **encoding,
-        )
+        table = read_table(data, targets, **options)
     _announce(table)
     return table
 
@@ -263,8 +246,11 @@ def _announce(table: Table) -> None:
     together = "" if table.grouped_by is None else f", grouped by {table.grouped_by}"
     ordered = "" if table.ordered_by is None else f", ordered by {table.ordered_by}"
     inputs = count(table.X.num_columns, "input")
-    say(f"{table.name}: {len(table.targets):,} rows, {inputs}, {layout}{together}{ordered}.")
+    weighted = "" if table.weighted_by is None else f", weighted by {table.weighted_by}"
+    say(f"{table.name}: {len(table.targets):,} rows, {inputs}, {layout}{together}{ordered}{weighted}.")
     answer(left_out=[{"column": name, "reason": why} for name, why in table.left_out.items()])
+    if table.n_without_weight:
+        remark(f"{count(table.n_without_weight, 'row')} of weight 0 left out.")
     for text in remarks_of_values(table):
         remark(text)
     n_repeated = repeated_rows(table)

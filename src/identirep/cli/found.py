@@ -67,6 +67,7 @@ def _data(model: Any, findings: Findings, evaluation: Evaluation | None) -> dict
         "n_held_out_rows": None if evaluation is None else evaluation.n_held_out_rows,
         "grouped_by": None if evaluation is None else evaluation.grouped_by,
         "ordered_by": None if evaluation is None else evaluation.ordered_by,
+        "weighted_by": None if evaluation is None else evaluation.weighted_by,
     }
 
 

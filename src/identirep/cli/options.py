@@ -28,7 +28,7 @@ __all__ = [
     "Order",
     "Regressor",
 ]
-__all__ += ["Regressor", "Replicates", "Resume", "Run", "Seed", "Separator", "Sheet", "Targets", "Tasks"]
+__all__ += ["Regressor", "Replicates", "Resume", "Run", "Seed", "Separator", "Sheet", "Targets", "Tasks", "Weights"]
 __all__ += ["check_settings", "encoding_of", "options_of_files", "parse_components"]
 
 Data = Annotated[
@@ -59,6 +59,13 @@ Order = Annotated[
     typer.Option(
         metavar="COLUMN",
         help="Column in whose order rows are alike (time, depth): the last rows are held out, after a gap.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column with what each row says relative to others (one over its variance), 0 to leave it out; no input.",
     ),
 ]
 Features = Annotated[

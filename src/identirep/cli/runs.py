@@ -60,7 +60,7 @@ def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     tasks = table.tasks if table.is_long else None
     groups = row_groups(table.inputs(), table.groups)
     index = number_groups(table.tasks) if table.is_long else None
-    labels = Labels(table.targets, index, _LEAST_LABELS)
+    labels = Labels(table.targets, index, _LEAST_LABELS, weights=table.weights)
     sides = two_sides(len(table.targets), share, rng, groups=groups, tasks=tasks, order=table.order, labels=labels)
     training, held_out = (table.rows(np.flatnonzero(side)) for side in sides)
     return training, held_out
@@ -95,8 +95,8 @@ def fit_model(
         verbose=OUTPUT.is_terminal,
         random_state=seed,
     )
-    given_rows = {"groups": table.groups, "order": table.order}
-    model.fit(table.X, table.targets, table.tasks, **given_rows, checkpoint=record, like=like)
+    rows = {"groups": table.groups, "order": table.order, "sample_weight": table.weights}
+    model.fit(table.X, table.targets, table.tasks, **rows, checkpoint=record, like=like)
     if (choice := model.regressor_choice_) is not None:
         say(f"Regressor: {choice.name}. {choice.reason}.")
     return model
@@ -106,23 +106,24 @@ def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_o
     """Score a model on held-out rows."""
     r2 = np.full(len(model.task_names_), np.nan)
     if len(held_out.targets):
-        tasks = held_out.tasks if held_out.is_long else None
-        r2 = score_tasks(model.regressor_, model._inputs(held_out.X), held_out.targets, tasks)
-    return Evaluation(
-        table.name, len(training.targets), len(held_out.targets), table.grouped_by, r2, ordered_by=table.ordered_by
-    )
+        tasks, X = held_out.tasks if held_out.is_long else None, model._inputs(held_out.X)
+        r2 = score_tasks(model.regressor_, X, held_out.targets, tasks, sample_weight=held_out.weights)
+    sizes = len(training.targets), len(held_out.targets)
+    columns: dict[str, Any] = {"ordered_by": table.ordered_by, "weighted_by": table.weighted_by}
+    return Evaluation(table.name, *sizes, table.grouped_by, r2, **columns)
 
 
 def compare(models: list[IdentifiableRegressor], training: Table, held_out: Table) -> tuple[StabilityResult, Array]:
     """Compare fits pair by pair: strong agreement, and the matrix of weak MCC."""
+    weights: dict[str, Any] = {"sample_weight": training.weights, "held_out_weight": held_out.weights}
     on_training = [model.transform(training.X) for model in models]
     on_held_out = [model.transform(held_out.X) for model in models]
     weak = np.eye(len(models))
     for r in range(len(models)):
         for s in range(r):
             pair = (on_held_out[r], on_held_out[s])
-            weak[r, s] = weak[s, r] = weak_mcc_score(on_training[r], on_training[s], held_out=pair)
-    return stability(on_training, held_out=on_held_out), weak
+            weak[r, s] = weak[s, r] = weak_mcc_score(on_training[r], on_training[s], held_out=pair, **weights)
+    return stability(on_training, held_out=on_held_out, **weights), weak
 
 
 def write_run(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> None:
@@ -226,12 +227,14 @@ def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
         say(f"Held-out R²: not known, {'too few labels' if evaluation.n_held_out_rows else 'no rows'} were held out.")
         return
     lowest = ", ".join(f"{short(name)} {r2:.2f}" for name, r2 in scores["worst"])
+    weighted = "" if evaluation.weighted_by is None else f", weighted by {cell(evaluation.weighted_by)}"
     unknown, kind = scores["unknown"], findings.kind[:-1]
     rest = f" Not scored: {count(unknown, kind)} without two held-out labels that differ." if unknown else ""
     OUTPUT.print(
         Text.assemble(
             ("Held-out R²: ", "bold"),
             f"median {scores['median']:.3f} over {count(scores['known'], kind)}, "
-            f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}; lowest: {lowest}.{rest}",
+            f"{count(evaluation.n_held_out_rows, 'row')}{last_rows(evaluation).rstrip(',')}{weighted}; "
+            f"lowest: {lowest}.{rest}",
         )
     )

@@ -26,6 +26,8 @@ from identirep.datasets import (
 )
 from identirep.encoding import Column, TableEncoder, check_columns, check_names, judge_columns
 from identirep.files import replaced_file
+from identirep.parameters import raise_faults
+from identirep.row_weights import weight_faults
 from identirep.splits import number_groups, order_ranks
 
 __all__ = ["Table", "check_output", "check_place", "read_inputs", "read_table", "write_table"]
@@ -47,6 +49,9 @@ class Table:
     grouped_by: str | None = None
     order: IntArray | None = None  # rank of each row
     ordered_by: str | None = None
+    weights: Array | None = None  # above zero; rows of weight 0 are not here
+    weighted_by: str | None = None
+    n_without_weight: int = 0
     left_out: dict[str, str] = field(default_factory=dict)  # columns that are no inputs, and why
     columns: tuple[Column, ...] = ()  # what the inputs are, if they are encoded
     encoder: TableEncoder | None = None  # how they are to be encoded, not fitted; None for numbers as they are
@@ -61,6 +66,7 @@ class Table:
             tasks=self.tasks[index] if self.is_long else self.tasks,
             groups=None if self.groups is None else self.groups[index],
             order=None if self.order is None else self.order[index],
+            weights=None if self.weights is None else self.weights[index],
         )
 
     @cached_property
@@ -84,6 +90,7 @@ def read_table(
     tasks: str | None = None,
     groups: str | None = None,
     order: str | None = None,
+    weights: str | None = None,
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
     missing: Sequence[str] | None = None,
@@ -98,13 +105,13 @@ def read_table(
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
     file = open_table(path, **reading)
     columns = file.columns
-    for option, name in (("--groups", groups), ("--order", order)):
+    for option, name in (("--groups", groups), ("--order", order), ("--weights", weights)):
         if name is not None and name not in columns:
             raise ValueError(
                 f"{option} matches no column: got {name!r}, expected a column of {path.name}. "
                 f"To list them: identirep inspect {quoted_path(path)}"
             )
-    dropped = [*(drop or []), *(name for name in (groups, order) if name is not None)]
+    dropped = [*(drop or []), *(name for name in (groups, order, weights) if name is not None)]
     rest: dict[str, Any] = {
         "groups": None if groups is None else number_groups(labels_of(file, groups)),
         "grouped_by": groups,
@@ -112,6 +119,9 @@ def read_table(
         "ordered_by": order,
     }
     is_long, chosen = tasks is not None, (list(targets), tasks, features or None, dropped or None)
+    if weights is not None:
+        target_names = match_columns("targets", chosen[0], columns)
+        rest |= {"weights": _read_weights(path, weights, target_names, reading), "weighted_by": weights}
     if not encode:
         data = load_table(path, chosen[0], tasks=tasks, features=chosen[2], drop=chosen[3], **reading)
         y, names = (data.y, data.tasks) if is_long else (data.Y, data.target_names)
@@ -124,7 +134,25 @@ def read_table(
         y, labels = load_targets(file, data_names, tasks)
         names, rest["read_as"] = data_names if labels is None else labels, list(file.remarks)
     target = match_columns("targets", chosen[0], columns)[0] if is_long else None
-    return Table(path.name, X, y, names, is_long, target, **rest)
+    table = Table(path.name, X, y, names, is_long, target, **rest)
+    if table.weights is None or table.weights.all():
+        return table
+    counted = np.flatnonzero(table.weights)
+    return replace(table, n_without_weight=len(y) - len(counted)).rows(counted)
+
+
+def _read_weights(path: Path, column: str, targets: Sequence[str], reading: dict[str, Any]) -> Array:
+    """Return the weights of the rows, of which some are 0; ValueError if they are none."""
+    if column in targets:
+        raise ValueError(
+            f"--weights is a target: got {column!r} for both, expected a column of its own. Leave it out of --targets."
+        )
+    values = load_table(path, features=[column], **reading).X[:, 0]
+    weights = np.asarray(values, dtype=np.float64)
+    # Rows of a table are counted from 1.
+    faults = weight_faults(weights, len(weights), first=1)
+    raise_faults([fault.replace("sample_weight", f"--weights {column!r}") for fault in faults])
+    return weights
 
 
 def _read_encoded(

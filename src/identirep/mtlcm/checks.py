@@ -35,9 +35,10 @@ def moments_faults(moments: TaskMoments, n_components: int) -> list[str]:
     few = moments.n_samples < LEAST_LABELS
     if few.any():
         t = int(np.argmax(few))
+        got = f"{moments.n_samples[t]:.3g}" + (" by their weights" if moments.is_weighted else "")
         faults.append(
-            f"task {names[t]!r} has too few rows: got {int(moments.n_samples[t])}, expected at least {LEAST_LABELS}. "
-            "Leave it out or label more rows."
+            f"task {names[t]!r} has too few rows: got {got}, expected at least {LEAST_LABELS}. Leave it out or label "
+            "more rows."
         )
     spread = moments.var_y > np.finfo(np.float64).eps ** 2 * np.maximum(moments.mean_y**2, 1e-300)
     if not (spread | few).all():

@@ -6,31 +6,27 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import BoolArray, RandomState
+from identirep._typing import RandomState
 from identirep.known_tasks import remember_left_out
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import fit_in_units, fit_latents, like_units, moments_in_units, mostly_shared
 from identirep.mtlcm.checks import LEAST_LABELS, moments_faults, number_of_latents, units_faults
+from identirep.mtlcm.data import half_of, moments_of
 from identirep.mtlcm.using import UsableLatents
 from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, restored, write_run
 from identirep.seeds import as_generator
-from identirep.splits import split_rows
-from identirep.validation import TaskData, check_task_data, left_out_remark
+from identirep.validation import check_task_data, left_out_remark
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["MTLCM"]
-
-# Labelled rows of a task of which halves can be made.
-_LEAST_IN_HALVES = 6
 
 
 class MTLCM(UsableLatents, BaseEstimator):
@@ -176,7 +172,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         self.tol = tol
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: Any, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model to features and targets.
 
         Parameters
@@ -188,6 +184,9 @@ class MTLCM(UsableLatents, BaseEstimator):
             each row, with `tasks`.
         tasks : array-like, optional
             Long layout: label of each row's task. Wide layout: names of the columns of `y`.
+        sample_weight : array-like, shape (n_samples,), optional
+            How much each row says relative to the others of its task, at least 0; default: all alike. Rows of weight 0
+            are left out, and a task counts for its effective number of rows, see `TaskMoments`.
 
         Returns
         -------
@@ -199,12 +198,11 @@ class MTLCM(UsableLatents, BaseEstimator):
         ValueError
             If the data or the parameters are not valid; all faults are listed.
         """
-        data = check_task_data(
-            X, y, tasks, estimator=self, found=parameter_faults(self), min_labels=LEAST_LABELS, leaves_out=True
-        )
+        rows: dict[str, Any] = {"sample_weight": sample_weight, "min_labels": LEAST_LABELS, "leaves_out": True}
+        data = check_task_data(X, y, tasks, estimator=self, found=parameter_faults(self), **rows)
         if data.left_out:
             warnings.warn(left_out_remark(data.left_out, LEAST_LABELS), UserWarning, stacklevel=2)
-        self._fit(_moments_of(data), half=_half_of(data))
+        self._fit(moments_of(data), half=half_of(data))
         remember_left_out(self, data)
         return self
 
@@ -231,7 +229,9 @@ class MTLCM(UsableLatents, BaseEstimator):
         self.__dict__.pop("feature_names_in_", None)
         return self
 
-    def partial_fit(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Add a batch of rows and fit the model to all rows so far.
 
         Only moments are kept, so that batches can be of any size and number. After `fit` the batch is added to its
@@ -246,6 +246,8 @@ class MTLCM(UsableLatents, BaseEstimator):
         tasks : array-like, optional
             As for `fit`. New tasks may appear where tasks are named; without names, the columns of `y` are the tasks
             so far.
+        sample_weight : array-like, shape (n_samples,), optional
+            As for `fit`, on the scale of the batches before; rows without weights have weights of 1.
 
         Returns
         -------
@@ -270,9 +272,10 @@ class MTLCM(UsableLatents, BaseEstimator):
             min_labels=0,
             known_tasks=known,
             found=parameter_faults(self),
+            sample_weight=sample_weight,
         )
         n_components = number_of_latents(self.n_components, data.X.shape[1], self.noise_std)
-        batch = _moments_of(data)
+        batch = moments_of(data)
         self.accumulated_ = batch if before is None else before + batch
         return self if moments_faults(self.accumulated_, n_components) else self._fit(self.accumulated_)
 
@@ -375,25 +378,3 @@ class MTLCM(UsableLatents, BaseEstimator):
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False
         return tags
-
-
-def _moments_of(data: TaskData, rows: BoolArray | None = None) -> TaskMoments:
-    """Moments of checked rows, or of some of them, in either layout."""
-    X, targets = (data.X, data.targets) if rows is None else (data.X[rows], data.targets[rows])
-    if data.task_index is None:
-        return TaskMoments.from_arrays(X, targets, task_names=data.task_names)
-    labels = np.empty(data.n_tasks, dtype=object)
-    labels[:] = data.task_names
-    return TaskMoments.from_long(X, targets, labels[data.task_index if rows is None else data.task_index[rows]])
-
-
-def _half_of(data: TaskData) -> TaskMoments | None:
-    """Moments of a random half of checked rows, of each task in the long layout; None if some task has too few."""
-    rng = np.random.default_rng(0)
-    if data.task_index is None:
-        return _moments_of(data, split_rows(len(data.X), 0.5, rng))
-    seen = ~np.isnan(data.targets)
-    if np.bincount(data.task_index[seen], minlength=data.n_tasks).min() < _LEAST_IN_HALVES:
-        return None
-    seen[seen] = split_rows(int(np.sum(seen)), 0.5, rng, tasks=data.task_index[seen])
-    return _moments_of(data, seen)

@@ -129,8 +129,7 @@ class FittedLatents:
         check_is_fitted(self, "fit_")
         latents = self.moments_.map_features(self.components_)
         # Tasks on the same rows have the same variances, which then say nothing of roles.
-        own_rows = int(latents.n_samples.sum()) <= latents.n_rows
-        variances = np.einsum("gii->gi", latents.cov_h)[latents.group] if own_rows else None
+        variances = np.einsum("gii->gi", latents.cov_h)[latents.group] if latents._has_own_rows else None
         joint = joint_covariances(latents)
         noise = noise_given_target(self._latent_noise(), joint) if self.noise_std_ > 0.0 else None
         return causal_posterior(correlations(joint), latents.n_samples, variances, noise_covariance=noise)

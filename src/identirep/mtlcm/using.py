@@ -175,7 +175,7 @@ class UsableLatents(FittedLatents, CertifiedLatents):
             )
         return np.asarray(Z @ self.mixing_.T + self.mean_)
 
-    def score(self, X: Any, y: Any, tasks: ArrayLike | None = None) -> float:
+    def score(self, X: Any, y: Any, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None) -> float:
         """Return the mean log marginal likelihood log p(h | y, t) of labelled rows.
 
         Parameters
@@ -185,6 +185,8 @@ class UsableLatents(FittedLatents, CertifiedLatents):
         y : array-like, shape (n_samples, n_tasks) or (n_samples,)
             Targets of tasks of the fit, in either layout.
         tasks : array-like, optional
+            As for `fit`.
+        sample_weight : array-like, shape (n_samples,), optional
             As for `fit`.
 
         Returns
@@ -198,11 +200,11 @@ class UsableLatents(FittedLatents, CertifiedLatents):
             If a task was not seen in `fit`.
         """
         check_is_fitted(self)
-        data = known_task_data(self, X, y, tasks)
+        data = known_task_data(self, X, y, tasks, sample_weight=sample_weight)
         if data.task_index is None:
-            moments = TaskMoments.from_arrays(data.X, data.targets)
+            moments = TaskMoments.from_arrays(data.X, data.targets, sample_weight=data.weights)
         else:
-            moments = TaskMoments.from_long(data.X, data.targets, data.task_index)
+            moments = TaskMoments.from_long(data.X, data.targets, data.task_index, sample_weight=data.weights)
         # Both layouts name the tasks by their position among those of the fit.
         moments = moments.select_tasks(np.flatnonzero(moments.n_samples > 0))
         index = np.array(moments.task_names, dtype=np.int64)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from identirep.mtrn.base import check_fit_data as check_fit_data
-from identirep.mtrn.base import feature_moments as feature_moments
 from identirep.mtrn.estimator import MTRN
 from identirep.mtrn.named import ChosenRegressor as ChosenRegressor
 from identirep.mtrn.named import choose_regressor as choose_regressor
@@ -17,6 +16,7 @@ from identirep.mtrn.named import named_stage as named_stage
 from identirep.mtrn.predictive import PredictiveFeatures
 from identirep.mtrn.reduction import linear_heads as linear_heads
 from identirep.mtrn.replicates import replicate_groups as replicate_groups
+from identirep.mtrn.sides import feature_moments as feature_moments
 
 if TYPE_CHECKING:
     from identirep.mtrn.egnn import EGNN

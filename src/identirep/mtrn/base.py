@@ -25,55 +25,17 @@ from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
 from identirep.shapes import check_shapes
 from identirep.signal_check import Signal, check_signal
-from identirep.splits import number_groups, order_ranks, row_groups, stretches
+from identirep.splits import number_groups, order_ranks, row_groups
 from identirep.validation import TaskData, check_features, check_task_data, left_out_remark
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["StageOne", "check_fit_data", "feature_moments", "split_moments"]
+__all__ = ["StageOne", "check_fit_data"]
 
 # What is stored, and its shape: tasks, features, base features, directions.
 _STORED = {"components_": "DK", "mean_": "K", "coef_": "TD", "intercept_": "T", "noise_std_": "T"}
 _STORED |= {"spectrum_": "S", "spectrum_threshold_": "S"}
-
-
-def feature_moments(F: NDArray[Any], targets: Array, task_index: IntArray | None, n_tasks: int) -> TaskMoments:
-    """Return moments in either layout of tasks 0, 1, ..., with zero counts for those without a row."""
-    if task_index is None:
-        return TaskMoments.from_arrays(F, targets)
-    K = F.shape[1]
-    zeros = np.zeros(n_tasks)
-    none = TaskMoments(
-        range(n_tasks),
-        np.arange(n_tasks),
-        zeros,
-        np.zeros((n_tasks, K)),
-        np.zeros((n_tasks, K, K)),
-        zeros,
-        np.zeros((n_tasks, K)),
-        zeros,
-        n_rows=0,
-    )
-    return none + TaskMoments.from_long(F, targets, task_index)
-
-
-def split_moments(
-    F: NDArray[Any], data: TaskData, groups: IntArray | None, held_out: BoolArray
-) -> tuple[TaskMoments, TaskMoments, HeldOut]:
-    """Return the moments of features on the rows of training and on those held out, and the latter themselves."""
-    sides = []
-    for rows in (~held_out, held_out):
-        sides.append((F[rows], data.targets[rows], None if data.task_index is None else data.task_index[rows]))
-    trained, untouched = (feature_moments(*side, data.n_tasks) for side in sides)
-    return trained, untouched, HeldOut(*sides[1], dependent_rows(data, groups, held_out))
-
-
-def dependent_rows(data: TaskData, groups: IntArray | None, chosen: BoolArray) -> IntArray | None:
-    """Number what depends on each other among the chosen rows: stretches of the order, else the groups, if any."""
-    if data.order is not None:
-        return stretches(data.order[chosen])
-    return None if groups is None else groups[chosen]
 
 
 def check_fit_data(
@@ -85,12 +47,13 @@ def check_fit_data(
     faults: Sequence[Fault | str] = (),
     *,
     order: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> tuple[TaskData, IntArray | None]:
     """Validate the arguments of ``fit``, and number the groups, which hold rows with equal inputs together as well.
 
-    Rows of the long layout without a label are dropped, and so are tasks that nothing can be learnt of; labels that are
-    gross errors are limited. All faults are raised at once, with those given, and `estimator` gets ``n_features_in_``
-    and ``feature_names_in_``.
+    Rows of the long layout without a label are dropped, rows of weight 0, and tasks that nothing can be learnt of;
+    labels that are gross errors are limited. All faults are raised at once, with those given, and `estimator` gets
+    ``n_features_in_`` and ``feature_names_in_``.
     """
     group_index, ranks, found = None, None, list(faults)
     if groups is not None:
@@ -109,11 +72,14 @@ def check_fit_data(
             found += _order_faults(ranks, X)
         except ValueError as error:
             found.append(str(error))
-    least = getattr(estimator, "_least_labels", 2)
-    data = check_task_data(X, y, tasks, estimator=estimator, found=found, min_labels=least, leaves_out=True)
+    rows: dict[str, Any] = {"sample_weight": sample_weight, "leaves_out": True}
+    rows["min_labels"] = getattr(estimator, "_least_labels", 2)
+    data = check_task_data(X, y, tasks, estimator=estimator, found=found, **rows)
     if (given := data.given_rows) is not None:
-        ranks, group_index = (None if part is None else part[given] for part in (ranks, group_index))
-    data = replace(data, order=ranks)
+        group_index, ranks = (None if of is None else of[given] for of in (group_index, ranks))
+    # Only ratios count here, so that equal weights are none.
+    alike = data.weights is None or np.all(data.weights == data.weights[0])
+    data = replace(data, order=ranks, weights=None if alike else data.weights)
     if data.task_index is not None and np.isnan(data.targets).any():
         seen = ~np.isnan(data.targets)
         data = data.rows(seen)
@@ -189,6 +155,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         *,
         groups: ArrayLike | None = None,
         order: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Learn to predict the targets, choose the directions and fit the heads on them.
 
@@ -206,6 +173,9 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         order : array-like, shape (n_samples,), optional
             Numbers, dates or texts that sort: rows next to each other are alike (a series in time). Validation rows are
             then the last ones, folds are stretches, and rows next to them are left out.
+        sample_weight : array-like, shape (n_samples,), optional
+            How much each row says relative to the others of its task, at least 0; default: all alike. Rows of weight 0
+            are left out, and a task counts for its effective number of rows, see `TaskMoments`.
 
         Returns
         -------
@@ -223,7 +193,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         """
         rng = as_generator(self.random_state)
         faults = [*parameter_faults(self), *self._faults(groups, order)]
-        data, group_index = check_fit_data(self, X, y, tasks, groups, faults, order=order)
+        faults += [] if sample_weight is None else self._weight_faults()
+        data, group_index = check_fit_data(self, X, y, tasks, groups, faults, order=order, sample_weight=sample_weight)
         self.task_names_, self._flat_target = data.task_names, data.is_flat
         if remark := gross_error_remark(self.limited_labels_, self.task_names_):
             warnings.warn(remark, UserWarning, stacklevel=2)
@@ -241,6 +212,10 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
 
     def _faults(self, groups: ArrayLike | None, order: ArrayLike | None) -> list[Fault]:
         """Return what is wrong with parameters together, each of which is valid or has been found to be not."""
+        return []
+
+    def _weight_faults(self) -> list[Fault]:
+        """Return why rows cannot have weights."""
         return []
 
     @abstractmethod
@@ -279,7 +254,14 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         prediction = H @ self.coef_.T + self.intercept_
         return prediction[:, 0] if self._flat_target else prediction
 
-    def score(self, X: ArrayLike, y: ArrayLike, tasks: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        tasks: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Return the coefficient of determination, averaged over tasks.
 
         Parameters
@@ -290,13 +272,15 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
             Targets, in a layout that `fit` takes; NaN means label missing.
         tasks : array-like, optional
             Names of the columns of `y`, or the task of each row.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weight of each row in the sums of squares; default: all alike.
 
         Returns
         -------
         float
             Mean of R^2 over the tasks whose targets vary in these data; NaN if there is none.
         """
-        r2 = score_tasks(self, X, y, tasks)
+        r2 = score_tasks(self, X, y, tasks, sample_weight=sample_weight)
         return float(np.mean(r2[~np.isnan(r2)])) if not np.isnan(r2).all() else float("nan")
 
     def _predict_rows(self, X: ArrayLike, task_index: IntArray) -> Array:
@@ -319,7 +303,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         """Choose the directions by the heads of `trained` rows, and fit the heads on them; return all directions."""
         reduction = reduce_features(trained, heads.coef, heads.noise)
         n_permutations = PERMUTATIONS if self._judges_signal else FEW_PERMUTATIONS
-        n_trained = int(trained.n_samples.sum())
+        n_trained = float(trained.n_samples.sum())
         spectrum = predictive_spectrum(reduction, held_out, rng, n_trained, inflation, n_permutations)
         reduction = reduction.ordered(spectrum.order)
         self._directions = reduction, spectrum

@@ -11,10 +11,11 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, BoolArray, IntArray, RandomState
-from identirep.mtrn.base import StageOne, split_moments
+from identirep.mtrn.base import StageOne
 from identirep.mtrn.cut import warn_of_unclear_cut
 from identirep.mtrn.reduction import Heads, linear_heads, residual_squares
 from identirep.mtrn.settings import LATENTS_BATCH, NetworkSettings
+from identirep.mtrn.sides import split_moments
 from identirep.parameters import Choice, Either, Fault, Made, Number, Rule, Sizes, Whole
 from identirep.persistence import taken
 from identirep.shapes import Damage, check_shapes

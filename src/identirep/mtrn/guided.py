@@ -35,11 +35,13 @@ def fit_to_latents(
     rng: np.random.Generator,
 ) -> GuidedNetwork:
     """Train on the latents of the rows that are not held out; the mean over replicates predicts them."""
-    wide = TaskData(data.X, latents, None, tuple(range(latents.shape[1])), input_shape=data.input_shape)
+    names, shape = tuple(range(latents.shape[1])), data.input_shape
+    wide = TaskData(data.X, latents, None, names, weights=data.weights, input_shape=shape)
     network = fit_network(settings, wide, groups, rng, held_out=held_out)
     F = encode(network.encoder, data.X, settings.device)
     mean = F.mean(axis=0)
     F -= mean
-    trained = TaskMoments.from_arrays(F[~held_out], latents[~held_out])
+    part = wide.rows(~held_out)
+    trained = TaskMoments.from_arrays(F[~held_out], part.targets, sample_weight=part.weights)
     components = linear_heads(trained, n_blocks=settings.n_replicates).coef
     return GuidedNetwork(network, components, mean, F @ components.T)

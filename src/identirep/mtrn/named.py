@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from identirep._typing import Array, IntArray
+from identirep.accumulation import effective_number
 from identirep.label_sides import Labels
 from identirep.mtrn.base import check_fit_data
 from identirep.mtrn.estimator import MTRN
@@ -21,6 +22,7 @@ from identirep.signal_check import extra_trees, ridge, units
 from identirep.splits import two_sides
 from identirep.units import spread_of
 from identirep.validation import TaskData
+from identirep.weighted_fit import fitted
 
 __all__ = ["REGRESSORS", "ChosenRegressor", "choose_regressor", "named_stage"]
 
@@ -63,20 +65,21 @@ def choose_regressor(
     network: MTRN | None = None,
     *,
     order: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> ChosenRegressor:
     """Compare the stages one on a quarter of the rows, or groups, that none has seen; of an order the last ones.
 
     `network` has the settings of the network, default ``MTRN()``; fewer replicates do for the comparison.
     """
-    data, group_index = check_fit_data(MTRN(), X, y, tasks, groups, order=order)
+    data, group_index = check_fit_data(MTRN(), X, y, tasks, groups, order=order, sample_weight=sample_weight)
     if data.is_long or np.isnan(data.targets).any():
         what = "Each row has the label of one task" if data.is_long else "Labels are missing"
         return ChosenRegressor("mtrn", {}, f"{what}, which only the network takes")
     rng, unit = np.random.default_rng(seed), units(data.X, group_index)
     labels = Labels(data.targets, None, _LEAST_LABELS)
     train, held_out = two_sides(len(data.X), _HELD_OUT, rng, groups=unit, order=data.order, labels=labels)
-    target, X_held_out = data.targets[held_out], data.X[held_out]
-    deviation = spread_of(target).deviation
+    target, X_held_out, weights = data.targets[held_out], data.X[held_out], data.rows(held_out).weights
+    deviation = spread_of(target, weights).deviation
     # Targets that do not vary there have no R^2.
     varies = deviation > 0.0
     if not varies.any():
@@ -85,10 +88,15 @@ def choose_regressor(
     for name in REGRESSORS:
         predicted = _predicted(name, data.rows(train), unit[train], X_held_out, seed, network)
         errors[name] = (((target - predicted)[:, varies] / deviation[varies]) ** 2).mean(axis=1)
-    r2 = {name: float(1.0 - error.mean()) for name, error in errors.items()}
+    r2 = {name: float(1.0 - np.average(error, weights=weights)) for name, error in errors.items()}
     best = max(r2, key=lambda name: r2[name])
     gain = errors["mtrn"] - errors[best]
-    if gain.mean() <= _CLEARLY * gain.std() / np.sqrt(len(np.unique(unit[held_out]))):
+    mean = np.average(gain, weights=weights)
+    n_units = float(len(np.unique(unit[held_out])))
+    if weights is not None:
+        by_unit = np.bincount(unit[held_out], weights)
+        n_units = effective_number(by_unit[by_unit > 0])
+    if mean <= _CLEARLY * np.sqrt(np.average((gain - mean) ** 2, weights=weights) / n_units):
         best = "mtrn"
     found = ", ".join(f"{_WORDS[name]} {value:.2f}" for name, value in r2.items())
     return ChosenRegressor(best, r2, f"R^2 on {int(held_out.sum()):,} rows held out for the choice: {found}")
@@ -103,17 +111,18 @@ def _predicted(name: str, train: TaskData, unit: IntArray, X: Array, seed: int, 
         if name == "mtrn":
             stage = MTRN() if network is None else clone(network)
             stage.set_params(n_components="auto", n_replicates=min(stage.n_replicates, _N_REPLICATES), verbose=False)
-            stage.set_params(random_state=seed).fit(train.X, train.targets, groups=unit, order=train.order)
+            stage.set_params(random_state=seed)
+            stage.fit(train.X, train.targets, groups=unit, order=train.order, sample_weight=train.weights)
             known = np.array([name not in stage.left_out_tasks_ for name in range(n_tasks)])
-            predicted = np.tile(train.targets.mean(axis=0), (len(X), 1))
+            predicted = np.tile(np.average(train.targets, axis=0, weights=train.weights), (len(X), 1))
             predicted[:, known] = stage.predict(X).reshape(len(X), -1)
             return predicted
         regressor = _regressor(name)
         if "random_state" in regressor.get_params():
             regressor.set_params(random_state=seed)
-        units_of = RegressorUnits.of(regressor, train.X, train.targets)
+        units_of = RegressorUnits.of(regressor, train.X, train.targets, train.weights)
         Y = units_of.targets(train.targets)
-        regressor.fit(units_of.inputs(train.X), Y[:, 0] if n_tasks == 1 else Y)
+        fitted(regressor, units_of.inputs(train.X), Y[:, 0] if n_tasks == 1 else Y, train.weights)
         return units_of.own(np.asarray(regressor.predict(units_of.inputs(X))).reshape(-1, n_tasks))
 
 

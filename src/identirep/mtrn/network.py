@@ -40,21 +40,26 @@ class WideObjective(nn.Module):
         self.register_buffer("rss", torch.ones(n_replicates, n_tasks))
         self.register_buffer("count", torch.ones(n_tasks))
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+    def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the objective per label of a batch, up to terms without gradient, shape (n_replicates,)."""
-        rss, count = self.residual_squares(x, y)
+        rss, count = self.residual_squares(x, y, weight)
         with torch.no_grad():
             self.rss.mul_(_NOISE_DECAY).add_(rss, alpha=1 - _NOISE_DECAY)
             self.count.mul_(_NOISE_DECAY).add_(count, alpha=1 - _NOISE_DECAY)
             noise = (self.rss / self.count.clamp_min(1e-12)).clamp_min(NOISE_FLOOR)
-        return 0.5 * (rss / noise).sum(dim=1) / count.sum().clamp_min(1)
+        return 0.5 * (rss / noise).sum(dim=1) / count.sum().clamp_min(1 if weight is None else 1e-12)
 
-    def residual_squares(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return sums of squared residuals (n_replicates, n_tasks) and numbers of labels (n_tasks,)."""
+    def residual_squares(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return sums of squared residuals (n_replicates, n_tasks) and numbers of labels (n_tasks,).
+
+        Labels count by `weight` (n_rows, n_tasks or 1), if there is one.
+        """
         seen = ~torch.isnan(y)
         prediction = torch.baddbmm(self.head_bias, self.encoder(x).float(), self.head_weight)
         residuals = (prediction.float() - torch.nan_to_num(y)) * seen
-        return residuals.square().sum(dim=1), seen.sum(dim=0)
+        if weight is None:
+            return residuals.square().sum(dim=1), seen.sum(dim=0)
+        return (residuals.square() * weight).sum(dim=1), (seen * weight).sum(dim=0)
 
 
 class LongObjective(nn.Module):
@@ -76,13 +81,14 @@ class LongObjective(nn.Module):
         """Return the objective per label of a batch of tasks, shape (n_replicates,).
 
         Targets `y` (n_tasks, n_rows) are centred in each task; `x` has these rows one below the other, tasks padded to
-        the same length, and `weight` is one for training rows and zero for others.
+        the same length, and `weight` is one for training rows, or what they count for, and zero for others.
         """
         # Mixed precision is for the encoder; Fabric has rounded all inputs.
         features, y, weight = self.encoder(x).float().unflatten(1, y.shape), y.float(), weight.float()
         with torch.autocast(device_type=x.device.type, enabled=False):
             features, penalty, head = _profile_heads(features, y, weight)
-            residuals = y * weight - (features * weight[..., None] @ head)[..., 0]
+            root = weight.sqrt()
+            residuals = y * root - (features * root[..., None] @ head)[..., 0]
             count = weight.sum(dim=1)
             rss = residuals.square().sum(dim=2) + penalty * head.square().sum(dim=(2, 3))
             return 0.5 * (count * (rss / count).clamp_min(NOISE_FLOOR).log()).sum(dim=1) / count.sum()
@@ -91,7 +97,7 @@ class LongObjective(nn.Module):
         """Return sums of squares (n_replicates, n_tasks) and counts (n_tasks,) of `held_out` rows under these heads."""
         features = self.encoder(x).float().unflatten(1, y.shape)
         features, _, head = _profile_heads(features, y, weight)
-        residuals = (y - (features @ head)[..., 0]) * held_out
+        residuals = (y - (features @ head)[..., 0]) * held_out.sqrt()
         return residuals.square().sum(dim=2), held_out.sum(dim=1)
 
 
@@ -100,7 +106,8 @@ def _profile_heads(features: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor,
     count = weight.sum(dim=1)
     mask = weight[..., None]
     features = features - (features * mask).sum(dim=2, keepdim=True) / count[:, None, None]
-    masked = features * mask
+    root = weight.sqrt()
+    masked = features * root[..., None]
     # Mean variance of the features over the tasks of the batch, as in `linear_heads`.
     variance = (masked.square().sum(dim=(2, 3)) / (count * features.shape[-1])).mean(dim=1, keepdim=True)
     penalty = (HEAD_PENALTY * variance).clamp_min(1e-8)
@@ -109,5 +116,5 @@ def _profile_heads(features: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor,
         gram.diagonal(dim1=-2, dim2=-1).add_(penalty[..., None])
         # Without the check of `cholesky` NaN go through, and the loop reports a diverged training.
         factor, _ = torch.linalg.cholesky_ex(gram)
-        head = torch.cholesky_solve(masked.mT @ (y * weight)[..., None], factor)
+        head = torch.cholesky_solve(masked.mT @ (y * root)[..., None], factor)
     return features, penalty, head

@@ -74,7 +74,8 @@ def fit_network(
         own = not isinstance(settings.encoder, str)
         if own:
             raise_faults(unit_faults(spread_of(data.X).in_float32(), "X as float32", range(data.X.shape[1]), "column"))
-        scaling = None if own else _input_scaling(data.X[~held_out], settings.input_scaling)
+        trained = data.rows(~held_out)
+        scaling = None if own else _input_scaling(trained.X, settings.input_scaling, trained.weights)
         x = torch.from_numpy(np.ascontiguousarray(scaling(data.X) if scaling else data.X, dtype=np.float32))
         sizes = (x.shape[1], *settings.hidden_sizes, settings.width(data, held_out))
         encoder = make_encoder(
@@ -95,10 +96,10 @@ def fit_network(
         batch_rows = settings.batch_rows(data, held_out)
         if data.task_index is None:
             objective = WideObjective(encoder, settings.n_replicates, n_features, data.n_tasks, generator)
-            batches = WideBatches(x, y, held_out, batch_rows)
+            batches = WideBatches(x, y, held_out, batch_rows, data.weights)
         else:
             objective = LongObjective(encoder)
-            batches = LongBatches(x, y, data.task_index, held_out, batch_rows)
+            batches = LongBatches(x, y, data.task_index, held_out, batch_rows, data.weights)
         options = TrainingOptions(
             max_epochs=settings.epochs(len(batches)),
             learning_rate=settings.learning_rate,
@@ -106,7 +107,7 @@ def fit_network(
             patience=settings.patience,
             verbose=bool(settings.verbose),
         )
-        step = current_step("training", lambda: _starts_from(x, y, held_out, objective, options, fabric))
+        step = current_step("training", lambda: _starts_from(x, y, held_out, data.weights, objective, options, fabric))
         history = train(objective, batches, options, fabric, generator, step)
     encoder.eval()
     if scaling is not None and isinstance(encoder, ReplicatedMLP):
@@ -118,6 +119,7 @@ def _starts_from(
     x: torch.Tensor,
     y: torch.Tensor,
     held_out: BoolArray,
+    row_weights: Array | None,
     objective: nn.Module,
     options: TrainingOptions,
     fabric: Fabric,
@@ -125,7 +127,7 @@ def _starts_from(
     """Return what a training starts from; one that was cut off goes on where this is the same."""
     weights = [value.detach().cpu().contiguous() for value in objective.state_dict().values()]
     return {
-        "data": array_digest(x.numpy(), y.numpy(), held_out),
+        "data": array_digest(x.numpy(), y.numpy(), held_out, row_weights),
         "weights": array_digest(*(value.reshape(-1).view(torch.uint8).numpy() for value in weights)),
         "options": {**asdict(options), "verbose": None},
         "device": str(fabric.device),
@@ -176,10 +178,10 @@ class _InputScaling(NamedTuple):
         return np.asarray(np.clip((X - self.mean) * self.scale, self.low, self.high) @ self.rotation)
 
 
-def _input_scaling(X: NDArray[Any], kind: str) -> _InputScaling:
+def _input_scaling(X: NDArray[Any], kind: str, weights: Array | None = None) -> _InputScaling:
     """Learn how to scale the inputs of the perceptron, and where they end: far outside it says nothing, and loudly."""
     X = np.clip(X, *fences(X))
-    mean, std, *_ = spread_of(X)
+    mean, std, *_ = spread_of(X, weights)
     # What is constant in training is ignored, whatever it is later.
     scale = np.where(std > 0.0, 1.0 / np.where(std > 0.0, std, 1.0), 0.0)
     Z = (X - mean) * scale
@@ -187,6 +189,8 @@ def _input_scaling(X: NDArray[Any], kind: str) -> _InputScaling:
     low, high = ends + _MARGIN * np.ptp(ends, axis=0) * np.array([[-1.0], [1.0]])
     if kind == "standard":
         return _InputScaling(mean, scale, low, high, np.eye(len(mean)))
+    if weights is not None:
+        Z = Z * np.sqrt(weights / weights.mean())[:, None]
     return _InputScaling(mean, scale, low, high, _whitener(Z))
 
 
@@ -204,10 +208,10 @@ def _whitener(Z: Array) -> Array:
 
 def _standardised(data: TaskData, held_out: BoolArray) -> Array:
     """Return targets with mean 0 and variance 1 in each task's training rows."""
-    y, index, train = data.targets, data.task_index, ~held_out
-    if index is None:
-        return spread_of(y[train]).scaled(y)
-    return spread_of_tasks(y[train], index[train], data.n_tasks).scaled(y, index)
+    y, index, train = data.targets, data.task_index, data.rows(~held_out)
+    if index is None or train.task_index is None:
+        return spread_of(train.targets, train.weights).scaled(y)
+    return spread_of_tasks(train.targets, train.task_index, data.n_tasks, train.weights).scaled(y, index)
 
 
 def _check_split(settings: NetworkSettings, data: TaskData, held_out: BoolArray) -> None:

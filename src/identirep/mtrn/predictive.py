@@ -16,14 +16,16 @@ from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.checkpoints import array_digest, kept_array
 from identirep.gaps import takes_gaps
 from identirep.moments import TaskMoments
-from identirep.mtrn.base import StageOne, dependent_rows
+from identirep.mtrn.base import StageOne
 from identirep.mtrn.reduction import Heads, HeldOut
 from identirep.mtrn.regressor_units import RegressorUnits, has_a_say
+from identirep.mtrn.sides import dependent_rows
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole
 from identirep.persistence import prefixed, taken
 from identirep.signal_check import CROSS_FITTED, above_chance
 from identirep.splits import folds
 from identirep.validation import TaskData
+from identirep.weighted_fit import fitted, weight_fault
 
 __all__ = ["PredictiveFeatures"]
 
@@ -130,30 +132,32 @@ class PredictiveFeatures(StageOne):
     def _fit(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> None:
         self._check_data(data, groups)
         regressor = _seeded(self.regressor, rng)
-        self._units = RegressorUnits.of(regressor, data.X, data.targets)
+        self._units = RegressorUnits.of(regressor, data.X, data.targets, data.weights)
         data = replace(data, X=self._units.inputs(data.X), targets=self._units.targets(data.targets))
         Y_fit = data.targets[:, 0] if data.n_tasks == 1 else data.targets
         if self.cross_fit == "oob":
-            self.regressor_ = regressor.set_params(oob_score=True).fit(data.X, Y_fit)
+            self.regressor_ = fitted(regressor.set_params(oob_score=True), data.X, Y_fit, data.weights)
             unseen = self._out_of_bag(len(data.X), data.n_tasks)
             unseen[_repeated(groups, len(data.X))] = np.nan
         else:
             unseen = _cross_fitted(regressor, data, Y_fit, groups, int(self.cross_fit), rng)
-            self.regressor_ = clone(regressor).fit(data.X, Y_fit)
+            self.regressor_ = fitted(clone(regressor), data.X, Y_fit, data.weights)
         self._unseen = unseen
         predicted = np.asarray(~np.isnan(unseen).any(axis=1))
-        F, targets = unseen[predicted], data.targets[predicted]
-        heads = Heads(np.eye(data.n_tasks), np.zeros(data.n_tasks), np.mean((targets - F) ** 2, axis=0))
-        moments = TaskMoments.from_arrays(F, targets)
-        held_out = HeldOut(F, targets, None, dependent_rows(data, groups, predicted))
+        F, part = unseen[predicted], data.rows(predicted)
+        targets, weights = part.targets, part.weights
+        noise = np.average((targets - F) ** 2, axis=0, weights=weights)
+        heads = Heads(np.eye(data.n_tasks), np.zeros(data.n_tasks), noise)
+        moments = TaskMoments.from_arrays(F, targets, sample_weight=weights)
+        held_out = HeldOut(F, targets, None, dependent_rows(data, groups, predicted), weights)
         # Directions and their signal come from the same rows: of many targets without any, those that folds happen to
         # predict alike come first. All targets together cannot be chosen.
         inflation = CROSS_FITTED
         if self._judges_signal:
-            scale = targets.std(axis=0)
-            p, y = ((part - part.mean(axis=0)) / scale for part in (F, targets))
+            scale = np.sqrt(moments.var_y)
+            p, y = ((of - np.average(of, axis=0, weights=weights)) / scale for of in (F, targets))
             unit = np.arange(len(F)) if held_out.groups is None else held_out.groups
-            inflation = CROSS_FITTED if above_chance(p, y, None, unit, rng) else np.inf
+            inflation = CROSS_FITTED if above_chance(p, y, None, unit, rng, weights) else np.inf
         self._fit_reduction(moments, heads, moments, held_out, rng, inflation)
         scale = self._units.target_scale
         self.moments_ = self._units.own_moments(self.moments_)
@@ -201,6 +205,10 @@ class PredictiveFeatures(StageOne):
             in_every_bag &= np.bincount(rows, minlength=n_rows) > 0
         values[in_every_bag] = np.nan
         return values
+
+    def _weight_faults(self) -> list[Fault]:
+        found = weight_fault(self.regressor)
+        return [] if found is None else [Fault(found)]
 
     def _faults(self, groups: ArrayLike | None, order: ArrayLike | None) -> list[Fault]:
         if self.cross_fit != "oob":
@@ -280,13 +288,14 @@ def _cross_fitted(
     X = data.X
     predictions = np.empty((len(X), y.size // len(X)))
     for rest, fold in folds(len(X), n_folds, rng, groups=groups, order=data.order):
+        weights = None if data.weights is None else data.weights[rest]
 
-        def predicted(rest: IntArray = rest, fold: IntArray = fold) -> Array:
-            found = clone(regressor).fit(X[rest], y[rest]).predict(X[fold])
+        def predicted(rest: IntArray = rest, fold: IntArray = fold, weights: Array | None = weights) -> Array:
+            found = fitted(clone(regressor), X[rest], y[rest], weights).predict(X[fold])
             return np.asarray(found, dtype=np.float64).reshape(len(fold), -1)
 
-        def about(rest: IntArray = rest, fold: IntArray = fold) -> dict[str, str]:
-            return {"regressor": type(regressor).__name__, "data": array_digest(X, y, rest, fold)}
+        def about(rest: IntArray = rest, fold: IntArray = fold, weights: Array | None = weights) -> dict[str, str]:
+            return {"regressor": type(regressor).__name__, "data": array_digest(X, y, rest, fold, weights)}
 
         predictions[fold] = kept_array("fold", about, predicted, (len(fold), predictions.shape[1]))
     return predictions

@@ -69,6 +69,8 @@ class Reduction:
             n * self.heads * self.scale[:, None],
             own.scatter_y,
             own.n_rows,
+            own.weight_sums,
+            own.row_counts,
         )
 
 
@@ -80,6 +82,8 @@ class HeldOut:
     targets: Array
     task_index: IntArray | None
     groups: IntArray | None
+    # Of the rows, relative to each other.
+    weights: Array | None = None
 
 
 def linear_heads(moments: TaskMoments, *, n_blocks: int = 1) -> Heads:

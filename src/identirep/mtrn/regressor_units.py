@@ -29,9 +29,9 @@ class RegressorUnits:
     target_scale: Array
 
     @classmethod
-    def of(cls, regressor: Any, X: NDArray[Any], targets: Array) -> RegressorUnits:
+    def of(cls, regressor: Any, X: NDArray[Any], targets: Array, weights: Array | None = None) -> RegressorUnits:
         """Choose units: of inputs where they need others, of targets unit variance, unless the regressor has a say."""
-        spread, T = spread_of(targets), targets.shape[1]
+        spread, T = spread_of(targets, weights), targets.shape[1]
         if has_a_say(regressor):
             return cls(*plain_units(X), np.zeros(T), np.ones(T))
         varies = spread.deviation > 0.0
@@ -59,16 +59,10 @@ class RegressorUnits:
     def own_moments(self, moments: TaskMoments) -> TaskMoments:
         """Return moments of features and targets with the targets in their own units."""
         scale = self.target_scale
-        return TaskMoments(
-            moments.task_names,
-            moments.group,
-            moments.counts,
-            moments.mean_h,
-            moments.scatter_h,
-            self.own(moments.mean_y),
-            moments.scatter_hy * scale[:, None],
-            moments.scatter_y * scale**2,
-            moments.n_rows,
+        return moments._replaced(
+            mean_y=self.own(moments.mean_y),
+            scatter_hy=moments.scatter_hy * scale[:, None],
+            scatter_y=moments.scatter_y * scale**2,
         )
 
     def arrays(self) -> dict[str, Array]:

@@ -6,9 +6,9 @@ import numpy as np
 
 from identirep._typing import Array, IntArray
 from identirep.moments import TaskMoments
-from identirep.mtrn.base import split_moments
 from identirep.mtrn.estimator import MTRN
 from identirep.mtrn.reduction import linear_heads, reduce_features, residual_squares
+from identirep.mtrn.sides import split_moments
 from identirep.validation import TaskData
 
 __all__ = ["replicate_groups"]

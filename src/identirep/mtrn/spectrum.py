@@ -21,7 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.accumulation import effective_number
 from identirep.mtrn.reduction import HeldOut, Reduction
+from identirep.row_weights import effective_numbers
 
 __all__ = ["FEW_PERMUTATIONS", "PERMUTATIONS", "Spectrum", "predictive_spectrum"]
 
@@ -102,26 +104,33 @@ def predictive_spectrum(
     reduction: Reduction,
     held_out: HeldOut,
     rng: np.random.Generator,
-    n_trained: int,
+    n_trained: float,
     inflation: float = 1.0,
     n_permutations: int = PERMUTATIONS,
 ) -> Spectrum:
     """Measure the signal of each direction, what chance would give, and where another fit would cut.
 
     What chance gives is the same with targets permuted within tasks (the same way for tasks that share rows), or with
-    random signs for whole groups. A group counts once, however many rows it has: large ones would decide alone.
+    random signs for whole groups, and for rows that have weights. A group counts once, however many rows it has: large
+    ones would decide alone.
     `n_trained` labels have led to the directions. Chance does `inflation` times as much as permuted targets
     show; inf stands for targets that have been found to carry none.
     """
     H = (held_out.features - reduction.mean) @ reduction.components.T
     seen = ~np.isnan(held_out.targets)
-    n_labels, K = int(seen.sum()), H.shape[1]
+    n_labels: float = int(seen.sum())
+    K = H.shape[1]
     if K == 0 or n_labels == 0:
         return Spectrum(np.arange(K), *np.zeros((4, K)), *np.zeros((2, K, K)))
     n_rows = len(H)
     groups = np.arange(n_rows) if held_out.groups is None else np.unique(held_out.groups, return_inverse=True)[1]
     groups = groups.reshape(-1)
     weight = 1.0 / np.bincount(groups)[groups]
+    n_groups: float = int(groups.max()) + 1
+    if held_out.weights is not None:
+        weight = weight * held_out.weights / held_out.weights.max()
+        n_groups = effective_number(np.bincount(groups, weight).astype(np.float64))
+        n_labels = _effective_labels(held_out.weights, seen, held_out.task_index)
     if held_out.task_index is None:
         index = np.zeros(n_rows, dtype=np.int64)
         y = held_out.targets / reduction.scale
@@ -134,11 +143,12 @@ def predictive_spectrum(
         labels = y * reduction.heads[index]
         weight = weight / weight.sum()
     H = _centred(H, index, weight)
-    M, V = _signal(H, labels, weight, int(groups.max()) + 1)
+    M, V = _signal(H, labels, weight, n_groups)
     value = np.diagonal(M)
 
     def permuted() -> Array:
-        if held_out.groups is not None:
+        # Signs leave each label to its row, which is how noisy its weight says.
+        if held_out.groups is not None or held_out.weights is not None:
             return labels * rng.choice([-1.0, 1.0], size=int(groups.max()) + 1)[groups][:, None]
         if held_out.task_index is None:
             return labels[rng.permutation(n_rows)]
@@ -161,7 +171,7 @@ def predictive_spectrum(
     return Spectrum(order, np.diagonal(M), threshold[order], error, _mixing(M, variance), M, variance)
 
 
-def _signal(H: Array, labels: Array, weight: Array, n_groups: int) -> tuple[Array, Array]:
+def _signal(H: Array, labels: Array, weight: Array, n_groups: float) -> tuple[Array, Array]:
     """Return M and the sampling variance of its entries, rows of a group taken for one and the same."""
     M = (H * weight[:, None]).T @ labels
     squares = (H**2 * weight[:, None]).T @ labels**2
@@ -171,6 +181,13 @@ def _signal(H: Array, labels: Array, weight: Array, n_groups: int) -> tuple[Arra
     # Mean square of (h_j l_k + h_k l_j) / 2.
     second = 0.25 * (squares + squares.T + 2.0 * crossed)
     return M, np.maximum(weight.sum() * second - M**2, 0.0) / n_groups
+
+
+def _effective_labels(weights: Array, seen: BoolArray, index: IntArray | None) -> float:
+    """Return the effective number of labels, summed over tasks."""
+    if index is not None:
+        return float(effective_numbers(weights, index, int(index.max()) + 1).sum())
+    return sum(effective_number(weights[column]) for column in seen.T)
 
 
 def _mixing(M: Array, variance: Array) -> Array:

@@ -140,7 +140,7 @@ class Findings:
             correlation=np.zeros((moments.n_tasks, 0)) if latents is None else within_task_correlations(latents),
             causal_probability=np.asarray(model.causal_probability_),
             certificate=model.certificate_,
-            shares_rows=int(moments.n_samples.sum()) > moments.n_rows,
+            shares_rows=not moments._has_own_rows,
             n_rows=moments.n_rows,
             spectrum=None if stage is None else np.asarray(stage.spectrum_, dtype=np.float64),
             threshold=None if stage is None else np.asarray(stage.spectrum_threshold_, dtype=np.float64),

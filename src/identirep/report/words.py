@@ -130,6 +130,8 @@ def what_was_fitted(findings: Findings, evaluation: Evaluation | None) -> str:
         together = "" if evaluation.grouped_by is None else f", with rows of one {evaluation.grouped_by} kept together"
         rows = count(evaluation.n_held_out_rows, "row")
         text += f" {rows}{last_rows(evaluation)} were held out to check the result{together}."
+    if evaluation is not None and evaluation.weighted_by is not None:
+        text += f" Rows count by their weights, {evaluation.weighted_by}."
     return text
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from identirep._typing import Array, BoolArray, IntArray
+from identirep._typing import Array, BoolArray, Counts, IntArray
 from identirep.mtlcm.axes.diagonalise import pair_step
 from identirep.mtlcm.model import JointMoments
 from identirep.mtlcm.roles import sweep
@@ -31,7 +31,7 @@ _MIN_TASKS = 64
 
 
 def anneal(
-    moments: JointMoments, n_samples: IntArray, unmixing: Array, temperatures: Array, rng: np.random.Generator
+    moments: JointMoments, n_samples: Counts, unmixing: Array, temperatures: Array, rng: np.random.Generator
 ) -> Array:
     """Move unmixing matrices, shape (n_starts, D, D), towards high marginal likelihood, from random causal sets.
 

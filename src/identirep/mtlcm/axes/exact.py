@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from identirep._typing import Array, BoolArray, IntArray
+from identirep._typing import Array, BoolArray, Counts
 from identirep.mtlcm.axes.covariances import DenseCovariances
 from identirep.mtlcm.axes.diagonalise import StepMemory, joint_diagonalise, pair_step
 from identirep.mtlcm.axes.search import MIN_CURVATURE, best_roles, evidence_of, latent_correlations, search
@@ -63,7 +63,7 @@ def exact_starts(moments: JointMoments, n_init: int, rng: np.random.Generator) -
 
 def maximise_exact(
     moments: JointMoments,
-    n_samples: IntArray,
+    n_samples: Counts,
     starts: Array,
     rng: np.random.Generator,
     *,
@@ -91,7 +91,7 @@ def maximise_exact(
 
 def _settle(
     moments: JointMoments,
-    n_samples: IntArray,
+    n_samples: Counts,
     B: Array,
     roles_of: Callable[[JointMoments], BoolArray],
     *,

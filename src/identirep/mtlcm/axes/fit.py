@@ -240,7 +240,7 @@ def fit_from(fit: LatentFit, moments: TaskMoments, found: Solutions) -> LatentFi
 def whitened_covariances(moments: TaskMoments, noise_variance: float) -> tuple[Covariances, Array]:
     """Return the covariances given the target, less noise, in whitened coordinates, and the whitening map."""
     weights = moments.weights
-    if moments.is_shared and noise_variance == 0.0 and moments.n_rows >= PRIOR_BELOW * moments.n_features:
+    if moments.is_shared and noise_variance == 0.0 and moments._n_effective_rows >= PRIOR_BELOW * moments.n_features:
         whitener = _inverse_root(moments.cov_h[0])
         vectors = explained_directions(moments) @ whitener.T
         return SharedCovariances(np.eye(moments.n_features), vectors, weights), whitener

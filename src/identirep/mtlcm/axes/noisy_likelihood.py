@@ -23,7 +23,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from scipy.optimize import minimize
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array, Counts
 from identirep.mtlcm.model import inverse_and_log_det, latent_covariances
 
 __all__ = ["NoisyFit", "climb_with_noise", "log_likelihood", "maximise_noisy_likelihood"]
@@ -66,14 +66,14 @@ def log_likelihood(R: Array, weights: Array, B: Array, variances: Array, noise_v
     return log_det_B - 0.5 * float(weights @ (log_det + traces))
 
 
-def maximise_noisy_likelihood(R: Array, n_samples: IntArray, start: NoisyFit, *, fixed_noise: bool) -> NoisyFit:
+def maximise_noisy_likelihood(R: Array, n_samples: Counts, start: NoisyFit, *, fixed_noise: bool) -> NoisyFit:
     """Maximise the likelihood of R, noise included, over mixing, positive variances and, unless fixed, the noise."""
     if fixed_noise:
         return climb_with_noise(R, n_samples, start, "fixed")
     return climb_with_noise(R, n_samples, climb_with_noise(R, n_samples, start, "apart"), "joined")
 
 
-def climb_with_noise(R: Array, n_samples: IntArray, start: NoisyFit, moves: _Moves) -> NoisyFit:
+def climb_with_noise(R: Array, n_samples: Counts, start: NoisyFit, moves: _Moves) -> NoisyFit:
     """Climb until an iteration gains little; "apart" is for starts whose variances may be far off, and stops early."""
     objective = _Objective.at(R, n_samples, start, moves)
     T, D = objective.variances.shape
@@ -115,7 +115,7 @@ class _Objective:
     moves: _Moves
 
     @classmethod
-    def at(cls, R: Array, n_samples: IntArray, start: NoisyFit, moves: _Moves) -> _Objective:
+    def at(cls, R: Array, n_samples: Counts, start: NoisyFit, moves: _Moves) -> _Objective:
         n_rows = float(n_samples.sum())
         weights = n_samples / n_rows
         scale = 1.0 / np.sqrt(weights @ start.variances)

@@ -80,7 +80,7 @@ class HeadsOfTasks(NamedTuple):
 
 def mostly_shared(moments: TaskMoments) -> bool:
     """Whether tasks have most of their rows in common, so that all have about the same law of the latents."""
-    further_labels = int(moments.n_samples.sum()) - moments.n_rows
+    further_labels = moments._n_labels - moments.n_rows
     return moments.is_shared or further_labels >= _SHARED * (moments.n_tasks - 1) * moments.n_rows
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from identirep._typing import Array, BoolArray, IntArray
+from identirep._typing import Array, BoolArray, Counts
 from identirep.mtlcm.axes.annealing import MIN_CURVATURE, anneal
 from identirep.mtlcm.axes.solutions import Solutions
 from identirep.mtlcm.axes.starts import random_rotations
@@ -42,7 +42,7 @@ _MAX_ENUMERATED = 12
 _MAX_NUMBERS = 2e7
 
 
-def search(moments: JointMoments, n_samples: IntArray, starts: Array, rng: np.random.Generator) -> Solutions:
+def search(moments: JointMoments, n_samples: Counts, starts: Array, rng: np.random.Generator) -> Solutions:
     """Anneal generations of starts until another start confirms every latent of the best one; ends, best first."""
     n = len(starts)
     root = np.linalg.cholesky(np.tensordot(moments.weights, moments.S, axes=1))
@@ -68,7 +68,7 @@ def search(moments: JointMoments, n_samples: IntArray, starts: Array, rng: np.ra
 
 
 def _annealed(
-    moments: JointMoments, n_samples: IntArray, starts: Array, first: Array, rng: np.random.Generator
+    moments: JointMoments, n_samples: Counts, starts: Array, first: Array, rng: np.random.Generator
 ) -> Solutions:
     """Anneal starts from first temperatures of their own, as many at once as fit into a bounded amount of memory."""
     (T, D), n = moments.s.shape, len(starts)
@@ -92,7 +92,7 @@ def _completed(axes: Array, rng: np.random.Generator) -> Array:
     return np.concatenate([axes, random_rotations(1, D - k, rng)[0] @ rest])
 
 
-def evidence_of(moments: JointMoments, B: Array, n_samples: IntArray) -> float:
+def evidence_of(moments: JointMoments, B: Array, n_samples: Counts) -> float:
     """Mean log marginal likelihood of a row under an unmixing, roles summed out under a flat prior, up to a constant.
 
     Beyond twelve latents, the value at the best set found stands for the sum.
@@ -104,7 +104,7 @@ def evidence_of(moments: JointMoments, B: Array, n_samples: IntArray) -> float:
     return float((roles - own).sum() / n_samples.sum()) - scales + float(np.linalg.slogdet(B)[1])
 
 
-def best_roles(z: JointMoments, n_samples: IntArray) -> tuple[Array, BoolArray]:
+def best_roles(z: JointMoments, n_samples: Counts) -> tuple[Array, BoolArray]:
     """Log evidence of each task, sets summed out, and its most likely set."""
     T, D = z.s.shape
     correlation = latent_correlations(z)

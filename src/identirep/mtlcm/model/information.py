@@ -93,9 +93,9 @@ class FactorizedInformation:
     has_many_optima: ClassVar[bool] = False
 
     @property
-    def n_rows(self) -> int:
+    def n_rows(self) -> float:
         """Distinct rows: those that many tasks share inform about the latents' covariances once."""
-        return self.moments.n_rows
+        return self.moments._n_effective_rows
 
     @property
     def chance(self) -> float:
@@ -166,7 +166,7 @@ class ExactInformation:
 
     z: JointMoments
     causal: BoolArray
-    n_rows: int
+    n_rows: float
 
     has_many_optima: ClassVar[bool] = True
     # It has other sources than variances that differ.
@@ -253,7 +253,7 @@ def chance_excess(moments: TaskMoments) -> float:
     common, and so share the sampling error of the variances.
     """
     T = moments.n_tasks
-    if T < 2 or int(moments.n_samples.sum()) > moments.n_rows:
+    if T < 2 or not moments._has_own_rows:
         return 0.0
     freedom = np.maximum(moments.n_samples - 2.0, _LEAST_FREEDOM)
     mean = float(moments.weights @ ((freedom / (freedom - 2.0)) ** 2 - 1.0))

@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
-from identirep._typing import Array, BoolArray, IntArray
+from identirep._typing import Array, BoolArray, Counts, IntArray
 from identirep.mtlcm.roles.prior import STRENGTH_SCALES
 from identirep.mtlcm.roles.sets import TINY, all_sets, set_members
 
@@ -68,7 +68,7 @@ class Dependence(NamedTuple):
 
 def set_evidence(
     correlation: Array,
-    n_samples: IntArray,
+    n_samples: Counts,
     candidates: IntArray,
     causal: BoolArray,
     scales: IntArray,
@@ -90,7 +90,7 @@ def set_evidence(
 
 def _regression_evidence(
     correlation: Array,
-    n_samples: IntArray,
+    n_samples: Counts,
     candidates: IntArray,
     causal: BoolArray,
     scale: float,
@@ -147,7 +147,7 @@ def effect_scales(noise_share: Array) -> Array:
     return np.asarray((1.0 - share) * STRENGTH_SCALES / (1.0 + share * STRENGTH_SCALES))
 
 
-def effect_evidence(rho2: Array, n_samples: IntArray, scales: Array | None = None) -> Array:
+def effect_evidence(rho2: Array, n_samples: Counts, scales: Array | None = None) -> Array:
     r"""Log evidence of an effect of each scale, less that of an unrelated latent, shape (n_tasks, D, n_scales).
 
     .. math::
@@ -188,7 +188,7 @@ def noise_dependence(correlation: Array, noise_covariance: Array) -> Dependence:
     return Dependence(model, found)
 
 
-def pair_evidence(dependence: Dependence, n_samples: IntArray) -> Array:
+def pair_evidence(dependence: Dependence, n_samples: Counts) -> Array:
     """Log-likelihood that each pair of latents gains by what their noise has in common, shape (n_tasks, D, D).
 
     The sum over pairs is exact to second order in the correlations: good enough to search for sets, not to judge them
@@ -202,7 +202,7 @@ def pair_evidence(dependence: Dependence, n_samples: IntArray) -> Array:
     return np.asarray(-0.5 * (n_samples - 1.0)[:, None, None] * gain)
 
 
-def _dependence_evidence(dependence: Dependence, n_samples: IntArray, candidates: IntArray, causal: BoolArray) -> Array:
+def _dependence_evidence(dependence: Dependence, n_samples: Counts, candidates: IntArray, causal: BoolArray) -> Array:
     """Evidence of every set of causes by what the noise of all other latents has in common, (n_tasks, 2**k)."""
     T, k = candidates.shape
     D = causal.shape[1]
@@ -214,7 +214,7 @@ def _dependence_evidence(dependence: Dependence, n_samples: IntArray, candidates
     return np.concatenate(parts)
 
 
-def _dependence_block(dependence: Dependence, n_samples: IntArray, candidates: IntArray, causal: BoolArray) -> Array:
+def _dependence_block(dependence: Dependence, n_samples: Counts, candidates: IntArray, causal: BoolArray) -> Array:
     """Compute `_dependence_evidence` for a few tasks."""
     T, D = causal.shape
     shares = np.array(NOISE_SHARES)

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logsumexp
 
-from identirep._typing import Array, BoolArray, IntArray
+from identirep._typing import Array, BoolArray, Counts, IntArray
 from identirep.mtlcm.roles.evidence import (
     Dependence,
     effect_evidence,
@@ -76,7 +76,7 @@ class CausalPosterior:
 
 def causal_posterior(
     correlation: Array,
-    n_samples: IntArray,
+    n_samples: Counts,
     variances: Array | None = None,
     *,
     noise_covariance: Array | None = None,
@@ -112,13 +112,13 @@ class _Cells:
     """What is known of tasks and latents before roles are; `dependence` as in `noise_dependence`."""
 
     correlation: Array
-    n_samples: IntArray
+    n_samples: Counts
     rho2: Array
     effects: Array
     dependence: Dependence | None
 
     @classmethod
-    def of(cls, correlation: Array, n_samples: IntArray, noise_covariance: Array | None) -> _Cells:
+    def of(cls, correlation: Array, n_samples: Counts, noise_covariance: Array | None) -> _Cells:
         rho2 = np.clip(correlation[:, :-1, -1] ** 2, 0.0, 1.0 - TINY)
         if noise_covariance is None:
             return cls(correlation, n_samples, rho2, effect_evidence(rho2, n_samples), None)

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import logsumexp
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array, Counts, IntArray
 
 __all__ = ["STRENGTH_SCALES", "RolePrior", "SharedScales", "scales_may_be_shared"]
 
@@ -119,25 +119,25 @@ class SharedScales:
         return self.as_cause - self.as_effect
 
     @classmethod
-    def fit(cls, variances: Array, rho2: Array, n_samples: IntArray, no_effect: Array) -> SharedScales:
+    def fit(cls, variances: Array, rho2: Array, n_samples: Counts, no_effect: Array) -> SharedScales:
         """Estimate the scales given the probability that each latent is no effect."""
         n = n_samples[:, None]
         cause, effect = _mean(variances, n * no_effect), _mean(variances * (1.0 - rho2), n * (1.0 - no_effect))
         return cls(cause, effect, variances, variances).applied(variances, rho2, n_samples)
 
-    def applied(self, variances: Array, rho2: Array, n_samples: IntArray) -> SharedScales:
+    def applied(self, variances: Array, rho2: Array, n_samples: Counts) -> SharedScales:
         """Return the same scales with what they cost the cells of other tasks."""
         half_n = 0.5 * n_samples[:, None]
         as_cause = -half_n * _loss(variances / self.cause)
         return replace(self, as_cause=as_cause, as_effect=-half_n * _loss(variances * (1.0 - rho2) / self.effect))
 
-    def cost(self, n_samples: IntArray) -> float:
+    def cost(self, n_samples: Counts) -> float:
         """Log-likelihood that 2 D shared scales may lose against D for each task (BIC); negative: they are fewer."""
         D = len(self.cause)
         return float(D * np.log(n_samples.sum()) - 0.5 * D * np.log(n_samples).sum())
 
 
-def scales_may_be_shared(variances: Array, rho2: Array, n_samples: IntArray, no_effect: Array) -> bool:
+def scales_may_be_shared(variances: Array, rho2: Array, n_samples: Counts, no_effect: Array) -> bool:
     """Whether shared scales are worth a closer look: every cell in the role that fits its variance better.
 
     `no_effect` is the probability, to start from, of that. Variances too even to come from sampling say nothing of

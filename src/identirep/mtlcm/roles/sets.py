@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from identirep._typing import Array, BoolArray, IntArray
+from identirep._typing import Array, BoolArray, Counts, IntArray
 
 __all__ = [
     "all_sets",
@@ -38,7 +38,7 @@ def correlations(joint: Array) -> Array:
     return np.asarray(joint / (scale[:, :, None] * scale[:, None, :]), dtype=np.float64)
 
 
-def own_terms(correlation: Array, n_samples: IntArray) -> Array:
+def own_terms(correlation: Array, n_samples: Counts) -> Array:
     """Evidence n/2 log(1 - rho^2) that each latent brings as a cause, apart from R^2, shape (n_tasks, D)."""
     rho2 = np.clip(correlation[:, :-1, -1] ** 2, TINY, 1.0 - TINY)
     return np.asarray(0.5 * n_samples[:, None] * np.log1p(-rho2), dtype=np.float64)
@@ -107,7 +107,7 @@ def swept_on(correlation: Array, causal: BoolArray) -> Array:
 
 def search_mode(
     correlation: Array,
-    n_samples: IntArray,
+    n_samples: Counts,
     bonus: Array,
     start: BoolArray,
     log_strength: Array | None = None,
@@ -137,7 +137,7 @@ def search_mode(
 
 def _search(
     M: Array,
-    n_samples: IntArray,
+    n_samples: Counts,
     bonus: Array,
     start: BoolArray,
     price: Array | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from identirep._typing import Array, BoolArray, IntArray
+from identirep._typing import Array, BoolArray, Counts, IntArray
 from identirep.mtlcm.roles.posterior import CausalPosterior
 from identirep.mtlcm.roles.sets import swept_on
 
@@ -208,7 +208,7 @@ def causal_structure(
     posterior: CausalPosterior,
     correlation: Array,
     scale: Array,
-    n_samples: IntArray,
+    n_samples: Counts,
     task_names: tuple[Hashable, ...],
     given_names: Mapping[int, str] | None = None,
 ) -> CausalStructure:

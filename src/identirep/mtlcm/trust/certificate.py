@@ -279,7 +279,7 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.ran
     robust, freedom = robust_leakage(information)
     joined = moderated_leakage(modelled, robust, freedom)
     refits = bootstrap(fit, moments, causal, "tasks", _N_REFITS, rng)
-    tied = _tied(fit.starts, moments.n_rows)
+    tied = _tied(fit.starts, moments._n_effective_rows)
     ties = fit.starts.agreement[tied].min(axis=0)
     noise = noise_reliability(fit, moments)
     goodness = goodness_of_fit(fit, moments, causal)
@@ -310,11 +310,11 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.ran
         n_tied_starts=int(np.sum(tied)),
         has_signal=signal,
         is_lonely=bool(lonely),
-        own_rows=int(moments.n_samples.sum()) <= moments.n_rows,
+        own_rows=moments._has_own_rows,
     )._judged()
 
 
-def _tied(starts: Starts, n_rows: int) -> BoolArray:
+def _tied(starts: Starts, n_rows: float) -> BoolArray:
     """Starts as likely as the best within sampling noise (95% point of chi-squared, one degree for each E_ij)."""
     D = starts.agreement.shape[1]
     loss = 2.0 * n_rows * (starts.criterion - starts.criterion.min())

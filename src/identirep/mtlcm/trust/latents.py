@@ -27,7 +27,7 @@ def latent_moments(fit: LatentFit, moments: TaskMoments) -> JointMoments:
 def latent_information(fit: LatentFit, moments: TaskMoments, causal: BoolArray) -> Information:
     """Information about the latents in the likelihood that was fitted; the factorised one does not ask for roles."""
     if fit.prior == "exact":
-        return ExactInformation(latent_moments(fit, moments), causal, moments.n_rows)
+        return ExactInformation(latent_moments(fit, moments), causal, moments._n_effective_rows)
     return FactorizedInformation(moments, fit.unmixing, fit.variances, fit.noise_variance)
 
 

@@ -136,6 +136,7 @@ def resample_rows(moments: TaskMoments, rng: np.random.Generator) -> TaskMoments
     scatter_h = np.zeros_like(moments.scatter_h)
     scatter_hy, scatter_y = np.zeros_like(moments.scatter_hy), np.zeros_like(moments.scatter_y)
     for g, count in enumerate(moments.counts):
+        # Of an effective number the whole part: draws vary no less than rows do.
         freedom = int(count) - 1
         tasks = np.flatnonzero(moments.group == g)
         if freedom < 1 or not len(tasks):
@@ -153,17 +154,7 @@ def resample_rows(moments: TaskMoments, rng: np.random.Generator) -> TaskMoments
         scatter_h[g], scatter_hy[tasks] = W, explained + along
         scatter_y[tasks] = np.einsum("tk,tk->t", beta, explained + 2.0 * along)
         scatter_y[tasks] += sigma**2 * ((noise**2).sum(axis=1) + outside)
-    return TaskMoments(
-        moments.task_names,
-        moments.group,
-        moments.counts,
-        moments.mean_h,
-        scatter_h,
-        moments.mean_y,
-        scatter_hy,
-        scatter_y,
-        moments.n_rows,
-    )
+    return moments._replaced(scatter_h=scatter_h, scatter_hy=scatter_hy, scatter_y=scatter_y)
 
 
 def _root(covariance: Array) -> Array:

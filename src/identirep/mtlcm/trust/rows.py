@@ -43,9 +43,9 @@ def check_rows(
 ) -> ComesBack:
     """Measure how far the axes of a fit move from rows to rows, features given, by the moments of half of its rows."""
     if half is not None and np.array_equal(half.group, moments.group):
-        rest = _rest(moments, half)
+        rest = moments._without(half)
         if min(half.n_samples.min(), rest.n_samples.min()) >= _LEAST_ROWS:
-            if moments.n_samples.sum() <= moments.n_rows:
+            if moments._has_own_rows:
                 return _of_agreement(_own_rows(fit, moments, causal, half, rest, rng), _HALVES)
             if moments.is_shared:
                 delta = (whitened_heads(half, moments) - whitened_heads(rest, moments)) / np.sqrt(2.0)
@@ -67,28 +67,6 @@ def _of_agreement(draws: Array, how: str) -> ComesBack:
 def _n_draws(moments: TaskMoments) -> int:
     work = moments.n_tasks * moments.n_features ** (2 if moments.is_shared else 3)
     return int(np.clip(_LARGE / work, _LEAST_DRAWS, _N_DRAWS))
-
-
-def _rest(moments: TaskMoments, part: TaskMoments) -> TaskMoments:
-    """Moments of the rows that are not in a part with the same row groups (Chan's update, undone)."""
-    n = moments.counts - part.counts
-    ratio = moments.counts / np.maximum(n, 1)
-    delta_h, delta_y = part.mean_h - moments.mean_h, part.mean_y - moments.mean_y
-    share = part.counts / np.maximum(n, 1)
-    factor = (part.counts * ratio)[:, None, None]
-    own = factor[moments.group, 0]
-    g = moments.group
-    return TaskMoments(
-        moments.task_names,
-        g,
-        n,
-        moments.mean_h - share[:, None] * delta_h,
-        moments.scatter_h - part.scatter_h - factor * delta_h[:, :, None] * delta_h[:, None, :],
-        moments.mean_y - share[g] * delta_y,
-        moments.scatter_hy - part.scatter_hy - own * delta_y[:, None] * delta_h[g],
-        np.maximum(moments.scatter_y - part.scatter_y - own[:, 0] * delta_y**2, 0.0),
-        moments.n_rows - part.n_rows,
-    )
 
 
 def _own_rows(
@@ -121,16 +99,12 @@ def _mixed(moments: TaskMoments, first: TaskMoments, second: TaskMoments, share:
     cov_h = p[:, None, None] * first.cov_h + (1.0 - p)[:, None, None] * second.cov_h + between_h
     cov_hy = share[:, None] * first.cov_hy + (1.0 - share)[:, None] * second.cov_hy
     var_y = share * first.var_y + (1.0 - share) * second.var_y + between_y * delta_y
-    return TaskMoments(
-        moments.task_names,
-        moments.group,
-        moments.counts,
-        first.mean_h + (1.0 - p)[:, None] * delta_h,
-        cov_h * n[:, None, None],
-        first.mean_y + (1.0 - share) * delta_y,
-        (cov_hy + between_y[:, None] * delta_h[moments.group]) * n_task[:, None],
-        var_y * n_task,
-        moments.n_rows,
+    return moments._replaced(
+        mean_h=first.mean_h + (1.0 - p)[:, None] * delta_h,
+        scatter_h=cov_h * n[:, None, None],
+        mean_y=first.mean_y + (1.0 - share) * delta_y,
+        scatter_hy=(cov_hy + between_y[:, None] * delta_h[moments.group]) * n_task[:, None],
+        scatter_y=var_y * n_task,
     )
 
 

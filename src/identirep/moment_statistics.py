@@ -1,0 +1,119 @@
+"""What follows from moments: sizes, covariances and what is pooled over tasks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from identirep._typing import Array, Counts, IntArray
+from identirep.accumulation import Sums
+from identirep.moments_file import StoredMoments
+
+__all__ = ["MomentStatistics"]
+
+
+class MomentStatistics(StoredMoments):
+    """Base of `TaskMoments`: what is derived from its parts."""
+
+    group: IntArray
+    counts: Counts
+    row_counts: IntArray
+    weight_sums: Array
+    mean_h: Array
+    scatter_h: Array
+    mean_y: Array
+    scatter_hy: Array
+    scatter_y: Array
+
+    @property
+    def n_tasks(self) -> int:
+        """Number of tasks T."""
+        return len(self.task_names)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features K."""
+        return int(self.mean_h.shape[1])
+
+    @property
+    def n_samples(self) -> Counts:
+        """Number of labelled rows of each task, shape (n_tasks,); of rows with weights the effective number."""
+        return self.counts[self.group]
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether rows have weights."""
+        return self.counts.dtype.kind == "f"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all tasks are observed on the same rows, and so share one covariance."""
+        return len(self.counts) == 1
+
+    @property
+    def weights(self) -> Array:
+        """Share of each task in all labelled rows, shape (n_tasks,); sums to one."""
+        n = self.n_samples.astype(np.float64)
+        return n / n.sum()
+
+    @property
+    def cov_h(self) -> Array:
+        """Covariance of the features in each row group, shape (n_groups, n_features, n_features)."""
+        return self.scatter_h / _at_least_some(self.counts)[:, None, None]
+
+    @property
+    def cov_hy(self) -> Array:
+        """Covariance of features and target, shape (n_tasks, n_features)."""
+        return self.scatter_hy / _at_least_some(self.n_samples)[:, None]
+
+    @property
+    def var_y(self) -> Array:
+        """Variance of the target, shape (n_tasks,)."""
+        return self.scatter_y / _at_least_some(self.n_samples)
+
+    def pooled_mean(self) -> Array:
+        """Return the mean of the features, each task weighted by its rows.
+
+        Returns
+        -------
+        array, shape (n_features,)
+            The mean.
+        """
+        return np.bincount(self.group, self.weights, len(self.counts)) @ self.mean_h
+
+    def pooled_covariance(self) -> Array:
+        """Return the within-task covariance of the features, averaged over tasks by their rows.
+
+        Returns
+        -------
+        array, shape (n_features, n_features)
+            The covariance.
+        """
+        weight = np.bincount(self.group, self.weights, len(self.counts))
+        return np.tensordot(weight, self.cov_h, axes=1)
+
+    @property
+    def _has_own_rows(self) -> bool:
+        """Whether no row has labels of two tasks."""
+        return self._n_labels <= self.n_rows
+
+    @property
+    def _n_labels(self) -> int:
+        """Number of labels, whatever their weights."""
+        return int(self.row_counts[self.group].sum())
+
+    @property
+    def _n_effective_rows(self) -> float:
+        """Effective number of distinct rows: as many of them as count in their row groups, on average."""
+        if not self.is_weighted:
+            return self.n_rows
+        return self.n_rows * float(self.counts.sum() / max(self.row_counts.sum(), 1))
+
+    @property
+    def _sums(self) -> Sums:
+        sums = Sums(*(getattr(self, name) for name in Sums._fields))
+        return sums if self.is_weighted else sums._replace(weight_sums=None, row_counts=None)
+
+
+def _at_least_some(counts: Counts) -> Counts:
+    """Return counts that can be divided by; an effective number is 0 or at least 1, up to rounding."""
+    return np.where(counts > 0, counts, 1)

@@ -1,0 +1,58 @@
+"""Features of checked rows as moments: of the rows of training, of those held out, and of all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from identirep._typing import Array, BoolArray, IntArray
+from identirep.moments import TaskMoments
+from identirep.mtrn.reduction import HeldOut
+from identirep.splits import stretches
+from identirep.validation import TaskData
+
+__all__ = ["dependent_rows", "feature_moments", "split_moments"]
+
+
+def feature_moments(
+    F: NDArray[Any], targets: Array, task_index: IntArray | None, n_tasks: int, weights: Array | None = None
+) -> TaskMoments:
+    """Return moments in either layout of tasks 0, 1, ..., with zero counts for those without a row."""
+    if task_index is None:
+        return TaskMoments.from_arrays(F, targets, sample_weight=weights)
+    K = F.shape[1]
+    zeros = np.zeros(n_tasks)
+    none = TaskMoments(
+        range(n_tasks),
+        np.arange(n_tasks),
+        zeros,
+        np.zeros((n_tasks, K)),
+        np.zeros((n_tasks, K, K)),
+        zeros,
+        np.zeros((n_tasks, K)),
+        zeros,
+        n_rows=0,
+    )
+    return none + TaskMoments.from_long(F, targets, task_index, sample_weight=weights)
+
+
+def split_moments(
+    F: NDArray[Any], data: TaskData, groups: IntArray | None, held_out: BoolArray
+) -> tuple[TaskMoments, TaskMoments, HeldOut]:
+    """Return the moments of features on the rows of training and on those held out, and the latter themselves."""
+    sides = []
+    for rows in (~held_out, held_out):
+        part = data.rows(rows)
+        sides.append((F[rows], part.targets, part.task_index, part.weights))
+    trained, untouched = (feature_moments(*side[:3], data.n_tasks, side[3]) for side in sides)
+    features, targets, index, weights = sides[1]
+    return trained, untouched, HeldOut(features, targets, index, dependent_rows(data, groups, held_out), weights)
+
+
+def dependent_rows(data: TaskData, groups: IntArray | None, chosen: BoolArray) -> IntArray | None:
+    """Number what depends on each other among the chosen rows: stretches of the order, else the groups, if any."""
+    if data.order is not None:
+        return stretches(data.order[chosen])
+    return None if groups is None else groups[chosen]
