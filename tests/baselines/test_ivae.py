@@ -13,6 +13,7 @@ _QUICK = {"hidden_sizes": (), "max_epochs": 3}
 _ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
+@pytest.mark.slow
 @_ignore_convergence
 def test_recovers_sources_of_changing_variance():
     data = piecewise_stationary(20, 200, 2, 2, np.random.default_rng(0))
@@ -24,6 +25,7 @@ def test_recovers_sources_of_changing_variance():
     assert mcc_score(model.transform(data.X, tasks=data.segments), data.Z) >= 0.9
 
 
+@pytest.mark.slow
 @_ignore_convergence
 def test_smooth_networks_recover_the_published_data():
     data = published_segments(20, 200, 2, 2, np.random.default_rng(0), means=False)

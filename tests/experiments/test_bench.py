@@ -32,6 +32,7 @@ def test_resumes_where_it_stopped(tmp_path):
     assert parquet.read_table(out / "results.parquet").num_rows == 4
 
 
+@pytest.mark.slow
 def test_same_seed_same_figures(tmp_path):
     tables = []
     for name in ("a", "b"):

@@ -71,6 +71,7 @@ def test_moments_are_checked_by_the_parametric_bootstrap():
     assert 0.6 < np.exp(np.mean(np.log(ratios))) < 1.67
 
 
+@pytest.mark.slow
 def test_chance_of_a_turn_is_that_of_fits_to_other_rows():
     """Few tasks, some of whose latents hardly any target tells: axes turn, and it is said which."""
     said, turned = [], []

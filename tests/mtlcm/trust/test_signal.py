@@ -8,7 +8,7 @@ from identirep.datasets import make_linear_tasks
 
 
 @pytest.mark.filterwarnings("ignore:MTLCM stopped:sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("layout", ["long", "wide"])
+@pytest.mark.parametrize("layout", ["long", pytest.param("wide", marks=pytest.mark.slow)])
 def test_shuffled_targets_carry_no_signal(layout):
     data = make_linear_tasks(mixing="orthogonal", random_state=0)
     rng = np.random.default_rng(1)
@@ -22,6 +22,7 @@ def test_shuffled_targets_carry_no_signal(layout):
     assert all("no signal" in reason for reason in certificate.reasons)
 
 
+@pytest.mark.slow
 def test_heads_of_deficient_rank_are_reported():
     rng = np.random.default_rng(0)
     H = rng.normal(size=(2000, 5))
