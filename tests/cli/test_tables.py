@@ -46,6 +46,17 @@ def test_texts_are_ordered_as_texts(tmp_path, frame):
     np.testing.assert_array_equal(read_table(path, ["y_*"], order="day").order, np.arange(N))
 
 
+def test_numbers_with_decimal_commas_are_ordered_as_numbers(tmp_path, frame):
+    path = _write(tmp_path, frame.assign(depth=np.arange(N) * 0.5 + 0.25), sep=";", decimal=",")
+    np.testing.assert_array_equal(read_table(path, ["y_*"], order="depth").order, np.arange(N))
+
+
+def test_numbers_that_are_written_otherwise_are_no_texts_to_sort(tmp_path, frame):
+    path = _write(tmp_path, frame.assign(depth=[f"{100 * i + 700:,}" for i in range(N)]))
+    with pytest.raises(ValueError, match=r"order .*'1,000' in column 'depth' first at row 4.*separates thousands"):
+        read_table(path, ["y_*"], order="depth")
+
+
 @pytest.mark.parametrize("mark", ["NA", "", "-9999"])
 def test_order_needs_a_number_of_each_row(tmp_path, frame, mark):
     path = _write(tmp_path, frame.assign(day=[str(i) if i != 4 else mark for i in range(N)]))
