@@ -234,6 +234,14 @@ def test_columns_left_out_are_said(frame):
     assert kept.left_out_ == {}
 
 
+def test_texts_are_kept_as_numbers_are(frame):
+    texts = {"row": [str(i) for i in range(N)], "same": "a", "day": "2020-01-01"}
+    assert list(TableEncoder().fit(frame.assign(**texts)).left_out_) == list(texts)
+    kept = TableEncoder(keep=list(texts)).fit(frame.assign(**texts))
+    assert kept.left_out_ == {}
+    assert {"row", "same=a", "day: days since 1970"} <= set(kept.get_feature_names_out())
+
+
 def test_set_output(frame):
     encoder = TableEncoder().set_output(transform="pandas")
     framed = encoder.fit_transform(frame.set_index(np.arange(N) + 7))
@@ -247,6 +255,7 @@ def test_set_output(frame):
         ({"impute": "zero"}, None, ValueError, "impute is not valid: got 'zero'"),
         ({"categorical": 3}, None, TypeError, "categorical has the wrong type: got 3"),
         ({"categorical": ["z"]}, None, ValueError, "categorical matches no column: got 'z'"),
+        ({"keep": ["z"]}, None, ValueError, "keep matches no column: got 'z'"),
         ({"max_categories": 1}, None, ValueError, "max_categories is not valid: got 1"),
         (
             {},

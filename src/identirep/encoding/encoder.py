@@ -205,12 +205,13 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         table = as_table(X)
         if not table.num_rows:
             raise ValueError("X is empty: got 0 rows, expected at least one. Pass rows.")
-        categorical = _listed(self.categorical)
+        categorical, keep, known = _listed(self.categorical), _listed(self.keep), set(table.column_names)
         raise_faults(
             [
-                f"categorical matches no column: got {name!r}, expected columns of the table. Check the spelling."
-                for name in categorical
-                if name not in table.column_names
+                f"{option} matches no column: got {name!r}, expected columns of the table. Check the spelling."
+                for option, names in (("categorical", categorical), ("keep", keep))
+                for name in names
+                if name not in known
             ]
         )
         markers = Markers.of(self.missing)
@@ -219,7 +220,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 table,
                 markers=markers,
                 categorical=categorical,
-                keep=_listed(self.keep),
+                keep=keep,
                 most_categories=self.max_categories,
             )
         )
@@ -335,7 +336,8 @@ def check_columns(columns: Sequence[Column], left_out: Mapping[str, str] | None 
 
 def check_names(names: Sequence[str], found: Sequence[str], what: str) -> None:
     """Raise if inputs of a fit are not among the columns found."""
-    lacking = [name for name in names if name not in set(found)]
+    known = set(found)
+    lacking = [name for name in names if name not in known]
     if lacking:
         listed = ", ".join(repr(name) for name in lacking[:_MAX_NAMED])
         more = f" and {len(lacking) - _MAX_NAMED} more" if len(lacking) > _MAX_NAMED else ""
