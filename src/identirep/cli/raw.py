@@ -24,7 +24,9 @@ def raw_columns(file: Any, names: Sequence[str], categories: Collection[str]) ->
         values = plain(whole.column(i if is_whole else name))
         if name in categories:
             labels = labels_of(file, name)
-            values = pa.array(labels) if any(isinstance(label, str) for label in labels) else values
+            if any(isinstance(label, str) for label in labels):
+                # Cells of a sheet have types of their own.
+                values = pa.array([None if label is None else str(label) for label in labels], pa.string())
         elif file.markers.numbers and (numbers := as_numbers(values, file.markers)) is not None:
             values = pa.array(numbers, mask=np.isnan(numbers))
         columns.append(values)
