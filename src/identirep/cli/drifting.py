@@ -49,10 +49,15 @@ def read_targets(model: IdentifiableRegressor, data: Path, reading: dict[str, An
     """Read what a table has of the targets of a run (wide layout), NaN where it has none; None without any."""
     import numpy as np
 
+    from identirep.cli.tables import reading_of
     from identirep.datasets import load_targets, open_table
 
+    reference = model._reference
+    if reference is None or not len(reference.targets.count):
+        # Labels of tasks are no names of columns.
+        return None
     tasks = [str(name) for name in model.task_names_]
-    file = open_table(data, **reading)
+    file = open_table(data, **reading_of(model, reading))
     columns = set(file.columns) - set(map(str, model.feature_names_in_))
     present = [t for t, name in enumerate(tasks) if name in columns]
     if not present:

@@ -32,7 +32,7 @@ from identirep.parameters import raise_faults
 from identirep.row_weights import weight_faults
 from identirep.splits import number_groups, order_ranks
 
-__all__ = ["Table", "check_output", "check_place", "read_inputs", "read_table", "write_table"]
+__all__ = ["Table", "check_output", "check_place", "read_inputs", "read_table", "reading_of", "write_table"]
 
 _WRITABLE = (".csv", ".parquet", ".feather")
 
@@ -195,9 +195,7 @@ def _read_encoded(
 def read_inputs(path: Path, model: Any, reading: dict[str, Any]) -> tuple[Any, list[str]]:
     """Read the inputs of a fitted model by name, in its order, whatever else is in the table, and how they are read."""
     feature_names = list(model.feature_names_in_)
-    encoder = model.table_encoder_
-    stored = [] if encoder is None or encoder.missing is None else list(encoder.missing)
-    reading = {**reading, "missing": [*stored, *(reading["missing"] or [])]}
+    encoder, reading = model.table_encoder_, reading_of(model, reading)
     file = open_table(path, **reading)
     check_names(feature_names, file.columns, path.name)
     if encoder is None:
@@ -205,6 +203,13 @@ def read_inputs(path: Path, model: Any, reading: dict[str, Any]) -> tuple[Any, l
         return named(data.X, feature_names), data.remarks
     categories = [column.name for column in encoder.columns_ if column.is_input and column.kind == "category"]
     return raw_columns(file, feature_names, categories), list(file.remarks)
+
+
+def reading_of(model: Any, reading: dict[str, Any]) -> dict[str, Any]:
+    """Return how a table is read for a model: what stood for a missing number in its fit does so again."""
+    encoder = model.table_encoder_
+    stored = [] if encoder is None or encoder.missing is None else list(encoder.missing)
+    return {**reading, "missing": [*stored, *(reading["missing"] or [])]}
 
 
 def named(X: Array, names: Sequence[str]) -> Any:
