@@ -123,11 +123,15 @@ def test_what_was_not_seen_has_one_warning(frame):
         ({"x": "high"}, "column 'x' is of another type than in the fit: got 'high' first at row 1, expected numbers"),
         ({"when": 3.0}, "column 'when' is of another type .* got 3.0 first at row 1, expected dates"),
         ({"embedding": [[1.0] * 3] * N}, "column 'embedding' .* expected lists of 2 numbers"),
+        ({"when": ["2020-01-01T00:00:00Z"] + ["2020-01-01"] * (N - 1)}, "'when' .* got dates with and without a time"),
+        ({"x": pd.to_timedelta(np.arange(N), unit="s")}, r"column 'x' .* got .*timedelta\(.* expected numbers"),
+        ({"since": 3.0}, "column 'since' is of another type .* got 3.0 first at row 1, expected durations"),
         ({"x": np.inf}, "column 'x' has infinite values: got 90, first at row 1"),
         ({"x": None, "colour": None, "code": 1}, None),
     ],
 )
 def test_columns_of_another_type(frame, changes, message):
+    frame = frame.assign(since=pd.to_timedelta(np.arange(N) % 7, unit="h"))
     encoder = TableEncoder().fit(frame)
     other = frame.assign(**{name: pd.Series(value, index=frame.index) for name, value in changes.items()})
     if message is None:
