@@ -2,6 +2,7 @@
 
 import datetime as dt
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -190,6 +191,17 @@ def test_missing_is_a_value_of_a_category():
     encoder = TableEncoder().fit(pa.table({"v": ["a", None, "b", " "] * 10}))
     assert encoder.get_feature_names_out().tolist() == ["v=a", "v=b", "v is missing"]
     np.testing.assert_array_equal(encoder.transform(pa.table({"v": [None, "a"]})), [[0, 0, 1], [1, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    "other", [[0.5, 3.0, 0.0], ["0.5", "3", "0"], [Decimal("0.500"), Decimal(3), Decimal("-0.00")]]
+)
+def test_values_of_decimals_are_those_of_numbers(other):
+    values = [Decimal("0.50"), Decimal("3.00"), Decimal("0.00")]
+    encoder = TableEncoder(categorical=["price"]).fit(pd.DataFrame({"price": values * 9}))
+    assert encoder.get_feature_names_out().tolist() == ["price=0", "price=0.5", "price=3"]
+    frame = pd.DataFrame({"price": pd.Series(other, dtype=object if isinstance(other[0], Decimal) else None)})
+    np.testing.assert_array_equal(_quiet(lambda: encoder.transform(frame)), np.eye(3)[[1, 2, 0]])
 
 
 def test_na_is_a_value_and_not_missing():

@@ -212,6 +212,10 @@ def _text_of(value: Any) -> str | None:
         return value.decode("utf-8", "replace")
     if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         return str(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        text = format(value, "f")
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return "0" if text == "-0" else text
     number = float(value)
     return str(int(number)) if number.is_integer() and abs(number) < 2.0**53 else str(value)
 
