@@ -53,6 +53,11 @@ def test_numbers_of_single_precision_are_those_that_are_given(tmp_path):
     assert list(TableEncoder(missing="-99.9").fit(short).gaps_) == ["y_2"]
 
 
+def test_a_number_is_given_as_a_text():
+    with pytest.raises(TypeError, match="missing has the wrong type: got -9999, .* Pass missing='-9999'"):
+        load_table(FRAME, "y_*", missing=-9999)
+
+
 @pytest.mark.parametrize("mark", ["?", "-", ".", "missing", "#DIV/0!"])
 def test_others_are_said_to_be_possible_markers(tmp_path, mark):
     with pytest.raises(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,10 @@ class Markers:
     @classmethod
     def of(cls, given: str | Sequence[str] | None) -> Markers:
         """Take texts, several separated by commas; those that are numbers stand for their value however written."""
+        if not isinstance(given, str | Iterable | None):
+            raise TypeError(
+                f"missing has the wrong type: got {given!r}, expected a text or several. Pass missing={str(given)!r}."
+            )
         listed = [given] if isinstance(given, str) else list(given or [])
         texts = [part.strip() for text in listed for part in str(text).split(",")]
         numbers = []
