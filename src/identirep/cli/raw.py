@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
-
-from identirep.encoding import as_numbers, plain
+from identirep.encoding import plain
 
 __all__ = ["labels_of", "raw_columns"]
 
@@ -27,8 +25,6 @@ def raw_columns(file: Any, names: Sequence[str], categories: Collection[str]) ->
             if any(isinstance(label, str) for label in labels):
                 # Cells of a sheet have types of their own.
                 values = pa.array([None if label is None else str(label) for label in labels], pa.string())
-        elif file.markers.numbers and (numbers := as_numbers(values, file.markers)) is not None:
-            values = pa.array(numbers, mask=np.isnan(numbers))
         columns.append(values)
     return pa.table(columns, names=list(names))
 
