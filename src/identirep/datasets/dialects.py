@@ -44,11 +44,10 @@ def check_separator(given: str | None) -> str | None:
     return separator
 
 
-def check_decimal(given: str | None, separator: str | None) -> str | None:
-    """Return the decimal mark, if it is one and not the separator."""
+def check_decimal(given: str | None) -> None:
+    """Raise if a decimal mark is none; it may separate cells too, where numbers stand in quotes."""
     if given is not None and given not in (".", ","):
         raise ValueError(f"decimal is not valid: got {given!r}, expected '.' or ','. Pass one of these.")
-    return given
 
 
 def detect(

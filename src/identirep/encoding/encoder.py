@@ -225,7 +225,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             )
         )
         check_columns(self.columns_)
-        self._is_matrix = not is_frame(X)
         kept = [column for column in self.columns_ if column.is_input]
         columns = {column.name: plain(table.column(column.name)) for column in kept}
         self._recipe = Recipe.learnt(kept, columns, markers, self.impute, self.max_categories)
@@ -286,8 +285,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the fitted state but for what is of scikit-learn, see `_estimators`."""
-        meta = {"columns": [asdict(column) for column in self.columns_], "is_matrix": self._is_matrix}
-        return {}, meta | self._recipe.to_meta()
+        return {}, {"columns": [asdict(column) for column in self.columns_], **self._recipe.to_meta()}
 
     @property
     def _estimators(self) -> dict[str, Any]:
@@ -297,7 +295,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
         """Take over a state that `_to_arrays` has returned; it needs its estimators yet."""
         self.columns_ = tuple(Column(**entry) for entry in meta["columns"])
-        self._is_matrix = bool(meta["is_matrix"])
         self._recipe = Recipe.of_meta(meta, Markers.of(self.missing))
         return self
 
