@@ -219,14 +219,12 @@ def _read_columns(
     import numpy as np
 
     from identirep.cli.raw import raw_columns
-    from identirep.datasets import empty_message, match_columns, open_table
+    from identirep.datasets import match_columns, open_table
     from identirep.encoding import NUMBERS, as_numbers, judge_columns, plain
 
     file = open_table(path, **reading)
     chosen = match_columns("categorical", categorical, file.columns)
     table = raw_columns(file, file.columns, chosen)
-    if not table.num_rows:
-        raise ValueError(empty_message(path))
     judged = judge_columns(table, markers=file.markers, categorical=chosen, index=file.index_columns)
     columns, numbers = [], {}
     for column, chunks in zip(judged, table.columns, strict=True):
