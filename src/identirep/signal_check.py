@@ -95,9 +95,13 @@ def check_signal(data: TaskData, groups: IntArray | None, rng: np.random.Generat
     y, fold = _standardised(data), rng.permutation(np.arange(n_units) % _N_FOLDS)[unit]
     seed = int(rng.integers(2**31))
     found, r2 = {}, {}
+    total = _per_task(y**2, data)
+    # Of a large table a target with few labels, or a rare value, may have none among the rows looked at.
+    varies = total > 0
     for name, make in (("ridge", ridge), ("extra-trees", lambda: extra_trees(_N_TREES, seed))):
         p = _cross_fitted(make, data, y, fold)
-        r2[name] = float(np.mean(1.0 - _per_task((y - p) ** 2, data) / _per_task(y**2, data)))
+        left = _per_task((y - p) ** 2, data)[varies] / total[varies]
+        r2[name] = float(np.mean(1.0 - left)) if varies.any() else 0.0
         found[name] = above_chance(p, y, data.task_index, unit, rng, data.weights)
     tried = f"R^2 in cross-validation, mean over {'targets' if data.task_index is None else 'tasks'}: "
     tried += f"{r2['ridge']:.2f} by a linear model, {r2['extra-trees']:.2f} by trees"
@@ -127,7 +131,8 @@ def _sample(data: TaskData, groups: IntArray | None, rng: np.random.Generator) -
     # Whole units in random order, until there are enough rows.
     rank = rng.permutation(int(unit.max()) + 1)[unit]
     filled = np.cumsum(np.bincount(rank[rows], minlength=int(rank.max()) + 1))
-    rows &= filled[rank] <= max(_MAX_ROWS, int(filled[0]))
+    # One unit in any case: the first one that has labels.
+    rows &= filled[rank] <= max(_MAX_ROWS, int(filled[np.argmax(filled > 0)]))
     unit = np.unique(unit[rows], return_inverse=True)[1].reshape(-1)
     own = None if index is None else np.unique(index[rows], return_inverse=True)[1].reshape(-1)
     names = tuple(range(len(tasks) if own is None else int(own.max(initial=-1)) + 1))
@@ -159,6 +164,8 @@ def _standardised(data: TaskData) -> Array:
     """Return targets with mean 0 and variance 1 in each task, outliers clipped, missing labels as 0."""
     y = np.zeros(data.targets.shape)
     for rows, tasks in _blocks(data):
+        if not rows.any():
+            continue
         part = data.targets[rows] if data.task_index is not None else data.targets[np.ix_(rows, tasks)]
         weights = None if data.weights is None else data.weights[rows]
         for _ in range(2):
