@@ -54,6 +54,9 @@ _WORTH_SEEING = 0.2
 _MAX_ROWS, _MAX_TASKS = 2000, 64
 # Targets count with at most so many standard deviations: a single row decides nothing.
 _CLIP = 4.0
+# With so many tasks, and up to so many rows, products of all pairs of rows cost less than targets permuted again and
+# again.
+_PAIRED_TASKS, _PAIRED_ROWS, _PAIRED_BLOCK = 100, 20_000, 256
 # Fewer independent rows than this are not worth a try.
 _MIN_UNITS = 10
 
@@ -228,5 +231,18 @@ def above_chance(
         index, p, y = index[order], p[order], y[order]
         null = np.array([p @ y[np.lexsort((rng.random(len(y)), index))] for _ in range(_N_PERMUTATIONS)])
     else:
-        null = np.array([np.sum(p * y[rng.permutation(len(y))]) for _ in range(_N_PERMUTATIONS)])
+        null = _permuted_sums(p, y, [rng.permutation(len(y)) for _ in range(_N_PERMUTATIONS)])
     return bool(product.sum() > CROSS_FITTED * max(null.max(), 0.0))
+
+
+def _permuted_sums(p: Array, y: Array, orders: list[IntArray]) -> Array:
+    """Return the sum of ``p * y[order]`` for each order of the rows."""
+    if y.ndim == 1 or y.shape[1] < _PAIRED_TASKS or len(y) > _PAIRED_ROWS:
+        return np.array([np.sum(p * y[order]) for order in orders])
+    found = np.zeros(len(orders))
+    for start in range(0, len(y), _PAIRED_BLOCK):
+        block = slice(start, start + _PAIRED_BLOCK)
+        products = p[block] @ y.T
+        of_rows = np.arange(len(products))
+        found += [products[of_rows, order[block]].sum() for order in orders]
+    return found
