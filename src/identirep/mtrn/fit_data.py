@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from identirep._typing import BoolArray, IntArray
 from identirep.gross_errors import limited
-from identirep.parameters import Fault
+from identirep.parameters import Fault, raise_faults
 from identirep.splits import number_groups, order_ranks, row_groups
 from identirep.validation import TaskData, check_task_data
 
@@ -39,20 +39,19 @@ def check_fit_data(
     group_index, ranks, found = None, None, list(faults)
     if groups is not None:
         group_index = number_groups(groups)
-        n_rows = len(X) if hasattr(X, "__len__") else len(group_index)
+        n_rows = _n_rows(X, len(group_index))
         if len(group_index) != n_rows:
             found.append(
                 f"groups does not match X: got {len(group_index)} labels for {n_rows} rows, expected one for each row. "
                 "Pass the group of each row."
             )
-        if not group_index.any():
-            found.append("groups has a single group: got 1, expected at least 2. Leave groups out.")
     if order is not None:
         try:
             ranks = order_ranks(order)
             found += _order_faults(ranks, X)
         except ValueError as error:
             found.append(str(error))
+    found += _alike_faults(group_index, ranks)
     rows: dict[str, Any] = {"sample_weight": sample_weight, "leaves_out": True}
     rows["min_labels"] = getattr(estimator, "_least_labels", 2)
     data = check_task_data(X, y, tasks, estimator=estimator, found=found, **rows)
@@ -66,6 +65,10 @@ def check_fit_data(
         data = data.rows(seen)
         group_index = None if group_index is None else group_index[seen]
         given = seen if given is None else _part_of(given, seen)
+    if given is not None:
+        raise_faults(_alike_faults(group_index, data.order, " that count"))
+        # Without gaps: how many there are is read from the largest number.
+        group_index = None if group_index is None else np.unique(group_index, return_inverse=True)[1].reshape(-1)
     targets, counts = data.targets, np.zeros(data.n_tasks, dtype=np.int64)
     if getattr(estimator, "_limits_labels", True):
         targets, counts = limited(targets, data.task_index, data.n_tasks)
@@ -82,12 +85,29 @@ def _part_of(rows: BoolArray, kept: BoolArray) -> BoolArray:
 
 def _order_faults(ranks: IntArray, X: Any) -> list[str]:
     """Return what is wrong with the order of the rows."""
-    n_rows = len(X) if hasattr(X, "__len__") else len(ranks)
+    n_rows = _n_rows(X, len(ranks))
     if len(ranks) != n_rows:
         return [
             f"order does not match X: got {len(ranks)} values for {n_rows} rows, expected one for each row. Pass the "
             "place of each row in the order."
         ]
-    if not ranks.max(initial=0):
-        return ["order is the same for all rows: got a single value, expected at least 2. Leave order out."]
     return []
+
+
+def _alike_faults(groups: IntArray | None, ranks: IntArray | None, where: str = "") -> list[str]:
+    """Say so if groups, or an order, do not tell any two rows apart."""
+    found = []
+    if groups is not None and len(groups) and (groups == groups[0]).all():
+        of_which = f" in the rows{where}" if where else ""
+        found.append(f"groups has a single group{of_which}: got 1, expected at least 2. Leave groups out.")
+    if ranks is not None and len(ranks) and (ranks == ranks[0]).all():
+        found.append(
+            f"order is the same for all rows{where}: got a single value, expected at least 2. Leave order out."
+        )
+    return found
+
+
+def _n_rows(X: Any, otherwise: int) -> int:
+    """Return the number of rows of inputs that are not checked yet: sparse ones have a shape and no length."""
+    shape = getattr(X, "shape", None)
+    return int(shape[0]) if shape else len(X) if hasattr(X, "__len__") else otherwise
