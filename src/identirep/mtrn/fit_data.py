@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from identirep._typing import BoolArray, IntArray
 from identirep.gross_errors import limited
 from identirep.parameters import Fault, raise_faults
+from identirep.row_weights import weights_of_tasks
 from identirep.splits import number_groups, order_ranks, row_groups
 from identirep.validation import TaskData, check_task_data
 
@@ -57,14 +58,17 @@ def check_fit_data(
     data = check_task_data(X, y, tasks, estimator=estimator, found=found, **rows)
     if (given := data.given_rows) is not None:
         group_index, ranks = (None if of is None else of[given] for of in (group_index, ranks))
-    # Only ratios count here, so that equal weights are none.
-    alike = data.weights is None or np.all(data.weights == data.weights[0])
-    data = replace(data, order=ranks, weights=None if alike else data.weights)
+    data = replace(data, order=ranks)
     if data.task_index is not None and np.isnan(data.targets).any():
         seen = ~np.isnan(data.targets)
         data = data.rows(seen)
         group_index = None if group_index is None else group_index[seen]
         given = seen if given is None else _part_of(given, seen)
+    if data.weights is not None:
+        # Ratios within a task are all that weights say, so that whatever looks at rows of several tasks needs one
+        # scale for all. And equal weights are none.
+        weights = data.weights if data.task_index is None else weights_of_tasks(data.weights, data.task_index)
+        data = replace(data, weights=None if np.all(weights == weights[0]) else weights)
     if given is not None:
         raise_faults(_alike_faults(group_index, data.order, " that count"))
         # Without gaps: how many there are is read from the largest number.
