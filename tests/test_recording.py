@@ -264,6 +264,14 @@ def test_checkpoints_in_use_are_refused(cut_off):
     _ridge().fit(*_wide(), checkpoint=cut_off)
 
 
+def test_two_fits_that_begin_at_one_place(tmp_path):
+    first = CheckpointFiles.made(tmp_path / "checkpoint", "checkpoint")
+    with pytest.raises(ValueError, match=r"is in use: got a checkpoint that another fit has begun .* Choose another"):
+        CheckpointFiles.made(tmp_path / "checkpoint", "checkpoint")
+    first.write("1-0001", Entry({"a": 1}))
+    assert first.read("1-0001") == Entry({"a": 1})
+
+
 def test_directories_of_others_are_refused_and_files_of_others_stay(tmp_path, cut_off):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "1-fit.json").write_text("{}")
