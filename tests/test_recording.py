@@ -272,6 +272,20 @@ def test_two_fits_that_begin_at_one_place(tmp_path):
     assert first.read("1-0001") == Entry({"a": 1})
 
 
+def test_saving_again_leaves_the_checkpoint_of_a_later_fit_alone(tmp_path, monkeypatch, eager):
+    place = tmp_path / "checkpoint"
+    model = _ridge().fit(*_wide(), checkpoint=place)
+    model.save(tmp_path / "run")
+    assert not place.exists()
+    with monkeypatch.context() as patch:
+        _cut_off_at(patch, predictive, "kept_array", 2)
+        with pytest.raises(_Cut):
+            _ridge(random_state=1).fit(*_wide(), checkpoint=place)
+    before = _contents(place)
+    model.save(tmp_path / "run")
+    assert _contents(place) == before
+
+
 def test_directories_of_others_are_refused_and_files_of_others_stay(tmp_path, cut_off):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "1-fit.json").write_text("{}")
