@@ -286,6 +286,18 @@ def test_saving_again_leaves_the_checkpoint_of_a_later_fit_alone(tmp_path, monke
     assert _contents(place) == before
 
 
+def test_the_axes_of_samples_are_those_of_the_checkpoint(tmp_path, monkeypatch, eager):
+    X, y, _ = _wide()
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
+    stage = MTRN(2, encoder=encoder, n_replicates=1, max_epochs=3)
+    with monkeypatch.context() as patch:
+        _cut_off_at(patch, training, "_run_epoch", 1)
+        with pytest.raises(_Cut):
+            _ridge(regressor=stage).fit(X.reshape(-1, 1, 4), y, checkpoint=tmp_path / "checkpoint")
+    with pytest.raises(ValueError, match=r"is a checkpoint of another fit: got X of shape \(160, 2, 2\)"):
+        _ridge(regressor=stage).fit(X.reshape(-1, 2, 2), y, checkpoint=tmp_path / "checkpoint")
+
+
 def test_directories_of_others_are_refused_and_files_of_others_stay(tmp_path, cut_off):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "1-fit.json").write_text("{}")

@@ -105,7 +105,7 @@ def _header(model: Any, given: Any, more: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _data(data: TaskData, groups: IntArray | None, names: list[str]) -> dict[str, str]:
-    parts = {"X": data.X, "y": data.targets, "tasks": data.task_index, "groups": groups, "order": data.order}
+    parts = {"X": data.inputs, "y": data.targets, "tasks": data.task_index, "groups": groups, "order": data.order}
     parts["sample_weight"] = data.weights
     found = {
         name: f"of shape {part.shape} with digest {array_digest(part)}"
