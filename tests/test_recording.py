@@ -1,16 +1,20 @@
 """A fit that is cut off at any moment goes on from its checkpoint, to the same bits."""
 
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
+from scipy.stats import loguniform
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold
 
 from identirep import MTLCM, MTRN, IdentifiableRegressor, checkpoints
 from identirep.checkpoint_files import CheckpointFiles, Entry
 from identirep.mtrn import predictive, training
+from identirep.recording import _described
 
 
 def _wide():
@@ -296,6 +300,26 @@ def test_the_axes_of_samples_are_those_of_the_checkpoint(tmp_path, monkeypatch, 
             _ridge(regressor=stage).fit(X.reshape(-1, 1, 4), y, checkpoint=tmp_path / "checkpoint")
     with pytest.raises(ValueError, match=r"is a checkpoint of another fit: got X of shape \(160, 2, 2\)"):
         _ridge(regressor=stage).fit(X.reshape(-1, 2, 2), y, checkpoint=tmp_path / "checkpoint")
+
+
+def _adding(n):
+    return lambda x: x + n
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        KFold,
+        _adding,
+        lambda n: partial(max, n),
+        lambda n: eval(f"lambda x: [y + {n} for y in x]"),
+        lambda n: loguniform(0.5, n),
+        lambda n: {0, n},
+        lambda n: str(n).encode(),
+    ],
+)
+def test_settings_without_parameters_are_told_apart(make):
+    assert _described(make(3)) == _described(make(3)) != _described(make(5))
 
 
 def test_directories_of_others_are_refused_and_files_of_others_stay(tmp_path, cut_off):
