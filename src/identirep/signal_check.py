@@ -17,7 +17,7 @@ R^2 > 2 (2.6)^2 / n would be seen. Where that is a large share, nothing seen say
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -225,20 +225,21 @@ def above_chance(
     product = (p * y).reshape(len(y), -1).sum(axis=1)
     own = np.bincount(unit, product)
     if len(own) < len(unit) or weights is not None:
-        null = rng.choice([-1.0, 1.0], size=(_N_PERMUTATIONS, len(own))) @ own
+        null = np.asarray(rng.choice([-1.0, 1.0], size=(_N_PERMUTATIONS, len(own))) @ own, dtype=np.float64)
     elif index is not None:
         order = np.argsort(index, kind="stable")
         index, p, y = index[order], p[order], y[order]
         null = np.array([p @ y[np.lexsort((rng.random(len(y)), index))] for _ in range(_N_PERMUTATIONS)])
     else:
-        null = _permuted_sums(p, y, [rng.permutation(len(y)) for _ in range(_N_PERMUTATIONS)])
+        null = _permuted_sums(p, y, (rng.permutation(len(y)) for _ in range(_N_PERMUTATIONS)))
     return bool(product.sum() > CROSS_FITTED * max(null.max(), 0.0))
 
 
-def _permuted_sums(p: Array, y: Array, orders: list[IntArray]) -> Array:
+def _permuted_sums(p: Array, y: Array, orders: Iterable[IntArray]) -> Array:
     """Return the sum of ``p * y[order]`` for each order of the rows."""
     if y.ndim == 1 or y.shape[1] < _PAIRED_TASKS or len(y) > _PAIRED_ROWS:
         return np.array([np.sum(p * y[order]) for order in orders])
+    orders = list(orders)
     found = np.zeros(len(orders))
     for start in range(0, len(y), _PAIRED_BLOCK):
         block = slice(start, start + _PAIRED_BLOCK)
