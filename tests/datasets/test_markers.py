@@ -54,7 +54,7 @@ def test_numbers_of_single_precision_are_those_that_are_given(tmp_path):
 
 
 def test_a_number_is_given_as_a_text():
-    with pytest.raises(TypeError, match="missing has the wrong type: got -9999, .* Pass missing='-9999'"):
+    with pytest.raises(TypeError, match=r"missing has the wrong type: got -9999, .* Pass missing='-9999'"):
         load_table(FRAME, "y_*", missing=-9999)
 
 
