@@ -193,7 +193,7 @@ def _read_encoded(
 def read_inputs(path: Path, model: Any, reading: dict[str, Any]) -> tuple[Any, list[str]]:
     """Read the inputs of a fitted model by name, in its order, whatever else is in the table, and how they are read."""
     feature_names = list(model.feature_names_in_)
-    encoder = model.table_encoder_
+    encoder = getattr(model, "table_encoder_", None)
     stored = [] if encoder is None or encoder.missing is None else list(encoder.missing)
     reading = {**reading, "missing": [*stored, *(reading["missing"] or [])]}
     file = open_table(path, **reading)

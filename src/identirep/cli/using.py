@@ -76,7 +76,7 @@ def report(run: Run) -> None:
     from identirep.cli.runs import REPORT_FILE
     from identirep.directories import recover
 
-    model = load_run(run)
+    model = load_run(run, features=True)
     recover(run)
     evaluation = write_report_of(model, run, run / REPORT_FILE)
     answer(run=run, **found_in(model, evaluation))
@@ -101,11 +101,22 @@ def write_report_of(model: IdentifiableRegressor, run: Path, path: Path) -> Eval
     return evaluation
 
 
-def load_run(run: Path) -> IdentifiableRegressor:
-    """Read the model of a run directory."""
-    from identirep.regressor import IdentifiableRegressor
+def load_run(run: Path, *, features: bool = False) -> Any:
+    """Read the model of a run directory; one of features as they are, an MTLCM, only where that will do."""
+    from identirep.persistence import kind_of_run
 
     with working(f"Reading {run}"):
+        if kind_of_run(run) == "MTLCM":
+            if not features:
+                raise ValueError(
+                    f"'{run}' has no stage one: got a run of features as they are, expected one of inputs. Only "
+                    "transform, predict, name and report take such a run."
+                )
+            from identirep.mtlcm import MTLCM
+
+            return MTLCM.load(run)
+        from identirep.regressor import IdentifiableRegressor
+
         return IdentifiableRegressor.load(run)
 
 
@@ -136,7 +147,7 @@ def _apply(
     from identirep.cli.keeping import kept_columns, output_table
     from identirep.cli.tables import check_output, read_inputs, write_table
 
-    model = load_run(run)
+    model = load_run(run, features=not check)
     input_names(run, model)
     check_output(out, data)
     to_latents = content == "latents"
