@@ -1,14 +1,17 @@
 """Moments on a real local Ray with several worker processes, one killed half way."""
 
 import os
+import pickle
 import signal
 import time
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from identirep import TaskMoments
-from identirep.engines import ray_moments
+from identirep.engines import TableBlocks, ray_moments
+from identirep.engines.on_ray import _aggregation, _moments_of_block
 
 LONG = {"features": "h*", "tasks": "task"}
 
@@ -17,6 +20,27 @@ def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(ImportError, match=r"^ray_moments needs Ray Data.*pip install 'identirep\[ray\]'"):
         ray_moments(None, "y")
+
+
+def test_what_workers_do_without_a_cluster(same, rows):
+    pytest.importorskip("ray.data", reason="the extra ray is not installed")
+    columns = TableBlocks("y0", "task", "h*")
+    columns.start(list(rows.frame.columns), "the schema")
+    compute, aggregation = _moments_of_block(columns, None), _aggregation()
+    tables = [pa.Table.from_pandas(rows.frame.iloc[at]) for at in (slice(0, 0), slice(0, 700), slice(700, 1000))]
+    stored = [compute(table) for table in tables]
+    assert stored[0]["moments"].null_count == 1
+    sums = [aggregation.aggregate_block(pa.concat_tables(stored[:2])), aggregation.aggregate_block(stored[2])]
+    assert aggregation.aggregate_block(stored[0]) is None
+    same(pickle.loads(aggregation.combine(*sums)).moments, rows.long)
+    # What is wrong with a block is passed on, past all that is right.
+    bad = aggregation.aggregate_block(compute(tables[1].drop_columns("h1")))
+    for fault in (aggregation.combine(sums[0], bad), aggregation.combine(bad, sums[0])):
+        assert str(pickle.loads(fault)).startswith(
+            "a block of 700 rows has other columns than the schema: got none named"
+        )
+    other = aggregation.aggregate_block(compute(pa.Table.from_pandas(rows.frame.assign(task=1))))
+    assert "labels of tasks of another type" in str(pickle.loads(aggregation.combine(sums[0], other)))
 
 
 @pytest.fixture(scope="module")
