@@ -80,10 +80,12 @@ class _Inputs:
         return list(self._file.remarks) if self._of_whole is None else self._of_whole
 
     def _tables(self) -> Iterator[Any]:
-        has_blocks = hasattr(self._file, "typed_blocks") and "" not in self._names
-        if self._encoder is not None and has_blocks:
-            for table in self._file.typed_blocks(self._names):
-                yield self._without_marks(table)
+        typed_blocks = getattr(self._file, "typed_blocks", None)
+        if self._encoder is not None and typed_blocks is not None and "" not in self._names:
+            inputs = [column for column in self._encoder.columns_ if column.is_input]
+            categories = {column.name for column in inputs if column.kind == "category"}
+            for table in typed_blocks(self._names):
+                yield self._without_marks(table, categories)
         elif self._takes_numbers:
             yield from self._numbers()
         else:
@@ -115,14 +117,13 @@ class _Inputs:
         # Where all is well with these values after all: booleans, or numbers as texts.
         yield whole.slice(start)
 
-    def _without_marks(self, table: Any) -> Any:
+    def _without_marks(self, table: Any, categories: set[str]) -> Any:
         """Return a block with nulls for numbers that stand for missing ones, in texts, too."""
         import pyarrow as pa
 
         markers = self._file.markers
         if not markers.numbers:
             return table
-        categories = {column.name for column in self._encoder.columns_ if column.is_input and column.kind == "category"}
         columns = []
         for name, values in zip(table.column_names, table.columns, strict=True):
             numbers = None if name in categories else as_numbers(values, markers)
