@@ -237,7 +237,7 @@ def demo(
 
 def _deciding(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that decide the result of a fit, by their names on the command line."""
-    others = {"data", "out", "fits", "resume"}
+    others = {"data", "out", "fits", "resume", "engine", "scheduler"}
     return {
         f"--{name.replace('_', '-')}": str(value) if isinstance(value, Path) else value
         for name, value in options.items()

@@ -72,8 +72,9 @@ class _Inputs:
                 n_rows += block.num_rows
                 yield block
         if not n_rows:
-            # It says so as it does of any table.
-            read_inputs(self._path, self._model, self._reading)
+            # Whoever takes it says so as of any table.
+            table, self._of_whole = read_inputs(self._path, self._model, self._reading)
+            yield table
 
     def remarks(self) -> list[str]:
         """Return what is said of how the table was read, once it has been."""
