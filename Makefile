@@ -38,7 +38,7 @@ test test-slow test-lowest: export OMP_NUM_THREADS ?= 1
 test: $(VENV)/.installed-test
 	$(BIN)/python -m $(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-test-slow: $(VENV)/.installed-test
+test-slow: $(VENV)/.installed-slow
 	$(BIN)/python -m $(PYTEST) -m slow $(PYTEST_ARGS)
 
 test-lowest: $(LOWEST)/.installed

@@ -22,7 +22,7 @@ PACKAGE = [
     {"baselines", "checking", "recording", "refining"},
     {"comparing", "encoded_tables", "encoder_error"},
     {"mtlcm", "mtrn"},
-    {"encoding", "persistence", "signal_check"},
+    {"encoding", "engines", "persistence", "signal_check"},
     {"datasets", "evaluation"},
     {"checkpoints", "exchangeability", "known_tasks", "linear_copies"},
     {"metrics", "moments", "splits", "validation"},

@@ -48,7 +48,7 @@ _METHOD_TYPES = (classmethod, staticmethod, property, types.FunctionType)
 _PUBLIC_MODULES = {
     f"identirep.{name}"
     for name in ("baselines", "comparing", "datasets", "metrics", "moments", "mtlcm", "mtrn", "regressor", "report")
-}
+} | {"identirep.engines"}
 
 
 def _modules():

@@ -47,6 +47,21 @@ def test_readme_python_runs(tmp_path, monkeypatch):
     assert names["model"].certificate_.verdict
 
 
+def test_python_of_the_page_on_engines_runs(tmp_path, monkeypatch):
+    pytest.importorskip("distributed", reason="the extra dask is not installed")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")
+    names: dict = {}
+    moments = []
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(block, names)
+        moments.append(names["moments"])
+    files, dask, encoded = moments
+    np.testing.assert_allclose(dask.scatter_h, files.scatter_h, rtol=1e-10)
+    assert encoded.n_rows == files.n_rows
+    assert list(names["model"].certificate_.verdict) == ["identified"] * 4
+
+
 def test_readme_commands_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

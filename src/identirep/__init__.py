@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from identirep import baselines, datasets, metrics
+    from identirep import baselines, datasets, engines, metrics
     from identirep.comparing import Comparison, align, compare
     from identirep.encoding import TableEncoder
     from identirep.moments import TaskMoments
@@ -34,10 +34,11 @@ __all__ = [
     "baselines",
     "compare",
     "datasets",
+    "engines",
     "metrics",
 ]
 
-_SUBMODULES = frozenset({"baselines", "datasets", "metrics"})
+_SUBMODULES = frozenset({"baselines", "datasets", "engines", "metrics"})
 _MODULE_OF = {
     "MTLCM": "identirep.mtlcm",
     "Certificate": "identirep.mtlcm",

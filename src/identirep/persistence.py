@@ -41,7 +41,7 @@ from identirep.run_files import (
 )
 from identirep.shapes import Damage
 
-__all__ = ["Part", "Run", "opened_run", "prefixed", "restored", "taken", "write_run"]
+__all__ = ["Part", "Run", "kind_of_run", "opened_run", "prefixed", "restored", "taken", "write_run"]
 
 # The newest that is read; runs without an encoder of tables are written in the first, which all readers know.
 FORMAT_VERSION = 2
@@ -134,6 +134,14 @@ def opened_run(directory: str | Path, kind: str) -> Iterator[Run]:
         raise damaged(Path(directory) / MODEL_FILE, f"no entry {error}") from None
     except (AttributeError, IndexError, TypeError) as error:
         raise damaged(Path(directory) / MODEL_FILE, f"other entries ({error})") from None
+
+
+def kind_of_run(directory: str | Path) -> str | None:
+    """Return the kind of model that a directory holds; None if that cannot be told, which reading it explains."""
+    try:
+        return str(_read_document(current(Path(directory)))["kind"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _read_whole(directory: Path, kind: str) -> Run:

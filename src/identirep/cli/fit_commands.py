@@ -30,7 +30,7 @@ _DEMO_COMPONENTS = 10
 
 @reports_faults
 def fit(
-    data: given.Data,
+    data: given.DataOfFit,
     targets: given.Targets,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Run directory to write or replace.", show_default=False)],
     tasks: given.Tasks = None,
@@ -47,7 +47,7 @@ def fit(
     decimal: given.Decimal = None,
     sheet: given.Sheet = None,
     n_components: given.Components = "auto",
-    regressor: given.Regressor = "mtrn",
+    regressor: given.RegressorOrNone = "mtrn",
     held_out: given.HeldOut = 0.2,
     replicates: given.Replicates = None,
     epochs: given.Epochs = None,
@@ -60,6 +60,8 @@ def fit(
         ),
     ] = None,
     resume: given.Resume = False,
+    engine: given.Engine = None,
+    scheduler: given.Scheduler = None,
 ) -> None:
     """Fit latents to a table with many targets, and write a run directory with a report.
 
@@ -68,9 +70,27 @@ def fit(
     """
     command = _deciding(locals())
     components = given.parse_components(n_components)
+    trained: dict[str, Any] = {"--groups": groups, "--order": order, "--categorical": categorical, "--like": like}
+    trained |= {
+        "--resume": resume,
+        "--replicates": replicates,
+        "--epochs": epochs,
+        "--impute": impute != "auto",
+        "--checks": checks != 2,
+    }
+    given.check_engine(regressor, engine, scheduler, [option for option, value in trained.items() if value])
+    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
+    if regressor == "none":
+        from identirep.cli.features import fit_to_features
+
+        chosen = {"tasks": tasks, "features": features, "drop": drop, "weights": weights}
+        settings = (components, held_out, seed)
+        of_features = fit_to_features(data, targets, out, chosen | reading, (engine or "stream", scheduler), settings)
+        _go_on(out)
+        _end(of_features)
+        return
     given.check_settings(regressor, replicates, epochs, checks)
     encoding = given.encoding_of(impute, categorical, no_encode)
-    reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
     columns = {"tasks": tasks, "groups": groups, "order": order, "weights": weights, "features": features, "drop": drop}
     earlier = None if like is None else _earlier(like)
     table = _read(data, targets, out, columns | reading | encoding)
@@ -217,7 +237,7 @@ def demo(
 
 def _deciding(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that decide the result of a fit, by their names on the command line."""
-    others = {"data", "out", "fits", "resume"}
+    others = {"data", "out", "fits", "resume", "engine", "scheduler"}
     return {
         f"--{name.replace('_', '-')}": str(value) if isinstance(value, Path) else value
         for name, value in options.items()

@@ -71,9 +71,11 @@ def _data(model: Any, findings: Findings, evaluation: Evaluation | None) -> dict
     }
 
 
-def _regressor(model: Any) -> dict[str, Any]:
-    """Name what predicts, the last step of a pipeline, and say why it was chosen if it was to be."""
-    stage = model.regressor_
+def _regressor(model: Any) -> dict[str, Any] | None:
+    """Name what predicts, the last step of a pipeline, and say why it was chosen if it was to be; None for features."""
+    stage = getattr(model, "regressor_", None)
+    if stage is None:
+        return None
     predicts = getattr(stage, "regressor", stage)
     predicts = predicts.steps[-1][1] if hasattr(predicts, "steps") else predicts
     choice = model.regressor_choice_

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from identirep._typing import Array
 from identirep.cli.answers import FORMAT_VERSION
 from identirep.cli.found import latent_entries
-from identirep.cli.tables import named, write_table
+from identirep.cli.tables import write_table
 from identirep.datasets import match_columns, open_table
 from identirep.encoding import plain
 
-__all__ = ["METADATA_KEY", "kept_columns", "output_table"]
+__all__ = ["METADATA_KEY", "Kept", "kept_columns", "output_schema"]
 
 # Of the schema; each latent's field has its verdict as well, under this and a dot.
 METADATA_KEY = "identirep"
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Columns to keep, which are read block by block."""
+
+    schema: Any
+    blocks: Callable[[], Iterator[Any]]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return list(self.schema.names)
+
+
 def kept_columns(
     path: Path, keep: Sequence[str] | None, made: Sequence[str], out: Path, reading: dict[str, Any]
-) -> Any:
-    """Read the columns to keep as an Arrow table, in their order in the file; raise if the output cannot hold them."""
+) -> Kept:
+    """Find the columns to keep, in their order in the file; raise if the output cannot hold them."""
     import pyarrow as pa
 
     file = open_table(path, **{**reading, "missing": None})
@@ -36,38 +49,61 @@ def kept_columns(
             "Rename it in the table, or leave it out."
         )
     if not chosen:
-        return pa.table({})
-    is_text = out.suffix.lower() == ".csv"
-    kept = file.as_they_are(chosen)
-    if is_text:
-        columns = [_for_csv(name, column) for name, column in zip(chosen, kept.columns, strict=True)]
-    else:
-        columns = kept.columns if file.has_types else [_typed(column) for column in kept.columns]
-    fields = [field.with_type(column.type) for field, column in zip(kept.schema, columns, strict=True)]
-    kept = pa.table(columns, schema=pa.schema(fields))
-    _check_types(kept.schema, out)
-    return kept
+        return Kept(pa.schema([]), lambda: iter(()))
+    ending = out.suffix.lower()
+    schema = _schema_of(file, chosen)
+    if ending == ".csv":
+        schema = pa.schema([field.with_type(_values_of(field.type)) for field in schema])
+    elif not file.has_types:
+        schema = pa.schema(list(zip(chosen, _types_of_texts(file, chosen), strict=True)))
+    _check_types(schema, out)
+    if ending == ".feather" and any(pa.types.is_dictionary(of) for of in schema.types):
+        # Such a file has one dictionary for all blocks.
+        whole = file.as_they_are(chosen).unify_dictionaries()
+        return Kept(whole.schema, lambda: iter([whole]))
+    return Kept(schema, lambda: (_cast(block, schema, ending == ".csv") for block in _blocks_of(file, chosen)))
 
 
-def output_table(kept: Any, values: Array, names: Sequence[str], model: Any, run: Path, content: str) -> Any:
-    """Join what is kept and what was computed; names and verdicts of the latents are in the metadata."""
+def output_schema(kept: Kept, names: Sequence[str], model: Any, run: Path, content: str) -> Any:
+    """Return the schema of the output; names and verdicts of the latents are in its metadata."""
     import pyarrow as pa
 
-    computed = named(values, names)
-    if kept.num_columns and kept.num_rows != computed.num_rows:
-        raise ValueError(
-            f"DATA has changed: got {kept.num_rows:,} rows to keep and {computed.num_rows:,} with inputs, expected the "
-            "same file. Run it again."
-        )
     latents = latent_entries(model)
     verdicts = {entry["name"]: entry["verdict"] for entry in latents} if content == "latents" else {}
-    fields = [*kept.schema, *computed.schema]
-    for i, field in enumerate(computed.schema, start=kept.num_columns):
-        if field.name in verdicts:
-            fields[i] = field.with_metadata({f"{METADATA_KEY}.verdict": verdicts[field.name]})
+    fields = list(kept.schema)
+    for name in names:
+        metadata = {f"{METADATA_KEY}.verdict": verdicts[name]} if name in verdicts else None
+        fields.append(pa.field(name, pa.float64(), metadata=metadata))
     about = {"format_version": FORMAT_VERSION, "content": content, "run": run.resolve().name, "latents": latents}
-    schema = pa.schema(fields, {METADATA_KEY: json.dumps(about)})
-    return pa.Table.from_arrays([*kept.columns, *computed.columns], schema=schema)
+    return pa.schema(fields, {METADATA_KEY: json.dumps(about)})
+
+
+def _blocks_of(file: Any, columns: Sequence[str]) -> Iterator[Any]:
+    """Yield columns of a file as they are; sheets of workbooks are read whole."""
+    if hasattr(file, "blocks_as_they_are"):
+        return file.blocks_as_they_are(columns)
+    return iter([file.as_they_are(columns)])
+
+
+def _schema_of(file: Any, columns: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    if not file.has_types:
+        return pa.schema([(name, pa.string()) for name in columns])
+    return file.as_they_are(columns).schema if not hasattr(file, "schema_of") else file.schema_of(columns)
+
+
+def _cast(block: Any, schema: Any, is_text: bool) -> Any:
+    """Return a block with the types of the output: of categories the values where these are all that it has."""
+    import pyarrow as pa
+
+    columns = []
+    for column, field in zip(block.columns, schema, strict=True):
+        values = column if column.type == field.type else plain(column).cast(field.type)
+        if is_text and "binary" in str(field.type):
+            _check_texts(field.name, values, column.type)
+        columns.append(values)
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _check_types(schema: Any, out: Path) -> None:
@@ -88,39 +124,52 @@ def _check_types(schema: Any, out: Path) -> None:
         )
 
 
-def _for_csv(name: str, column: Any) -> Any:
-    """Return a column of categories, runs or views as its values, which is all that a text file has."""
+def _values_of(kind: Any) -> Any:
+    """Return the type of the values of a column of categories, runs or views, which is all that a text file has."""
     import pyarrow as pa
     from pyarrow import types
 
-    kind = column.type
-    if types.is_dictionary(kind) or types.is_run_end_encoded(kind) or str(kind) == "string_view":
-        column = plain(column)
-    if types.is_binary(column.type) or types.is_large_binary(column.type) or types.is_fixed_size_binary(column.type):
-        try:
-            column.cast(pa.large_binary()).cast(pa.large_string())
-        except pa.ArrowInvalid:
-            raise ValueError(
-                f"--keep has bytes that are no text: got {name!r} of type {kind}, expected texts for a .csv file. "
-                "Leave it out, or write another format."
-            ) from None
-    return column
+    is_coded = types.is_dictionary(kind) or types.is_run_end_encoded(kind) or str(kind) == "string_view"
+    return plain(pa.array([], kind)).type if is_coded else kind
 
 
-def _typed(texts: Any) -> Any:
-    """Return the cells of a text file as numbers, if not a single one would be written otherwise."""
+def _check_texts(name: str, column: Any, kind: Any) -> None:
+    """Raise if bytes are no text, which is all that a text file has."""
+    import pyarrow as pa
+
+    try:
+        column.cast(pa.large_binary()).cast(pa.large_string())
+    except pa.ArrowInvalid:
+        raise ValueError(
+            f"--keep has bytes that are no text: got {name!r} of type {kind}, expected texts for a .csv file. "
+            "Leave it out, or write another format."
+        ) from None
+
+
+def _types_of_texts(file: Any, columns: Sequence[str]) -> list[Any]:
+    """Return the types of columns of a text file: numbers, if not a single cell would be written otherwise."""
+    import pyarrow as pa
+
+    possible = [[pa.int64(), pa.float64()] for _ in columns]
+    has_cells = [False] * len(columns)
+    for block in file.blocks_as_they_are(columns):
+        for j, column in enumerate(block.columns):
+            has_cells[j] |= column.null_count < len(column)
+            possible[j] = [kind for kind in possible[j] if _is_written_so(column, kind)]
+    found = zip(possible, has_cells, strict=True)
+    return [kinds[0] if kinds and has_any else pa.string() for kinds, has_any in found]
+
+
+def _is_written_so(texts: Any, kind: Any) -> bool:
+    """Tell whether all cells are what numbers of a type are written as."""
     import pyarrow as pa
     from pyarrow import compute
 
-    for kind in (pa.int64(), pa.float64()):
-        try:
-            numbers = texts.cast(kind)
-        except pa.ArrowInvalid:
-            continue
-        written = numbers.cast(pa.string())
-        same = compute.equal(texts, written)
-        if kind == pa.float64():
-            same = compute.or_(same, compute.equal(texts, compute.binary_join_element_wise(written, "0", ".")))
-        if texts.null_count < len(texts) and compute.all(same).as_py():
-            return numbers
-    return texts
+    try:
+        written = texts.cast(kind).cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    same = compute.equal(texts, written)
+    if kind == pa.float64():
+        same = compute.or_(same, compute.equal(texts, compute.binary_join_element_wise(written, "0", ".")))
+    return texts.null_count == len(texts) or bool(compute.all(same).as_py())

@@ -43,7 +43,7 @@ def name(
     from identirep.directories import replaced_directory
 
     changes = _parsed(names or [])
-    model = load_run(run)
+    model = load_run(run, features=True)
     if changes:
         model.name_latents(changes)
         with working(f"Writing {run}"), replaced_directory(run) as staging:

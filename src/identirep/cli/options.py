@@ -15,8 +15,10 @@ __all__ = [
     "Checks",
     "Components",
     "Data",
+    "DataOfFit",
     "Decimal",
     "Drop",
+    "Engine",
     "Epochs",
     "Features",
     "Groups",
@@ -27,13 +29,23 @@ __all__ = [
     "NoEncode",
     "Order",
 ]
-__all__ += ["Regressor", "Replicates", "Resume", "Run", "Seed", "Separator", "Sheet", "Targets", "Tasks", "Weights"]
-__all__ += ["check_settings", "encoding_of", "options_of_files", "parse_components"]
+__all__ += ["RegressorOrNone", "Replicates", "Resume", "Run", "Scheduler", "Seed", "Separator", "Sheet", "Targets"]
+__all__ += ["Tasks", "Weights"]
+__all__ += ["check_engine", "check_settings", "encoding_of", "options_of_files", "parse_components"]
 
 Data = Annotated[
     Path,
     typer.Argument(
         metavar="DATA", help="Table: text such as CSV, Parquet, Feather, Arrow or Excel (.xlsx).", show_default=False
+    ),
+]
+DataOfFit = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="Table: text such as CSV, Parquet, Feather, Arrow or Excel (.xlsx). With --regressor none also a folder "
+        "of Parquet, or a pattern in quotes, 'parts/*.csv'.",
+        show_default=False,
     ),
 ]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory that 'fit' has written.", show_default=False)]
@@ -125,6 +137,24 @@ Regressor = Annotated[
     Literal["mtrn", "extra-trees", "ridge", "auto"],
     typer.Option(help="What predicts: networks, trees, a linear model, or the one that does best on rows held out."),
 ]
+RegressorOrNone = Annotated[
+    Literal["mtrn", "extra-trees", "ridge", "auto", "none"],
+    typer.Option(
+        help="What predicts: networks, trees, a linear model, or the one that does best on rows held out. none: inputs "
+        "are features already (embeddings), only their axes are fitted, and tables are read in blocks."
+    ),
+]
+Engine = Annotated[
+    Literal["stream", "dask"] | None,
+    typer.Option(
+        help="With --regressor none, what reads the tables: this process, or Dask, a file at a time on each worker.",
+        show_default="stream",
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Scheduler of Dask, tcp://HOST:PORT. Default: processes on this machine."),
+]
 Replicates = Annotated[
     int | None, typer.Option(min=1, metavar="R", help="Networks trained at once; more: stabler, slower.")
 ]
@@ -173,6 +203,26 @@ def encoding_of(impute: str, categorical: list[str] | None, no_encode: bool) -> 
             "--no-encode out."
         )
     return {"impute": impute, "categorical": categorical, "encode": not no_encode}
+
+
+def check_engine(regressor: str, engine: str | None, scheduler: str | None, trained: Sequence[str]) -> None:
+    """Raise if an engine is to compute what it cannot, or if features as they are have options of what is trained."""
+    if regressor != "none":
+        if engine is not None or scheduler is not None:
+            raise ValueError(
+                f"--engine computes moments of features: got --regressor {regressor}, which is trained on a table in "
+                "memory, expected --regressor none, which takes the inputs as features. Add it, or leave --engine out."
+            )
+    elif scheduler is not None and engine != "dask":
+        raise ValueError(
+            f"--scheduler is one of Dask: got {scheduler!r} with --engine {engine or 'stream'}, expected --engine "
+            "dask. Add it."
+        )
+    elif trained:
+        raise ValueError(
+            f"--regressor none trains nothing and reads numbers alone: got {', '.join(trained)} as well, expected none "
+            "of these. Leave them out."
+        )
 
 
 def check_settings(regressor: str, replicates: int | None, epochs: int | None, checks: int) -> None:

@@ -126,7 +126,7 @@ def compare(models: list[IdentifiableRegressor], training: Table, held_out: Tabl
     return stability(on_training, held_out=on_held_out, **weights), weak
 
 
-def write_run(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> None:
+def write_run(directory: Path, model: Any, evaluation: Evaluation) -> None:
     """Write model, scores and report, all or nothing; if that fails, beside, so that the fit is not lost."""
     try:
         _write_whole(directory, model, evaluation)
@@ -138,14 +138,14 @@ def write_run(directory: Path, model: IdentifiableRegressor, evaluation: Evaluat
     wrote(directory)
 
 
-def _write_whole(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> None:
+def _write_whole(directory: Path, model: Any, evaluation: Evaluation) -> None:
     with working(f"Writing {directory}"), replaced_directory(directory) as staging:
         model.save(staging)
         evaluation.save(staging / EVALUATION_FILE)
         write_report(model, staging / REPORT_FILE, evaluation=evaluation, title=evaluation.data)
 
 
-def _kept(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> Path | None:
+def _kept(directory: Path, model: Any, evaluation: Evaluation) -> Path | None:
     """Write a run where it can be written, and what can be written of it; return where, None if nowhere."""
     name = f"{directory.resolve().name[:100]}-kept-{secrets.token_hex(4)}"
     for kept in (directory.resolve().with_name(name), Path(tempfile.gettempdir()) / name):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,16 @@ from identirep.parameters import raise_faults
 from identirep.row_weights import weight_faults
 from identirep.splits import number_groups, order_ranks
 
-__all__ = ["Table", "check_output", "check_place", "read_inputs", "read_table", "reading_of", "write_table"]
+__all__ = [
+    "Table",
+    "check_output",
+    "check_place",
+    "read_inputs",
+    "read_table",
+    "reading_of",
+    "table_writer",
+    "write_table",
+]
 
 _WRITABLE = (".csv", ".parquet", ".feather")
 
@@ -195,7 +205,7 @@ def _read_encoded(
 def read_inputs(path: Path, model: Any, reading: dict[str, Any]) -> tuple[Any, list[str]]:
     """Read the inputs of a fitted model by name, in its order, whatever else is in the table, and how they are read."""
     feature_names = list(model.feature_names_in_)
-    encoder, reading = model.table_encoder_, reading_of(model, reading)
+    encoder, reading = getattr(model, "table_encoder_", None), reading_of(model, reading)
     file = open_table(path, **reading)
     check_names(feature_names, file.columns, path.name)
     if encoder is None:
@@ -207,7 +217,7 @@ def read_inputs(path: Path, model: Any, reading: dict[str, Any]) -> tuple[Any, l
 
 def reading_of(model: Any, reading: dict[str, Any]) -> dict[str, Any]:
     """Return how a table is read for a model: what stood for a missing number in its fit does so again."""
-    encoder = model.table_encoder_
+    encoder = getattr(model, "table_encoder_", None)
     stored = [] if encoder is None or encoder.missing is None else list(encoder.missing)
     return {**reading, "missing": [*stored, *(reading["missing"] or [])]}
 
@@ -242,13 +252,29 @@ def check_place(path: Path, data: Path) -> None:
         raise PermissionError(f"--out is not writable: got '{path}', expected a directory to write to. Choose another.")
 
 
+@contextmanager
+def table_writer(path: Path, schema: Any) -> Iterator[Callable[[Any], None]]:
+    """Yield what writes blocks of a table in the format of the ending, all or nothing."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    ending = path.suffix.lower()
+    with replaced_file(path) as staging:
+        if ending == ".csv":
+            writer = csv.CSVWriter(staging, schema)
+        elif ending == ".parquet":
+            writer = parquet.ParquetWriter(staging, schema)
+        else:
+            # What write_feather writes, which has no blocks.
+            writer = pa.ipc.new_file(staging, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+        with writer:
+            yield writer.write_table
+
+
 def write_table(path: Path, table: Any) -> None:
     """Write an Arrow table in the format of the ending, all or nothing."""
-    from pyarrow import csv, feather, parquet
-
-    write = {".csv": csv.write_csv, ".parquet": parquet.write_table, ".feather": feather.write_feather}
-    with replaced_file(path) as staging:
-        write[path.suffix.lower()](table, staging)
+    with table_writer(path, table.schema) as write:
+        write(table)
 
 
 def _sortable(column: str, labels: list[Any], file: Any) -> NDArray[Any]:

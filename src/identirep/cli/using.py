@@ -76,7 +76,7 @@ def report(run: Run) -> None:
     from identirep.cli.runs import REPORT_FILE
     from identirep.directories import recover
 
-    model = load_run(run)
+    model = load_run(run, features=True)
     recover(run)
     evaluation = write_report_of(model, run, run / REPORT_FILE)
     answer(run=run, **found_in(model, evaluation))
@@ -101,11 +101,22 @@ def write_report_of(model: IdentifiableRegressor, run: Path, path: Path) -> Eval
     return evaluation
 
 
-def load_run(run: Path) -> IdentifiableRegressor:
-    """Read the model of a run directory."""
-    from identirep.regressor import IdentifiableRegressor
+def load_run(run: Path, *, features: bool = False) -> Any:
+    """Read the model of a run directory; one of features as they are, an MTLCM, only where that will do."""
+    from identirep.persistence import kind_of_run
 
     with working(f"Reading {run}"):
+        if kind_of_run(run) == "MTLCM":
+            if not features:
+                raise ValueError(
+                    f"'{run}' has no stage one: got a run of features as they are, expected one of inputs. Only "
+                    "transform, predict, name and report take such a run."
+                )
+            from identirep.mtlcm import MTLCM
+
+            return MTLCM.load(run)
+        from identirep.regressor import IdentifiableRegressor
+
         return IdentifiableRegressor.load(run)
 
 
@@ -133,40 +144,42 @@ def _apply(
 ) -> None:
     """Write latents or predictions, and what is kept, to a table."""
     from identirep.cli.found import latent_entries
-    from identirep.cli.keeping import kept_columns, output_table
-    from identirep.cli.tables import check_output, read_inputs, write_table
+    from identirep.cli.keeping import kept_columns, output_schema
+    from identirep.cli.streaming import apply_to_blocks
+    from identirep.cli.tables import check_output, read_inputs
 
-    model = load_run(run)
+    model = load_run(run, features=not check)
     input_names(run, model)
     check_output(out, data)
     to_latents = content == "latents"
     columns = [str(name) for name in (model.get_feature_names_out() if to_latents else model.task_names_)]
-    with working(f"Reading {data.name}"):
-        kept = kept_columns(data, keep, columns, out, reading)
-        X, remarks = read_inputs(data, model, reading)
-    for text in remarks:
-        remark(text)
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
-    # Before anything is written: whether it can be checked.
-    found = drift_of(model, X, None, level) if check else None
-    with working("Computing"):
-        values = model.transform(X) if to_latents else model.predict(X)
-    values = values.reshape(len(values), -1)
-    write_table(out, output_table(kept, values, columns, model, run, content))
+    found = None
+    if check:
+        with working(f"Reading {data.name}"):
+            X, _ = read_inputs(data, model, reading)
+        # Before anything is written: whether it can be checked.
+        found = drift_of(model, X, None, level)
+        del X
+    with working(f"Reading {data.name}"):
+        kept = kept_columns(data, keep, columns, out, reading)
+        schema = output_schema(kept, columns, model, run, content)
+        compute = model.transform if to_latents else model.predict
+        n_rows, remarks = apply_to_blocks(data, model, reading, compute, kept, out, schema)
+    for text in remarks:
+        remark(text)
     answer(
         run=run,
-        n_rows=len(values),
+        n_rows=n_rows,
         content=content,
         columns=columns,
-        kept=kept.column_names,
+        kept=kept.names,
         latents=latent_entries(model),
         **({"drift": found} if to_latents else {}),
     )
-    also = f", {kept.num_columns:,} kept" if kept.num_columns else ""
-    say(
-        f"Wrote {wrote(out)}: {len(values):,} rows, {values.shape[1]:,} {'latents' if to_latents else 'targets'}{also}."
-    )
+    also = f", {len(kept.names):,} kept" if kept.names else ""
+    say(f"Wrote {wrote(out)}: {n_rows:,} rows, {len(columns):,} {'latents' if to_latents else 'targets'}{also}.")
     if found is not None:
         print_drift(found)
         if found["moved"]:

@@ -1,5 +1,7 @@
 """Data sets: synthetic ones with known truth, published ones, and your own tables."""
 
+from identirep.datasets.arrow_objects import is_stream as is_stream
+from identirep.datasets.batches import NotNumericError as NotNumericError
 from identirep.datasets.batches import as_matrix as as_matrix
 from identirep.datasets.batches import empty_message as empty_message
 from identirep.datasets.markers import Markers as Markers

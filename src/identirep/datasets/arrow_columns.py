@@ -81,16 +81,35 @@ class ArrowColumns(ABC):
         chunked = [pa.chunked_array(chunks or [none]) for chunks, none in zip(read, empty, strict=True)]
         return pa.table(chunked, names=names)
 
+    def typed_blocks(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield what `read_whole` returns, block by block."""
+        import pyarrow as pa
+
+        for batch in self._record_batches(self._places(columns)):
+            typed = [as_typed(column, self.markers.numbers) for column in batch.columns]
+            yield pa.table(typed, names=list(columns))
+
     def as_they_are(self, columns: Sequence[str]) -> Any:
         """Read columns in the types of the table, with nothing changed."""
         import pyarrow as pa
 
-        places = self._places(columns)
-        schema = pa.schema(
-            [self._schema.field(place).with_name(name) for place, name in zip(places, columns, strict=True)]
-        )
-        batches = [pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in self._record_batches(places)]
-        return pa.Table.from_batches(batches, schema)
+        none = pa.Table.from_batches([], self.schema_of(columns))
+        return pa.concat_tables([none, *self.blocks_as_they_are(columns)])
+
+    def blocks_as_they_are(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield columns in the types of the table, with nothing changed, block by block."""
+        import pyarrow as pa
+
+        schema = self.schema_of(columns)
+        for batch in self._record_batches(self._places(columns)):
+            yield pa.Table.from_batches([pa.RecordBatch.from_arrays(batch.columns, schema=schema)], schema)
+
+    def schema_of(self, columns: Sequence[str]) -> Any:
+        """Return the names and types of columns as they are."""
+        import pyarrow as pa
+
+        fields = zip(self._places(columns), columns, strict=True)
+        return pa.schema([self._schema.field(place).with_name(name) for place, name in fields])
 
     def _places(self, names: Sequence[str]) -> list[int]:
         return [self._place[name] for name in names]

@@ -12,6 +12,9 @@ from identirep.datasets.markers import Markers
 
 __all__ = ["ArrowObject", "is_stream"]
 
+# Rows that are turned into numbers at once.
+_BATCH_ROWS = 65_536
+
 
 def is_stream(source: Any) -> bool:
     """Tell whether an object passes on its columns by Arrow's protocol."""
@@ -42,4 +45,6 @@ class ArrowObject(ArrowColumns):
 
         # By place: several columns may have no name.
         named = [str(i) for i in range(len(places))]
-        yield from pa.table([self._table.column(place) for place in places], names=named).to_batches()
+        # Frames in memory may be a single chunk, which is not to be copied at once.
+        table = pa.table([self._table.column(place) for place in places], names=named)
+        yield from table.to_batches(max_chunksize=_BATCH_ROWS)

@@ -84,13 +84,21 @@ class DelimitedFile:
         """Read columns as texts with nothing changed; a cell without a character in it, quotes included, is null."""
         import pyarrow as pa
 
+        schema = pa.schema([(name, pa.string()) for name in columns])
+        return pa.concat_tables([pa.Table.from_batches([], schema), *self.blocks_as_they_are(columns)])
+
+    def blocks_as_they_are(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield columns as texts with nothing changed, block by block."""
+        import pyarrow as pa
+
         self._file.check_quotes()
         places = [str(self._places[name]) for name in columns]
         options = self._convert_options(dict.fromkeys(places, pa.string()), places)
         options.null_values, options.strings_can_be_null, options.quoted_strings_can_be_null = [""], True, False
         try:
             with self._open(options) as reader:
-                return reader.read_all().select(places).rename_columns(list(columns))
+                for batch in reader:
+                    yield pa.table([batch.column(place) for place in places], names=list(columns))
         except unreadable() as error:
             raise self._explain(error) from None
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +17,7 @@ from identirep._typing import Array
 from identirep.datasets import Markers
 from identirep.encoding.columns import Column, judge_columns
 from identirep.encoding.frames import as_table, is_frame
-from identirep.encoding.recipe import Recipe
+from identirep.encoding.recipe import Recipe, Unseen
 from identirep.encoding.values import plain
 from identirep.encoding.words import gaps_remark, left_out_remark
 from identirep.parameters import Choice, Either, Rule, Texts, Whole, parameter_faults, raise_faults
@@ -178,10 +179,23 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         columns, n_rows = self._columns_of(X)
-        encoded, remarks = self._recipe.encode(columns, n_rows)
-        if remarks:
+        gathered: Unseen | None = self.__dict__.get("_unseen")
+        unseen = Unseen() if gathered is None else gathered
+        encoded = self._recipe.encode(columns, n_rows, unseen)
+        if gathered is None and (remarks := self._recipe.remarks(unseen)):
             warnings.warn(" ".join(remarks), UserWarning, stacklevel=2)
         return encoded
+
+    @contextmanager
+    def _blocks_of_one_table(self) -> Iterator[None]:
+        """Let what is transformed meanwhile be blocks of one table, whose one warning comes at the end."""
+        self._unseen = unseen = Unseen()
+        try:
+            yield
+        finally:
+            del self._unseen
+        if remarks := self._recipe.remarks(unseen):
+            warnings.warn(" ".join(remarks), UserWarning, stacklevel=3)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return the names of the numbers, such as ``colour=red``, ``when: days since 1970`` or ``embedding[0]``.
@@ -228,7 +242,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         kept = [column for column in self.columns_ if column.is_input]
         columns = {column.name: plain(table.column(column.name)) for column in kept}
         self._recipe = Recipe.learnt(kept, columns, markers, self.impute, self.max_categories)
-        return self._recipe.encode(columns, table.num_rows)[0]
+        return self._recipe.encode(columns, table.num_rows, Unseen())
 
     def _columns_of(self, X: Any) -> tuple[dict[str, Any], int]:
         """Take the inputs out of a table by name, of a matrix by position; also the number of rows."""

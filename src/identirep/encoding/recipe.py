@@ -23,7 +23,7 @@ from identirep.encoding.words import new_gaps_remark, new_values_remark
 from identirep.parameters import raise_faults
 from identirep.shapes import Damage
 
-__all__ = ["Input", "Recipe"]
+__all__ = ["Input", "Recipe", "Unseen"]
 
 # Rows that a value of a category needs for an input of its own.
 _LEAST_ROWS = 3
@@ -32,6 +32,14 @@ _SHARE_OF_GAPS, _ROWS_OF_GAPS = 0.01, 5
 # Rounding of a sine: a part of a date that varies by no more is constant.
 _CONSTANT = 1e-9
 _MAX_NAMED = 5
+
+
+@dataclass
+class Unseen:
+    """What rows had that the fit has not seen: rows with gaps by input, rows with a value by category."""
+
+    gaps: Counter[str] = field(default_factory=Counter)
+    values: dict[str, Counter[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,27 +144,40 @@ class Recipe:
         """Names of all numbers, those of a column beside each other."""
         return self._layout[0]
 
-    def encode(self, columns: Mapping[str, Any], n_rows: int) -> tuple[Array, list[str]]:
-        """Return the numbers of rows, and what is to be said of what the fit has not seen."""
-        numbers, remarks = self._numbers(columns, n_rows), list[str]()
+    def encode(self, columns: Mapping[str, Any], n_rows: int, unseen: Unseen) -> Array:
+        """Return the numbers of rows; what the fit has not seen is added to what earlier rows have of that."""
+        numbers = self._numbers(columns, n_rows)
         blocks = [numbers]
         is_gap = self._is_gap(numbers)
         if self.indicated:
             names = [each.name for each in self.numeric]
             blocks.append(is_gap[:, [names.index(name) for name in self.indicated]].astype(np.float64))
         if self.imputer is not None and is_gap.any():
-            remarks += self._new_gaps(is_gap)
+            self._add_gaps(is_gap, unseen)
             blocks[0] = self.imputer.transform(numbers)
         if self.one_hot is not None:
             texts = self._texts(columns)
-            remarks += self._new_values(texts)
+            self._add_values(texts, unseen)
             with warnings.catch_warnings():
                 # What is not known is said by name.
                 warnings.simplefilter("ignore", UserWarning)
                 blocks.append(self.one_hot.transform(texts))
         if len(blocks) == 1:
-            return blocks[0], remarks
-        return np.ascontiguousarray(np.hstack(blocks)[:, self._layout[1]]), remarks
+            return blocks[0]
+        return np.ascontiguousarray(np.hstack(blocks)[:, self._layout[1]])
+
+    def remarks(self, unseen: Unseen) -> list[str]:
+        """Say what rows had that the fit has not seen: gaps in other inputs, and other values of categories."""
+        found = list[str]()
+        if unseen.gaps:
+            assert self.imputer is not None
+            found.append(new_gaps_remark(unseen.gaps, self.imputer.strategy))
+        for i, each in enumerate(self.categories):
+            if new := unseen.values.get(each.name):
+                rest = "its rare values" if self._rare(i) else "none of its values"
+                shown = [value if value is None else _cut(value) for value in new]
+                found.append(new_values_remark(each.name, shown, sum(new.values()), rest))
+        return found
 
     def to_meta(self) -> dict[str, Any]:
         """Return what JSON can hold."""
@@ -247,25 +268,20 @@ class Recipe:
             or [np.zeros((len(numbers), 0), dtype=bool)]
         )
 
-    def _new_gaps(self, is_gap: BoolArray) -> list[str]:
-        """Say which inputs have gaps that had none in the fit."""
-        assert self.imputer is not None
-        counts = zip(self.numeric, is_gap.sum(axis=0).tolist(), strict=True)
-        new = {each.name: count for each, count in counts if count and each.name not in self.gaps}
-        return [new_gaps_remark(new, self.imputer.strategy)] if new else []
+    def _add_gaps(self, is_gap: BoolArray, unseen: Unseen) -> None:
+        """Count the gaps in inputs that had none in the fit."""
+        for each, count in zip(self.numeric, is_gap.sum(axis=0).tolist(), strict=True):
+            if count and each.name not in self.gaps:
+                unseen.gaps[each.name] += count
 
-    def _new_values(self, texts: NDArray[Any]) -> list[str]:
-        """Say which values of categories the fit did not have."""
+    def _add_values(self, texts: NDArray[Any], unseen: Unseen) -> None:
+        """Count the values of categories that the fit did not have."""
         assert self.one_hot is not None
-        remarks = []
         for i, each in enumerate(self.categories):
             known = set(self.one_hot.categories_[i].tolist())
             new = Counter(value for value in texts[:, i].tolist() if value not in known)
             if new:
-                rest = "its rare values" if self._rare(i) else "none of its values"
-                shown = [value if value is None else _cut(value) for value in new]
-                remarks.append(new_values_remark(each.name, shown, sum(new.values()), rest))
-        return remarks
+                unseen.values.setdefault(each.name, Counter()).update(new)
 
     def _raise_infinite(self, numbers: Array) -> None:
         faults = []

@@ -116,14 +116,33 @@ class UsableLatents(FittedLatents, CertifiedLatents):
         """
         check_use(use)
         Z = self._latents_of(X)
+        coef, intercept = self._heads(use)
+        return np.asarray(Z @ coef.T + intercept)
+
+    def _heads(self, use: Use) -> tuple[Array, Array]:
+        """Coefficients (T, D) and intercepts (T,) of the regression of each target on all latents, or on its causes."""
         latents = self._latents()
         if use == "causal":
             coef = self.causal_coef_
         else:
             everything = np.ones(latents.cov_hy.shape, dtype=bool)
             coef = causal_regression(latents.cov_h[latents.group], latents.cov_hy, everything)
-        intercept = latents.mean_y - np.einsum("ti,ti->t", coef, latents.mean_h[latents.group])
-        return np.asarray(Z @ coef.T + intercept)
+        return coef, latents.mean_y - np.einsum("ti,ti->t", coef, latents.mean_h[latents.group])
+
+    def _r2_of_moments(self, moments: TaskMoments) -> Array:
+        """R^2 of the predictions of rows with these moments, (T,); NaN for tasks without two labels that differ."""
+        coef, intercept = self._heads("all")
+        place = {name: t for t, name in enumerate(moments.task_names)}
+        own = np.array([t for t, name in enumerate(self.task_names_) if name in place], dtype=np.int64)
+        of = moments.select_tasks([place[self.task_names_[t]] for t in own])
+        of = of.map_features(self.components_, -self.components_ @ self.mean_)
+        w, S, s = coef[own], of.cov_h[of.group], of.cov_hy
+        bias = of.mean_y - intercept[own] - np.einsum("ti,ti->t", w, of.mean_h[of.group])
+        residual = of.var_y - 2.0 * np.einsum("ti,ti->t", w, s) + np.einsum("ti,tij,tj->t", w, S, w) + bias**2
+        varies = (of.row_counts[of.group] > 1) & (of.var_y > 1e-24 * np.maximum(of.mean_y**2, 1e-300))
+        r2 = np.full(len(coef), np.nan)
+        r2[own] = np.where(varies, 1.0 - residual / np.where(varies, of.var_y, 1.0), np.nan)
+        return r2
 
     def adapt(self, X: Any, y: Any) -> AdaptedTask:
         """Learn a new task from few labelled rows, the latents held as they are.
