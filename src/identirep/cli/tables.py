@@ -23,6 +23,7 @@ from identirep.datasets import (
     load_targets,
     match_columns,
     open_table,
+    order_of_dates,
 )
 from identirep.encoding import Column, TableEncoder, check_columns, check_names, judge_columns
 from identirep.files import replaced_file
@@ -115,7 +116,7 @@ def read_table(
     rest: dict[str, Any] = {
         "groups": None if groups is None else number_groups(labels_of(file, groups)),
         "grouped_by": groups,
-        "order": None if order is None else order_ranks(_sortable(labels_of(file, order), file.markers)),
+        "order": None if order is None else order_ranks(_sortable(labels_of(file, order), file.markers, order)),
         "ordered_by": order,
     }
     is_long, chosen = tasks is not None, (list(targets), tasks, features or None, dropped or None)
@@ -147,7 +148,17 @@ def _read_weights(path: Path, column: str, targets: Sequence[str], reading: dict
         raise ValueError(
             f"--weights is a target: got {column!r} for both, expected a column of its own. Leave it out of --targets."
         )
-    values = load_table(path, features=[column], **reading).X[:, 0]
+    try:
+        values = load_table(path, features=[column], **reading).X[:, 0]
+    except ValueError as error:
+        # What helps with an input does not help here.
+        found = str(error).split(", expected ")
+        if len(found) < 2 or f"column {column!r}" not in found[0]:
+            raise
+        raise ValueError(
+            f"{found[0]}, expected a number from 0 on in each row, its weight. Repair the column, or name another one "
+            "in weights."
+        ) from None
     weights = np.asarray(values, dtype=np.float64)
     # Rows of a table are counted from 1.
     faults = weight_faults(weights, len(weights), first=1)
@@ -240,12 +251,13 @@ def write_table(path: Path, table: Any) -> None:
     from pyarrow import csv, feather, parquet
 
     write = {".csv": csv.write_csv, ".parquet": parquet.write_table, ".feather": feather.write_feather}
-    with replaced_file(path) as staging:
-        write[path.suffix.lower()](table, staging)
+    # Arrow takes no names that are not in UTF-8.
+    with replaced_file(path) as staging, staging.open("wb") as file:
+        write[path.suffix.lower()](table, file)
 
 
-def _sortable(labels: list[Any], markers: Any) -> NDArray[Any]:
-    """Return values of an order, as numbers if all texts are: as texts 10 would come before 9."""
+def _sortable(labels: list[Any], markers: Any, name: str) -> NDArray[Any]:
+    """Return values of an order, as numbers or dates if all texts are: as texts 10 would come before 9."""
     known = [None if label in markers.numbers else label for label in labels]
     numbers = np.full(len(labels), np.nan)
     texts = [(i, label.strip()) for i, label in enumerate(known) if isinstance(label, str)]
@@ -258,6 +270,9 @@ def _sortable(labels: list[Any], markers: Any) -> NDArray[Any]:
         else:
             numbers[np.isin(numbers, markers.numbers)] = np.nan
             return numbers
+        texts_alone = [None if label in markers.texts else label for label in known]
+        if (dates := order_of_dates(texts_alone, name)) is not None:
+            return np.asarray(dates)
     values = np.empty(len(labels), dtype=object)
     values[:] = known
     return values

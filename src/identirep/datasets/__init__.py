@@ -1,7 +1,9 @@
 """Data sets: synthetic ones with known truth, published ones, and your own tables."""
 
+from identirep.datasets.arrow_columns import declared_index as declared_index
 from identirep.datasets.batches import as_matrix as as_matrix
 from identirep.datasets.batches import empty_message as empty_message
+from identirep.datasets.dates import order_of_dates as order_of_dates
 from identirep.datasets.markers import Markers as Markers
 from identirep.datasets.numbering import index_columns as index_columns
 from identirep.datasets.numbering import row_numbers as row_numbers
