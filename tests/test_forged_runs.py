@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -53,6 +54,13 @@ FORGED = [
     ("ridge", "causal_model.fit.unmixing", _with(-np.inf)),
     ("ridge", "causal_model.fit.components", _with(np.nan)),
     ("ridge", "causal_model.fit.variances", lambda a: -a),
+    # Finite, and no inverse of the axes, or of a size that no rows have.
+    ("ridge", "causal_model.fit.mixing", _with(1e300)),
+    ("ridge", "causal_model.fit.mixing", lambda a: 0 * a),
+    ("ridge", "causal_model.fit.variances", _with(1e300)),
+    ("ridge", "causal_model.fit.components", _with(1e300)),
+    ("ridge", "causal_model.fit.components", lambda a: 0 * a),
+    ("ridge", "causal_model.moments.mean_h", _with(1e300)),
     ("ridge", "causal_model.moments.scatter_h", lambda a: -a),
     ("ridge", "causal_model.moments.scatter_h", _with(np.nan)),
     # Not symmetric, and symmetric with a correlation of 3.
@@ -110,3 +118,24 @@ def test_moments_of_any_rows_load(tmp_path, offset, scale):
     moments = TaskMoments.from_arrays((H + offset) * scale, (Y + offset) * scale)
     moments.save(tmp_path / "moments")
     assert np.array_equal(TaskMoments.load(tmp_path / "moments").scatter_h, moments.scatter_h)
+
+
+@pytest.mark.parametrize("prior", ["factorized", "exact"])
+@pytest.mark.parametrize("noise_std", ["estimate", 0.3])
+@pytest.mark.parametrize("scale", [1.0, np.array([1e8, 1.0, 1e-8])])
+def test_any_fit_loads(tmp_path, prior, noise_std, scale):
+    rng = np.random.default_rng(0)
+    tasks = np.repeat(np.arange(12), 40)
+    Z = rng.normal(size=(480, 2)) * rng.uniform(0.3, 3.0, size=(12, 2))[tasks]
+    y = np.einsum("ni,ni->n", Z, rng.normal(size=(12, 2))[tasks]) + 0.1 * rng.normal(size=480)
+    H = (Z @ rng.normal(size=(2, 3)) + 0.2 * rng.normal(size=(480, 3)) + 3.0) * scale
+    if not isinstance(noise_std, str) and np.ndim(scale):
+        noise_std = 0.0
+    D = 3 if noise_std == 0.0 else 2
+    model = MTLCM(D, prior=prior, noise_std=noise_std, n_init=1, max_iter=30, random_state=0)
+    with warnings.catch_warnings():
+        # Few iterations need not converge.
+        warnings.simplefilter("ignore")
+        model.fit(H, y, tasks)
+    model.save(tmp_path / "run")
+    assert np.array_equal(MTLCM.load(tmp_path / "run").transform(H), model.transform(H))

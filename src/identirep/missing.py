@@ -83,7 +83,8 @@ def as_labels(values: Any, name: str = "labels") -> NDArray[Any]:
     ):
         return np.asarray(listed)
     array = np.empty(len(listed), dtype=object)
-    array[:] = listed
+    for i, label in enumerate(listed):
+        array[i] = label
     return array
 
 

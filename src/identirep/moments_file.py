@@ -29,6 +29,8 @@ _SIZES = ("counts", *_WEIGHTS)
 _ROUNDING = 1e-5
 # Variance over squared mean under which a column may be one number and its rounding.
 _LEVEL = 1e-12
+# Numbers of matrices that are looked at together.
+_MOST_NUMBERS = 1 << 22
 # Labels for which JSON has no word: their type, to text and back. Moments in time are dates as well.
 _LABELS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
     "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
@@ -112,7 +114,7 @@ class StoredMoments:
         group = parts["group"]
         if len(set(names)) < len(names) or not np.isin(group, np.arange(sizes["G"])).all():
             raise Damage("tasks that are not told apart, or in no group of rows")
-        check_values(parts, {name: SIZE if name in _SIZES else FINITE for name in parts})
+        check_values(parts, {name: _ends_of(name) for name in parts})
         if group.dtype.kind != "i" or int(meta["n_rows"]) < 0 or not _can_be(parts):
             raise Damage("moments that no rows have")
         return cls(task_names=names, **parts, n_rows=int(meta["n_rows"]))  # type: ignore[call-arg]
@@ -188,6 +190,14 @@ def _of_json(stored: Any) -> Any:
     return tuple(map(_of_json, content)) if kind == "tuple" else _LABELS[kind][2](content)
 
 
+def _ends_of(name: str) -> tuple[float, float]:
+    """Return the ends of the values of a part: squares of means, and products of scatters, are still numbers."""
+    if name in _SIZES:
+        return SIZE
+    most = 1e100 if name.startswith("mean") else 1e200
+    return (-most, most) if name != "group" else FINITE
+
+
 def _can_be(parts: Mapping[str, NDArray[Any]]) -> bool:
     """Tell whether scatters are those of rows: symmetric, without negative eigenvalues, no correlation above one."""
     S, counts, group = parts["scatter_h"], parts["counts"], parts["group"]
@@ -195,20 +205,27 @@ def _can_be(parts: Mapping[str, NDArray[Any]]) -> bool:
     # What a level that all rows share leaves by rounding, of any sign and correlated with anything.
     rest = _LEVEL * counts[:, None] * parts["mean_h"] ** 2
     rest_y = _LEVEL * counts[group] * parts["mean_y"] ** 2
-    if np.any(variances < -rest - _ROUNDING * variances.max(axis=1, keepdims=True, initial=0.0)):
-        return False
-    if np.any(variances_y < -rest_y):
+    least = -rest - _ROUNDING * variances.max(axis=1, keepdims=True, initial=0.0)
+    if np.any(variances < least) or np.any(variances_y < -rest_y):
         return False
     varies, varies_y = variances > rest, variances_y > rest_y
-    scale, scale_y = (
-        np.sqrt(np.where(which, of, np.inf)) for which, of in ((varies, variances), (varies_y, variances_y))
-    )
+    scale = np.sqrt(np.where(varies, variances, np.inf))
+    r = parts["scatter_hy"] / scale[group] / np.sqrt(np.where(varies_y, variances_y, np.inf))[:, None]
+    if np.any(np.abs(r) > 1.0 + _ROUNDING):
+        return False
+    # Some groups at a time: there may be as many as tasks.
+    at_once = max(1, _MOST_NUMBERS // max(S.shape[1] ** 2, 1))
+    blocks = [slice(start, start + at_once) for start in range(0, len(S), at_once)]
+    return all(_is_covariance(S[block], scale[block]) for block in blocks)
+
+
+def _is_covariance(S: NDArray[Any], scale: NDArray[Any]) -> bool:
+    """Tell whether matrices, in units of `scale` (infinite for what does not vary), are symmetric and not negative."""
     R = S / scale[:, :, None] / scale[:, None, :]
-    r = parts["scatter_hy"] / scale[group] / scale_y[:, None]
-    if np.any(np.abs(R - R.transpose(0, 2, 1)) > _ROUNDING) or np.any(np.abs(r) > 1.0 + _ROUNDING):
+    if np.any(np.abs(R - R.transpose(0, 2, 1)) > _ROUNDING):
         return False
     try:
-        np.linalg.cholesky(R + np.where(varies, _ROUNDING, 1.0)[:, :, None] * np.eye(R.shape[1]))
+        np.linalg.cholesky(R + np.where(np.isfinite(scale), _ROUNDING, 1.0)[:, :, None] * np.eye(R.shape[1]))
     except np.linalg.LinAlgError:
         return False
     return True

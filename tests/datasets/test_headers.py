@@ -58,6 +58,14 @@ def test_a_name_with_the_sign_of_a_comment_stays(tmp_path):
     assert open_table(path).remarks == []
 
 
+@pytest.mark.parametrize(("separator", "ending"), [("\t", "tsv"), (" ", "txt"), (",", "csv")])
+def test_a_column_named_by_the_sign_stays(tmp_path, separator, ending):
+    rows = "".join(separator.join([str(i), f"{i}.5", "2"]) + "\n" for i in range(9))
+    path = _write(tmp_path / f"t.{ending}", separator.join("#xy") + f"\n{rows}")
+    assert open_table(path).columns == ["#", "x", "y"]
+    assert read_whole(path).num_rows == 9
+
+
 @pytest.mark.parametrize("text", [_ROWS, _IRIS, _ROWS.replace(",", ";"), _ROWS.replace(",", "\t")])
 def test_a_file_without_a_header_is_refused(tmp_path, text):
     with pytest.raises(ValueError, match=r"t\.csv has no header: got '.*' in the first row, numbers like those below"):

@@ -12,7 +12,7 @@ from identirep.datasets.rows import cells
 __all__ = ["after_comments", "check_header"]
 
 # The sign of a comment with a blank behind it, which is no part of a name, as NumPy's savetxt writes it.
-_SIGN = re.compile(rb"#+[ \t]+")
+_SIGN = re.compile(rb"#+ +")
 # Rows without which nothing is said of a header, and the share of its numbers that lie among those of their columns.
 _FEWEST_ROWS, _INSIDE = 5, 0.9
 
@@ -29,11 +29,13 @@ def after_comments(lines: Sequence[bytes], separator: str) -> tuple[list[bytes],
     comments = [line for line in lines[:n] if line.strip()]
     if not comments:
         return list(lines), 0, 0
-    bare = _SIGN.sub(b"", comments[-1], count=1)
-    width, rest = len(cells(bare, separator)), [line for line in lines[n:] if line.strip()]
+    rest = [line for line in lines[n:] if line.strip()]
     below = [cells(line, separator) for line in rest[:_FEWEST_ROWS]]
-    if not below or (width > 1 and width == len(below[0]) and not _names_columns(below)):
-        return [bare, *lines[n:]], sum(map(len, lines[:n])) - len(bare), len(comments) - 1
+    # The sign is no part of the first name, unless it is all of it.
+    for header in dict.fromkeys((_SIGN.sub(b"", comments[-1], count=1), comments[-1])):
+        width = len(cells(header, separator))
+        if not below or (width > 1 and width == len(below[0]) and not _names_columns(below)):
+            return [header, *lines[n:]], sum(map(len, lines[:n])) - len(header), len(comments) - 1
     return list(lines[n:]), sum(map(len, lines[:n])), len(comments)
 
 

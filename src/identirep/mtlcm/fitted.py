@@ -55,6 +55,8 @@ _COMPUTED_WHEN_ASKED = (
 # What is stored, and its shape: latents, features, tasks; starts.
 _ARRAYS = {"unmixing": "DK", "mixing": "KD", "components": "DK", "variances": "TD"}
 _VALUES = {"unmixing": FINITE, "mixing": FINITE, "components": FINITE, "variances": SIZE}
+# Share by which numbers of one fit may be apart: far more than rounding, far less than what somebody makes up.
+_APART = 1e-3
 _STARTS = {"criterion": "S", "gradient_norm": "S", "n_iter": "S", "converged": "S", "agreement": "SD"}
 
 
@@ -266,6 +268,7 @@ class FittedLatents:
             raise Damage(f"noise of variance {fit.noise_variance} and a seed of {self.certificate_seed_}")
         if fit.prior not in ("factorized", "exact") or not sizes["D"]:
             raise Damage(f"a prior {fit.prior!r} of {sizes['D']} latents")
+        _check_together(fit, moments)
         self._store(moments, fit)
         self._given_names = stored_names(meta.get("latent_names"), self.n_components_)
         if "origin" in arrays:
@@ -282,3 +285,14 @@ class FittedLatents:
     def __sklearn_is_fitted__(self) -> bool:
         # Not any attribute will do: accumulated moments alone are no fit.
         return "fit_" in self.__dict__
+
+
+def _check_together(fit: LatentFit, moments: TaskMoments) -> None:
+    """Raise unless axes are the inverse of the mixing, and of a size that goes with the moments."""
+    product, size = fit.unmixing @ fit.mixing, np.abs(fit.unmixing) @ np.abs(fit.mixing)
+    if not np.all(np.abs(product - np.eye(len(product))) <= _APART * size):
+        raise Damage("axes that do not undo the mixing")
+    spread, seen = (np.einsum("dk,gkl,dl->gd", B, moments.cov_h, B) for B in (fit.unmixing, fit.components))
+    most = spread.max(axis=0) / _APART
+    if not (np.all(fit.variances <= most) and np.all(seen <= most) and np.all(seen.max(axis=0) > 0.0)):
+        raise Damage("latents of another size than the moments have")
