@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from identirep.inputs import column_names
 from identirep.missing import shape_of
 from identirep.moments_file import names_of_json, names_to_json
+from identirep.parameters import Fault
 from identirep.shapes import Damage
 from identirep.validation import TaskData, check_task_data
 
@@ -19,7 +21,15 @@ def remember_left_out(model: Any, data: TaskData) -> None:
 
 
 def known_task_data(
-    model: Any, X: Any, y: Any, tasks: Any, estimator: Any = None, *, gaps: bool = False, sample_weight: Any = None
+    model: Any,
+    X: Any,
+    y: Any,
+    tasks: Any,
+    estimator: Any = None,
+    *,
+    gaps: bool = False,
+    sample_weight: Any = None,
+    found: Sequence[Fault | str] = (),
 ) -> TaskData:
     """Check data with tasks of a fitted model, with or without those left out in its fit, which are taken out."""
     estimator = model if estimator is None else estimator
@@ -27,7 +37,7 @@ def known_task_data(
     shape = shape_of(y)
     if tasks is None and len(shape) == 2 and shape[1] == len(fitted) and column_names(y) is None:
         given = fitted
-    rest: dict[str, Any] = {"known_tasks": given, "gaps": gaps, "sample_weight": sample_weight}
+    rest: dict[str, Any] = {"known_tasks": given, "gaps": gaps, "sample_weight": sample_weight, "found": found}
     data = check_task_data(X, y, tasks, estimator=estimator, reset=False, min_labels=0, **rest)
     if len(given) == len(fitted):
         return data

@@ -1,6 +1,7 @@
 """Dates as people write them are read where the file tells days from months, and never guessed."""
 
 import datetime as dt
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -67,8 +68,9 @@ def test_what_is_no_date_stays_text(tmp_path, texts):
 
 
 def test_rows_are_ordered_by_dates_not_by_texts():
-    order = _sortable(["31.01.2020", "01.02.2020", "05.12.2019"], Markers(), "when")
+    file = SimpleNamespace(markers=Markers(), decimal=".")
+    order = _sortable("when", ["31.01.2020", "01.02.2020", "05.12.2019"], file)
     assert np.argsort(order).tolist() == [2, 0, 1]
     with pytest.raises(ValueError, match=r"order cannot be sorted: got '01/02/2020' in column 'when'.* expected"):
-        _sortable(["01/02/2020", "03/04/2020"], Markers(), "when")
-    assert _sortable(["b", "a"], Markers(), "when").tolist() == ["b", "a"]
+        _sortable("when", ["01/02/2020", "03/04/2020"], file)
+    assert _sortable("when", ["b", "a"], file).tolist() == ["b", "a"]
