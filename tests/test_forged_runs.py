@@ -131,7 +131,8 @@ def test_any_fit_loads(tmp_path, prior, noise_std, scale):
     H = (Z @ rng.normal(size=(2, 3)) + 0.2 * rng.normal(size=(480, 3)) + 3.0) * scale
     if not isinstance(noise_std, str) and np.ndim(scale):
         noise_std = 0.0
-    D = 3 if noise_std == 0.0 else 2
+    # With fewer latents, or noise, features have to be in like units.
+    D = 3 if np.ndim(scale) else 2
     model = MTLCM(D, prior=prior, noise_std=noise_std, n_init=1, max_iter=30, random_state=0)
     with warnings.catch_warnings():
         # Few iterations need not converge.
