@@ -26,12 +26,12 @@ PACKAGE = [
     {"datasets", "evaluation"},
     {"checkpoints", "exchangeability", "known_tasks", "linear_copies"},
     {"metrics", "moments", "splits", "validation"},
-    {"label_sides", "latent_sets", "moment_statistics"},
+    {"label_sides", "latent_sets", "moment_arguments", "moment_statistics"},
     {"checkpoint_files", "merging", "moments_file", "row_weights", "weighted_fit"},
     {"inputs"},
-    {"accumulation", "agreement", "canonical_analysis", "files", "parameters", "run_files", "seeds", "training"},
+    {"accumulation", "agreement", "canonical_analysis", "parameters", "run_files", "seeds", "training"},
     {"gaps", "gross_errors", "missing", "sentinels", "units"},
-    {"directories", "naming"},
+    {"directories", "files", "naming"},
     {"_typing", "divergence", "scratch", "shapes", "wording"},
 ]
 STAGE_TWO = [

@@ -92,7 +92,7 @@ def test_labels(labels):
     assert groups[0] == groups[3]
     with pytest.raises(ValueError, match="tasks contains 2 missing labels"):
         check_task_data(X[:6], Y[:6, 0], labels)
-    with pytest.raises(ValueError, match="labels are missing: got 2, first at row 1"):
+    with pytest.raises(ValueError, match="tasks has missing labels: got 2, first at row 1"):
         TaskMoments.from_long(X[:6], Y[:6, 0], labels)
     with pytest.raises(ValueError, match=r"order contains 2 missing values: got .* first at row 1"):
         order_ranks(labels)
@@ -102,14 +102,14 @@ def test_numbers_without_gaps_are_not_copied():
     assert as_numbers(X) is X
 
 
-@pytest.mark.parametrize("labels", [5, None, 1.5])
+@pytest.mark.parametrize("labels", [5, None, 1.5, "abc", {"a": 1}, {1, 2, 3}])
 def test_labels_that_are_no_sequence_are_refused_in_our_words(labels):
-    with pytest.raises(ValueError, match=r"labels are no sequence: got \w+, expected one for each row"):
+    with pytest.raises(ValueError, match=r"labels holds no sequence of labels: got \w+, expected one for"):
         as_labels(labels)
     with pytest.raises(ValueError, match="no sequence"):
         TaskMoments.from_long(np.ones((3, 1)), np.ones(3), labels)
 
 
 def test_labels_that_cannot_be_told_apart_are_refused():
-    with pytest.raises(ValueError, match=r"labels cannot be told apart: got an unhashable type: 'list'"):
+    with pytest.raises(ValueError, match=r"tasks has labels that cannot be told apart: got an unhashable"):
         TaskMoments.from_long(np.ones((3, 1)), np.ones(3), [[1], "a", [2]])

@@ -4,6 +4,8 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import Ridge
 
 from identirep import MTRN, signal_check
 from identirep.signal_check import check_signal, units
@@ -122,6 +124,19 @@ def test_stage_one_that_finds_nothing_says_who_does():
         stage.fit(X, Y)
     assert stage.signal_.answer == "signal"
     assert stage.n_components_ == 0
+
+
+def test_what_has_found_no_signal_is_not_advised():
+    data = TaskData(*_linear(60, 0.7), None, tuple(range(6)))
+    signal = check_signal(data, None, np.random.default_rng(0), "Ridge", Ridge())
+    assert signal.answer == "signal"
+    assert "'ridge'" not in signal.statement
+    assert "Use regressor='extra-trees'" in signal.statement or "Add rows" in signal.statement
+    # Trees are advised where they find some, and a linear model to those that tried trees.
+    assert (
+        "Use regressor='ridge'"
+        in check_signal(data, None, np.random.default_rng(0), "it", ExtraTreesRegressor()).statement
+    )
 
 
 @pytest.mark.filterwarnings("error")

@@ -110,7 +110,11 @@ def test_all_faults_are_raised_at_once():
     [
         ((_with(_X, 4, 1, np.nan), _Y), r"X contains 1 non-finite .* got nan first at row 4, column 1,"),
         ((pa.table({"p": [1.0, np.inf], "q": [1.0, 2.0]}), _Y[:2]), r"first at row 1, column 0 \('p'\)"),
-        ((_X[:, 0], _Y), "Expected 2D array"),
+        ((_X[:, 0], _Y), r"X has the wrong shape: got \(6,\), expected \(n_samples, n_features\)"),
+        ((None, _Y), "X is missing: got None"),
+        ((_X, _Y, [[0], "a"]), "tasks has labels that cannot be told apart: got an unhashable type: 'list'"),
+        ((_X, _Y, _X), r"tasks has the wrong shape: got \(6, \d\), expected one dimension"),
+        ((_X, [[1.0, 2.0], [3.0]]), "y is no array: got list .* expected numbers, in rows of one length"),
         ((_X, _Y[:5]), "y does not match X: got 5 rows for 6"),
         ((_X, None), "y is missing: got None"),
         ((_X, ["a"] * 6), "y is not numeric"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.ensemble import BaggingRegressor, StackingRegressor
@@ -79,3 +80,24 @@ def test_regressors_that_take_none_are_refused_by_name(estimator, regressor, nam
     X, Y, w = _rows()
     with pytest.raises(ValueError, match=f"sample_weight is not possible with {name}: got weights"):
         estimator(regressor).fit(X, Y, sample_weight=w)
+
+
+def test_regressors_of_one_target_are_refused_with_what_takes_several():
+    X, Y, w = _rows()
+    stacked = StackingRegressor([("a", Ridge()), ("b", LinearRegression())])
+    for weight in (None, w):
+        with pytest.raises(ValueError, match=r"regressor takes one target: got 4 for StackingRegressor.*MultiOutput"):
+            fitted(stacked, X, Y, weight)
+    assert fitted(stacked, X, Y[:, 0], None).predict(X).shape == (80,)
+
+
+def test_estimators_that_show_their_methods_once_fitted_are_taken():
+    X, Y, _ = _rows()
+    stacked = StackingRegressor([("a", Ridge()), ("b", LinearRegression())], cv=2)
+    wrapped = MultiOutputRegressor(clone(stacked).set_params(final_estimator=Ridge()))
+    model = PredictiveFeatures(wrapped, 2, cross_fit=2, random_state=0).fit(X, Y)
+    assert model.transform(X).shape == (80, 2)
+    # One target is what it takes itself.
+    assert PredictiveFeatures(stacked, 1, cross_fit=2, random_state=0).fit(X, Y[:, :1]).transform(X).shape == (80, 1)
+    with pytest.raises(ValueError, match="regressor takes one target: got 4"):
+        PredictiveFeatures(stacked, 2, cross_fit=2, random_state=0).fit(X, Y)

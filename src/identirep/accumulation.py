@@ -22,7 +22,9 @@ __all__ = [
     "check_finite",
     "effective_number",
     "factorize",
+    "floats_of",
     "long_sums",
+    "unlike_labels",
     "wide_sums",
 ]
 
@@ -48,14 +50,14 @@ class Sums(NamedTuple):
     row_counts: IntArray | None = None  # (G,)
 
 
-def factorize(labels: ArrayLike) -> tuple[tuple[Hashable, ...], IntArray]:
+def factorize(labels: ArrayLike, name: str = "labels") -> tuple[tuple[Hashable, ...], IntArray]:
     """Return the distinct labels (sorted where they can be) and the position of each row's label among them."""
-    values = as_labels(labels)
+    values = as_labels(labels, name)
     missing = missing_labels(values)
     if missing.any():
         raise ValueError(
-            f"labels are missing: got {int(missing.sum())}, first at row {int(np.flatnonzero(missing)[0])}, expected a "
-            "label for each row. Drop those rows."
+            f"{name} has missing labels: got {int(missing.sum())}, first at row {int(np.flatnonzero(missing)[0])}, "
+            "expected a label for each row. Drop those rows."
         )
     if values.dtype != object:
         unique, index = np.unique(values, return_inverse=True)
@@ -64,9 +66,7 @@ def factorize(labels: ArrayLike) -> tuple[tuple[Hashable, ...], IntArray]:
     try:
         distinct = list(dict.fromkeys(listed))
     except TypeError as error:
-        raise ValueError(
-            f"labels cannot be told apart: got an {error}, expected texts, numbers or the like. Convert them."
-        ) from None
+        raise ValueError(unlike_labels(name, error)) from None
     try:
         distinct = sorted(distinct)
     except TypeError:
@@ -75,17 +75,38 @@ def factorize(labels: ArrayLike) -> tuple[tuple[Hashable, ...], IntArray]:
     return tuple(distinct), np.array([position[name] for name in listed], dtype=np.int64)
 
 
+def unlike_labels(name: str, error: TypeError) -> str:
+    """Say that labels are of a type that cannot be compared."""
+    rule = "expected texts, numbers or the like. Convert them."
+    return f"{name} has labels that cannot be told apart: got an {error}, {rule}"
+
+
 def as_floats(values: ArrayLike, name: str) -> NDArray[Any]:
     """Return `values` as float32 or float64, NaN for what is missing, or say what is wrong with them."""
     try:
-        array = as_numbers(values)
-        if array.dtype in (np.float32, np.float64):
-            return array
-        if array.dtype.kind in "cmMV":
-            raise TypeError(f"values of {array.dtype}")
+        return floats_of(values, name)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+def floats_of(values: Any, name: str) -> NDArray[Any]:
+    """Do as `as_floats`, with TypeError for what is of a wrong type, as scikit-learn has it."""
+    if values is None:
+        raise ValueError(f"{name} is missing: got None, expected an array of numbers. Pass {name}.")
+    if hasattr(values, "toarray"):
+        raise TypeError(f"{name} is a sparse matrix: got sparse data, expected a dense array. Call {name}.toarray().")
+    array = as_numbers(values, name)
+    if array.dtype in (np.float32, np.float64):
+        return array
+    if array.dtype.kind in "cmMV":
+        more = " Complex data not supported." if array.dtype.kind == "c" else ""
+        raise ValueError(
+            f"{name} is not numeric: got values of {array.dtype}, expected real numbers. Convert {name}.{more}"
+        )
+    try:
         return array.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(
             f"{name} is not numeric: got {type(values).__name__} ({error}), expected an array of numbers, rows of one "
             f"length. Convert {name}."
         ) from None

@@ -12,6 +12,7 @@ from identirep.checking import Fitted
 from identirep.checkpoints import array_digest
 from identirep.comparing import Comparison, Measured, aligned, inputs_of, least_rows, remark_on_lost
 from identirep.inputs import column_names
+from identirep.missing import shape_of
 from identirep.parameters import Fault
 from identirep.two_stages import StageOne
 from identirep.validation import TaskData
@@ -66,7 +67,7 @@ class CarriedStages(CheckedStages):
         if getattr(like, "_encoder", None) is not None:
             # It counts columns itself.
             return []
-        shape, named = np.shape(X), column_names(X) is not None and hasattr(like, "feature_names_in_")
+        shape, named = shape_of(X), column_names(X) is not None and hasattr(like, "feature_names_in_")
         if not named and len(shape) == 2 and shape[1] != like.n_features_in_:
             return [
                 Fault(

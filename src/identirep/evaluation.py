@@ -69,7 +69,8 @@ class Evaluation:
         document = asdict(self)
         document["r2"] = [None if np.isnan(value) else float(value) for value in self.r2]
         text = json.dumps(document, indent=2, ensure_ascii=False, default=lambda array: array.tolist())
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        # Names of files need not be in UTF-8.
+        Path(path).write_bytes(f"{text}\n".encode("utf-8", "surrogatepass"))
 
     @classmethod
     def load(cls, path: str | Path) -> Evaluation:

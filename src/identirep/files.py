@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from identirep.scratch import scratch, swept, taking_turns
 
-__all__ = ["replaced_file"]
+__all__ = ["opened_by_arrow", "replaced_file"]
 
 
 @contextmanager
@@ -32,3 +33,14 @@ def replaced_file(path: Path) -> Iterator[Path]:
         os.replace(staging, path)
     with taking_turns(path.parent):
         swept(path.parent)
+
+
+def opened_by_arrow(path: Path) -> Any:
+    """Return what Arrow opens to read a file: its name, or the file itself where the name is not in UTF-8."""
+    import pyarrow as pa
+
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return pa.OSFile(os.fsencode(path))
+    return os.fspath(path)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, validate_data
 
-from identirep.missing import as_numbers
+from identirep.accumulation import floats_of
 from identirep.parameters import Fault
 from identirep.units import spread_of, unit_faults
 from identirep.wording import short
@@ -84,12 +84,20 @@ def collect_inputs(
         "ensure_all_finite": False,
         "ensure_min_samples": 2 if reset else 1,
     }
+    if X is None:
+        faults.append(f"{name} is missing: got None, expected an array of numbers. Pass {name}.")
+        return None
     if estimator is not None and not reset:
         X = _columns_of_fit(X, estimator, name, faults)
         if X is None:
             return None
-    X = _without_masks(as_array(X, name))
-    shape = np.shape(X)[1:] if isinstance(X, np.ndarray | list | tuple) and np.ndim(X) > 2 else ()
+    X = as_array(X, name)
+    try:
+        X = _without_masks(X) if column_names(X) is not None else floats_of(X, name)
+    except (TypeError, ValueError) as error:
+        faults.append(Fault(str(error), of_type=isinstance(error, TypeError)))
+        return None
+    shape = X.shape[1:] if isinstance(X, np.ndarray) and X.ndim > 2 else ()
     if (fault := _shape_fault(shape, estimator, reset, name, X)) is not None:
         faults.append(fault)
         return None
@@ -103,8 +111,8 @@ def collect_inputs(
             array = check_array(X, input_name=name, **options)
         else:
             array = validate_data(estimator, X, reset=reset, **options)
-    except ValueError as error:
-        faults.append(str(error))
+    except (TypeError, ValueError) as error:
+        faults.append(_table_fault(X, name, error))
         return None
     # The sum is finite unless an entry is not (or it overflows): one cheap pass before the exact look.
     if not np.isfinite(np.sum(array, dtype=np.float64)):
@@ -153,26 +161,45 @@ def _listed(names: list[Hashable]) -> str:
 
 def _shape_fault(shape: tuple[int, ...], estimator: Any, reset: bool, name: str, X: Any) -> str | None:
     """Say what is wrong with the axes of samples, those after the second one first of all."""
-    own = getattr(estimator, "_input_shape", ())
+    own, got = getattr(estimator, "_input_shape", ()), np.shape(X)
     if reset and shape and not getattr(estimator, "_takes_axes", False):
         return (
-            f"{name} has the wrong shape: got {np.shape(X)}, expected (n_samples, n_features); more axes are for an "
+            f"{name} has the wrong shape: got {got}, expected (n_samples, n_features); more axes are for an "
             "encoder of your own. Pass MTRN(encoder=...) with a module that takes them, or "
             f"{name}.reshape(len({name}), -1)."
         )
-    if not reset and shape != own and (shape or np.ndim(X) != 2 or np.shape(X)[1] != np.prod(own)):
+    if not reset and shape != own and (shape or len(got) != 2 or got[1] != np.prod(own)):
         expected = ", ".join(map(str, own)) or "n_features"
+        return f"{name} has the wrong shape: got {got}, expected (n_samples, {expected}) as in fit. Reshape your data."
+    if len(got) < 2:
         return (
-            f"{name} has the wrong shape: got {np.shape(X)}, expected (n_samples, {expected}) as in fit. "
-            f"Reshape {name}."
+            f"{name} has the wrong shape: got {got}, expected (n_samples, n_features). Reshape your data: "
+            f"{name}.reshape(-1, 1) if there is one feature, {name}.reshape(1, -1) if there is one sample."
+        )
+    known = None if reset or own else getattr(estimator, "n_features_in_", None)
+    if known is not None and got[0] and 0 < got[1] != known:
+        return (
+            f"{name} has {got[1]} features, but {type(estimator).__name__} is expecting {known} features as input: got "
+            f"shape {got}, expected (n_samples, {known}). Pass the columns of the fit, in its order."
         )
     return None
 
 
+def _table_fault(X: Any, name: str, error: Exception) -> Fault | str:
+    """Return what scikit-learn says of a table or an array, for a table with the column that it is about."""
+    said, names = str(error), column_names(X)
+    if names is None or "a minimum of" in said:
+        return said
+    for column in names:
+        try:
+            floats_of(X[column], f"column {short(repr(column))} of {name}")
+        except (TypeError, ValueError) as found:
+            return Fault(str(found), of_type=isinstance(found, TypeError))
+    return f"{name} is not numeric: got a table ({said}), expected columns of numbers. Convert {name}."
+
+
 def _without_masks(X: Any) -> Any:
-    """Return `X` with NaN where a mask or pandas' NA says missing, which scikit-learn drops or cannot convert."""
+    """Return a table with NaN where pandas' NA says missing, which scikit-learn cannot convert."""
     if hasattr(X, "notna"):
         return X.where(X.notna(), np.nan) if "O" in {getattr(dtype, "kind", "") for dtype in X.dtypes} else X
-    if isinstance(X, np.ma.MaskedArray | list | tuple) or getattr(getattr(X, "dtype", None), "kind", "") == "O":
-        return as_numbers(X)
     return X

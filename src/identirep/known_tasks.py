@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from identirep.inputs import column_names
+from identirep.missing import shape_of
 from identirep.moments_file import names_of_json, names_to_json
 from identirep.parameters import Fault
 from identirep.shapes import Damage
@@ -35,7 +34,8 @@ def known_task_data(
     """Check data with tasks of a fitted model, with or without those left out in its fit, which are taken out."""
     estimator = model if estimator is None else estimator
     fitted, given = model.task_names_, getattr(estimator, "_given_tasks", model.task_names_)
-    if tasks is None and np.ndim(y) == 2 and np.shape(y)[1] == len(fitted) and column_names(y) is None:
+    shape = shape_of(y)
+    if tasks is None and len(shape) == 2 and shape[1] == len(fitted) and column_names(y) is None:
         given = fitted
     rest: dict[str, Any] = {"known_tasks": given, "gaps": gaps, "sample_weight": sample_weight, "found": found}
     data = check_task_data(X, y, tasks, estimator=estimator, reset=False, min_labels=0, **rest)

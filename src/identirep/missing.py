@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from identirep._typing import BoolArray
 
-__all__ = ["as_labels", "as_numbers", "is_missing", "missing_labels"]
+__all__ = ["as_labels", "as_numbers", "is_missing", "missing_labels", "shape_of"]
 
 # Told by name, so that pandas is not imported for those who do not use it.
 _MISSING_TYPES = ("NAType", "NaTType", "MaskedConstant")
@@ -24,11 +25,17 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, float | np.floating) and value != value
 
 
-def as_numbers(values: Any) -> NDArray[Any]:
+def as_numbers(values: Any, name: str = "values") -> NDArray[Any]:
     """Return an array in which what is masked or missing is NaN; anything that needs no such change as it is."""
     if isinstance(values, np.ma.MaskedArray):
         values = _unmasked(values, np.float64 if values.dtype.kind in "biuf" else object)
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{name} is no array: got {type(values).__name__} ({error}), expected numbers, in rows of one length. "
+            f"Convert {name}."
+        ) from None
     if array.dtype != object:
         return array
     flat = [np.nan if is_missing(value) else value for value in array.reshape(-1).tolist()]
@@ -37,23 +44,47 @@ def as_numbers(values: Any) -> NDArray[Any]:
     return numbers.reshape(array.shape)
 
 
-def as_labels(values: Any) -> NDArray[Any]:
+def shape_of(values: Any) -> tuple[int, ...]:
+    """Return the shape of what can be an array; of anything else the empty one."""
+    try:
+        shape = np.shape(values)
+    except (TypeError, ValueError, OverflowError):
+        return ()
+    # A class has a shape that is none.
+    return shape if isinstance(shape, tuple) else ()
+
+
+def as_labels(values: Any, name: str = "labels") -> NDArray[Any]:
     """Return labels as an array of one dimension that keeps tuples, mixed types and missing ones whole."""
     if isinstance(values, np.ma.MaskedArray):
         values = _unmasked(values, object)
-    array = np.asarray(values) if hasattr(values, "__array__") else None
-    if array is None or array.ndim != 1:
-        try:
-            listed = list(values)
-        except TypeError:
+    if hasattr(values, "__array__"):
+        array = np.asarray(values)
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if array.ndim != 1:
             raise ValueError(
-                f"labels are no sequence: got {type(values).__name__}, expected one for each row. Pass a list or "
-                "an array."
-            ) from None
-        mixed = len({type(label) for label in listed}) != 1 or isinstance(listed[0], tuple)
-        array = np.empty(len(listed), dtype=object) if mixed else np.asarray(listed)
-        if mixed:
-            array[:] = listed
+                f"{name} has the wrong shape: got {array.shape}, expected one dimension, a label for each row. Pass "
+                "one column."
+            )
+        return array
+    # A set has no order, and a text is one label.
+    if isinstance(values, str | bytes | set | frozenset | Mapping) or not isinstance(values, Iterable):
+        raise ValueError(
+            f"{name} holds no sequence of labels: got {type(values).__name__}, expected one for each row. Pass a list "
+            "or an array."
+        )
+    listed = list(values)
+    if listed and all(type(label) is list and len(label) == 1 for label in listed):
+        listed = [label[0] for label in listed]
+    # NumPy would take apart what holds several values.
+    if len({type(label) for label in listed}) == 1 and (
+        isinstance(listed[0], str) or not hasattr(listed[0], "__len__")
+    ):
+        return np.asarray(listed)
+    array = np.empty(len(listed), dtype=object)
+    for i, label in enumerate(listed):
+        array[i] = label
     return array
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from identirep._typing import Array, Counts, IntArray
-from identirep.accumulation import Sums, as_float_matrix, check_finite, factorize, long_sums, wide_sums
+from identirep.accumulation import Sums, as_float_matrix, as_floats, check_finite, factorize, long_sums, wide_sums
 from identirep.merging import aligned, merged, without
-from identirep.missing import as_labels, as_numbers
+from identirep.missing import as_labels
+from identirep.moment_arguments import batches_of, check_moments, names_of_columns, offset_of, positions
 from identirep.moment_statistics import MomentStatistics
 from identirep.parameters import raise_faults
 from identirep.row_weights import as_weights, unless_ones
@@ -150,12 +151,7 @@ class TaskMoments(MomentStatistics):
         raise_faults(faults)
         if weight is not None and not weight.all():
             H, Y, weight = H[weight > 0], Y[weight > 0], weight[weight > 0]
-        names = tuple(range(Y.shape[1])) if task_names is None else tuple(task_names)
-        if len(names) != Y.shape[1] or len(set(names)) != len(names):
-            raise ValueError(
-                f"task_names does not label the columns of Y: got {len(names)} names ({len(set(names))} distinct) for "
-                f"{Y.shape[1]} columns, expected one distinct name each. Pass a name for each column."
-            )
+        names = names_of_columns(task_names, Y.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):
             sums, n_rows = wide_sums(H, Y, unless_ones(weight))
         _check_units(sums, H, lambda: spread_of(Y), names)
@@ -189,15 +185,15 @@ class TaskMoments(MomentStatistics):
             If shapes do not fit, `H` is not finite, weights are not valid, or squares of some column are beyond
             doubles.
         """
-        H, target = as_float_matrix(H, "H"), as_numbers(y).astype(np.float64)
+        H, target = as_float_matrix(H, "H"), as_floats(y, "y").astype(np.float64)
         check_finite(H, "H", np.isfinite)
         weight, faults = as_weights(sample_weight, len(H))
         raise_faults(faults)
         if weight is not None and not weight.all() and target.shape == (len(H),):
-            counted, labels = weight > 0, as_labels(tasks)
+            counted, labels = weight > 0, as_labels(tasks, "tasks")
             if labels.shape == target.shape:
                 H, target, tasks, weight = H[counted], target[counted], labels[counted], weight[counted]
-        names, index = factorize(tasks)
+        names, index = factorize(tasks, "tasks")
         if target.shape != (len(H),) or index.shape != (len(H),):
             raise ValueError(
                 f"y and tasks do not match H: got {target.shape} and {index.shape}, expected ({len(H)},) for both. "
@@ -232,8 +228,7 @@ class TaskMoments(MomentStatistics):
             If there is no batch or a batch does not fit the ones before it.
         """
         total: TaskMoments | None = None
-        for batch in batches:
-            H, Y, tasks, weight = (*batch, None, None)[:4]
+        for H, Y, tasks, weight in batches_of(batches):
             if tasks is None:
                 part = cls.from_arrays(H, Y, sample_weight=weight)
             else:
@@ -291,9 +286,12 @@ class TaskMoments(MomentStatistics):
 
         Raises
         ------
+        TypeError
+            If `other` is something else.
         ValueError
             If the numbers of features differ.
         """
+        check_moments(other, "other")
         if self.n_features != other.n_features:
             raise ValueError(
                 f"other has other features: got {other.n_features}, expected {self.n_features}. "
@@ -337,7 +335,7 @@ class TaskMoments(MomentStatistics):
                 f"M has the wrong number of columns: got {M.shape[1]}, expected {self.n_features} (features). "
                 "Pass a matrix that maps these features."
             )
-        shift = 0.0 if offset is None else np.asarray(offset, dtype=np.float64)
+        shift = offset_of(offset, len(M))
         scatter_h = M @ self.scatter_h @ M.T
         return self._replaced(
             mean_h=self.mean_h @ M.T + shift,
@@ -350,25 +348,30 @@ class TaskMoments(MomentStatistics):
 
         Parameters
         ----------
-        index : array-like of int
-            Positions of the tasks to keep, in the order wanted.
+        index : array-like of int or bool
+            Positions of the tasks to keep, in the order wanted; negative ones count from the end. Or a bool for each.
 
         Returns
         -------
         TaskMoments
             A new object.
+
+        Raises
+        ------
+        ValueError
+            If there is no such task.
         """
-        index = np.asarray(index, dtype=np.int64)
-        kept, group = np.unique(self.group[index], return_inverse=True)
+        tasks: Any = positions(index, self.n_tasks)
+        kept, group = np.unique(self.group[tasks], return_inverse=True)
         own = self._sums
         sums = Sums(
             group.reshape(-1),
             *(part[kept] for part in own[1:4]),
-            *(part[index] for part in own[4:7]),
+            *(part[tasks] for part in own[4:7]),
             *(part if part is None else part[kept] for part in own[7:]),
         )
         n_rows = min(self.n_rows, int(self.row_counts[kept].sum()))
-        return TaskMoments([self.task_names[i] for i in index], **sums._asdict(), n_rows=n_rows)
+        return TaskMoments([self.task_names[i] for i in tasks], **sums._asdict(), n_rows=n_rows)
 
     def __repr__(self) -> str:
         return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from identirep.accumulation import Sums
 from identirep.files import replaced_file
-from identirep.shapes import Damage, check_shapes
+from identirep.shapes import FINITE, SIZE, Damage, check_shapes, check_values
 
 __all__ = ["StoredMoments"]
 
@@ -24,6 +24,13 @@ _SHAPES = {"group": "T", "counts": "G", "mean_h": "GK", "scatter_h": "GKK", "mea
 _SHAPES |= {"scatter_hy": "TK", "scatter_y": "T"}
 # What only rows with weights have.
 _WEIGHTS = {"weight_sums": "G", "row_counts": "G"}
+_SIZES = ("counts", *_WEIGHTS)
+# How far below zero rounding takes eigenvalues of correlations, and what a correlation exceeds one by.
+_ROUNDING = 1e-5
+# Variance over squared mean under which a column may be one number and its rounding.
+_LEVEL = 1e-12
+# Numbers of matrices that are looked at together.
+_MOST_NUMBERS = 1 << 22
 # Labels for which JSON has no word: their type, to text and back. Moments in time are dates as well.
 _LABELS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
     "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
@@ -107,6 +114,9 @@ class StoredMoments:
         group = parts["group"]
         if len(set(names)) < len(names) or not np.isin(group, np.arange(sizes["G"])).all():
             raise Damage("tasks that are not told apart, or in no group of rows")
+        check_values(parts, {name: _ends_of(name) for name in parts})
+        if group.dtype.kind != "i" or int(meta["n_rows"]) < 0 or not _can_be(parts):
+            raise Damage("moments that no rows have")
         return cls(task_names=names, **parts, n_rows=int(meta["n_rows"]))  # type: ignore[call-arg]
 
     @classmethod
@@ -178,3 +188,44 @@ def _of_json(stored: Any) -> Any:
         return stored
     ((kind, content),) = stored.items()
     return tuple(map(_of_json, content)) if kind == "tuple" else _LABELS[kind][2](content)
+
+
+def _ends_of(name: str) -> tuple[float, float]:
+    """Return the ends of the values of a part: squares of means, and products of scatters, are still numbers."""
+    if name in _SIZES:
+        return SIZE
+    most = 1e100 if name.startswith("mean") else 1e200
+    return (-most, most) if name != "group" else FINITE
+
+
+def _can_be(parts: Mapping[str, NDArray[Any]]) -> bool:
+    """Tell whether scatters are those of rows: symmetric, without negative eigenvalues, no correlation above one."""
+    S, counts, group = parts["scatter_h"], parts["counts"], parts["group"]
+    variances, variances_y = np.einsum("gii->gi", S), parts["scatter_y"]
+    # What a level that all rows share leaves by rounding, of any sign and correlated with anything.
+    rest = _LEVEL * counts[:, None] * parts["mean_h"] ** 2
+    rest_y = _LEVEL * counts[group] * parts["mean_y"] ** 2
+    least = -rest - _ROUNDING * variances.max(axis=1, keepdims=True, initial=0.0)
+    if np.any(variances < least) or np.any(variances_y < -rest_y):
+        return False
+    varies, varies_y = variances > rest, variances_y > rest_y
+    scale = np.sqrt(np.where(varies, variances, np.inf))
+    r = parts["scatter_hy"] / scale[group] / np.sqrt(np.where(varies_y, variances_y, np.inf))[:, None]
+    if np.any(np.abs(r) > 1.0 + _ROUNDING):
+        return False
+    # Some groups at a time: there may be as many as tasks.
+    at_once = max(1, _MOST_NUMBERS // max(S.shape[1] ** 2, 1))
+    blocks = [slice(start, start + at_once) for start in range(0, len(S), at_once)]
+    return all(_is_covariance(S[block], scale[block]) for block in blocks)
+
+
+def _is_covariance(S: NDArray[Any], scale: NDArray[Any]) -> bool:
+    """Tell whether matrices, in units of `scale` (infinite for what does not vary), are symmetric and not negative."""
+    R = S / scale[:, :, None] / scale[:, None, :]
+    if np.any(np.abs(R - R.transpose(0, 2, 1)) > _ROUNDING):
+        return False
+    try:
+        np.linalg.cholesky(R + np.where(np.isfinite(scale), _ROUNDING, 1.0)[:, :, None] * np.eye(R.shape[1]))
+    except np.linalg.LinAlgError:
+        return False
+    return True

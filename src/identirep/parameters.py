@@ -154,7 +154,11 @@ class Made:
     methods: tuple[str, ...] = ("__call__",)
 
     def takes_type(self, value: Any) -> bool:
-        return all(callable(getattr(value, method, None)) for method in self.methods)
+        # Estimators made of others, such as StackingRegressor, show some of their methods once they are fitted only.
+        return all(
+            callable(getattr(value, method, None)) or (hasattr(value, "fit") and hasattr(type(value), method))
+            for method in self.methods
+        )
 
     def accepts(self, value: Any) -> bool:
         return True

@@ -14,6 +14,7 @@ from identirep._typing import RandomState
 from identirep.carrying import CarriedStages, Earlier
 from identirep.checked_stages import Given
 from identirep.checkpoints import FitRecord
+from identirep.missing import shape_of
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
@@ -282,7 +283,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
                         f"{stage.n_components!r}. Pass n_components to {type(self).__name__} alone."
                     )
                 )
-        if self.n_refinements > 0 and (tasks is None or np.ndim(y) != 1 or not isinstance(stage, MTRN)):
+        if self.n_refinements > 0 and (tasks is None or len(shape_of(y)) != 1 or not isinstance(stage, MTRN)):
             faults.append(
                 Fault(
                     "n_refinements does not fit the data: got targets in the wide layout or a stage one that is no "

@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.accumulation import effective_number
-from identirep.missing import as_numbers
+from identirep.accumulation import as_floats, effective_number
 
 __all__ = ["as_weights", "effective_numbers", "effective_weights", "effective_weights_of_labels"]
 __all__ += ["unless_ones", "weight_faults", "weights_of_tasks"]
@@ -36,9 +35,9 @@ def as_weights(sample_weight: Any, n_rows: int) -> tuple[Array | None, list[str]
     if sample_weight is None:
         return None, []
     try:
-        weight = as_numbers(sample_weight).astype(np.float64)
-    except (TypeError, ValueError) as error:
-        return None, [f"sample_weight is not numeric: got {error}, expected numbers. Pass one weight for each row."]
+        weight = as_floats(sample_weight, "sample_weight").astype(np.float64)
+    except ValueError as error:
+        return None, [str(error)]
     if weight.ndim == 0:
         weight = np.full(n_rows, float(weight))
     faults = weight_faults(weight, n_rows)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep.directories import MODEL_FILE
+from identirep.files import opened_by_arrow
 from identirep.shapes import Damage
 
 __all__ = ["damaged", "read_arrays", "read_estimators", "read_history", "sha256", "write_arrays", "write_estimators"]
@@ -53,7 +54,8 @@ def write_history(path: Path, history: list[dict[str, float]]) -> str:
     import pyarrow as pa
     from pyarrow import parquet
 
-    parquet.write_table(pa.Table.from_pylist(history), path)
+    with path.open("wb") as file:
+        parquet.write_table(pa.Table.from_pylist(history), file)
     return sha256(path)
 
 
@@ -117,7 +119,7 @@ def _parquet_rows(path: Path) -> list[dict[str, float]]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as file:
+    with parquet.ParquetFile(opened_by_arrow(path)) as file:
         # Losses differ from row to row, so each takes several bytes.
         if file.metadata.num_rows > path.stat().st_size:
             raise Damage(f"{file.metadata.num_rows:,} rows in {path.stat().st_size:,} bytes")

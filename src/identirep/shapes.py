@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Damage", "check_shapes"]
+__all__ = ["CORRELATION", "FINITE", "POSITIVE", "SIZE", "Damage", "check_shapes", "check_values"]
+
+_MOST = float(np.finfo(np.float64).max)
+# Ends between which values lie; a correlation may exceed its own by rounding.
+FINITE, SIZE, POSITIVE, CORRELATION = (-_MOST, _MOST), (0.0, _MOST), (5e-324, _MOST), (-1.0 - 1e-6, 1.0 + 1e-6)
 
 
 class Damage(ValueError):
@@ -27,3 +32,17 @@ def check_shapes(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, str], 
         if arrays[name].dtype.kind not in "fiub":
             raise Damage(f"an array '{name}' of {arrays[name].dtype} in the place of numbers")
     return found
+
+
+def check_values(
+    arrays: Mapping[str, NDArray[Any]], ends: Mapping[str, tuple[float, float]], *, gaps: bool = False
+) -> None:
+    """Raise unless the numbers of arrays lie between two ends, such as `FINITE`, or, with `gaps`, are none (NaN)."""
+    for name, (low, high) in ends.items():
+        values = np.asarray(arrays[name], dtype=np.float64)
+        # NaN is neither.
+        wrong = ~((values >= low) & (values <= high))
+        if gaps:
+            wrong &= ~np.isnan(values)
+        if wrong.any():
+            raise Damage(f"{values[wrong][0]} in an array '{name}', in the place of numbers from {low:g} to {high:g}")

@@ -82,8 +82,13 @@ def extra_trees(n_trees: int, random_state: int | None = None) -> Any:
     return ExtraTreesRegressor(n_trees, min_samples_leaf=2, max_features=0.5, random_state=random_state)
 
 
-def check_signal(data: TaskData, groups: IntArray | None, rng: np.random.Generator, who: str = "stage one") -> Signal:
-    """Let ridge and trees predict rows that they have not seen, where `who` found no signal, and judge."""
+def check_signal(
+    data: TaskData, groups: IntArray | None, rng: np.random.Generator, who: str = "stage one", own: Any = None
+) -> Signal:
+    """Let ridge and trees predict rows that they have not seen, where `who` found no signal, and judge.
+
+    `own` is the regressor that found none, if it is one of scikit-learn: it is not what is advised.
+    """
     found_none = f"y has no predictive signal on held-out rows by {who}"
     data, unit = _sample(data, groups, rng)
     n_units = int(unit.max()) + 1
@@ -109,11 +114,24 @@ def check_signal(data: TaskData, groups: IntArray | None, rng: np.random.Generat
     tried = f"R^2 in cross-validation, mean over {'targets' if data.task_index is None else 'tasks'}: "
     tried += f"{r2['ridge']:.2f} by a linear model, {r2['extra-trees']:.2f} by trees"
     if any(found.values()):
-        best = max((name for name in found if found[name]), key=lambda name: r2[name])
+        others = [name for name in found if found[name] and name != _kind_of(own)]
+        if not others:
+            what = f"though over all targets together such a regressor finds some ({tried})"
+            return Signal("signal", f"{found_none}, {what}. Add rows: these are too few to tell directions apart.", r2)
+        best = max(others, key=lambda name: r2[name])
         return Signal("signal", f"{found_none}, but others find some ({tried}). Use regressor={best!r}.", r2)
     if least > _WORTH_SEEING:
         return Signal("too few rows", too_few.format(tried=f" ({tried})"), r2)
     return Signal("none", f"{found_none}, nor by others ({tried}). Check that X says something about y.", r2)
+
+
+def _kind_of(regressor: Any) -> str | None:
+    """Name what tries that is of the kind of a regressor, if any is."""
+    last = regressor.steps[-1][1] if hasattr(regressor, "steps") else regressor
+    name = type(last).__name__
+    if "Trees" in name or "Forest" in name:
+        return "extra-trees"
+    return "ridge" if "Ridge" in name or name == "LinearRegression" else None
 
 
 def _enough_units() -> int:

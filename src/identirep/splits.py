@@ -84,20 +84,17 @@ def row_hashes(X: NDArray[Any]) -> NDArray[np.uint64]:
 
 def number_groups(groups: Any) -> IntArray:
     """Number the groups of rows by their labels; a row whose label is missing is a group of its own."""
-    labels = as_labels(groups).reshape(-1)
+    labels = as_labels(groups, "groups")
     missing = missing_labels(labels)
     index = np.empty(len(labels), dtype=np.int64)
-    names, index[~missing] = factorize(labels[~missing])
+    names, index[~missing] = factorize(labels[~missing], "groups")
     index[missing] = len(names) + np.arange(np.count_nonzero(missing))
     return index
 
 
 def order_ranks(order: ArrayLike) -> IntArray:
     """Return the rank of each row among the distinct values of `order`: numbers, dates, or texts that sort."""
-    shape = np.shape(order)  # type: ignore[arg-type]
-    if len(shape) != 1:
-        raise ValueError(f"order has the wrong shape: got {shape}, expected (n_samples,). Pass one value a row.")
-    values = as_labels(order)
+    values = as_labels(order, "order")
     missing = missing_labels(values)
     if missing.any():
         raise ValueError(

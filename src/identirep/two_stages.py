@@ -28,7 +28,7 @@ from identirep.mtlcm import (
 )
 from identirep.mtrn import MTRN, PredictiveFeatures
 from identirep.naming import Names
-from identirep.shapes import Damage, check_shapes
+from identirep.shapes import CORRELATION, Damage, check_shapes, check_values
 from identirep.signal_check import Signal
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ class TwoStages(EncodedTables, CertifiedLatents):
         mixing = np.zeros((0, 0)) if model is None else model.mixing_
         parts = {"mixing": mixing, "same_rows": self.comes_back_.same_rows, "encoder_mcc": self.encoder_mcc_}
         check_shapes(parts, {"mixing": "DD", "same_rows": "D", "encoder_mcc": "D"}, D=D)
+        check_values(parts, {"encoder_mcc": CORRELATION}, gaps=True)
         if getattr(getattr(stage, "regressor_", None), "n_features_in_", n_inputs) != n_inputs:
             raise Damage(f"a regressor that was not fitted to {n_inputs} inputs")
         if self._encoder is not None and len(self._encoder.get_feature_names_out()) != n_inputs:

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.accumulation import effective_number, factorize
+from identirep.accumulation import effective_number, factorize, floats_of, unlike_labels
 from identirep.inputs import as_array, collect_inputs, column_names
-from identirep.missing import as_labels, as_numbers, missing_labels
+from identirep.missing import as_labels, missing_labels
 from identirep.parameters import Fault, raise_faults
 from identirep.row_weights import as_weights, effective_numbers, unless_ones
 from identirep.units import spread_of, spread_of_tasks, unit_faults
@@ -131,7 +131,7 @@ def check_task_data(
             f"y contains {int(infinite.sum())} infinite values: got inf first at row {row}, expected finite numbers or "
             "NaN for a missing label. Drop those labels."
         )
-    labels = None if tasks is None else as_labels(tasks)
+    labels = None if tasks is None else as_labels(tasks, "tasks")
     if labels is not None and targets.ndim == 2 and targets.shape[1] == 1 and len(labels) == len(targets) > 1:
         targets = targets[:, 0]
     (weights, bad), counted = as_weights(sample_weight, len(targets)), None
@@ -185,18 +185,12 @@ def _as_targets(y: Any, faults: list[Fault | str]) -> tuple[Array | None, list[H
         )
         return None, None
     y = as_array(y, "y")
-    if hasattr(y, "toarray"):
-        raise TypeError("y is a sparse matrix: got sparse data, expected a dense array. Call y.toarray().")
     names = column_names(y)
     series = getattr(y, "name", None) if names is None else None
-    values = as_numbers(y)
-    if np.iscomplexobj(values):
-        faults.append("y is complex: got complex numbers, expected real ones. Complex data not supported.")
-        return None, None
     try:
-        targets = values.astype(np.float64)
+        targets = floats_of(y, "y").astype(np.float64)
     except (TypeError, ValueError) as error:
-        faults.append(f"y is not numeric: got {error}, expected numbers or NaN. Encode the targets as numbers.")
+        faults.append(Fault(str(error), of_type=isinstance(error, TypeError)))
         return None, None
     if targets.ndim not in (1, 2) or targets.size == 0:
         faults.append(
@@ -245,7 +239,7 @@ def _long_tasks(
             f"{row}, expected a label for each row. Drop those rows."
         )
         return np.zeros(0, dtype=np.int64), ()
-    names, index = factorize(labels)
+    names, index = factorize(labels, "tasks")
     if known is None:
         return index, names
     return _known_positions(names, known, faults)[index], tuple(known)
@@ -267,9 +261,14 @@ def _wide_tasks(
             )
         return targets, tuple(range(n_columns)) if known is None else tuple(known)
     names: tuple[Hashable, ...] = tuple(labels.tolist() if isinstance(labels, np.ndarray) else labels)
-    if len(names) != n_columns or len(set(names)) != n_columns:
+    try:
+        distinct = len(set(names))
+    except TypeError as error:
+        faults.append(unlike_labels("tasks", error))
+        return targets, tuple(range(n_columns))
+    if len(names) != n_columns or distinct != n_columns:
         faults.append(
-            f"tasks does not label the columns of y: got {len(names)} names ({len(set(names))} distinct) for "
+            f"tasks does not label the columns of y: got {len(names)} names ({distinct} distinct) for "
             f"{n_columns} columns, expected one distinct name each. Pass a name for each column."
         )
         return targets, tuple(range(n_columns))

@@ -7,9 +7,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from identirep._typing import Array
+from identirep.wording import short
 
 __all__ = ["fitted", "weight_fault"]
 
@@ -53,7 +55,20 @@ def _inner(regressor: Any) -> list[Any]:
 
 def fitted(regressor: Any, X: NDArray[Any], Y: Array, weight: Array | None) -> Any:
     """Fit a regressor that has no `weight_fault`, rows by their weights if there are any."""
-    return regressor.fit(X, Y) if weight is None else regressor.fit(X, Y, **dict.fromkeys(_names(regressor), weight))
+    try:
+        if weight is None:
+            return regressor.fit(X, Y)
+        return regressor.fit(X, Y, **dict.fromkeys(_names(regressor), weight))
+    except (ValueError, TypeError) as error:
+        if Y.ndim < 2 or get_tags(regressor).target_tags.multi_output:
+            raise
+        name = type(regressor).__name__
+        # A stack is asked for its methods before it is fitted.
+        more = ", with final_estimator given" if getattr(regressor, "final_estimator", regressor) is None else ""
+        raise ValueError(
+            f"regressor takes one target: got {Y.shape[1]} for {name} ({short(str(error))}), expected a regressor of "
+            f"several. Wrap it: sklearn.multioutput.MultiOutputRegressor({name}(...)){more}."
+        ) from error
 
 
 def _names(regressor: Any) -> list[str]:

@@ -1,5 +1,6 @@
 """Commands that are cut off say what was kept, and go on."""
 
+import json
 import os
 import re
 import shlex
@@ -38,6 +39,19 @@ def cut_off(monkeypatch):
 
     monkeypatch.setattr(checkpoints, "_PAUSE", 0.0)
     return at
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_a_machine_gets_a_document_of_its_own_kind(invoke, folder, tmp_path, monkeypatch, cut_off, number, kind):
+    arguments = [str(part) for part in ("fit", folder / "wide.csv", *_FIT, "--out", tmp_path / "run", "--json")]
+    monkeypatch.setattr(sys, "argv", ["identirep", *arguments])
+    with cut_off(8, number):
+        result = invoke(*arguments)
+    document = json.loads(result.stdout)
+    assert (document["exit_status"], document["error"]["kind"]) == (128 + number, kind)
+    assert document["error"]["message"].startswith(f"{kind.title()}: the work is kept. Go on with: identirep fit ")
+    (command,) = document["next"]
+    assert shlex.split(command) == ["identirep", *arguments, "--resume"]
 
 
 def _command(stderr):
@@ -161,6 +175,10 @@ def test_other_commands_end_with_the_status_of_the_signal(invoke, fitted, folder
     result = invoke("transform", fitted[0], folder / "wide.csv", "--out", tmp_path / "z.csv")
     assert result.exit_code == 128 + number
     assert result.stderr.endswith("nothing was kept, and files are as they were.\n")
+    result = invoke("transform", fitted[0], folder / "wide.csv", "--out", tmp_path / "z.csv", "--json")
+    document = json.loads(result.stdout)
+    assert document["error"]["kind"] == {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
+    assert "next" not in document
 
 
 _PROGRAM = """

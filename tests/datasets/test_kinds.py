@@ -24,6 +24,12 @@ def _zip(path):
         archive.writestr("table.csv", CSV)
 
 
+def _sheets_of_open_document(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", "<office/>")
+
+
 def _workbook(path):
     book = openpyxl.Workbook()
     book.active.append(["x", "y"])
@@ -48,6 +54,7 @@ KINDS = {
     "an XML document": lambda path: path.write_text('<?xml version="1.0"?><a/>'),
     "a zip archive": _zip,
     "an Excel workbook": _workbook,
+    "an OpenDocument spreadsheet (.ods)": _sheets_of_open_document,
     "a PDF": lambda path: path.write_bytes(b"%PDF-1.7\n%\xe2\xe3"),
     "a pickled object of Python": lambda path: path.write_bytes(pickle.dumps(FRAME)),
     "JSON": lambda path: path.write_text(json.dumps(FRAME.to_dict("records"))),
@@ -81,6 +88,17 @@ def test_kinds(tmp_path, kind, ending):
         load_table(path, "y")
     assert f"looks like {kind}" in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"), [(".xls", "an old Excel"), (".xlsb", "a binary Excel"), (".ods", "an Open")]
+)
+def test_other_spreadsheets_are_to_be_saved_anew(tmp_path, ending, kind):
+    path = tmp_path / f"t{ending}"
+    write = {".xls": KINDS["an old Excel workbook (.xls)"], ".xlsb": _workbook, ".ods": _sheets_of_open_document}
+    write[ending](path)
+    with pytest.raises(ValueError, match=rf"looks like {kind}.*\({ending}\), expected .* Save it as \.xlsx or CSV\."):
+        load_table(path, "y")
 
 
 @pytest.mark.parametrize("protocol", range(2, 6))

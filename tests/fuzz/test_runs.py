@@ -93,12 +93,38 @@ def _retyped(draw, document):
     return document
 
 
+def _renumbered(draw, array):
+    """Return an array of which one number, or all, are others: none, infinite, negated, of another size."""
+    changed = array.astype(np.float64) if draw(st.booleans()) else array.copy()
+    where = draw(st.integers(0, max(array.size - 1, 0))) if draw(st.booleans()) else slice(None)
+    with np.errstate(all="ignore"):
+        flat = changed.reshape(-1)
+        kind = draw(st.sampled_from(["nan", "inf", "zero", "negated", "huge", "tiny", "any"]))
+        other = {
+            "nan": np.nan,
+            "inf": -np.inf,
+            "zero": 0.0,
+            "negated": -flat[where].astype(np.float64) if array.size else 0.0,
+            "huge": 1e300,
+            "tiny": 1e-300,
+            "any": draw(st.floats(-10, 10)),
+        }[kind]
+        if array.size:
+            flat[where] = other if changed.dtype.kind == "f" else np.nan_to_num(other, posinf=9, neginf=-9).clip(-9, 9)
+    return np.ascontiguousarray(changed)
+
+
 def _reshaped(draw, data):
     """Return a safetensors file of which one array has another shape, type or value, or is missing."""
     arrays = dict(safetensors.numpy.load(data))
     name = draw(st.sampled_from(sorted(arrays)))
     array = arrays.pop(name)
-    kind = draw(st.sampled_from(["missing", "longer", "shorter", "flat", "deeper", "empty", "renamed"]))
+    kind = draw(
+        st.sampled_from(["missing", "longer", "shorter", "flat", "deeper", "empty", "renamed", *["numbers"] * 7])
+    )
+    if kind == "numbers":
+        arrays[name] = _renumbered(draw, array)
+        return safetensors.numpy.save(arrays)
     changed = {
         "missing": None,
         "longer": np.concatenate([array, array]) if array.ndim else np.stack([array, array]),

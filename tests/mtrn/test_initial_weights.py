@@ -12,10 +12,10 @@ from identirep.mtrn.encoders import restored_encoder
 class Bare(nn.Module):
     """A weight that nobody draws anew, between layers that somebody does."""
 
-    def __init__(self):
+    def __init__(self, n_hidden=8):
         super().__init__()
-        self.first = nn.Linear(4, 8)
-        self.weight = nn.Parameter(torch.randn(8, 6))
+        self.first = nn.Linear(4, n_hidden)
+        self.weight = nn.Parameter(torch.randn(n_hidden, 6))
         self.gain = nn.Parameter(torch.ones(6))
 
     def forward(self, x):
@@ -27,6 +27,31 @@ class Reset(Bare):
 
     def reset_parameters(self):
         nn.init.normal_(self.weight)
+
+
+class Plain(Bare):
+    """The same, of a class that is called without arguments: what is set afterwards stays, what is drawn does not."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.randn(6))
+
+
+class Failing(Bare):
+    """A class that cannot be called a second time."""
+
+    made = 0
+
+    def __init__(self):
+        super().__init__()
+        type(self).made += 1
+        if type(self).made > 1:
+            raise RuntimeError("one is enough")
+
+
+def _failing():
+    Failing.made = 0
+    return Failing()
 
 
 class Attention(nn.Module):
@@ -58,8 +83,9 @@ def _fitted(data, encoder, n_replicates=2):
 @pytest.mark.parametrize(
     ("make", "name"),
     [
-        (Bare, "'weight', which no reset_parameters"),
-        (lambda: nn.Sequential(nn.Linear(4, 4), Bare()), "'1.weight', which no reset_parameters"),
+        (Bare, "'weight', which neither reset_parameters"),
+        (lambda: nn.Sequential(nn.Linear(4, 4), Bare()), "'1.weight', which neither reset_parameters"),
+        (_failing, "'weight', which neither reset_parameters nor a class without arguments draws anew"),
         (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 6)), "'parametrizations.weight.original1'"),
     ],
 )
@@ -80,13 +106,33 @@ def test_functions_that_return_the_same_weights_are_refused(data):
             _fitted(data, factory)
 
 
-@pytest.mark.parametrize("encoder", [Bare, Reset(), Attention(), nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 6))])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        Bare,
+        Reset(),
+        Plain(),
+        nn.Sequential(nn.Linear(4, 4), Plain()),
+        Attention(),
+        nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 6)),
+    ],
+)
 def test_every_weight_that_was_drawn_differs_between_replicates(data, encoder):
     first, second = _fitted(data, encoder).module_.replicates
     for (name, a), b in zip(first.named_parameters(), second.parameters(), strict=True):
         # With a learning rate of next to nothing these are the starts.
         constant = float(a.detach().std()) < 1e-6
         assert constant or float((a - b).abs().max()) > 0.01, name
+
+
+def test_only_what_was_drawn_is_taken_from_a_new_module(data):
+    encoder = Plain()
+    encoder.first.p, encoder.weight.requires_grad = 0.3, False
+    replicate = _fitted(data, encoder).module_.replicates[0]
+    assert replicate.first.p == 0.3
+    # It is not trained, and what is held is held.
+    assert torch.equal(replicate.weight, encoder.weight)
+    assert not torch.allclose(replicate.gain, encoder.gain, atol=0.01)
 
 
 def test_pretrained_parts_of_what_a_function_returns_may_be_equal(data):

@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
-from sklearn.utils.validation import validate_data
 
 from identirep._typing import Array
+from identirep.inputs import collect_inputs
 from identirep.known_tasks import remember_left_out
-from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
+from identirep.missing import as_labels
+from identirep.parameters import Choice, Either, Fault, Number, Rule, Whole, parameter_faults, raise_faults
 from identirep.seeds import as_generator
 from identirep.validation import TaskData, check_features, check_task_data, left_out_remark
 
@@ -114,13 +115,15 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
 
     def _check(self, X: Any, y: Any, tasks: ArrayLike | None) -> TaskData:
         """Return checked data; rows of the long layout without a label are dropped if labels are needed."""
-        faults, needs_labels = parameter_faults(self), self._needs_labels
+        faults: list[Fault | str] = [*parameter_faults(self)]
+        needs_labels = self._needs_labels
         if y is None and not needs_labels:
             if tasks is None:
+                inputs = collect_inputs(X, self, True, "X", faults)
                 raise_faults(faults)
-                inputs = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+                assert inputs is not None
                 return TaskData(inputs, np.zeros((len(inputs), 0)), None, ())
-            y = np.full(len(np.asarray(tasks)), np.nan)
+            y = np.full(len(as_labels(tasks, "tasks")), np.nan)
         data = check_task_data(
             X, y, tasks, estimator=self, found=faults, min_labels=2 if needs_labels else 0, leaves_out=True
         )

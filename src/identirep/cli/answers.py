@@ -85,7 +85,8 @@ def error_document(command: str | None, fault: Fault, done: Answer | None = None
     """Return the document of a command that has failed, with what it wrote before."""
     error = {"kind": fault.kind, "message": fault.message}
     remarks, written = ([], []) if done is None else (done.remarks, done.written)
-    return _head(command, fault.status) | {"error": error, "remarks": remarks, "written": written}
+    document = _head(command, fault.status) | {"error": error, "remarks": remarks, "written": written}
+    return document | ({"next": [fault.next]} if fault.next else {})
 
 
 def as_document(document: Mapping[str, Any]) -> str:

@@ -114,7 +114,7 @@ def reports_faults(command: Callable[..., None]) -> Callable[..., None]:
 def report_fault(fault: Fault) -> None:
     """Print an error in one line, after the traceback if that was asked for."""
     sys.stderr.write(printable(fault.trace))
-    label = {"failure": "Failure: ", "interrupted": ""}.get(fault.kind, "Error: ")
+    label = {"failure": "Failure: ", "interrupted": "", "terminated": ""}.get(fault.kind, "Error: ")
     _MESSAGES.print(Text.assemble((label, "bold red"), fault.message), soft_wrap=True)
 
 

@@ -13,7 +13,7 @@ from identirep.cli.words import error_in_words
 from identirep.divergence import DivergenceError
 from identirep.wording import readable
 
-__all__ = ["DEBUG_VARIABLE", "SIGNALS", "Fault", "Status", "fault_of", "is_about_input", "signal_of"]
+__all__ = ["DEBUG_VARIABLE", "CutOffError", "Fault", "Status", "cut_off", "fault_of", "is_about_input", "signal_of"]
 
 # Set to anything but 0, a failure of ours shows where it happened.
 DEBUG_VARIABLE = "IDENTIREP_DEBUG"
@@ -37,18 +37,30 @@ class Status(IntEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """An error as it is reported; `kind` is "usage", "input", "memory", "failure" or "interrupted"."""
+    """An error as it is reported; `kind` is "usage", "input", "memory", "failure", "interrupted" or "terminated"."""
 
     kind: str
     message: str
     status: int
     trace: str = ""
+    # The command that goes on with work that is kept.
+    next: str = ""
+
+
+class CutOffError(Exception):
+    """A command that a signal has ended, with what is to be said of it."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
 
 
 def fault_of(error: BaseException) -> Fault:
     """Tell faults of the input from failures of ours."""
+    if isinstance(error, CutOffError):
+        return error.fault
     if (status := signal_of(error)) is not None:
-        return Fault("interrupted", f"{SIGNALS[status]}: nothing was kept, and files are as they were.", status)
+        return cut_off(status, "nothing was kept, and files are as they were.")
     if _is_about_memory(error):
         return Fault("memory", "the table is too large: memory is exhausted. Choose fewer columns.", Status.USER_INPUT)
     if is_about_input(error):
@@ -61,6 +73,11 @@ def fault_of(error: BaseException) -> Fault:
     asked = os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0")
     trace = readable("".join(traceback.format_exception(error))) if asked else ""
     return Fault("failure", message, Status.OUR_FAILURE, trace)
+
+
+def cut_off(status: int, what: str, command: str = "") -> Fault:
+    """Return the fault of a command that Ctrl-C or SIGTERM has ended, which another command may go on with."""
+    return Fault(SIGNALS[status].lower(), f"{SIGNALS[status]}: {what}", status, next=command)
 
 
 def signal_of(error: BaseException) -> int | None:

@@ -178,15 +178,12 @@ def _entry(shown: Shown) -> dict[str, Any]:
 def _suggest(path: Path, columns: list[Shown], reading: str) -> None:
     """Print a command to start from, if the names tell what the targets are."""
     families = _families(columns)
-    gaps = [shown.name for shown in columns if shown.is_number and shown.column.is_input and shown.column.n_missing]
     labels = [column.name for column in columns if column.remark == _LABELS]
-    drop = [column.name for column in columns if column.remark.endswith("drop") and column.name not in labels + gaps]
+    drop = [column.name for column in columns if column.remark.endswith("drop") and column.name not in labels]
     drop += labels[1:]
     if families:
         say("Names that belong together: " + ", ".join(f"{pattern} ({n} columns)" for pattern, n in families) + ".")
         role, targets = "--groups", families[0][0]
-    elif gaps:
-        role, targets = "--groups", ",".join(gaps)
     else:
         labels = labels or [shown.name for shown in columns if shown.column.kind == "category"]
         role, targets = "--tasks", "YOUR_TARGET" if labels else "YOUR_TARGETS"

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from identirep.cli.console import say
-from identirep.cli.faults import SIGNALS, signal_of
+from identirep.cli.faults import CutOffError, cut_off, signal_of
 from identirep.cli.words import printable, quoted
 from identirep.scratch import new_place
 
@@ -54,10 +54,9 @@ def kept_work(target: Path, resume: bool, command: dict[str, Any]) -> Iterator[A
         else:
             why = ""
         if kept is None:
-            _tell(f"{SIGNALS[status]}: nothing was kept{why}, and files are as they were.")
-        else:
-            _tell(f"{SIGNALS[status]}: the work is kept. Go on with: {command_line('--resume')}")
-        raise typer.Exit(status) from None
+            raise CutOffError(cut_off(status, f"nothing was kept{why}, and files are as they were.")) from None
+        goes_on = command_line("--resume")
+        raise CutOffError(cut_off(status, f"the work is kept. Go on with: {goes_on}", goes_on)) from None
     except (OSError, MemoryError):
         if checkpoint.flush() is not None:
             _tell(f"The work is kept. Go on with: {command_line('--resume')}")

@@ -25,6 +25,7 @@ from identirep.datasets import (
     load_targets,
     match_columns,
     open_table,
+    order_of_dates,
     remark_on,
 )
 from identirep.encoding import Column, TableEncoder, check_columns, check_names, judge_columns
@@ -159,7 +160,17 @@ def _read_weights(path: Path, column: str, targets: Sequence[str], reading: dict
         raise ValueError(
             f"--weights is a target: got {column!r} for both, expected a column of its own. Leave it out of --targets."
         )
-    values = load_table(path, features=[column], **reading).X[:, 0]
+    try:
+        values = load_table(path, features=[column], **reading).X[:, 0]
+    except ValueError as error:
+        # What helps with an input does not help here.
+        found = str(error).split(", expected ")
+        if len(found) < 2 or f"column {column!r}" not in found[0]:
+            raise
+        raise ValueError(
+            f"{found[0]}, expected a number from 0 on in each row, its weight. Repair the column, or name another one "
+            "in weights."
+        ) from None
     weights = np.asarray(values, dtype=np.float64)
     # Rows of a table are counted from 1.
     faults = weight_faults(weights, len(weights), first=1)
@@ -259,14 +270,15 @@ def table_writer(path: Path, schema: Any) -> Iterator[Callable[[Any], None]]:
     from pyarrow import csv, parquet
 
     ending = path.suffix.lower()
-    with replaced_file(path) as staging:
+    # Arrow takes no names that are not in UTF-8.
+    with replaced_file(path) as staging, staging.open("wb") as file:
         if ending == ".csv":
-            writer = csv.CSVWriter(staging, schema)
+            writer = csv.CSVWriter(file, schema)
         elif ending == ".parquet":
-            writer = parquet.ParquetWriter(staging, schema)
+            writer = parquet.ParquetWriter(file, schema)
         else:
             # What write_feather writes, which has no blocks.
-            writer = pa.ipc.new_file(staging, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+            writer = pa.ipc.new_file(file, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
         with writer:
             yield writer.write_table
 
@@ -278,7 +290,7 @@ def write_table(path: Path, table: Any) -> None:
 
 
 def _sortable(column: str, labels: list[Any], file: Any) -> NDArray[Any]:
-    """Return values of an order, as numbers if all texts are: as texts 10 would come before 9."""
+    """Return values of an order, as numbers or dates if all texts are: as texts 10 would come before 9."""
     markers, decimal = file.markers, file.decimal
     known = [None if label in markers.numbers else label for label in labels]
     numbers = np.full(len(labels), np.nan)
@@ -290,6 +302,9 @@ def _sortable(column: str, labels: list[Any], file: Any) -> NDArray[Any]:
                 numbers[i] = np.nan if text in markers.texts else float(text.replace(decimal, "."))
             numbers[np.isin(numbers, markers.numbers)] = np.nan
             return numbers
+        texts_alone = [None if label in markers.texts else label for label in known]
+        if (dates := order_of_dates(texts_alone, column)) is not None:
+            return np.asarray(dates)
         remarks = [remark_on(text, decimal) for _, text in other]
         if all(remarks):
             raise ValueError(

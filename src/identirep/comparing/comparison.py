@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.comparing.axes import KEPT, AxisPairs, least_rows, pair_axes
@@ -246,7 +247,14 @@ def compared(old: Any, new: Any, measured: Measured) -> Comparison:
 
 
 def check_common_inputs(old: Any, new: Any) -> None:
-    """Raise if two models have no input in common."""
+    """Raise if two models have no axes, or no input in common."""
+    for name, model in (("old", old), ("new", new)):
+        if isinstance(model, type) or not hasattr(model, "_latents_of"):
+            raise TypeError(
+                f"{name} has no axes: got {type(model).__name__}, expected a fitted IdentifiableRegressor or MTLCM. "
+                "Pass a model."
+            )
+        check_is_fitted(model)
     first, second = (getattr(model, "feature_names_in_", None) for model in (old, new))
     if first is None or second is None:
         if old.n_features_in_ != new.n_features_in_ and first is second:

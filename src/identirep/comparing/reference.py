@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.persistence import prefixed, taken
-from identirep.shapes import Damage, check_shapes
+from identirep.shapes import FINITE, SIZE, Damage, check_shapes, check_values
 from identirep.splits import split_rows
 
 __all__ = ["Columns", "Reference"]
@@ -25,6 +25,7 @@ __all__ = ["Columns", "Reference"]
 _OF_LATENTS, _OF_TARGETS = 100, 20
 # Share of the rows by which it is told how far others lie outside of the rest.
 _OTHERS = 0.2
+_VALUES = {"count": SIZE, "mean": FINITE, "deviation": SIZE, "values": FINITE, "seen": (0.0, 1.0)}
 _SHAPES = {"count": "C", "mean": "C", "deviation": "C", "values": "CQ", "seen": "CQ"}
 
 
@@ -177,12 +178,15 @@ class Reference:
     def of_arrays(cls, arrays: dict[str, NDArray[Any]], n_latents: int) -> Reference:
         """Take back what `to_arrays` has returned."""
         check_shapes(arrays, {"center": "D", "unit": "DD", "low": "K", "high": "K", "ends": "2"}, D=n_latents)
+        check_values(arrays, {"center": FINITE, "unit": FINITE})
+        check_values(arrays, {"low": FINITE, "high": FINITE, "ends": SIZE}, gaps=True)
         parts = {}
         for name, sizes in (("latents", {"C": n_latents}), ("targets", {})):
             own = taken(name, arrays)
             check_shapes(own, _SHAPES, **sizes)
             if own["count"].dtype.kind != "i" or own["values"].shape[1] % 2:
                 raise Damage("counts that are none")
+            check_values(own, _VALUES, gaps=True)
             parts[name] = Columns(**{field: own[field] for field in _SHAPES})
         farthest, margin = (float(value) for value in arrays["ends"])
         ends = (arrays["center"], arrays["unit"], farthest, arrays["low"], arrays["high"], margin)

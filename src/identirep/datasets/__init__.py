@@ -1,9 +1,11 @@
 """Data sets: synthetic ones with known truth, published ones, and your own tables."""
 
+from identirep.datasets.arrow_columns import declared_index as declared_index
 from identirep.datasets.arrow_objects import is_stream as is_stream
 from identirep.datasets.batches import NotNumericError as NotNumericError
 from identirep.datasets.batches import as_matrix as as_matrix
 from identirep.datasets.batches import empty_message as empty_message
+from identirep.datasets.dates import order_of_dates as order_of_dates
 from identirep.datasets.markers import Markers as Markers
 from identirep.datasets.markers import numbers_in as numbers_in
 from identirep.datasets.numbering import index_columns as index_columns

@@ -45,11 +45,7 @@ class ArrowColumns(ABC):
     @property
     def index_columns(self) -> list[str]:
         """Columns that the table itself declares to be an index, as pandas writes them."""
-        try:
-            declared = json.loads((self._schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-        except (ValueError, AttributeError):
-            return []
-        return [name.strip() for name in declared if isinstance(name, str) and name in self._names]
+        return [name.strip() for name in declared_index(self._schema)]
 
     def batches(self, numeric: Sequence[str], label: str | None) -> Iterator[Batch]:
         """Yield the numeric columns and the label column, in order of the rows."""
@@ -123,3 +119,12 @@ class ArrowColumns(ABC):
                     return BadCell(name, row + i + 1, value)
             row += batch.num_rows
         return BadCell(name, 1, None)
+
+
+def declared_index(schema: Any) -> list[str]:
+    """List the columns that a table itself declares to be an index, as pandas writes them."""
+    try:
+        declared = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+    except (ValueError, AttributeError):
+        return []
+    return [name for name in declared if isinstance(name, str) and name in schema.names]

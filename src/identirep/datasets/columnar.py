@@ -10,6 +10,7 @@ from identirep.datasets.arrow_columns import ArrowColumns
 from identirep.datasets.batches import unreadable
 from identirep.datasets.kinds import look
 from identirep.datasets.markers import Markers
+from identirep.files import opened_by_arrow
 
 # Rows decoded at once from Parquet; Arrow files have batches of their own.
 _BATCH_ROWS = 8_192
@@ -39,8 +40,9 @@ class ColumnarFile(ArrowColumns):
         from pyarrow import ipc, parquet
 
         if self.kind == "parquet":
-            return parquet.read_schema(self.path)
-        with ipc.open_stream(str(self.path)) if self._is_stream else ipc.open_file(self.path) as reader:
+            return parquet.read_schema(opened_by_arrow(self.path))
+        source = opened_by_arrow(self.path)
+        with ipc.open_stream(source) if self._is_stream else ipc.open_file(source) as reader:
             return reader.schema
 
     def _record_batches(self, places: Sequence[int]) -> Iterator[Any]:
@@ -70,17 +72,18 @@ class ColumnarFile(ArrowColumns):
         """Decode without reading ahead: a row group may be the whole file."""
         from pyarrow import ipc, parquet
 
+        source = opened_by_arrow(self.path)
         if self.kind == "parquet":
             names = [self._names[place] for place in places]
-            with parquet.ParquetFile(self.path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
+            with parquet.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
                 yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=names)
             return
         options = ipc.IpcReadOptions(included_fields=list(places))
         if self._is_stream:
-            with ipc.open_stream(str(self.path), options=options) as reader:
+            with ipc.open_stream(source, options=options) as reader:
                 yield from reader
             return
-        with ipc.open_file(self.path, options=options) as file:
+        with ipc.open_file(source, options=options) as file:
             for i in range(file.num_record_batches):
                 yield file.get_batch(i)
 

@@ -20,7 +20,7 @@ from identirep.datasets.dialects import check_decimal, check_separator
 from identirep.datasets.markers import Markers
 from identirep.datasets.numerals import FALSE, TRUE
 from identirep.datasets.text_files import TextFile
-from identirep.datasets.texts import Numbers, number_remark, typed_texts
+from identirep.datasets.texts import Numbers, typed_texts, typing_remark
 from identirep.datasets.typed import as_typed
 
 _BLOCK_BYTES = 4 << 20
@@ -152,7 +152,7 @@ class DelimitedFile:
         if not pa.types.is_string(column.type):
             return as_typed(column, self.markers.numbers)
         typed = typed_texts(column, self.markers, self.decimal)
-        if pa.types.is_string(typed.type) and (remark := number_remark(column, name, self.markers, self.decimal)):
+        if remark := typing_remark(column, typed, name, self.markers, self.decimal):
             self._remarks.append(remark)
         return typed
 

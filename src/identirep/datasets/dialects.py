@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from identirep.datasets.headers import after_comments
 from identirep.datasets.numerals import FALSE, TRUE, evidence, is_number
 from identirep.datasets.rows import SPACES, cells, is_blank_row, rows
 
@@ -118,12 +119,17 @@ class _Reading:
     @classmethod
     def of(cls, lines: Sequence[bytes], separator: str, missing: frozenset[str]) -> _Reading:
         """Split lines into rows and cells; the last row may be cut, and rows without anything do not count."""
-        listed = list(rows(lines, separator))
+        kept, n_before, n_comments = after_comments(lines, separator)
+        listed = list(rows(kept, separator))
         if not listed:
             return cls(separator, [], [], 0)
         body = [cells(row, separator) for row, is_whole in listed[1:] if is_whole and not is_blank_row(row, separator)]
         trimmed = [["" if cell.strip() in missing else cell.strip() for cell in row] for row in body]
-        return cls(separator, cells(listed[0][0], separator), trimmed, len(listed[0][0]))
+        found = cls(separator, cells(listed[0][0], separator), trimmed, n_before + len(listed[0][0]))
+        if n_comments:
+            what = "1 line of comments" if n_comments == 1 else f"{n_comments} lines of comments"
+            found.remarks = (f"Read without {what} at the head.", *found.remarks)
+        return found
 
     @property
     def fits(self) -> bool:

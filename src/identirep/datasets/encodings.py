@@ -11,10 +11,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from identirep.files import opened_by_arrow
+
 __all__ = ["FALLBACK", "Survey", "open_bytes", "survey_of", "utf8_blocks"]
 
 FALLBACK = "cp1252"
 _BLOCK_BYTES = 1 << 20
+# As Arrow tells them by the endings of names.
+_COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 _HEAD_BYTES = 1 << 12
 # The longer marks first: that of UTF-32 begins as that of UTF-16 does.
 _MARKS = (
@@ -150,4 +154,7 @@ def open_bytes(path: str | Path) -> Any:
     """Open the bytes of a file, decompressed by the ending of its name."""
     import pyarrow as pa
 
-    return pa.input_stream(os.fspath(path))
+    source = opened_by_arrow(Path(path))
+    if isinstance(source, str):
+        return pa.input_stream(source)
+    return pa.input_stream(source, compression=_COMPRESSIONS.get(Path(path).suffix))

@@ -72,7 +72,7 @@ def look(head: bytes) -> Kind | None:
     text = head.removeprefix(b"\xef\xbb\xbf")
     for magic, kind in _MAGIC:
         if head.startswith(magic) and (len(magic) > _FEW_LETTERS or not magic.isalnum() or _CONTROL.search(head)):
-            return _EXCEL if kind is _ZIP and (b"xl/" in head or b"[Content_Types]" in head) else kind
+            return _of_zip(head) if kind is _ZIP else kind
     if _PICKLE.match(head):
         return Kind("a pickled object of Python", "Pickles are not read: write the table with to_parquet or to_csv")
     if head[_TAR] == b"ustar":
@@ -84,3 +84,10 @@ def look(head: bytes) -> Kind | None:
     if _JSON.match(text):
         return Kind("JSON", _EXPORT)
     return None
+
+
+def _of_zip(head: bytes) -> Kind:
+    """Tell a zip archive from a workbook that is one."""
+    if b"opendocument.spreadsheet" in head:
+        return Kind("an OpenDocument spreadsheet (.ods)", "Save it as .xlsx or CSV")
+    return _EXCEL if b"xl/" in head or b"[Content_Types]" in head else _ZIP

@@ -12,7 +12,7 @@ from identirep.datasets.arrow_objects import ArrowObject, is_stream
 from identirep.datasets.batches import empty_message
 from identirep.datasets.columnar import ColumnarFile
 from identirep.datasets.delimited import DelimitedFile
-from identirep.datasets.kinds import look
+from identirep.datasets.kinds import Kind, look
 from identirep.datasets.markers import Markers
 from identirep.datasets.workbooks import Workbook
 
@@ -27,6 +27,8 @@ _SEPARATORS |= dict.fromkeys((".txt", ".dat", ".asc", ".prn"), (*_TABS_FIRST, " 
 _COLUMNAR = dict.fromkeys((".parquet", ".pq"), "parquet")
 _COLUMNAR |= dict.fromkeys((".feather", ".arrow", ".arrows", ".ipc"), "arrow")
 _EXCEL = (".xlsx", ".xlsm")
+# Endings that tell more than the first bytes, which are those of a zip archive.
+_OTHERS = {".xlsb": Kind("a binary Excel workbook (.xlsb)", "Save it as .xlsx or CSV")}
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 _HEAD_BYTES = 1 << 12
 
@@ -107,7 +109,7 @@ def _ending(path: Path) -> str:
         ending = suffixes[-2]
     if ending in _SEPARATORS:
         return ending
-    found = look(_head(path))
+    found = _OTHERS.get(ending, look(_head(path)))
     what = f"'{path.name}'" if found is None else f"'{path.name}', which looks like {found.what}"
     action = "Convert the file, or rename it if only its ending is unusual" if found is None else found.action
     raise ValueError(f"path has an unknown format: got {what}, expected {READABLE}. {action}.")

@@ -23,6 +23,8 @@ __all__ = ["load_table"]
 Patterns = str | Sequence[str]
 
 # Names shown in a message; a table may have thousands of columns.
+# Whole numbers from here on have no type in which all of them are told apart.
+_MOST_INT = 2**63
 _MAX_NAMED = 5
 _MAX_SHOWN = 60
 
@@ -296,7 +298,7 @@ def _read(
     raise_faults(
         [
             f"{table.path.name}: column {cell.column!r} is not numeric: got {_cut(cell.value)} first at row "
-            f"{cell.row}, expected numbers. {_remedy(cell)}"
+            f"{cell.row}, expected numbers. {_remedy(cell, cell.column in target_names)}"
             for cell in bad
         ]
     )
@@ -307,12 +309,15 @@ def _read(
     return X, Y, None if tasks is None else (list(position), codes)
 
 
-def _remedy(cell: BadCell) -> str:
+def _remedy(cell: BadCell, is_target: bool) -> str:
     """Say what to do about a cell that is no number."""
     if cell.remedy:
         return cell.remedy
     if cell.is_among_numbers:
-        return f"If it stands for a missing value, pass missing={cell.value!r}; else drop or repair the column."
+        other = "repair the column, or take it out of targets" if is_target else "drop or repair the column"
+        return f"If it stands for a missing value, pass missing={cell.value!r}; else {other}."
+    if is_target:
+        return f"Take {cell.column!r} out of targets, or write it as numbers."
     return f"Drop it with drop={cell.column!r} or encode it."
 
 
@@ -362,8 +367,9 @@ def _as_labels(path: Path, column: str, distinct: list[Hashable], codes: IntArra
         except ValueError:
             numbers = []
         # "01" and "1" are different labels.
-        if [str(number) for number in numbers] == distinct:
-            return np.array(numbers)[codes]
+        fit = all(-_MOST_INT <= number < _MOST_INT for number in numbers)
+        if fit and [str(number) for number in numbers] == distinct:
+            return np.array(numbers, dtype=np.int64)[codes]
     values = np.array(distinct)
     if values.ndim != 1:
         values = np.empty(len(distinct), dtype=object)

@@ -11,6 +11,7 @@ from typing import Any
 from identirep.datasets.batches import blank_rows, empty_message
 from identirep.datasets.dialects import NAMES, Dialect, decimal_in, detect
 from identirep.datasets.encodings import FALLBACK, open_bytes, survey_of, utf8_blocks
+from identirep.datasets.headers import check_header
 from identirep.datasets.quotes import check_quotes
 from identirep.datasets.rows import SPACES, Stream, lines, with_tabs, without_blank_rows
 
@@ -41,6 +42,7 @@ class TextFile:
         if not self.dialect.header or not any(self.dialect.header):
             raise ValueError(empty_message(path))
         self.decimal = self.dialect.decimal or self._decimal_further_down()
+        check_header(path, self.dialect.header, self.dialect.sample, self.decimal)
         self._is_separator_told, self._is_decimal_told = separator is not None, decimal is not None
 
     @property

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from identirep.datasets.batches import BadCell
+from identirep.datasets.dates import as_dates, date_remark
 from identirep.datasets.markers import Markers
 from identirep.datasets.numerals import FALSE, TRUE, is_number, remark_on
 from identirep.datasets.typed import as_typed
 
-__all__ = ["Numbers", "as_numbers", "number_remark", "typed_texts"]
+__all__ = ["Numbers", "as_numbers", "number_remark", "typed_texts", "typing_remark"]
 
 # Cells of which a column that looks like numbers is told.
 _MOST_LOOKED_AT = 1_000
@@ -65,6 +66,8 @@ def typed_texts(texts: Any, markers: Markers, decimal: str = ".") -> Any:
                 return trimmed.cast(kind)
             except pa.ArrowInvalid:
                 continue
+        if (dates := as_dates(trimmed)) is not None:
+            return dates
     return as_typed(texts)
 
 
@@ -114,6 +117,17 @@ class Numbers:
             not is_flag and n_numbers > n_bad,
             remark_on(trimmed[place], self._decimal),
         )
+
+
+def typing_remark(texts: Any, typed: Any, name: str, markers: Markers, decimal: str) -> str:
+    """Say of a column of text what is to be known of the type that it got; mostly nothing."""
+    from pyarrow import types
+
+    if types.is_date(typed.type) or types.is_timestamp(typed.type):
+        return date_remark(_trimmed(texts, markers), name)
+    if not types.is_string(typed.type):
+        return ""
+    return number_remark(texts, name, markers, decimal) or date_remark(_trimmed(texts, markers), name)
 
 
 def number_remark(texts: Any, name: str, markers: Markers, decimal: str) -> str:

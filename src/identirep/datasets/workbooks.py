@@ -19,9 +19,10 @@ from identirep.datasets.batches import (
     empty_message,
     first_places,
 )
+from identirep.datasets.headers import check_header
 from identirep.datasets.kinds import look
 from identirep.datasets.markers import Markers
-from identirep.datasets.texts import Numbers, number_remark, typed_texts
+from identirep.datasets.texts import Numbers, typed_texts, typing_remark
 from identirep.datasets.typed import as_typed
 
 __all__ = ["Workbook"]
@@ -58,6 +59,10 @@ class Workbook:
         self._places = [j for j in range(width) if filled[j]]
         self.columns = [names[j] for j in self._places]
         self._place = first_places(self.columns)
+        texts = [
+            [str(row[j]) if j < len(row) and row[j] is not None else "" for j in self._places] for row in first[1:]
+        ]
+        check_header(path, self.columns, texts, ".")
         check_distinct(path, self.columns)
 
     @property
@@ -90,8 +95,8 @@ class Workbook:
         typed = []
         for name, column in zip(names, values, strict=True):
             typed.append(_typed(column, self.markers))
-            if pa.types.is_string(typed[-1].type):
-                self._said += filter(None, [number_remark(_texts(column), name, self.markers, ".")])
+            if all(value is None or isinstance(value, str) for value in column):
+                self._said += filter(None, [typing_remark(_texts(column), typed[-1], name, self.markers, ".")])
         return pa.table(typed, names=names)
 
     def as_they_are(self, columns: Sequence[str]) -> Any:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from identirep._typing import Array
-from identirep.datasets import Markers, index_columns, row_numbers
-from identirep.encoding.frames import declared_index
+from identirep.datasets import Markers, declared_index, index_columns, row_numbers
 from identirep.encoding.values import (
     as_dates,
     as_matrix_of_lists,
@@ -76,7 +75,7 @@ def judge_columns(
     `index` are the columns that the file declares to be an index, default what the table itself declares.
     """
     names = table.column_names
-    declared = declared_index(table) if index is None else index
+    declared = declared_index(table.schema) if index is None else index
     numbering = index_columns(names, [name for name in declared if name in names])
     rules, categorical, keep = markers or Markers(), set(categorical), set(keep)
     found = []

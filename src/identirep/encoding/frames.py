@@ -9,7 +9,7 @@ import numpy as np
 
 from identirep.missing import as_numbers
 
-__all__ = ["as_table", "declared_index", "is_frame"]
+__all__ = ["as_table", "is_frame"]
 
 
 def is_frame(X: Any) -> bool:
@@ -36,17 +36,6 @@ def as_table(X: Any) -> Any:
             f"X has repeated column names: got {repeated[0]!r} twice, expected distinct names. Rename them."
         )
     return X
-
-
-def declared_index(table: Any) -> list[str]:
-    """List the columns that the table itself declares to be an index, as pandas writes them."""
-    import json
-
-    try:
-        declared = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-    except (ValueError, AttributeError):
-        return []
-    return [name for name in declared if isinstance(name, str) and name in table.column_names]
 
 
 def _is_pandas(X: Any) -> bool:

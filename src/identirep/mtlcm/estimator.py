@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
 from identirep.known_tasks import known_task_data, remember_left_out
+from identirep.moment_arguments import check_moments
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import fit_in_units, fit_latents, like_units, moments_in_units, mostly_shared
 from identirep.mtlcm.checks import LEAST_LABELS, moments_faults, number_of_latents, units_faults
@@ -224,6 +225,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         ValueError
             If the moments or the parameters are not valid; all faults are listed.
         """
+        check_moments(moments, "moments")
         self._fit(moments)
         # Moments have no names of features, and those of an earlier fit are not theirs.
         self.__dict__.pop("feature_names_in_", None)

@@ -35,7 +35,7 @@ from identirep.mtlcm.roles import (
 from identirep.mtlcm.trust import Certificate, ComesBack, certify, check_rows, latent_moments
 from identirep.naming import Names, stored_names
 from identirep.persistence import prefixed, taken
-from identirep.shapes import Damage, check_shapes
+from identirep.shapes import FINITE, SIZE, Damage, check_shapes, check_values
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -54,6 +54,9 @@ _COMPUTED_WHEN_ASKED = (
 )
 # What is stored, and its shape: latents, features, tasks; starts.
 _ARRAYS = {"unmixing": "DK", "mixing": "KD", "components": "DK", "variances": "TD"}
+_VALUES = {"unmixing": FINITE, "mixing": FINITE, "components": FINITE, "variances": SIZE}
+# Share by which numbers of one fit may be apart: far more than rounding, far less than what somebody makes up.
+_APART = 1e-3
 _STARTS = {"criterion": "S", "gradient_norm": "S", "n_iter": "S", "converged": "S", "agreement": "SD"}
 
 
@@ -253,6 +256,7 @@ class FittedLatents:
         moments = TaskMoments.from_parts(taken("moments", arrays), meta["moments"])
         sizes = check_shapes(taken("fit", arrays), _ARRAYS, K=moments.n_features, T=moments.n_tasks)
         check_shapes(taken("starts", arrays), _STARTS, D=sizes["D"])
+        check_values(taken("fit", arrays), _VALUES)
         fit = LatentFit(
             prior=meta["prior"],
             **taken("fit", arrays),
@@ -263,10 +267,14 @@ class FittedLatents:
         self.certificate_seed_ = int(meta["certificate_seed"])
         if self.certificate_seed_ < 0 or not 0 <= fit.noise_variance < np.inf:
             raise Damage(f"noise of variance {fit.noise_variance} and a seed of {self.certificate_seed_}")
+        if fit.prior not in ("factorized", "exact") or not sizes["D"]:
+            raise Damage(f"a prior {fit.prior!r} of {sizes['D']} latents")
+        _check_together(fit, moments)
         self._store(moments, fit)
         self._given_names = stored_names(meta.get("latent_names"), self.n_components_)
         if "origin" in arrays:
             check_shapes(arrays, {"origin": "D"}, D=self.n_components_)
+            check_values(arrays, {"origin": FINITE})
             self._set_origin(arrays["origin"])
         if "comes_back" in meta:
             self.__dict__["_comes_back"] = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
@@ -278,3 +286,14 @@ class FittedLatents:
     def __sklearn_is_fitted__(self) -> bool:
         # Not any attribute will do: accumulated moments alone are no fit.
         return "fit_" in self.__dict__
+
+
+def _check_together(fit: LatentFit, moments: TaskMoments) -> None:
+    """Raise unless axes are the inverse of the mixing, and of a size that goes with the moments."""
+    product, size = fit.unmixing @ fit.mixing, np.abs(fit.unmixing) @ np.abs(fit.mixing)
+    if not np.all(np.abs(product - np.eye(len(product))) <= _APART * size):
+        raise Damage("axes that do not undo the mixing")
+    spread, seen = (np.einsum("dk,gkl,dl->gd", B, moments.cov_h, B) for B in (fit.unmixing, fit.components))
+    most = spread.max(axis=0) / _APART
+    if not (np.all(fit.variances <= most) and np.all(seen <= most) and np.all(seen.max(axis=0) > 0.0)):
+        raise Damage("latents of another size than the moments have")

@@ -12,6 +12,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, RandomState
+from identirep.accumulation import as_floats
 from identirep.known_tasks import known_task_data
 from identirep.missing import as_labels
 from identirep.moments import TaskMoments
@@ -187,7 +188,7 @@ class UsableLatents(FittedLatents, CertifiedLatents):
             ``Z @ mixing_.T + mean_``. Undoes `transform` exactly without noise and with as many latents as features.
         """
         check_is_fitted(self)
-        Z = np.asarray(Z, dtype=np.float64)
+        Z = as_floats(Z, "Z").astype(np.float64)
         if Z.ndim != 2 or Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"Z has the wrong shape: got {Z.shape}, expected (n_samples, {self.n_components_}). "

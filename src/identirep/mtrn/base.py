@@ -24,7 +24,7 @@ from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, Spectrum, pr
 from identirep.parameters import Fault, Rule, parameter_faults
 from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
-from identirep.shapes import check_shapes
+from identirep.shapes import FINITE, SIZE, check_shapes, check_values
 from identirep.signal_check import Signal, check_signal
 from identirep.validation import TaskData, check_features, left_out_remark
 
@@ -36,6 +36,10 @@ __all__ = ["StageOne"]
 # What is stored, and its shape: tasks, features, base features, directions.
 _STORED = {"components_": "DK", "mean_": "K", "coef_": "TD", "intercept_": "T", "noise_std_": "T"}
 _STORED |= {"spectrum_": "S", "spectrum_threshold_": "S"}
+_VALUES = dict.fromkeys(("components_", "mean_", "coef_", "intercept_"), FINITE) | {
+    "noise_std_": SIZE,
+    "spectrum_": FINITE,
+}
 
 
 class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin, BaseEstimator, ABC):
@@ -264,7 +268,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         """Say whether there is signal; where the directions show none, let others try, and warn."""
         if np.any(self.spectrum_ > self.spectrum_threshold_):
             return Signal("signal", "", {})
-        signal = check_signal(data, groups, rng, self._who)
+        signal = check_signal(data, groups, rng, self._who, getattr(self, "regressor", None))
         warnings.warn(signal.statement, UserWarning, stacklevel=3)
         return signal
 
@@ -286,6 +290,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         """Take over a state that `_to_arrays` has returned, of an estimator with the same parameters."""
         self.moments_ = moments = TaskMoments.from_parts(taken("moments", arrays), meta["moments"])
         check_shapes(arrays, _STORED, T=moments.n_tasks, D=moments.n_features)
+        check_values(arrays, _VALUES)
         for name in _STORED:
             setattr(self, name, arrays[name])
         self.task_names_, self.n_components_ = self.moments_.task_names, len(self.components_)

@@ -18,7 +18,7 @@ from identirep.mtrn.settings import LATENTS_BATCH, NetworkSettings
 from identirep.mtrn.sides import split_moments
 from identirep.parameters import Choice, Either, Fault, Made, Number, Rule, Sizes, Whole
 from identirep.persistence import taken
-from identirep.shapes import Damage, check_shapes
+from identirep.shapes import FINITE, Damage, check_shapes, check_values
 from identirep.splits import two_sides
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ class MTRN(StageOne):
         give.
     encoder : "mlp", torch.nn.Module or callable, default "mlp"
         A multilayer perceptron with rectifiers; a module that maps (n_samples, n_features_in) to (n_samples, K), which
-        is copied and initialised afresh by the `reset_parameters` of its layers; or a function without arguments that
-        returns a new one. Replicates that would start from the same weights are refused. Your own modules get
-        `X` as it is, in float32, which has to hold it; samples may have several axes, as images (n_samples, channels,
-        height, width) do.
+        is copied and initialised afresh by the `reset_parameters` of its layers, or by their class if that takes no
+        arguments; or a function without arguments that returns a new one. Replicates that would start from the same
+        weights are refused. Your own modules get `X` as it is, in float32, which has to hold it; samples may have
+        several axes, as images (n_samples, channels, height, width) do.
     hidden_sizes : sequence of int, default (256,)
         Hidden layers of the perceptron.
     n_features : int, optional
@@ -356,3 +356,4 @@ def _check_weights(
     for i in range(len(sizes) - 1):
         shapes = {f"weights.{i}": "RIO", f"biases.{i}": "R1O"}
         check_shapes(weights, shapes, R=n_replicates, I=sizes[i], O=sizes[i + 1])
+        check_values(weights, dict.fromkeys(shapes, FINITE))

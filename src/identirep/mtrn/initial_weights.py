@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -18,20 +19,46 @@ _RESET = ("reset_parameters", "_reset_parameters")
 
 
 def drawn_anew(module: nn.Module) -> nn.Module:
-    """Return a deep copy in which every layer that knows how to has drawn new weights."""
+    """Return a deep copy in which every layer has drawn new weights that knows how to, or whose class can be called.
+
+    Only a class without arguments is called: with others nobody knows how the module was made.
+    """
     replicate = copy.deepcopy(module)
     for layer in replicate.modules():
         reset = _reset_of(layer)
         if reset is not None:
             reset()
+        elif own := dict(_bare_of(layer)):
+            _take_over(own, _made_anew(type(layer)))
     return replicate
+
+
+def _made_anew(kind: type[nn.Module]) -> nn.Module | None:
+    """Return a new module of a class that is made without arguments; None if it is not."""
+    try:
+        return None if inspect.signature(kind).parameters else kind()
+    except Exception:
+        # Somebody else's code, which is asked and not needed.
+        return None
+
+
+def _take_over(own: dict[str, nn.Parameter], made: nn.Module | None) -> None:
+    """Give parameters the values that those of a new module have, if it has all of them."""
+    drawn = {} if made is None else dict(made.named_parameters(recurse=False))
+    if all(name in drawn and drawn[name].shape == parameter.shape for name, parameter in own.items()):
+        with torch.no_grad():
+            for name, parameter in own.items():
+                parameter.copy_(drawn[name])
 
 
 def refuse_equal_starts(encoder: nn.Module | Callable[[], nn.Module], replicates: nn.ModuleList) -> None:
     """Refuse parameters that copies have from the module, and what a function returns if its modules start alike."""
     if isinstance(encoder, nn.Module):
         kept = [name for name, own in _bare(encoder) if all(_same(own, replicate, name) for replicate in replicates)]
-        where, cause = ", ".join(map(repr, kept[:_MAX_NAMED])), "which no reset_parameters draws anew"
+        where, cause = (
+            ", ".join(map(repr, kept[:_MAX_NAMED])),
+            "which neither reset_parameters nor a class without arguments draws anew",
+        )
         if len(kept) > _MAX_NAMED:
             where += f" and {len(kept) - _MAX_NAMED} more"
     else:
@@ -57,9 +84,15 @@ def _bare(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     for path, part in module.named_modules():
         if _reset_of(part) is not None:
             continue
-        for name, parameter in part.named_parameters(recurse=False):
-            if parameter.requires_grad and not is_lazy(parameter) and not _constant(parameter):
-                yield f"{path}.{name}" if path else name, parameter
+        for name, parameter in _bare_of(part):
+            yield f"{path}.{name}" if path else name, parameter
+
+
+def _bare_of(part: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Yield the parameters of a module itself that are to be trained, but for constants."""
+    for name, parameter in part.named_parameters(recurse=False):
+        if parameter.requires_grad and not is_lazy(parameter) and not _constant(parameter):
+            yield name, parameter
 
 
 def _constant(parameter: nn.Parameter) -> bool:

@@ -189,7 +189,7 @@ class PredictiveFeatures(StageOne):
         parts = taken("units", arrays)
         n_tasks = len(self.task_names_)
         plain = RegressorUnits.as_they_are(self.n_features_in_, n_tasks)
-        self._units = RegressorUnits(**parts) if parts else plain
+        self._units = RegressorUnits.of_arrays(parts, self.n_features_in_, n_tasks) if parts else plain
         return self
 
     def __sklearn_tags__(self) -> Tags:

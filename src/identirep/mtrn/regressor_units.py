@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,6 +12,7 @@ from sklearn.compose import TransformedTargetRegressor
 
 from identirep._typing import Array
 from identirep.moments import TaskMoments
+from identirep.shapes import FINITE, POSITIVE, check_shapes, check_values
 from identirep.units import plain_units, spread_of
 
 __all__ = ["RegressorUnits", "has_a_say"]
@@ -68,6 +70,14 @@ class RegressorUnits:
     def arrays(self) -> dict[str, Array]:
         """Return the parts by name, to be stored."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], n_inputs: int, n_tasks: int) -> RegressorUnits:
+        """Take back what `arrays` has returned."""
+        shapes = {"input_center": "I", "input_scale": "I", "target_center": "T", "target_scale": "T"}
+        check_shapes(arrays, shapes, I=n_inputs, T=n_tasks)
+        check_values(arrays, {name: POSITIVE if name.endswith("scale") else FINITE for name in shapes})
+        return cls(**{name: arrays[name] for name in shapes})
 
 
 def has_a_say(regressor: Any) -> bool:

@@ -63,7 +63,8 @@ def write_comparison(path: str | Path, comparisons: Mapping[str, Comparison], *,
         date=datetime.now(timezone.utc).strftime("%d %B %Y"),
     )
     with replaced_file(Path(path)) as staging:
-        staging.write_text(page, encoding="utf-8")
+        # Names of files need not be in UTF-8.
+        staging.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _run(name: str, found: Comparison) -> dict[str, Any]:

@@ -106,7 +106,8 @@ def write_report(
     )
     # A reader never sees half a page.
     with replaced_file(Path(path)) as staging:
-        staging.write_text(page, encoding="utf-8")
+        # Names of files need not be in UTF-8.
+        staging.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _minus(text: str) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep._typing import Array, IntArray
-from identirep.shapes import check_shapes
+from identirep.shapes import CORRELATION, check_shapes, check_values
 
 __all__ = ["TURNED", "ComesBack", "extrapolated"]
 
@@ -85,6 +85,7 @@ class ComesBack:
     @classmethod
     def _of_arrays(cls, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> ComesBack:
         check_shapes(arrays, _SHAPES)
+        check_values(arrays, dict.fromkeys(_SHAPES, CORRELATION), gaps=True)
         return cls(**arrays, how=str(meta["how"]))
 
 
