@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,7 @@ from rich.text import Text
 from identirep._typing import Array
 from identirep.cli.answers import wrote
 from identirep.cli.console import OUTPUT, cell, say, working
+from identirep.cli.reporting import KEPT_FILE, described, made_now
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
 from identirep.evaluation import Evaluation, score_tasks
@@ -25,14 +27,18 @@ from identirep.report import (
     VERDICT_COLOURS,
     VERDICT_MEANINGS,
     VERDICT_SYMBOLS,
+    Description,
     Findings,
+    Made,
     causal_statement,
     comes_back_sentence,
     count,
     headline,
     last_rows,
+    read_kept,
     reproducibility_statement,
     score_summary,
+    write_kept,
     write_report,
 )
 from identirep.splits import number_groups, row_groups, two_sides
@@ -126,10 +132,21 @@ def compare(models: list[IdentifiableRegressor], training: Table, held_out: Tabl
     return stability(on_training, held_out=on_held_out, **weights), weak
 
 
-def write_run(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> None:
-    """Write model, scores and report, all or nothing; if that fails, beside, so that the fit is not lost."""
+def write_run(
+    directory: Path,
+    model: IdentifiableRegressor,
+    evaluation: Evaluation,
+    tables: Sequence[Table],
+    data: Path | None = None,
+) -> None:
+    """Write model, scores and report, all or nothing; if that fails, beside, so that the fit is not lost.
+
+    The report describes the axes by the rows of the `tables`, which come from the file `data`.
+    """
     try:
-        _write_whole(directory, model, evaluation)
+        with working("Describing the axes"):
+            made, description = made_now(directory, tables[0], data), described(model, tables)
+        _write_whole(directory, model, evaluation, made, description)
     except Exception:
         if (kept := _kept(directory, model, evaluation)) is not None:
             wrote(kept)
@@ -138,11 +155,21 @@ def write_run(directory: Path, model: IdentifiableRegressor, evaluation: Evaluat
     wrote(directory)
 
 
-def _write_whole(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> None:
+def _write_whole(
+    directory: Path,
+    model: IdentifiableRegressor,
+    evaluation: Evaluation,
+    made: Made,
+    description: Description | None,
+) -> None:
     with working(f"Writing {directory}"), replaced_directory(directory) as staging:
         model.save(staging)
         evaluation.save(staging / EVALUATION_FILE)
-        write_report(model, staging / REPORT_FILE, evaluation=evaluation, title=evaluation.data)
+        write_kept(staging / KEPT_FILE, made, description)
+        # As it was rounded, so that the report command writes the same page.
+        made, description = read_kept(staging / KEPT_FILE, model.n_components_)
+        page: dict[str, Any] = {"title": evaluation.data, "description": description, "made": made}
+        write_report(model, staging / REPORT_FILE, evaluation=evaluation, **page)
 
 
 def _kept(directory: Path, model: IdentifiableRegressor, evaluation: Evaluation) -> Path | None:
