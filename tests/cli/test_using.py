@@ -47,7 +47,7 @@ def test_report_is_written_again(invoke, fitted):
     (run / "report.html").unlink()
     result = invoke("report", run)
     assert result.exit_code == 0, result.output
-    # Up to the identifiers that plotly draws at random there is nothing that could differ.
+    # There is nothing that could differ.
     assert (run / "report.html").read_text(encoding="utf-8") == before
 
 

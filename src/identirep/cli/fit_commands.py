@@ -265,7 +265,7 @@ def _announce(table: Table) -> None:
 
 def _go_on(out: Path, *commands: str) -> None:
     """Say what can be done with a run that was written."""
-    from identirep.cli.runs import REPORT_FILE
+    from identirep.cli.reporting import REPORT_FILE
 
     say()
     say(f"Next: {suggested(f'open {quoted_path(out / REPORT_FILE)}')}")

@@ -38,8 +38,7 @@ def name(
 
     Scores and other files of the run stay as they are; its report is written again with the names.
     """
-    from identirep.cli.reporting import write_report_of
-    from identirep.cli.runs import REPORT_FILE
+    from identirep.cli.reporting import REPORT_FILE, write_report_of
     from identirep.cli.using import load_run
     from identirep.directories import replaced_directory
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from identirep.regressor import IdentifiableRegressor
     from identirep.report import Description, Made
 
-__all__ = ["KEPT_FILE", "described", "made_now", "report", "write_report_of"]
+__all__ = ["EVALUATION_FILE", "KEPT_FILE", "REPORT_FILE", "described", "made_now", "report", "write_report_of"]
 
-KEPT_FILE = "report.json"
+EVALUATION_FILE, KEPT_FILE, REPORT_FILE = "evaluation.json", "report.json", "report.html"
 # Fewer rows do not tell what moves an axis.
 _FEWEST_ROWS = 10
 
@@ -45,7 +45,6 @@ def report(
     With a table its axes are described by the rows of it, and not by those of the fit; the run keeps that.
     """
     from identirep.cli.found import found_in
-    from identirep.cli.runs import REPORT_FILE
     from identirep.cli.using import load_run
     from identirep.directories import recover
     from identirep.files import replaced_file
@@ -80,7 +79,8 @@ def made_now(run: Path, table: Table, data: Path | None) -> Made:
     return Made.now(
         command=command_line(),
         run=str(run),
-        data_sha256=None if data is None else sha256(data),
+        # What is no file, such as a pipe, has been read once and for all.
+        data_sha256=sha256(data) if data is not None and data.is_file() else None,
         inputs=list(table.X.column_names),
         left_out=dict(table.left_out),
         target=table.target,
@@ -137,7 +137,6 @@ def _write(
     model: IdentifiableRegressor, run: Path, path: Path, made: Made, description: Description | None
 ) -> Evaluation | None:
     """Write the report of a run; return its scores, None if there are none."""
-    from identirep.cli.runs import EVALUATION_FILE
     from identirep.evaluation import Evaluation
     from identirep.report import write_report
 

@@ -186,7 +186,7 @@ def draw_scores(shown: pictures.Scores) -> Markup:
     """Scores from the best target to the worst."""
     n, height, left, top, bottom = len(shown.values), 190.0, 40.0, 10.0, 34.0
     q = np.quantile(shown.values, [1.0, 0.5, 0.0])
-    svg = Svg(_WIDTH, height, f"R² of {n} targets: best {q[0]:.2f}, median {q[1]:.2f}, lowest {q[2]:.2f}.")
+    svg = Svg(_WIDTH, height, f"R² of {n} {shown.kind}: best {q[0]:.2f}, median {q[1]:.2f}, lowest {q[2]:.2f}.")
     y = Axis((min(shown.low, 0.0), 1.02), (height - bottom, top))
     for tick in pictures.nice_ticks(min(shown.low, 0.0), 1.0):
         svg.line(left, y(tick), _WIDTH, y(tick), "limit" if tick == 0 and shown.low < 0 else "grid")
@@ -194,7 +194,7 @@ def draw_scores(shown: pictures.Scores) -> Markup:
     x = left + 6 + (_WIDTH - left - 12) * (np.arange(n) + 0.5) / n
     place = np.array([y(max(value, shown.low)) for value in shown.values])
     (svg.points if n <= 150 else svg.lines)(x, place, "dots" if n <= 150 else "curve")
-    svg.text((left + _WIDTH) / 2, height - 6, f"{n:,} targets, best first", "title", "middle")
+    svg.text((left + _WIDTH) / 2, height - 6, f"{n:,} {shown.kind}, best first", "title", "middle")
     return svg.markup()
 
 

@@ -125,6 +125,7 @@ class Scores:
     names: Sequence[str]
     values: Array
     low: float
+    kind: str  # targets or tasks
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,8 @@ def scores(findings: Findings, evaluation: Evaluation | None) -> Scores | None:
     order = known[np.argsort(-evaluation.r2[known], kind="stable")]
     values = evaluation.r2[order]
     # Scores far below 0 say no more than that they are.
-    return Scores([findings.task_names[t] for t in order], values, float(np.clip(values.min(), -1.0, 0.0)))
+    low = float(np.clip(values.min(), -1.0, 0.0))
+    return Scores([findings.task_names[t] for t in order], values, low, findings.kind)
 
 
 def training(findings: Findings) -> Training | None:

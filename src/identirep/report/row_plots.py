@@ -215,6 +215,6 @@ def plot_scores(model: Any, evaluation: Evaluation, ax: Axes | None = None) -> A
         raise ValueError("evaluation has no scores: got none of any target, expected some. Hold out more rows.")
     ax = new_axes(ax, (5.6, 2.8))
     ax.plot(np.arange(1, len(shown.values) + 1), np.maximum(shown.values, shown.low), "o", color=MARK, markersize=4)
-    ax.set(xlabel="target, best first", ylabel="R² on held-out rows")
+    ax.set(xlabel=f"{shown.kind}, best first", ylabel="R² on held-out rows")
     ax.set_ylim(shown.low, 1.03)
     return plain(ax)

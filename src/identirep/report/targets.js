@@ -1,19 +1,6 @@
 "use strict";
 (() => {
   const byId = (id) => document.getElementById(id);
-  const theme = byId("theme");
-  const dark = () => {
-    const chosen = document.documentElement.dataset.theme;
-    return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  };
-  const nameTheme = () => { theme.textContent = dark() ? "Light colours" : "Dark colours"; };
-  theme.hidden = false;
-  nameTheme();
-  theme.addEventListener("click", () => {
-    document.documentElement.dataset.theme = dark() ? "light" : "dark";
-    nameTheme();
-  });
-
   const table = byId("target-table");
   if (!table) return;
   const body = table.tBodies[0];
