@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from identirep.mtlcm import GoodnessOfFit
 from identirep.report import Made
 from identirep.report.advice import next_steps
 
@@ -54,6 +55,5 @@ def test_without_signal_one_thing_is_to_be_done(of_size, answer, text):
 def test_roles_are_advised_upon_where_they_mean_something(of_size):
     for wide, p_value, shown in ((True, 0.4, False), (False, 0.4, True), (False, 1e-9, False)):
         found, evaluation, _ = of_size(10, 2, wide=wide)
-        fit = replace(found.certificate.goodness_of_fit, p_value=p_value)
-        found = replace(found, certificate=replace(found.certificate, goodness_of_fit=fit))
+        found = replace(found, certificate=replace(found.certificate, goodness_of_fit=GoodnessOfFit(1.0, p_value)))
         assert ("Read the roles" in _said(found, evaluation, Made(run="r"))) == shown

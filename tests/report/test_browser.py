@@ -1,4 +1,4 @@
-"""The pages in a real browser: no error, no request, no sideways scroll, a search, a way to a target and back, print."""
+"""The pages in a real browser: no error, no request, nothing sideways, a search, a way to a target and back, print."""
 
 import re
 import shutil
@@ -121,6 +121,8 @@ def opened(browser, pages):
 
     def open_page(name, width=1400, scheme="light"):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        # Thousands of rows take their time where many processes share a core.
+        context.set_default_timeout(120_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -181,7 +183,7 @@ def test_colours_of_the_table_are_those_of_its_numbers(opened):
     for k in range(3):
         percent = [abs(int(value)) for value in rows.nth(k).get_attribute("data-r").split()]
         painted = rows.nth(k).locator(".strip").evaluate("strip => strip.style.backgroundImage")
-        assert [int(value) for value in re.findall(r"(\d+)%, var\(--raised\)", painted)[::2]] == percent
+        assert [int(value) for value in re.findall(r"(\d+)%, var\(--raised\)", painted)] == percent
 
 
 @pytest.mark.parametrize("name", ["wide", "long", "compared"])
@@ -222,7 +224,7 @@ def test_it_prints_to_a_few_pages(opened):
     page = opened("wide", scheme="dark")
     printed = page.pdf(format="A4", print_background=True)
     n_pages = len(re.findall(rb"/Type\s*/Page\b", printed))
-    assert 3 <= n_pages <= 10
+    assert 3 <= n_pages <= 8
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--paper')").strip() == "#ffffff"
     assert page.locator("#target-table tbody tr:visible").count() == 40

@@ -9,7 +9,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from identirep.datasets import make_linear_tasks
-from identirep.mtlcm import MTLCM, VERDICTS, ComesBack
+from identirep.mtlcm import MTLCM, VERDICTS, ComesBack, GoodnessOfFit
 from identirep.report import Made, write_report
 from identirep.report.content import Findings
 from identirep.report.words import VERDICT_MEANINGS, comes_back_sentence, headline, returns_headline
@@ -122,7 +122,7 @@ def test_roles_of_shared_rows_are_only_said_to_be_associations(page, of_size, wr
     causes = int((found.causal_probability[:, 0] > 0.9).sum())
     assert text.count("Causes the target in") == 1, "of the axis that comes back"
     assert f"Causes the target in {causes} tasks and is caused by it in {12 - causes}" in text
-    rejected = replace(found.certificate, goodness_of_fit=replace(found.certificate.goodness_of_fit, p_value=1e-9))
+    rejected = replace(found.certificate, goodness_of_fit=GoodnessOfFit(1.0, 1e-9))
     assert "Causes the target" not in written(replace(found, certificate=rejected)).text
 
 
