@@ -157,7 +157,7 @@ def _described_by(
 ) -> Description | None:
     """Describe the axes of a run by a table."""
     from identirep.cli.drifting import read_targets
-    from identirep.cli.tables import read_inputs, read_labels
+    from identirep.cli.tables import read_inputs, read_labels, reading_of
     from identirep.cli.using import input_names
     from identirep.datasets import load_targets, open_table
     from identirep.report import describe
@@ -169,7 +169,7 @@ def _described_by(
         if made.tasks is None:
             y, tasks = read_targets(model, data, reading), None
         else:
-            file = open_table(data, **reading)
+            file = open_table(data, **reading_of(model, reading))
             has_them = {made.target, made.tasks} <= set(file.columns)
             y, tasks = load_targets(file, [str(made.target)], made.tasks) if has_them else (None, None)
     for text in remarks:

@@ -162,7 +162,9 @@ def describe(
     axes = describe_axes(model, X, y, tasks, n_shown=_SHOWN)
     ends = {row for axis in axes for row, _ in (*axis.lowest, *axis.highest)}
     number = {row: row if numbers is None else int(numbers[row]) for row in ends}
-    names = {} if labels is None else {number[row]: str(labels[row])[:_LONGEST_LABEL] for row in ends}
+    names = {}
+    if labels is not None:
+        names = {number[row]: str(labels[row])[:_LONGEST_LABEL] for row in ends if labels[row] is not None}
     axes = [
         replace(
             axis,
