@@ -87,9 +87,9 @@ def describe_axes(
 
     Rows are given as to its `score`; clouds need their labels `y`.
     """
-    names, tasks = model.latent_names_, [str(name) for name in model.task_names_]
-    correlation = within_task_correlations(model.causal_model_) if names else np.zeros((len(tasks), 0))
-    axes = [Axis(i, name, _strongest(tasks, correlation[:, i], n_shown)) for i, name in enumerate(names)]
+    names, targets = model.latent_names_, [str(name) for name in model.task_names_]
+    correlation = within_task_correlations(model.causal_model_) if names else np.zeros((len(targets), 0))
+    axes = [Axis(i, name, _strongest(targets, correlation[:, i], n_shown)) for i, name in enumerate(names)]
     if X is None or not axes:
         return axes
     Z = model._latents_of(X)

@@ -66,7 +66,7 @@ def test_a_named_axis_that_is_lost_ends_in_status_3(invoke, place, tmp_path):
     lost = old.latent_names_[int(moved.argmax())]
     assert f"Named axes that are not kept: {lost}." in result.stdout
     assert "2 of 3 axes are kept, 1 lost, 1 new." in result.stdout
-    assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<section") == 3, "data, one run, words"
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<section") == 4, "data, two runs, words"
     # Without names there is nothing to be lost.
     assert invoke("compare", place / "unnamed", place / "other", place / "data.csv").exit_code == 0
 
