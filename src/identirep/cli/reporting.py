@@ -58,10 +58,11 @@ def report(
     if data is not None:
         reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
         description = _described_by(model, run, data, labels, reading, made)
-    evaluation = _write(model, run, run / REPORT_FILE, made, description)
-    if data is not None:
         with replaced_file(run / KEPT_FILE) as staging:
             write_kept(staging, made, description)
+        # As it was rounded, so that the page is the same when it is written again.
+        made, description = _kept(model, run)
+    evaluation = _write(model, run, run / REPORT_FILE, made, description)
     answer(run=run, **found_in(model, evaluation))
     say(f"Wrote {wrote(run / REPORT_FILE)}")
 
