@@ -13,7 +13,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 INSTALL := $(BIN)/python $(PIP_INSTALL) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-lowest fuzz mutants lint format types wheel sdist results clean
+.PHONY: help demo test test-slow test-lowest fuzz mutants pictures lint format types wheel sdist results clean
 
 help:
 	@echo "make demo       install, fit the superconductivity data, write runs/demo/report.html"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-lowest  run the tests with the lowest versions that pyproject.toml allows (Python 3.10 or 3.11)"
 	@echo "make fuzz       try 10,000 cases of hostile input on all cores (CASES=... for another number), and report times"
 	@echo "make mutants    take features out one by one and see that their tests fail (MUTANTS='name name' to choose)"
+	@echo "make pictures   take screenshots of the demo's report to docs/images (needs chromium and poppler-utils)"
 	@echo "make lint       ruff check and format check; 'make format' repairs"
 	@echo "make types      mypy on src"
 	@echo "make wheel      build dist/identirep-*.whl; 'make sdist' dist/identirep-*.tar.gz"
@@ -49,6 +50,10 @@ fuzz: $(VENV)/.installed-test
 
 mutants: $(VENV)/.installed-test
 	$(BIN)/python tests/mutants/run.py $(MUTANTS)
+
+pictures: $(VENV)/.installed-browser
+	test -f runs/demo/report.json || $(BIN)/identirep demo --out runs/demo
+	$(BIN)/python docs/pictures.py runs/demo/report.html
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

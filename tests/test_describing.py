@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from identirep import IdentifiableRegressor
+from identirep import MTRN, IdentifiableRegressor
 from identirep.describing import _input_shares, describe_axes
 
 
@@ -100,3 +100,34 @@ def test_columns_of_any_kind_are_shuffled_whole(kind):
     assert sorted(axis.inputs[0].name for axis in axes) == ["a", "b"]
     assert all(axis.inputs[0].share > 0.8 and axis.inputs[1].share < 0.1 for axis in axes)
     assert all(np.isnan(share.correlation) for axis in axes for share in axis.inputs)
+
+
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_clouds_are_rows_not_seen_by_the_best_target(layout):
+    rng = np.random.default_rng(0)
+    X, tasks = rng.normal(size=(800, 3)), np.arange(800) % 4
+    Y = X[:, [0, 0, 1, 1]] * [1, -2, 1, 3] + 0.1 * rng.normal(size=(800, 4))
+    names = np.array(["a", "b", "c", "d"])
+    stage = MTRN(hidden_sizes=(16,), n_replicates=1, max_epochs=20)
+    model = IdentifiableRegressor(2, regressor=stage, n_checks=0, random_state=0)
+    if layout == "wide":
+        # In another order, and with labels missing.
+        Y[::7, 0] = np.nan
+        model.fit(X[:600], Y[:600], names)
+        order = [2, 0, 3, 1]
+        axes = describe_axes(model, X, Y[:, order], names[order])
+    else:
+        y = Y[np.arange(800), tasks]
+        model.fit(X[:600], y[:600], names[tasks[:600]])
+        axes = describe_axes(model, X, y, names[tasks])
+    for axis in axes:
+        cloud, Z = axis.cloud, model.transform(X)[:, axis.number]
+        t = list(names).index(cloud.target)
+        assert (cloud.target, cloud.unseen) == (axis.targets[0][0], True)
+        rows = np.arange(600, 800)
+        rows = rows[np.isfinite(Y[rows, t])] if layout == "wide" else rows[tasks[rows] == t]
+        assert cloud.n_rows == len(rows)
+        np.testing.assert_allclose(cloud.latent, Z[rows], rtol=1e-5)
+        np.testing.assert_allclose(cloud.values, Y[rows, t])
+        assert cloud.correlation == pytest.approx(np.corrcoef(Z[rows], Y[rows, t])[0, 1])
+    assert describe_axes(model, X)[0].cloud is None

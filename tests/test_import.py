@@ -11,7 +11,7 @@ import pytest
 import identirep
 import identirep.mtlcm
 
-_HEAVY = ["torch", "lightning_fabric", "plotly", "pyarrow", "matplotlib", "sklearn", "scipy", "typer"]
+_HEAVY = ["torch", "lightning_fabric", "jinja2", "pyarrow", "matplotlib", "sklearn", "scipy", "typer"]
 
 
 def test_import_is_light_and_fast():
@@ -29,7 +29,7 @@ def test_stage_two_needs_only_the_scientific_stack():
     script = (
         "import sys, sklearn.utils.validation; before = set(sys.modules); "  # some releases load pyarrow themselves
         "import identirep.datasets, identirep.metrics, identirep.moments, identirep.mtlcm; "
-        "print(*{'torch', 'plotly', 'pyarrow', 'matplotlib'}.intersection(set(sys.modules) - before))"
+        "print(*{'torch', 'pyarrow', 'matplotlib'}.intersection(set(sys.modules) - before))"
     )
     output = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     assert output.split() == []

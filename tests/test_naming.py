@@ -129,7 +129,7 @@ def test_reports_and_figures_have_them(model, tmp_path):
     model.name_latents({0: "<b>density</b>", 2: "price $x$"})
     write_report(model, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "0 &lt;b&gt;density&lt;/b&gt;</th>" in page
+    assert ">0 &lt;b&gt;density&lt;/b&gt;</h3>" in page
     assert page.count("2 price $x$") >= 2
     labels = [r"0 <b>density</b>", "1", r"2 price \$x\$"]
     assert [label.get_text() for label in plot_roles(model).get_xticklabels()] == labels

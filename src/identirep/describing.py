@@ -1,4 +1,4 @@
-"""What an axis may be: targets that go with it, inputs that move it, rows at its ends."""
+"""What an axis may be: targets that go with it, inputs that move it, rows at its ends, and rows by its best target."""
 
 from __future__ import annotations
 
@@ -7,22 +7,27 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import get_tags
 
 from identirep._typing import Array, IntArray
 from identirep.canonical_analysis import cross_correlation
 from identirep.encoding import as_table, is_frame, plain
 from identirep.inputs import column_names
+from identirep.known_tasks import known_task_data
 from identirep.mtlcm import within_task_correlations
 
-__all__ = ["Axis", "InputShare", "describe_axes"]
+__all__ = ["Axis", "Cloud", "InputShare", "describe_axes"]
 
 # Rows on which inputs are shuffled, and inputs that are looked at; of more, those that correlate most with the axes.
 _MOST_ROWS, _MOST_INPUTS = 1000, 300
 _FEWEST_ROWS = 10
-# Shuffles that are averaged, as long as there are few inputs.
-_MOST_DRAWS = 10
+# Shuffles that are averaged, as long as there are few inputs; and rows in all shuffles of all inputs, each of which
+# takes a prediction: with many inputs there are fewer rows, down to a number that still says something.
+_MOST_DRAWS, _ALL_ROWS, _LEAST_ROWS = 10, 100_000, 300
 # Quantile of the normal distribution for an interval of 90%.
 _QUANTILE = 1.645
+# Points of a cloud, of all clouds together, and rows that one needs.
+_MOST_POINTS, _ALL_POINTS, _FEWEST_POINTS = 300, 6000, 30
 
 
 class InputShare(NamedTuple):
@@ -39,8 +44,26 @@ class InputShare(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Cloud:
+    """Rows by an axis and the target that goes with it best, drawn of `n_rows`.
+
+    These are rows that the fit has not seen (`unseen`), where there are enough; `correlation` is that of all of them.
+    """
+
+    target: str
+    latent: Array
+    values: Array
+    correlation: float
+    n_rows: int
+    unseen: bool
+
+
+@dataclass(frozen=True)
 class Axis:
-    """One axis: its strongest targets with correlations and, where rows were given, inputs and rows at both ends."""
+    """One axis: its strongest targets with correlations and, where rows were given, inputs, rows at both ends, a cloud.
+
+    A cloud needs the labels of the rows as well.
+    """
 
     number: int
     name: str
@@ -48,29 +71,66 @@ class Axis:
     inputs: list[InputShare] = field(default_factory=list)
     lowest: list[tuple[int, float]] = field(default_factory=list)
     highest: list[tuple[int, float]] = field(default_factory=list)
+    cloud: Cloud | None = None
 
 
-def describe_axes(model: Any, X: Any = None, *, n_shown: int = 3, seed: int = 0) -> list[Axis]:
-    """Describe each axis of a fitted IdentifiableRegressor by `n_shown` targets, inputs and rows at each end."""
-    names, tasks = model.latent_names_, [str(name) for name in model.task_names_]
-    correlation = within_task_correlations(model.causal_model_) if names else np.zeros((len(tasks), 0))
-    axes = [Axis(i, name, _strongest(tasks, correlation[:, i], n_shown)) for i, name in enumerate(names)]
+def describe_axes(
+    model: Any,
+    X: Any = None,
+    y: Any = None,
+    tasks: Any = None,
+    *,
+    n_shown: int = 3,
+    seed: int = 0,
+) -> list[Axis]:
+    """Describe each axis of a fitted IdentifiableRegressor by `n_shown` targets, inputs and rows at each end.
+
+    Rows are given as to its `score`; clouds need their labels `y`.
+    """
+    names, targets = model.latent_names_, [str(name) for name in model.task_names_]
+    correlation = within_task_correlations(model.causal_model_) if names else np.zeros((len(targets), 0))
+    axes = [Axis(i, name, _strongest(targets, correlation[:, i], n_shown)) for i, name in enumerate(names)]
     if X is None or not axes:
         return axes
     Z = model._latents_of(X)
     shares = _input_shares(model, X, Z, seed)
+    clouds = [None] * len(axes) if y is None else _clouds(model, X, y, tasks, Z, correlation, seed)
     described = []
     for i, axis in enumerate(axes):
         order = np.argsort(Z[:, i], kind="stable")
         ends = [[(int(row), float(Z[row, i])) for row in rows] for rows in (order[:n_shown], order[::-1][:n_shown])]
         own = sorted((of_input[i] for of_input in shares), key=lambda found: -found.share)[:n_shown]
-        described.append(Axis(axis.number, axis.name, axis.targets, own, *ends))
+        described.append(Axis(axis.number, axis.name, axis.targets, own, ends[0], ends[1], clouds[i]))
     return described
 
 
 def _strongest(names: list[str], correlation: Array, n: int) -> list[tuple[str, float]]:
     order = np.argsort(-np.abs(correlation), kind="stable")[:n]
     return [(names[t], float(correlation[t])) for t in order]
+
+
+def _clouds(model: Any, X: Any, y: Any, tasks: Any, Z: Array, correlation: Array, seed: int) -> list[Cloud | None]:
+    """Return the cloud of each axis, by the first of its targets that enough rows have labels of; None without one."""
+    gaps = bool(get_tags(model).input_tags.allow_nan)
+    data = known_task_data(model._fitted(), model._inputs(X), y, tasks, gaps=gaps)
+    n_points = int(np.clip(_ALL_POINTS // Z.shape[1], _FEWEST_POINTS, _MOST_POINTS))
+    rng, names = np.random.default_rng(seed), [str(name) for name in model.task_names_]
+    saw = model._saw(X)
+    new = np.zeros(len(Z), dtype=bool) if saw is None else ~saw
+
+    def cloud(i: int) -> Cloud | None:
+        for t in np.argsort(-np.abs(correlation[:, i]), kind="stable"):
+            own = data.targets[:, t] if data.task_index is None else data.targets
+            known = np.isfinite(own) if data.task_index is None else np.isfinite(own) & (data.task_index == t)
+            is_new = bool((known & new).sum() >= _FEWEST_POINTS)
+            rows = np.flatnonzero(known & new if is_new else known)
+            if len(rows) >= _FEWEST_ROWS:
+                shown = np.sort(rng.permutation(rows)[:n_points])
+                r = float(cross_correlation(own[rows][:, None], Z[rows][:, [i]], "pearson")[0, 0])
+                return Cloud(names[t], Z[shown, i], own[shown], r, len(rows), is_new)
+        return None
+
+    return [cloud(i) for i in range(Z.shape[1])]
 
 
 def _input_shares(model: Any, X: Any, Z: Array, seed: int) -> list[list[InputShare]]:
@@ -82,12 +142,13 @@ def _input_shares(model: Any, X: Any, Z: Array, seed: int) -> list[list[InputSha
             f"X has too few rows to tell what moves an axis: got {len(Z)}, expected at least {_FEWEST_ROWS}. Pass more "
             "rows."
         )
-    rows = np.sort(rng.permutation(len(Z))[:_MOST_ROWS])
     correlation = np.array([_correlations(table.numbers(k), Z) for k in range(table.n_columns)])
     known = np.where(np.isnan(correlation), 1.0, np.abs(correlation)).max(axis=1)
     chosen = np.sort(np.argsort(-known, kind="stable")[:_MOST_INPUTS])
+    n_rows = int(np.clip(_ALL_ROWS // len(chosen), _LEAST_ROWS, _MOST_ROWS))
+    rows = np.sort(rng.permutation(len(Z))[:n_rows])
     part, own = table.rows(rows), Z[rows]
-    n_draws = int(np.clip(_MOST_INPUTS // len(chosen), 1, _MOST_DRAWS))
+    n_draws = int(np.clip(_ALL_ROWS // (len(chosen) * len(rows)), 1, _MOST_DRAWS))
     found = []
     for k in chosen:
         share, error = _share(model, part, own, int(k), [rng.permutation(len(rows)) for _ in range(n_draws)])

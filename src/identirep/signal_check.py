@@ -245,7 +245,7 @@ def above_chance(
     if len(own) < len(unit) or weights is not None:
         null = np.asarray(rng.choice([-1.0, 1.0], size=(_N_PERMUTATIONS, len(own))) @ own, dtype=np.float64)
         largest = max(float(null.max()), 0.0)
-        return bool(product.sum() > beyond_signs(largest, float(own @ own), np.count_nonzero(own), CROSS_FITTED))
+        return bool(product.sum() > beyond_signs(largest, float(own @ own), int(np.count_nonzero(own)), CROSS_FITTED))
     if index is not None:
         order = np.argsort(index, kind="stable")
         index, p, y = index[order], p[order], y[order]

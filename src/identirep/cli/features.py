@@ -15,6 +15,7 @@ import numpy as np
 from identirep.cli.answers import answer
 from identirep.cli.console import progress, remark, say, working
 from identirep.cli.found import found_in
+from identirep.cli.reporting import made_of
 from identirep.cli.runs import print_findings, write_run
 from identirep.datasets import open_table
 from identirep.directories import check_target
@@ -64,10 +65,14 @@ def fit_to_features(
     """Fit the axes of features, say what was found, write the run, and return the findings."""
     check_target(out)
     reading = {name: options.pop(name) for name in ("separator", "decimal", "sheet")}
-    model, evaluation = _fit(Source(data, TableBlocks(targets, **options, reading=reading), *engine), *settings)
+    source = Source(data, TableBlocks(targets, **options, reading=reading), *engine)
+    model, evaluation = _fit(source, *settings)
     print_findings(model, evaluation)
     answer(run=out, **found_in(model, evaluation), like=None)
-    write_run(out, model, evaluation)
+    columns = source.columns
+    target = None if columns.tasks is None else columns.target_names[0]
+    about = {"inputs": list(columns.feature_names), "left_out": dict(columns.left_out)}
+    write_run(out, model, evaluation, made_of(out, data, **about, target=target, tasks=columns.tasks))
     return Findings.of(model)
 
 

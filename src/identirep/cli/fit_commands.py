@@ -37,6 +37,7 @@ def fit(
     groups: given.Groups = None,
     order: given.Order = None,
     weights: given.Weights = None,
+    labels: given.Labels = None,
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
@@ -71,6 +72,7 @@ def fit(
     command = _deciding(locals())
     components = given.parse_components(n_components)
     trained: dict[str, Any] = {"--groups": groups, "--order": order, "--categorical": categorical, "--like": like}
+    trained["--labels"] = labels
     trained |= {
         "--resume": resume,
         "--replicates": replicates,
@@ -91,10 +93,12 @@ def fit(
         return
     given.check_settings(regressor, replicates, epochs, checks)
     encoding = given.encoding_of(impute, categorical, no_encode)
-    columns = {"tasks": tasks, "groups": groups, "order": order, "weights": weights, "features": features, "drop": drop}
+    columns: dict[str, Any] = {"tasks": tasks, "groups": groups, "order": order, "weights": weights, "labels": labels}
+    columns |= {"features": features, "drop": drop}
     earlier = None if like is None else _earlier(like)
     table = _read(data, targets, out, columns | reading | encoding)
     from identirep.cli.found import found_in
+    from identirep.cli.reporting import made_now
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
@@ -117,7 +121,7 @@ def fit(
         # Printed first: what was found is known even if it cannot be written.
         print_findings(model, evaluation)
         answer(run=out, **found_in(model, evaluation), like=None if like is None else _carried(like, model))
-        write_run(out, model, evaluation)
+        write_run(out, model, evaluation, made_now(out, training, data), (training, rest))
     findings = Findings.of(model)
     _go_on(out, *([_transform(out, data, reading)] if findings.has_signal else []))
     _end(findings)
@@ -165,6 +169,7 @@ def stability(
     groups: given.Groups = None,
     order: given.Order = None,
     weights: given.Weights = None,
+    labels: given.Labels = None,
     features: given.Features = None,
     drop: given.Drop = None,
     missing: given.Missing = None,
@@ -196,13 +201,14 @@ def stability(
     given.check_settings(regressor, replicates, epochs, checks)
     encoding = given.encoding_of(impute, categorical, no_encode)
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
-    columns = {"tasks": tasks, "groups": groups, "order": order, "weights": weights, "features": features, "drop": drop}
+    columns: dict[str, Any] = {"tasks": tasks, "groups": groups, "order": order, "weights": weights, "labels": labels}
+    columns |= {"features": features, "drop": drop}
     table = _read(data, targets, out, columns | reading | encoding)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
     # Without a run directory the work is kept where the command was called.
     target = Path(f"stability of {data.name[:100]}") if out is None else out
     with kept_work(target, resume, command) as work:
-        findings = _compare_fits(table, components, fits, held_out, seed, out, settings, work)
+        findings = _compare_fits(table, components, fits, held_out, seed, out, settings, work, data)
     if out is not None:
         _go_on(out)
     _end(findings)
@@ -228,6 +234,7 @@ def demo(
     X = named(source.X, source.feature_names)
     table = Table("Superconductivity", X, source.Y, source.target_names, False, None, source.groups, "composition")
     # The published table is sorted by families, which says nothing of other rows.
+    table = replace(table, labels=np.array(source.materials, dtype=object))
     table = table.rows(np.random.default_rng(0).permutation(len(source.Y)))
     _announce(table)
     findings = _compare_fits(table, _DEMO_COMPONENTS, 2, 0.25, 0, out, {})
@@ -280,7 +287,7 @@ def _announce(table: Table) -> None:
 
 def _go_on(out: Path, *commands: str) -> None:
     """Say what can be done with a run that was written."""
-    from identirep.cli.runs import REPORT_FILE
+    from identirep.cli.reporting import REPORT_FILE
 
     say()
     say(f"Next: {suggested(f'open {quoted_path(out / REPORT_FILE)}')}")
@@ -312,11 +319,13 @@ def _compare_fits(
     out: Path | None,
     settings: dict[str, Any],
     work: Any = None,
+    data: Path | None = None,
 ) -> Findings:
     """Fit several times on the same rows, print how far the fits agree, write the first one; return its findings."""
     import numpy as np
 
     from identirep.cli.found import agreement_of, found_in
+    from identirep.cli.reporting import made_now
     from identirep.cli.runs import compare, evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
@@ -349,7 +358,7 @@ def _compare_fits(
     between = agreement_of(agreement, weak, seeds) if findings.has_signal else None
     answer(run=out, **found_in(models[0], evaluation), agreement=between)
     if out is not None:
-        write_run(out, models[0], evaluation)
+        write_run(out, models[0], evaluation, made_now(out, training, data), (training, rest))
     return findings
 
 

@@ -38,8 +38,8 @@ def name(
 
     Scores and other files of the run stay as they are; its report is written again with the names.
     """
-    from identirep.cli.runs import REPORT_FILE
-    from identirep.cli.using import load_run, write_report_of
+    from identirep.cli.reporting import REPORT_FILE, write_report_of
+    from identirep.cli.using import load_run
     from identirep.directories import replaced_directory
 
     changes = _parsed(names or [])
@@ -72,7 +72,7 @@ def describe(
     sheet: Sheet = None,
 ) -> None:
     """Suggest what each axis is: targets that go with it and, with a table, inputs that move it and extreme rows."""
-    from identirep.cli.tables import read_inputs
+    from identirep.cli.tables import read_inputs, read_labels
     from identirep.cli.using import input_names, load_run
 
     if labels is not None and data is None:
@@ -83,7 +83,7 @@ def describe(
         input_names(run, model)
         reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
         if labels is not None:
-            of_rows = _labels(data, labels, reading)
+            of_rows = read_labels(data, labels, reading)
         with working(f"Reading {data.name}"):
             X, remarks = read_inputs(data, model, reading)
         for text in remarks:
@@ -93,20 +93,6 @@ def describe(
     answer(run=run, data=data, **found)
     _print_description(found)
     _suggest(run, found)
-
-
-def _labels(data: Path, column: str, reading: dict[str, Any]) -> list[Any]:
-    """Read the labels of rows in a column of a table."""
-    from identirep.cli.raw import labels_of
-    from identirep.datasets import open_table
-
-    file = open_table(data, **reading)
-    if column not in file.columns:
-        raise ValueError(
-            f"--labels matches no column: got {column!r}, expected a column of {data.name}. "
-            f"To list them: identirep inspect {quoted_path(data)}"
-        )
-    return labels_of(file, column)
 
 
 def _parsed(arguments: list[str]) -> dict[int, str | None]:

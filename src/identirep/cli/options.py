@@ -25,6 +25,7 @@ __all__ = [
     "HeldOut",
     "Impute",
     "Keep",
+    "Labels",
     "Missing",
     "NoEncode",
     "Order",
@@ -78,6 +79,10 @@ Weights = Annotated[
         metavar="COLUMN",
         help="Column with what each row says relative to others (one over its variance), 0 to leave it out; no input.",
     ),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column of DATA that names the rows, shown beside their numbers; no input."),
 ]
 Features = Annotated[
     list[str] | None,

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from identirep.cli.answers import error_document, send
+from identirep.cli.answers import called_with, error_document, send
 from identirep.cli.console import report_fault
 from identirep.cli.faults import Fault, Status, fault_of
 
@@ -39,6 +39,7 @@ class Program(TyperGroup):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Parse the options before a command."""
         wanted = _JSON in args[: args.index("--") if "--" in args else None]
+        called_with(args)
         with _usage_as_document(wanted):
             context = super().make_context(info_name, args, parent, **extra)
         context.meta[_JSON] = wanted

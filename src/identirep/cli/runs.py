@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,7 @@ from rich.text import Text
 from identirep._typing import Array
 from identirep.cli.answers import wrote
 from identirep.cli.console import OUTPUT, cell, say, working
+from identirep.cli.reporting import EVALUATION_FILE, KEPT_FILE, REPORT_FILE, described
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
 from identirep.evaluation import Evaluation, score_tasks
@@ -25,14 +27,18 @@ from identirep.report import (
     VERDICT_COLOURS,
     VERDICT_MEANINGS,
     VERDICT_SYMBOLS,
+    Description,
     Findings,
+    Made,
     causal_statement,
     comes_back_sentence,
     count,
     headline,
     last_rows,
+    read_kept,
     reproducibility_statement,
     score_summary,
+    write_kept,
     write_report,
 )
 from identirep.splits import number_groups, row_groups, two_sides
@@ -42,14 +48,13 @@ if TYPE_CHECKING:
     from identirep.checkpoints import FitRecord
     from identirep.regressor import IdentifiableRegressor
 
-__all__ = ["EVALUATION_FILE", "REPORT_FILE", "compare", "evaluate", "fit_model", "print_findings", "split", "write_run"]
+__all__ = ["compare", "evaluate", "fit_model", "print_findings", "split", "write_run"]
 
 Components = int | Literal["auto"]
 
 # Longer names of latents are cut on the command line.
 _LONGEST_LATENT, _FEWEST_OF_TARGETS = 24, 12
 
-EVALUATION_FILE, REPORT_FILE = "evaluation.json", "report.html"
 # Labels that a task needs to be fitted, and to be scored.
 _LEAST_LABELS = (3, 2)
 
@@ -126,34 +131,62 @@ def compare(models: list[IdentifiableRegressor], training: Table, held_out: Tabl
     return stability(on_training, held_out=on_held_out, **weights), weak
 
 
-def write_run(directory: Path, model: Any, evaluation: Evaluation) -> None:
-    """Write model, scores and report, all or nothing; if that fails, beside, so that the fit is not lost."""
+def write_run(
+    directory: Path,
+    model: Any,
+    evaluation: Evaluation,
+    made: Made,
+    tables: Sequence[Table] = (),
+) -> None:
+    """Write model, scores and report, all or nothing; if that fails, beside, so that the fit is not lost.
+
+    The report describes the axes by the rows of the `tables`, if there are any.
+    """
+    description = None
     try:
-        _write_whole(directory, model, evaluation)
+        with working("Describing the axes"):
+            description = described(model, tables)
+        with working(f"Writing {directory}"), replaced_directory(directory) as staging:
+            model.save(staging)
+            _write_rest(staging, model, evaluation, made, description)
     except Exception:
-        if (kept := _kept(directory, model, evaluation)) is not None:
+        if (kept := _kept(directory, model, evaluation, made, description)) is not None:
             wrote(kept)
             say(f"Writing {directory} failed. The finished run is kept in {kept}: move it, or read it from there.")
         raise
     wrote(directory)
 
 
-def _write_whole(directory: Path, model: Any, evaluation: Evaluation) -> None:
-    with working(f"Writing {directory}"), replaced_directory(directory) as staging:
-        model.save(staging)
-        evaluation.save(staging / EVALUATION_FILE)
-        write_report(model, staging / REPORT_FILE, evaluation=evaluation, title=evaluation.data)
+def _write_rest(
+    staging: Path,
+    model: Any,
+    evaluation: Evaluation,
+    made: Made,
+    description: Description | None,
+) -> None:
+    """Write what is in a run besides the model."""
+    evaluation.save(staging / EVALUATION_FILE)
+    write_kept(staging / KEPT_FILE, made, description)
+    # As it was rounded, so that the report command writes the same page.
+    made, description = read_kept(staging / KEPT_FILE, model.n_components_)
+    page: dict[str, Any] = {"title": evaluation.data, "description": description, "made": made}
+    write_report(model, staging / REPORT_FILE, evaluation=evaluation, **page)
 
 
-def _kept(directory: Path, model: Any, evaluation: Evaluation) -> Path | None:
+def _kept(
+    directory: Path,
+    model: Any,
+    evaluation: Evaluation,
+    made: Made,
+    description: Description | None,
+) -> Path | None:
     """Write a run where it can be written, and what can be written of it; return where, None if nowhere."""
     name = f"{directory.resolve().name[:100]}-kept-{secrets.token_hex(4)}"
     for kept in (directory.resolve().with_name(name), Path(tempfile.gettempdir()) / name):
         with suppress(Exception):
             model.save(kept)
             with suppress(Exception):
-                evaluation.save(kept / EVALUATION_FILE)
-                write_report(model, kept / REPORT_FILE, evaluation=evaluation, title=evaluation.data)
+                _write_rest(kept, model, evaluation, made, description)
             return kept
     return None
 

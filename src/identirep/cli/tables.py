@@ -39,6 +39,7 @@ __all__ = [
     "check_output",
     "check_place",
     "read_inputs",
+    "read_labels",
     "read_table",
     "reading_of",
     "table_writer",
@@ -69,6 +70,9 @@ class Table:
     columns: tuple[Column, ...] = ()  # what the inputs are, if they are encoded
     encoder: TableEncoder | None = None  # how they are to be encoded, not fitted; None for numbers as they are
     read_as: list[str] = field(default_factory=list)  # how the file was read, where that is not what its name tells
+    numbers: IntArray | None = None  # places of the rows in the file; None for all of them in their order
+    labels: NDArray[np.object_] | None = None  # names of the rows
+    task_column: str | None = None  # long layout: name of the column of tasks
 
     def rows(self, index: IntArray) -> Table:
         """Return some of the rows."""
@@ -80,6 +84,8 @@ class Table:
             groups=None if self.groups is None else self.groups[index],
             order=None if self.order is None else self.order[index],
             weights=None if self.weights is None else self.weights[index],
+            numbers=index if self.numbers is None else self.numbers[index],
+            labels=None if self.labels is None else self.labels[index],
         )
 
     @cached_property
@@ -104,6 +110,7 @@ def read_table(
     groups: str | None = None,
     order: str | None = None,
     weights: str | None = None,
+    labels: str | None = None,
     features: Sequence[str] | None = None,
     drop: Sequence[str] | None = None,
     missing: Sequence[str] | None = None,
@@ -118,18 +125,20 @@ def read_table(
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
     file = open_table(path, **reading)
     columns = file.columns
-    for option, name in (("--groups", groups), ("--order", order), ("--weights", weights)):
+    for option, name in (("--groups", groups), ("--order", order), ("--weights", weights), ("--labels", labels)):
         if name is not None and name not in columns:
             raise ValueError(
                 f"{option} matches no column: got {name!r}, expected a column of {path.name}. "
                 f"To list them: identirep inspect {quoted_path(path)}"
             )
-    dropped = [*(drop or []), *(name for name in (groups, order, weights) if name is not None)]
+    dropped = [*(drop or []), *(name for name in (groups, order, weights, labels) if name is not None)]
     rest: dict[str, Any] = {
         "groups": None if groups is None else number_groups(labels_of(file, groups)),
         "grouped_by": groups,
         "order": None if order is None else order_ranks(_sortable(order, labels_of(file, order), file)),
         "ordered_by": order,
+        "task_column": tasks,
+        "labels": None if labels is None else np.array(labels_of(file, labels), dtype=object),
     }
     is_long, chosen = tasks is not None, (list(targets), tasks, features or None, dropped or None)
     if weights is not None:
@@ -144,8 +153,8 @@ def read_table(
         feature_names, data_names, kept = choose_columns(path, columns, *chosen)
         X, encoded = _read_encoded(file, feature_names, kept, missing, categorical, impute)
         rest |= encoded
-        y, labels = load_targets(file, data_names, tasks)
-        names, rest["read_as"] = data_names if labels is None else labels, list(file.remarks)
+        y, of_tasks = load_targets(file, data_names, tasks)
+        names, rest["read_as"] = data_names if of_tasks is None else of_tasks, list(file.remarks)
     target = match_columns("targets", chosen[0], columns)[0] if is_long else None
     table = Table(path.name, X, y, names, is_long, target, **rest)
     if table.weights is None or table.weights.all():
@@ -224,6 +233,17 @@ def read_inputs(path: Path, model: Any, reading: dict[str, Any]) -> tuple[Any, l
         return named(data.X, feature_names), data.remarks
     categories = [column.name for column in encoder.columns_ if column.is_input and column.kind == "category"]
     return raw_columns(file, feature_names, categories), list(file.remarks)
+
+
+def read_labels(path: Path, column: str, reading: dict[str, Any]) -> list[Any]:
+    """Read the labels of rows in a column of a table."""
+    file = open_table(path, **reading)
+    if column not in file.columns:
+        raise ValueError(
+            f"--labels matches no column: got {column!r}, expected a column of {path.name}. "
+            f"To list them: identirep inspect {quoted_path(path)}"
+        )
+    return labels_of(file, column)
 
 
 def reading_of(model: Any, reading: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Commands that use a run directory: transform, predict, report."""
+"""Commands that use a run directory: transform, predict."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from identirep.cli.faults import Status
 from identirep.cli.options import Data, Decimal, Keep, Missing, Run, Separator, Sheet
 
 if TYPE_CHECKING:
-    from identirep.evaluation import Evaluation
     from identirep.regressor import IdentifiableRegressor
 
-__all__ = ["input_names", "load_run", "predict", "report", "transform", "write_report_of"]
+__all__ = ["input_names", "load_run", "predict", "transform"]
 
 Out = Annotated[Path, typer.Option(metavar="FILE", help="Table: .csv, .parquet or .feather.", show_default=False)]
 
@@ -67,38 +66,6 @@ def predict(
     """
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
     _apply(run, data, out, reading, keep, "predictions")
-
-
-@reports_faults
-def report(run: Run) -> None:
-    """Write report.html of a run directory again, from the files in it."""
-    from identirep.cli.found import found_in
-    from identirep.cli.runs import REPORT_FILE
-    from identirep.directories import recover
-
-    model = load_run(run, features=True)
-    recover(run)
-    evaluation = write_report_of(model, run, run / REPORT_FILE)
-    answer(run=run, **found_in(model, evaluation))
-    say(f"Wrote {wrote(run / REPORT_FILE)}")
-
-
-def write_report_of(model: IdentifiableRegressor, run: Path, path: Path) -> Evaluation | None:
-    """Write the report of a run, of which the model was read; return its scores, None if there are none."""
-    from identirep.cli.runs import EVALUATION_FILE
-    from identirep.evaluation import Evaluation
-    from identirep.report import write_report
-
-    scores = run / EVALUATION_FILE
-    evaluation = Evaluation.load(scores) if scores.is_file() else None
-    if evaluation is not None and len(evaluation.r2) != len(model.task_names_):
-        raise ValueError(
-            f"'{scores}' is not of this model: got scores of {len(evaluation.r2)} tasks, expected "
-            f"{len(model.task_names_)}. Delete it, or fit again."
-        )
-    title = run.resolve().name if evaluation is None else evaluation.data
-    write_report(model, path, evaluation=evaluation, title=title)
-    return evaluation
 
 
 def load_run(run: Path, *, features: bool = False) -> Any:

@@ -165,7 +165,7 @@ def predictive_spectrum(
     deviation = np.maximum(np.sqrt((null**2).mean(axis=0)), np.finfo(np.float64).tiny)
     largest = float((null / deviation).max())
     if by_signs and np.isfinite(inflation):
-        n_units = np.count_nonzero(np.bincount(groups, np.abs(weighted * labels).sum(axis=1)))
+        n_units = int(np.count_nonzero(np.bincount(groups, np.abs(weighted * labels).sum(axis=1))))
         chance = deviation * beyond_signs(largest, 1.0, n_units, inflation)
     else:
         chance = inflation * deviation * largest

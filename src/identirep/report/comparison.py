@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from identirep.comparing import Comparison
-from identirep.files import replaced_file
+from identirep.report.pages import write_page
+from identirep.report.style import COMPARISON_SYMBOLS
 
-__all__ = ["COMPARISON_COLOURS", "COMPARISON_MEANINGS", "comparison_headline", "write_comparison"]
+__all__ = ["COMPARISON_MEANINGS", "comparison_headline", "write_comparison"]
+
+# Colours of correlations above and below 0.
+_SIGNS = ("--mark", "--against")
 
 # What each word says of an axis of the old run, or of a new one.
 COMPARISON_MEANINGS = {
@@ -22,14 +23,6 @@ COMPARISON_MEANINGS = {
     "merged": "has become one axis with others: what told them apart is gone",
     "lost": "is carried by no axes of the other run",
     "new": "is carried by no axes of the old run",
-}
-COMPARISON_COLOURS = {
-    "kept": "#1a7f4b",
-    "turned": "#b7791f",
-    "split": "#b7791f",
-    "merged": "#b7791f",
-    "lost": "#c0392b",
-    "new": "#2a6fb0",
 }
 
 
@@ -43,28 +36,19 @@ def comparison_headline(found: Comparison) -> str:
 
 
 def write_comparison(path: str | Path, comparisons: Mapping[str, Comparison], *, old: str, data: str) -> None:
-    """Write comparisons of one run with others, by name, to a page that needs no network and no script."""
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    loader = FunctionLoader(lambda name: files("identirep.report").joinpath(name).read_text(encoding="utf-8"))
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["number"] = lambda value: f"{value:,}"
-    environment.filters["fixed"] = lambda value: f"{value:.3f}".replace("-", "\u2212")
+    """Write comparisons of one run with others, by name, to a page that needs no network."""
     words = {word for found in comparisons.values() for word in (*found.verdict, *found.new_verdict)}
-    page = environment.get_template("comparison.html").render(
+    write_page(
+        path,
+        "comparison.html",
+        kind="identirep comparison",
+        title=f"Axes of {old}, compared",
         old=old,
         data=data,
         runs=[_run(name, found) for name, found in comparisons.items()],
         meanings={word: text for word, text in COMPARISON_MEANINGS.items() if word in words},
-        colours=COMPARISON_COLOURS,
-        version=version("identirep"),
-        date=datetime.now(timezone.utc).strftime("%d %B %Y"),
+        symbols=COMPARISON_SYMBOLS,
     )
-    with replaced_file(Path(path)) as staging:
-        # Names of files need not be in UTF-8.
-        staging.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _run(name: str, found: Comparison) -> dict[str, Any]:
@@ -80,11 +64,9 @@ def _run(name: str, found: Comparison) -> dict[str, Any]:
 
 
 def _shade(value: float) -> dict[str, Any]:
-    """Return a correlation, and the colour of its cell: the stronger, the darker."""
-    strength = min(abs(value), 1.0)
-    red, green, blue = (42, 111, 176) if value >= 0 else (192, 87, 43)
-    mixed = [round(255 + (part - 255) * strength**2) for part in (red, green, blue)]
-    return {"value": value, "colour": "#" + "".join(f"{part:02x}" for part in mixed), "dark": strength > 0.75}
+    """Return a correlation, and the colour of its cell: the stronger, the darker, but never so that ink is lost."""
+    strength = round(45 * min(abs(value), 1.0) ** 2)
+    return {"value": value, "colour": f"color-mix(in srgb, var({_SIGNS[value < 0]}) {strength}%, var(--raised))"}
 
 
 def _targets(found: Comparison) -> str:

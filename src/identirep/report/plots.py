@@ -1,4 +1,4 @@
-"""Figures for notebooks and papers, in Matplotlib."""
+"""Figures of a model as a whole for notebooks and papers, in Matplotlib, each from what `pictures` says it shows."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from identirep.metrics import StabilityResult
+from identirep.report import pictures
 from identirep.report.content import Findings
 from identirep.report.style import DIVERGING, MARK, MUTED, SEQUENTIAL, THRESHOLD, VERDICT_COLOURS, VERDICT_SYMBOLS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_certificate", "plot_roles", "plot_spectrum", "plot_stability"]
+__all__ = ["new_axes", "plain", "plain_text", "plot_certificate", "plot_roles", "plot_spectrum", "plot_stability"]
 
 # Rows of a heat map whose names can be read.
 _MOST_LABELLED = 120
@@ -52,20 +53,21 @@ def plot_spectrum(model: Any, ax: Axes | None = None) -> Axes:
     >>> plot_spectrum(model).get_xlabel()
     'direction of the features'
     """
-    findings = Findings.of(model)
-    if findings.spectrum is None or findings.threshold is None:
+    shown = pictures.spectrum(Findings.of(model))
+    if shown is None:
         raise ValueError(
             f"model has no spectrum: got {type(model).__name__} without stage one, expected an IdentifiableRegressor. "
             "Pass one."
         )
-    ax = _axes(ax, (6.0, 3.2))
-    number = np.arange(1, len(findings.spectrum) + 1)
-    colours = np.where(number <= findings.n_latents, MARK, "#b8c2cc")
-    ax.bar(number, findings.spectrum, color=list(colours))
-    ax.step(number, findings.threshold, "--", where="mid", color=THRESHOLD, label="shuffled targets")
+    ax = new_axes(ax, (6.0, 3.2))
+    number = np.arange(1, len(shown.values) + 1)
+    ax.bar(number, shown.values, color=[MARK if kept else "#b8c2cc" for kept in shown.kept])
+    ax.step(number, shown.threshold, "--", where="mid", color=THRESHOLD, label="shuffled targets")
+    if shown.logarithmic:
+        ax.set_yscale("log")
     ax.set(xlabel="direction of the features", ylabel="signal / noise, mean over tasks")
     ax.legend(frameon=False)
-    return _plain(ax)
+    return plain(ax)
 
 
 def plot_roles(model: Any, ax: Axes | None = None, *, what: str = "correlation") -> Axes:
@@ -108,15 +110,14 @@ def plot_roles(model: Any, ax: Axes | None = None, *, what: str = "correlation")
         raise ValueError(
             f"what is unknown: got {what!r}, expected 'correlation' or 'causal_probability'. Choose one of the two."
         )
-    order = findings.task_order()
-    values = getattr(findings, what)[order]
-    signed = what == "correlation"
+    shown, signed = pictures.targets(findings, what), what == "correlation"
     colours = LinearSegmentedColormap.from_list("identirep", DIVERGING if signed else SEQUENTIAL)
-    ax = _axes(ax, (2.5 + 0.35 * findings.n_latents, 1.2 + 0.16 * min(findings.n_tasks, _MOST_LABELLED)))
-    image = ax.imshow(values, cmap=colours, vmin=-1.0 if signed else 0.0, vmax=1.0, aspect="auto", interpolation="none")
-    labelled = np.arange(findings.n_tasks) if findings.n_tasks <= _MOST_LABELLED else np.zeros(0, dtype=int)
-    names = [_plain_text(findings.task_names[order[t]]) for t in labelled]
-    ax.set_yticks(labelled, names, fontsize=7)
+    n_rows = len(shown.rows)
+    ax = new_axes(ax, (2.5 + 0.35 * findings.n_latents, 1.2 + 0.16 * min(n_rows, _MOST_LABELLED)))
+    scale: dict[str, Any] = {"vmin": shown.low, "vmax": shown.high, "interpolation": "none"}
+    image = ax.imshow(shown.values, cmap=colours, aspect="auto", **scale)
+    names = [plain_text(name) for name in shown.rows] if n_rows <= _MOST_LABELLED else []
+    ax.set_yticks(range(len(names)), names, fontsize=7)
     ax.set(xlabel="latent")
     _name_latents(ax, findings)
     label = "correlation with the target" if signed else "probability of being a cause"
@@ -154,11 +155,10 @@ def plot_certificate(model: Any, ax: Axes | None = None) -> Axes:
     from matplotlib.colors import LinearSegmentedColormap
 
     findings = Findings.of(model)
-    values = findings.certificate.separation.copy()
-    np.fill_diagonal(values, np.nan)
-    ax = _axes(ax, (5.6, 4.2))
+    shown = pictures.separation(findings)
+    ax = new_axes(ax, (5.6, 4.2))
     colours = LinearSegmentedColormap.from_list("identirep", SEQUENTIAL)
-    image = ax.imshow(values, cmap=colours, vmin=0.0, vmax=1.0, interpolation="none")
+    image = ax.imshow(shown.values, cmap=colours, vmin=shown.low, vmax=shown.high, interpolation="none")
     verdicts = findings.certificate.verdict
     labels = [f"{VERDICT_SYMBOLS[verdict]} {name}" for verdict, name in zip(verdicts, _labels(findings), strict=True)]
     ax.set_yticks(range(len(verdicts)), labels)
@@ -195,18 +195,18 @@ def plot_stability(stability: StabilityResult, ax: Axes | None = None) -> Axes:
     >>> plot_stability(stability([Z, -Z, Z + 0.1])).get_ylabel()
     'correlation with partners in other fits'
     """
-    ax = _axes(ax, (6.0, 3.2))
-    n_fits, n_latents = stability.per_latent.shape
-    for r in range(n_fits):
-        ax.plot(range(n_latents), stability.per_latent[r], "o", color=MARK, alpha=1.0 if r == 0 else 0.35)
-    ax.axhline(stability.score, color=MUTED, linestyle=":", label=f"strong MCC {stability.score:.3f}")
+    ax, shown = new_axes(ax, (6.0, 3.2)), pictures.agreement(stability)
+    n_latents = shown.per_axis.shape[1]
+    for r, values in enumerate(shown.per_axis):
+        ax.plot(range(n_latents), values, "o", color=MARK, alpha=1.0 if r == 0 else 0.35)
+    ax.axhline(shown.score, color=MUTED, linestyle=":", label=f"strong MCC {shown.score:.3f}")
     ax.set(xlabel="latent of each fit", ylabel="correlation with partners in other fits", xticks=range(n_latents))
     ax.legend(frameon=False)
-    return _plain(ax)
+    return plain(ax)
 
 
 def _labels(findings: Findings) -> list[str]:
-    return [_plain_text(label) for label in findings.latent_labels]
+    return [plain_text(label) for label in findings.latent_labels]
 
 
 def _name_latents(ax: Axes, findings: Findings) -> None:
@@ -214,12 +214,13 @@ def _name_latents(ax: Axes, findings: Findings) -> None:
     ax.set_xticks(range(findings.n_latents), _labels(findings), rotation=90 if findings.given_names else 0)
 
 
-def _plain_text(text: str) -> str:
+def plain_text(text: str) -> str:
     """Show a name as it is: a dollar sign would start a formula."""
     return text.replace("$", r"\$")
 
 
-def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    """Return where to draw: a new figure of that size unless there is one."""
     if ax is not None:
         return ax
     from matplotlib import pyplot as plt
@@ -227,6 +228,7 @@ def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     return plt.subplots(figsize=size, layout="constrained")[1]
 
 
-def _plain(ax: Axes) -> Axes:
+def plain(ax: Axes) -> Axes:
+    """Draw no frame but the two axes."""
     ax.spines[["top", "right"]].set_visible(False)
     return ax

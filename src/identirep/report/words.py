@@ -24,12 +24,16 @@ __all__ = [
     "last_rows",
     "matching_sentence",
     "reproducibility_statement",
+    "returns_headline",
+    "roles_sentence",
     "verdict_counts",
     "what_was_fitted",
 ]
 
 # Level at which the fit test counts as a rejection.
 _SIGNIFICANT = 0.01
+# Probability from which a role is told, and one below which it is the other one.
+_TOLD = 0.9
 
 # What each verdict says, and what to do.
 VERDICT_MEANINGS = {
@@ -66,6 +70,29 @@ def headline(findings: Findings) -> str:
         }[findings.no_signal]
     parts = [f"{number} {verdict}" for verdict, number in verdict_counts(findings).items()]
     return f"{count(findings.n_latents, 'latent')} from {_tasks(findings)}: {_join(parts)}."
+
+
+def returns_headline(findings: Findings, evaluation: Evaluation | None) -> str:
+    """Say in one sentence how many axes come back on other rows."""
+    if not findings.has_signal:
+        return headline(findings)
+    n, returning = findings.n_latents, int(findings.returns(evaluation).sum())
+    if np.isnan(findings.certificate.comes_back.other_rows).all():
+        which = "the axis comes" if n == 1 else f"the {n} axes come"
+        return f"Whether {which} back on other rows was not checked."
+    if n == 1:
+        return f"The one axis {'comes' if returning else 'does not come'} back on other rows."
+    which = "All" if returning == n else "None of the" if not returning else f"{returning} of"
+    return f"{which} {n} axes come{'' if returning else 's'} back on other rows."
+
+
+def roles_sentence(findings: Findings, i: int) -> str:
+    """Count the tasks that an axis is a cause of, and those that it is an effect of."""
+    causal = findings.causal_probability[:, i]
+    causes, effects = int((causal >= _TOLD).sum()), int((causal <= 1.0 - _TOLD).sum())
+    text = f"Causes the target in {count(causes, 'task')} and is caused by it in {effects:,}"
+    rest = len(causal) - causes - effects
+    return f"{text}, each with a probability of {_TOLD:.0%} or more" + (f"; {rest:,} are open." if rest else ".")
 
 
 def comes_back_sentence(findings: Findings, evaluation: Evaluation | None) -> str:
