@@ -10,11 +10,12 @@ from identirep.mtrn import MTRN
 
 def test_parts_share_no_group():
     groups = np.random.default_rng(0).integers(50, size=400)
-    parts = retraining._quarters(400, groups, np.random.default_rng(1))
+    parts = retraining._parts(groups, np.random.default_rng(1))
     assert sorted(np.concatenate(list(parts.values()))) == list(range(400))
     names = [set(groups[index]) for index in parts.values()]
     assert sum(map(len, names)) == len(set(groups))
-    assert min(len(index) for index in parts.values()) > 50
+    assert min(len(index) for index in parts.values()) > 30
+    assert len(parts["old"]) > 2 * len(parts["test"]) - 30
 
 
 def test_canonical_map_undoes_a_linear_one():
