@@ -69,6 +69,10 @@ def demo(
         draw(story).savefig(out / _PICTURE, dpi=120)
     say(f"Written: {out}, {retrained}, and a picture of this story, {wrote(out / _PICTURE)}")
     go_on(out, f"identirep describe {quoted_path(out)}")
+    say(
+        f"This took {fits.evaluation.n_training_rows:,} rows and {len(training.tasks)} targets. With fewer, fewer axes "
+        "come back, and 'identirep fit' says which."
+    )
     say(f"With a table of yours: {suggested('identirep inspect YOUR_TABLE.csv')}")
 
 

@@ -24,6 +24,7 @@ __all__ = ["AGREES", "N_LABELLED", "FewRows", "NamedAxis", "Story", "Trainings",
 AGREES = 0.95
 # Labelled rows of the new target, and draws of them.
 N_LABELLED, _N_DRAWS = 20, 25
+_PENALTIES = np.logspace(-4, 4, 17)
 _MOST_NAMED = 3
 
 
@@ -155,8 +156,11 @@ def tell(
     title("5. Watch them: are new rows like those of the fit?")
     has_element = np.asarray(held_out.X.column(element)) > 0
     drift = {"all": check_drift(first, held_out.X), element: check_drift(first, held_out.X.filter(has_element))}
-    _say_what_has_moved("held-out rows, of the same kind", drift["all"])
-    _say_what_has_moved(f"those of them with {element}", drift[element])
+    say(
+        "Does each axis still look as it did, and has any row left what was known? Held-out rows should raise no alarm."
+    )
+    _say_what_has_moved("held-out rows", drift["all"])
+    _say_what_has_moved(f"of these, all with {element}", drift[element])
     return Story(
         features,
         latents,
@@ -248,10 +252,11 @@ def _learnt_from_few(old: IdentifiableRegressor, new: IdentifiableRegressor, row
         # The latents of all rows are known already.
         task = replace(old.adapt(rows.X.take(few), y[few]), transform=np.asarray)
         predictions = [task.predict(Z[others]) for Z in latents]
-        for first, second in (features, (inputs, inputs)):
-            ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13))).fit(first[few], y[few])
-            predictions += [ridge.predict(values[others]) for values in (first, second)]
-        scores.append([float(r2_score(y[others], each)) for each in predictions[: len(_LEARNT)]])
+        ridge = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES)).fit(features[0][few], y[few])
+        predictions += [ridge.predict(values[others]) for values in features]
+        # Of few rows most inputs are constant, so that their units are no help.
+        predictions.append(RidgeCV(_PENALTIES).fit(inputs[few], y[few]).predict(inputs[others]))
+        scores.append([float(r2_score(y[others], each)) for each in predictions])
         drawn.append((y[others], *predictions[:2]))
     table = np.array(scores)
     return FewRows(*table.T, *drawn[int(np.argsort(table[:, 0])[_N_DRAWS // 2])])
@@ -281,5 +286,5 @@ def _say_what_has_moved(rows: str, found: Drift) -> None:
     most = f", most of all {named}" if axes else ""
     say(
         f"  {found.n_rows:,} {rows}: {len(axes)} of {len(latents.names)} axes have moved{most} "
-        f"(false alarms at a rate of {found.level:g})."
+        f"(false alarms at a rate of {found.level:g}); {len(found.outside):,} rows lie outside."
     )

@@ -21,12 +21,12 @@ def draw(story: Story) -> Figure:
     """Draw two trainings, the named axis before and after, the target learnt from few rows, and what has moved."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 7.2), layout="constrained")
+    figure = Figure(figsize=(10, 6.8), layout="constrained")
     grid = figure.add_gridspec(2, 6)
     features, latents = (figure.add_subplot(grid[0, columns]) for columns in (slice(0, 2), slice(2, 4)))
     image = _matrix(features, story.features, "raw features of the network")
     _matrix(latents, story.latents, "latents")
-    figure.colorbar(image, ax=[features, latents], label="|correlation|", shrink=0.8)
+    figure.colorbar(image, ax=latents, label="|correlation|", shrink=0.7)
     _carried(figure.add_subplot(grid[0, 4:]), story)
     _learnt(figure.add_subplot(grid[1, :3]), story)
     _watched(figure.add_subplot(grid[1, 3:]), story)
@@ -72,7 +72,7 @@ def _learnt(axes: Axes, story: Story) -> None:
             axes.plot([k + shift - 0.15, k + shift + 0.15], [np.median(values)] * 2, color=colour, linewidth=3)
     # Whatever is below is no better than a constant by far.
     low = -1.0
-    axes.set_ylim(low, 1.0)
+    axes.set(ylim=(low, 1.0), xlim=(-0.5, len(groups) - 0.5))
     axes.axhline(0, color=_GREY, linewidth=0.8)
     for k, (_, after) in enumerate(groups.values()):
         if after is not None and np.median(getattr(found, after)) < low:
