@@ -302,3 +302,26 @@ def test_targets_that_do_not_go_with_the_rows_are_refused(model, long_model):
         check_drift(long_model, X, y, np.full(480, "x"))
     with pytest.raises(ValueError, match="y does not go with X"):
         check_drift(long_model, X, y)
+
+
+def test_rows_of_a_group_count_once(model):
+    X, _ = _problem(3)
+    # Twenty measurements of each of thirty samples, which differ in an input that says nothing.
+    rows = np.repeat(X[:30], 20, axis=0)
+    rows[:, 2] += np.random.default_rng(0).normal(size=600)
+    samples = np.repeat([f"sample {k}" for k in range(30)], 20)
+    once = check_drift(model, _frame(rows), groups=samples)
+    assert (once.n_tested, check_drift(model, _frame(rows)).n_tested) == (30, 600)
+    assert once.latents.p_value.min() > 10 * check_drift(model, _frame(rows)).latents.p_value.min()
+    with pytest.raises(ValueError, match=r"groups does not go with X: got shape \(5,\), expected \(600,\)"):
+        check_drift(model, _frame(rows), groups=samples[:5])
+
+
+def test_axes_that_cannot_be_tested_are_no_good_news():
+    X, y = _problem(4)
+    stage = MTRN(hidden_sizes=(8,), max_epochs=4, n_replicates=1)
+    few = IdentifiableRegressor(2, regressor=stage, n_checks=0, random_state=0).fit(X[:60], y[:60])
+    with pytest.raises(
+        ValueError, match=r"knows too few rows to tell .*: got \d that were held out from it, expected at"
+    ):
+        check_drift(few, X[300:])

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from identirep.cli.answers import answer, wrote
 from identirep.cli.console import OUTPUT, cell, remark, reports_faults, say, working
-from identirep.cli.drifting import Level, drift_of, print_drift, read_targets
+from identirep.cli.drifting import Level, column_labels, drift_of, print_drift, read_targets
 from identirep.cli.faults import Status
 from identirep.cli.options import Decimal, Missing, Separator, Sheet
 
@@ -50,6 +50,10 @@ def compare(
     tasks: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Of one run with a task for each row: the column of tasks.")
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of one run: rows with equal values belong together, and count once."),
+    ] = None,
 ) -> None:
     """Say what has become of each axis of a run in others: kept, turned into a mixture, split, merged, lost, or new.
 
@@ -72,9 +76,9 @@ def compare(
             "other, or leave both out where each target has a column."
         )
     if len(runs) == 1:
-        _check_run(runs[0], data, out, reading, level, (targets, tasks))
+        _check_run(runs[0], data, out, reading, level, (targets, tasks), groups)
         return
-    for option, value in (("--level", level), ("--tasks", tasks)):
+    for option, value in (("--level", level), ("--tasks", tasks), ("--groups", groups)):
         if value is not None:
             raise ValueError(
                 f"{option} is for a check of one run: got {len(runs)}, expected one run and a table. Leave it out."
@@ -101,6 +105,7 @@ def _check_run(
     reading: dict[str, Any],
     level: float | None,
     columns: tuple[str | None, str | None],
+    groups: str | None,
 ) -> None:
     """Say what has moved since the fit of a run."""
     from identirep.cli.tables import read_inputs
@@ -113,9 +118,10 @@ def _check_run(
     with working(f"Reading {data.name}"):
         X, remarks = read_inputs(data, model, reading)
         targets = read_targets(model, data, reading, *columns)
+        together = None if groups is None else column_labels(data, "--groups", groups, reading)
     for text in remarks:
         remark(text)
-    found = drift_of(model, X, targets, level)
+    found = drift_of(model, X, targets, level, together)
     answer(old=run, data=data, runs=[], lost_names=[], drift=found)
     print_drift(found)
     if found["moved"]:

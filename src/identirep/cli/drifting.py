@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from identirep.comparing import Drift, Moved
     from identirep.regressor import IdentifiableRegressor
 
-__all__ = ["DEFAULT_LEVEL", "Level", "TargetValues", "drift_of", "print_drift", "read_targets"]
+__all__ = ["DEFAULT_LEVEL", "Level", "TargetValues", "column_labels", "drift_of", "print_drift", "read_targets"]
 
 DEFAULT_LEVEL = 0.05
 Level = Annotated[
@@ -36,12 +36,21 @@ class TargetValues(NamedTuple):
     tasks: Any = None
 
 
-def drift_of(model: IdentifiableRegressor, X: Any, targets: TargetValues | None, level: float | None) -> dict[str, Any]:
+def drift_of(
+    model: IdentifiableRegressor,
+    X: Any,
+    targets: TargetValues | None,
+    level: float | None,
+    groups: list[Any] | None = None,
+) -> dict[str, Any]:
     """Check rows against what was fitted to, and return what was found as JSON can hold it."""
+    import numpy as np
+
     from identirep.comparing import check_drift
 
     y, tasks = targets or (None, None)
-    found = check_drift(model, X, y, tasks, level=DEFAULT_LEVEL if level is None else level)
+    together = None if groups is None else np.array(groups, dtype=object)
+    found = check_drift(model, X, y, tasks, groups=together, level=DEFAULT_LEVEL if level is None else level)
     return {
         "n_rows": found.n_rows,
         "n_tested": found.n_tested,
@@ -66,11 +75,7 @@ def read_targets(
     file = open_table(data, **reading)
     if tasks is not None and target is not None:
         for option, column in (("--targets", target), ("--tasks", tasks)):
-            if column not in file.columns:
-                raise ValueError(
-                    f"{option} matches no column: got {column!r}, expected a column of {data.name}. "
-                    f"To list them: identirep inspect {quoted_path(data)}"
-                )
+            _check_column(file, data, option, column)
         return TargetValues(*load_targets(file, [target], tasks))
     columns = set(file.columns) - set(map(str, model.feature_names_in_))
     present = [t for t, name in enumerate(names) if name in columns]
@@ -80,6 +85,25 @@ def read_targets(
     y = np.full((len(found), len(names)), np.nan)
     y[:, present] = found
     return TargetValues(y)
+
+
+def column_labels(data: Path, option: str, column: str, reading: dict[str, Any]) -> list[Any]:
+    """Read the labels in a column of a table."""
+    from identirep.cli.raw import labels_of
+    from identirep.datasets import open_table
+
+    file = open_table(data, **reading)
+    _check_column(file, data, option, column)
+    return labels_of(file, column)
+
+
+def _check_column(file: Any, data: Path, option: str, column: str) -> None:
+    """Raise if a table does not have a column."""
+    if column not in file.columns:
+        raise ValueError(
+            f"{option} matches no column: got {column!r}, expected a column of {data.name}. "
+            f"To list them: identirep inspect {quoted_path(data)}"
+        )
 
 
 def print_drift(found: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from identirep.cli.answers import answer, suggested, wrote
 from identirep.cli.console import OUTPUT, remark, reports_faults, say, working
+from identirep.cli.drifting import column_labels
 from identirep.cli.options import Decimal, Missing, Run, Separator, Sheet
 from identirep.cli.words import quoted, quoted_path
 
@@ -83,7 +84,7 @@ def describe(
         input_names(run, model)
         reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
         if labels is not None:
-            of_rows = _labels(data, labels, reading)
+            of_rows = column_labels(data, "--labels", labels, reading)
         with working(f"Reading {data.name}"):
             X, remarks = read_inputs(data, model, reading)
         for text in remarks:
@@ -93,20 +94,6 @@ def describe(
     answer(run=run, data=data, **found)
     _print_description(found)
     _suggest(run, found)
-
-
-def _labels(data: Path, column: str, reading: dict[str, Any]) -> list[Any]:
-    """Read the labels of rows in a column of a table."""
-    from identirep.cli.raw import labels_of
-    from identirep.datasets import open_table
-
-    file = open_table(data, **reading)
-    if column not in file.columns:
-        raise ValueError(
-            f"--labels matches no column: got {column!r}, expected a column of {data.name}. "
-            f"To list them: identirep inspect {quoted_path(data)}"
-        )
-    return labels_of(file, column)
 
 
 def _parsed(arguments: list[str]) -> dict[int, str | None]:

@@ -32,7 +32,7 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.comparing.comparison import inputs_of
 from identirep.comparing.reference import Columns, Reference, ranks_kept, share_below, values_of_tasks
 from identirep.parameters import Number, check_arguments
-from identirep.splits import row_groups
+from identirep.splits import number_groups, row_groups
 
 __all__ = ["Drift", "Moved", "check_drift"]
 
@@ -117,7 +117,9 @@ class Drift:
     remark: str
 
 
-def check_drift(model: Any, X: Any, y: Any = None, tasks: Any = None, *, level: float = 0.05) -> Drift:
+def check_drift(
+    model: Any, X: Any, y: Any = None, tasks: Any = None, *, groups: Any = None, level: float = 0.05
+) -> Drift:
     """Say which latents and targets have moved since a fit, and which rows lie outside of what was fitted to.
 
     Parameters
@@ -131,6 +133,9 @@ def check_drift(model: Any, X: Any, y: Any = None, tasks: Any = None, *, level: 
         that it has left out; or one of each row, with `tasks`. Default: none.
     tasks : array-like, shape (n_samples,), optional
         Long layout: label of each row's task. Rows of tasks that the fit does not know are left out.
+    groups : array-like, shape (n_samples,), optional
+        Rows of one group know of each other (repeated measurements, the same molecule), and count once, as in a fit.
+        Rows of equal inputs do so without being told.
     level : float, default 0.05
         Rate of false alarms: the chance that any axis is called moved though none has; the same for targets.
 
@@ -142,13 +147,13 @@ def check_drift(model: Any, X: Any, y: Any = None, tasks: Any = None, *, level: 
     Raises
     ------
     ValueError
-        If the model has no latents or was stored before it kept what they (or the targets of tasks) look like, there
-        are too few new rows, or `y` does not go with them.
+        If the model has no latents or was stored before it kept what they (or the targets of tasks) look like, has held
+        out too few rows, there are too few new ones, or `y` or `groups` do not go with them.
 
     Notes
     -----
-    Rows have to be independent, apart from rows with equal inputs, which count once. Where they have an order the rate
-    does not hold, and `remark` says so. What an axis looks like is known from rows that the fit has not seen: of a
+    Rows have to be independent, apart from those of a group. Where they have an order the rate does not hold, and
+    `remark` says so. What an axis looks like is known from rows that the fit has not seen: of a
     network those held out for validation, so that small moves need many new rows.
 
     Examples
@@ -174,12 +179,18 @@ def check_drift(model: Any, X: Any, y: Any = None, tasks: Any = None, *, level: 
     outside, where = reference.outside(Z, numbers)
     seen = model._saw(inputs)
     seen = np.zeros(len(Z), dtype=bool) if seen is None else seen
-    groups = row_groups(numbers)
+    groups = _groups_of(numbers, groups)
     tested = ~seen if groups is None else ~seen & _first(groups)
     if tested.sum() < _LEAST_ROWS:
         raise ValueError(
             f"X has too few rows to tell whether axes have moved: got {int(tested.sum())} different ones that were not "
             f"trained on, expected at least {_LEAST_ROWS}. Pass more."
+        )
+    if reference.latents.count.min() < _LEAST_ROWS:
+        raise ValueError(
+            "the model knows too few rows to tell whether axes have moved: got "
+            f"{int(reference.latents.count.min())} that were held out from it, expected at least {_LEAST_ROWS}. Fit to "
+            "more rows."
         )
     names = model._names_of_inputs(model.regressor_)
     labels = [f"input {k}" for k in range(numbers.shape[1])] if names is None else [str(name) for name in names]
@@ -250,6 +261,20 @@ def _targets_of(
         targets = targets[:, [t for t, name in enumerate(given) if name in kept]]
     tested = rows if groups is None else rows & _first(groups)
     return [column[tested & ~np.isnan(column)] for column in targets.T]
+
+
+def _groups_of(numbers: Array, groups: Any) -> IntArray | None:
+    """Number the groups that rows are in, by what was given and by equal inputs."""
+    equal = row_groups(numbers)
+    if groups is None:
+        return equal
+    labels = np.asarray(groups)
+    if labels.shape != (len(numbers),):
+        raise ValueError(
+            f"groups does not go with X: got shape {labels.shape}, expected {(len(numbers),)}. Pass a label for each "
+            "row."
+        )
+    return row_groups(numbers, number_groups(labels))
 
 
 def _first(groups: IntArray) -> BoolArray:
