@@ -12,21 +12,24 @@ from identirep import IdentifiableRegressor, compare
 from identirep.cli import runs, story
 from identirep.comparing import check_drift
 
+# Five fits and all that is said of them.
+pytestmark = pytest.mark.slow
+
 
 def _data(**_):
     """Two of three latents move with copper; the last target is the one that no fit sees."""
     rng = np.random.default_rng(0)
-    Z = rng.normal(size=(900, 3))
+    Z = rng.normal(size=(2000, 3))
     copper = np.maximum(Z[:, 0], 0.0)
     X = np.column_stack([Z, np.tanh(Z), copper])
-    Y = np.repeat(Z, 4, axis=1) * rng.uniform(0.5, 2.0, 12) + 0.2 * rng.normal(size=(900, 12))
-    target = Z[:, 0] - Z[:, 1] + 0.3 * rng.normal(size=900)
+    Y = np.repeat(Z, 4, axis=1) * rng.uniform(0.5, 2.0, 12) + 0.2 * rng.normal(size=(2000, 12))
+    target = Z[:, 0] - Z[:, 1] + 0.3 * rng.normal(size=2000)
     return Bunch(
         X=X,
         Y=np.column_stack([Y, target]),
         feature_names=[*(f"x{k}" for k in range(6)), "Cu"],
         target_names=[*(f"y{t}" for t in range(12)), "critical_temp"],
-        groups=np.arange(900) // 2,
+        groups=np.arange(2000) // 2,
     )
 
 
@@ -34,7 +37,7 @@ def _data(**_):
 def told(invoke, tmp_path_factory):
     """What the demo says, what it answers, and where it writes."""
     real, said = runs.fit_model, []
-    quick = {"replicates": 1, "epochs": 15}
+    quick = {"replicates": 1, "epochs": 40}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("identirep.datasets.load_superconductivity", _data)
         patch.setattr(runs, "fit_model", lambda *args, **settings: real(*args, **settings, **quick))

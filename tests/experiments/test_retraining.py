@@ -35,7 +35,7 @@ def _table(name):
 @pytest.mark.parametrize("stage", ["MTRN", "trees"])
 def test_models_trained_once_go_on_working_on_kept_axes(monkeypatch, stage):
     monkeypatch.setattr(retraining, "load_real", _table)
-    monkeypatch.setattr(retraining, "_TABLES", {"small": (1200, 2)})
+    monkeypatch.setattr(retraining, "_TABLES", {"small": retraining._Source("small", 1200, 2)})
     if stage == "MTRN":
         monkeypatch.setattr(retraining, "_stage", lambda cell: MTRN(hidden_sizes=(16,), max_epochs=20, n_replicates=1))
     cell = {"table": "small", "stage one": stage, "quick": False, "seed": 1}
