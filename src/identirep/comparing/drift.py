@@ -228,7 +228,7 @@ def _targets_of(
     """Return the known targets of each task of a model in some of the rows, those of equal inputs once."""
     targets, n_tasks = np.asarray(y, dtype=np.float64), len(model.task_names_)
     given = list(getattr(model.regressor_, "_given_tasks", model.task_names_))
-    if not len(reference.targets.count):
+    if len(reference.targets.count) != n_tasks:
         raise ValueError(
             "the model does not know what its targets looked like: got one that was stored before that was kept in the "
             "long layout, expected one of this version. Fit again, or leave out y."
