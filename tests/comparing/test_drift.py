@@ -123,6 +123,8 @@ def test_rows_that_were_trained_on_and_repeated_ones_are_not_tested(model):
     rows = np.concatenate([np.arange(330), np.arange(300, 330)])
     found = check_drift(model, _frame(X[rows]))
     assert (found.n_rows, found.n_tested) == (360, 30)
+    assert found.remark.startswith("330 of 360 rows are not tested")
+    assert check_drift(model, _frame(X[300:])).remark == ""
 
 
 def test_rows_outside_of_what_was_fitted_to(model):

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from identirep.comparing import Drift, Moved
     from identirep.regressor import IdentifiableRegressor
 
-__all__ = ["DEFAULT_LEVEL", "Level", "TargetValues", "column_labels", "drift_of", "print_drift", "read_targets"]
+__all__ = ["Level", "TargetValues", "column_labels", "drift_of", "print_drift", "read_targets"]
 
-DEFAULT_LEVEL = 0.05
+_DEFAULT_LEVEL = 0.05
 Level = Annotated[
     float | None,
     typer.Option(metavar="RATE", help="Rate of false alarms of a check for axes that have moved. Default: 0.05."),
@@ -50,7 +50,7 @@ def drift_of(
 
     y, tasks = targets or (None, None)
     together = None if groups is None else np.array(groups, dtype=object)
-    found = check_drift(model, X, y, tasks, groups=together, level=DEFAULT_LEVEL if level is None else level)
+    found = check_drift(model, X, y, tasks, groups=together, level=_DEFAULT_LEVEL if level is None else level)
     return {
         "n_rows": found.n_rows,
         "n_tested": found.n_tested,
@@ -69,14 +69,18 @@ def read_targets(
     """Read what a table has of the targets of a run, NaN where it has none; None without any."""
     import numpy as np
 
+    from identirep.cli.tables import reading_of
     from identirep.datasets import load_targets, open_table
 
     names = [str(name) for name in model.task_names_]
-    file = open_table(data, **reading)
+    file = open_table(data, **reading_of(model, reading))
     if tasks is not None and target is not None:
         for option, column in (("--targets", target), ("--tasks", tasks)):
             _check_column(file, data, option, column)
         return TargetValues(*load_targets(file, [target], tasks))
+    if model.moments_._has_own_rows:
+        # Labels of tasks are no names of columns.
+        return None
     columns = set(file.columns) - set(map(str, model.feature_names_in_))
     present = [t for t, name in enumerate(names) if name in columns]
     if not present:

@@ -38,6 +38,8 @@ __all__ = ["Drift", "Moved", "check_drift"]
 
 # Independent rows needed on both sides, and draws of the law under which nothing has moved.
 _LEAST_ROWS, _N_DRAWS = 20, 4999
+# If a smaller share of the rows is tested it is said.
+_MOSTLY = 0.9
 # From so many rows on two digits of their number say enough.
 _LARGE = 200
 
@@ -152,9 +154,10 @@ def check_drift(
 
     Notes
     -----
-    Rows have to be independent, apart from those of a group. Where they have an order the rate does not hold, and
-    `remark` says so. What an axis looks like is known from rows that the fit has not seen: of a
-    network those held out for validation, so that small moves need many new rows.
+    Rows have to be independent, apart from those of a group, and mostly have inputs of their own: where these take few
+    values, rows that differ from those of the fit are the rarer ones, and axes are called moved that are not. Where
+    many rows are left out, or rows have an order, `remark` says so. What an axis looks like is known from rows that the
+    fit has not seen: of a network those held out for validation, so that small moves need many new rows.
 
     Examples
     --------
@@ -204,10 +207,22 @@ def check_drift(
         n_rows=len(Z),
         n_tested=int(tested.sum()),
         level=level,
-        remark="Rows have an order, and neighbours are alike: alarms come more often than asked for."
-        if reference.ordered
-        else "",
+        remark=_remark(reference, len(Z), int(tested.sum())),
     )
+
+
+def _remark(reference: Reference, n: int, n_tested: int) -> str:
+    """Say what stands against the test."""
+    remarks = []
+    if reference.ordered:
+        remarks.append("Rows have an order, and neighbours are alike: alarms come more often than asked for.")
+    if n_tested < _MOSTLY * n:
+        remarks.append(
+            f"{n - n_tested:,} of {n:,} rows are not tested: they belong to others, or have inputs that were trained "
+            "on. If that is because inputs take few values, the rows that are left are rarer ones, and alarms come "
+            "more often than asked for."
+        )
+    return " ".join(remarks)
 
 
 def _reference_of(model: Any) -> Reference:
