@@ -54,3 +54,13 @@ def test_quick_cells_need_no_data_of_others():
     cells = experiment.cells(True, None)
     assert {cell["table"] for cell in cells} == {"superconductivity"}
     assert len(experiment.cells(False, 5)) % 10 == 0
+
+
+def test_ratios_are_drawn_where_they_are():
+    rows = [
+        {"table": "a", "stage one": "trees", "head": "linear", "method": "kept axes", "ratio": ratio}
+        for ratio in (1.02, 1.9)
+    ]
+    axes = retraining._figure([*rows, {"table": "a", "stage one": "trees", "axes_kept": 1.0}]).axes[0]
+    assert sorted(x for line in axes.lines[:3] for x in line.get_xdata()) == [1.02, 1.9]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a, trees, linear"]

@@ -13,7 +13,6 @@ from identirep._typing import Array, IntArray
 from identirep.canonical_analysis import canonical_maps
 from identirep.comparing import align
 from identirep.experiments.experiment import Cell, Column, Experiment, Measured, Row, Table
-from identirep.experiments.figures import dots
 from identirep.experiments.trust import equal_rows, load_real, why_missing
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN
@@ -193,13 +192,27 @@ def _canonical_map(new: Array, old: Array) -> Map:
 
 
 def _figure(rows: list[Row]) -> Figure:
-    """Draw the loss of the model trained once over that of one trained again."""
-    lines = [
-        {**row, "line": row["method"], "setting": f"{row['table']}, {row['stage one']}, {row['head']}"}
-        for row in rows
-        if row.get("ratio") is not None and row["method"] in _SHOWN
-    ]
-    return dots(lines, value="ratio", label="loss over that of a model trained again", by="line", panel="setting")
+    """Draw the loss of the model trained once over that of one trained again, a row for each setting."""
+    from matplotlib.figure import Figure
+
+    lines = [row for row in rows if row.get("ratio") is not None and row["method"] in _SHOWN]
+    settings = list(dict.fromkeys(f"{row['table']}, {row['stage one']}, {row['head']}" for row in lines))
+    figure = Figure(figsize=(9, 1.2 + 0.35 * len(settings)), layout="constrained")
+    axes = figure.add_subplot()
+    for k, method in enumerate(_SHOWN):
+        own = [row for row in lines if row["method"] == method]
+        places = [settings.index(f"{row['table']}, {row['stage one']}, {row['head']}") + 0.2 * (k - 1) for row in own]
+        axes.plot([row["ratio"] for row in own], places, "o", markersize=5, alpha=0.7, label=method)
+    axes.axvline(1.0, color="grey", linewidth=0.8)
+    axes.set_xscale("log")
+    ticks = [1.0, 1.01, 1.1, 1.5, 2.0]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_yticks(range(len(settings)), settings)
+    axes.invert_yaxis()
+    axes.set_xlabel("loss over that of a model trained again (1 is as good)")
+    axes.legend(loc="lower right", fontsize=8)
+    return figure
 
 
 _SHOWN = (_KEPT, "aligned afterwards", "canonical-correlation map")
