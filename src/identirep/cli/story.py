@@ -24,7 +24,8 @@ __all__ = ["AGREES", "N_LABELLED", "FewRows", "NamedAxis", "Story", "Trainings",
 AGREES = 0.95
 # Labelled rows of the new target, and draws of them.
 N_LABELLED, _N_DRAWS = 20, 25
-_PENALTIES = np.logspace(-4, 4, 17)
+# Penalties of ridge regressions on features in like units, and on inputs as they are.
+_OF_FEATURES, _OF_INPUTS = np.logspace(-2, 4, 13), np.logspace(-4, 4, 17)
 _MOST_NAMED = 3
 
 
@@ -252,10 +253,10 @@ def _learnt_from_few(old: IdentifiableRegressor, new: IdentifiableRegressor, row
         # The latents of all rows are known already.
         task = replace(old.adapt(rows.X.take(few), y[few]), transform=np.asarray)
         predictions = [task.predict(Z[others]) for Z in latents]
-        ridge = make_pipeline(StandardScaler(), RidgeCV(_PENALTIES)).fit(features[0][few], y[few])
+        ridge = make_pipeline(StandardScaler(), RidgeCV(_OF_FEATURES)).fit(features[0][few], y[few])
         predictions += [ridge.predict(values[others]) for values in features]
         # Of few rows most inputs are constant, so that their units are no help.
-        predictions.append(RidgeCV(_PENALTIES).fit(inputs[few], y[few]).predict(inputs[others]))
+        predictions.append(RidgeCV(_OF_INPUTS).fit(inputs[few], y[few]).predict(inputs[others]))
         scores.append([float(r2_score(y[others], each)) for each in predictions])
         drawn.append((y[others], *predictions[:2]))
     table = np.array(scores)

@@ -205,7 +205,7 @@ def _figure(rows: list[Row]) -> Figure:
         axes.plot([row["ratio"] for row in own], places, "o", markersize=5, alpha=0.7, label=method)
     axes.axvline(1.0, color="grey", linewidth=0.8)
     axes.set_xscale("log")
-    ticks = [1.0, 1.01, 1.1, 1.5, 2.0]
+    ticks = [1.0, 1.1, 1.5, 2.0]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_yticks(range(len(settings)), settings)
