@@ -37,7 +37,7 @@ from identirep.units import plain_units
 from identirep.validation import TaskData
 from identirep.weighted_fit import fitted
 
-__all__ = ["CROSS_FITTED", "Signal", "above_chance", "check_signal", "extra_trees", "ridge", "units"]
+__all__ = ["CROSS_FITTED", "Signal", "above_chance", "beyond_signs", "check_signal", "extra_trees", "ridge", "units"]
 
 Answer = Literal["signal", "none", "too few rows"]
 
@@ -226,13 +226,27 @@ def above_chance(
     own = np.bincount(unit, product)
     if len(own) < len(unit) or weights is not None:
         null = np.asarray(rng.choice([-1.0, 1.0], size=(_N_PERMUTATIONS, len(own))) @ own, dtype=np.float64)
-    elif index is not None:
+        largest = max(float(null.max()), 0.0)
+        return bool(product.sum() > beyond_signs(largest, float(own @ own), np.count_nonzero(own), CROSS_FITTED))
+    if index is not None:
         order = np.argsort(index, kind="stable")
         index, p, y = index[order], p[order], y[order]
         null = np.array([p @ y[np.lexsort((rng.random(len(y)), index))] for _ in range(_N_PERMUTATIONS)])
     else:
         null = _permuted_sums(p, y, (rng.permutation(len(y)) for _ in range(_N_PERMUTATIONS)))
     return bool(product.sum() > CROSS_FITTED * max(null.max(), 0.0))
+
+
+def beyond_signs(largest: float, squares: float, n_units: int, inflation: float) -> float:
+    r"""Return the sum that is `inflation` times as many standard errors as the largest sum with random signs.
+
+    Signs leave the sum of squares Q of n units as it is, signal included, so that no sum exceeds :math:`\sqrt{n Q}` and
+    multiples of sums with random signs would hide strong signal in few units. Student's t of a sum S,
+    :math:`S / \sqrt{Q - S^2 / n}`, has no bound and the same order.
+    """
+    share = min(largest**2 / max(n_units * squares, np.finfo(np.float64).tiny), 1.0)
+    share = inflation**2 * share / (1.0 - share + inflation**2 * share)
+    return float(np.sqrt(share * n_units * squares))
 
 
 def _permuted_sums(p: Array, y: Array, orders: Iterable[IntArray]) -> Array:

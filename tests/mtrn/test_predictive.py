@@ -241,3 +241,13 @@ def test_out_of_bag_a_value_on_repeated_rows_alone_spoils_no_other_target():
     X[:4], Y[:, 3] = X[0], np.arange(200) < 4
     model = PredictiveFeatures(RandomForestRegressor(60), cross_fit="oob", random_state=0).fit(X, Y)
     assert model.n_components_ >= 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_strong_signal_shows_in_few_groups(seed):
+    # Multiples of what random signs give hid it, since signs leave signal in what they are measured by.
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(120, 4))
+    Y = np.repeat(X[:, :2], 4, axis=1) + 0.2 * rng.normal(size=(120, 8))
+    model = PredictiveFeatures(LinearRegression(), random_state=seed).fit(X, Y, groups=np.arange(120) // 4)
+    assert model.n_components_ == 2

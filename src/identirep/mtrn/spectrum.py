@@ -24,6 +24,7 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import effective_number
 from identirep.mtrn.reduction import HeldOut, Reduction
 from identirep.row_weights import effective_numbers
+from identirep.signal_check import beyond_signs
 
 __all__ = ["FEW_PERMUTATIONS", "PERMUTATIONS", "Spectrum", "predictive_spectrum"]
 
@@ -146,9 +147,11 @@ def predictive_spectrum(
     M, V = _signal(H, labels, weight, n_groups)
     value = np.diagonal(M)
 
+    # Signs leave each label to its row, which is how noisy its weight says.
+    by_signs = held_out.groups is not None or held_out.weights is not None
+
     def permuted() -> Array:
-        # Signs leave each label to its row, which is how noisy its weight says.
-        if held_out.groups is not None or held_out.weights is not None:
+        if by_signs:
             return labels * rng.choice([-1.0, 1.0], size=int(groups.max()) + 1)[groups][:, None]
         if held_out.task_index is None:
             return labels[rng.permutation(n_rows)]
@@ -160,7 +163,12 @@ def predictive_spectrum(
     null = np.stack([np.einsum("ik,ik->k", weighted, permuted()) for _ in range(n_permutations)])
     # The largest deviation over all directions: one threshold for all, in units of what chance does to each.
     deviation = np.maximum(np.sqrt((null**2).mean(axis=0)), np.finfo(np.float64).tiny)
-    chance = inflation * deviation * (null / deviation).max()
+    largest = float((null / deviation).max())
+    if by_signs and np.isfinite(inflation):
+        n_units = np.count_nonzero(np.bincount(groups, np.abs(weighted * labels).sum(axis=1)))
+        chance = deviation * beyond_signs(largest, 1.0, n_units, inflation)
+    else:
+        chance = inflation * deviation * largest
     threshold = np.nan_to_num(chance, posinf=max(value.max(), 0.0)).clip(_RESOLUTION * value.max())
     # Those with signal first: one that chance does much to can be stronger without any.
     order = np.lexsort((-value, value <= threshold))
