@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python $(PIP_INSTALL) -c constraints.txt
 .PHONY: help demo test test-slow test-lowest fuzz mutants pictures lint format types wheel sdist results clean
 
 help:
-	@echo "make demo       install, fit the superconductivity data, write runs/demo/report.html"
+	@echo "make demo       install, tell what latents are good for on superconductors, write runs/demo/report.html"
 	@echo "make test       run the tests (PYTEST_ARGS='-k name' to choose)"
 	@echo "make test-slow  run the tests marked slow"
 	@echo "make test-lowest  run the tests with the lowest versions that pyproject.toml allows (Python 3.10 or 3.11)"

@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.checking import Fitted, check_fit
-from identirep.comparing import Reference, TrainedRows
+from identirep.comparing import Reference, TrainedRows, values_of_tasks
 from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
 from identirep.linear_copies import copy_remarks, linear_copies
@@ -124,7 +124,9 @@ class CheckedStages(TwoStages):
             unseen = np.where(self._held_out_rows(data, groups)[:, None], Z, np.nan)
         else:
             unseen = Fitted(stage, model, data, groups).latents(np.ones(len(Z), dtype=bool))
-        targets = None if data.is_long else data.targets
+        targets: Any = data.targets
+        if data.task_index is not None:
+            targets = values_of_tasks(targets, data.task_index, len(data.task_names), groups)
         return Reference.of(
             unseen, Z, data.X, targets, groups, between=not isinstance(stage, MTRN), ordered=data.order is not None
         )

@@ -214,7 +214,10 @@ def test_labels_of_tasks_are_no_columns_to_check(tmp_path):
         (["compare", "march", "short.csv"], "X has too few rows"),
         (["compare", "march", "both.csv", "--level", "2"], "level"),
         (["compare", "march", "both.csv", "--out", "page.html"], "--out is the page of a comparison: got one run"),
-        (["compare", "old", "same", "data.csv", "--level", "0.1"], "--level is the rate of a check of one run"),
+        (["compare", "old", "same", "data.csv", "--level", "0.1"], "--level is for a check of one run: got 2"),
+        (["compare", "old", "same", "data.csv", "--groups", "-1"], "--groups is for a check of one run: got 2"),
+        (["compare", "march", "both.csv", "--tasks", "-1"], "--targets and --tasks go together: got one of them"),
+        (["compare", "march", "both.csv", "--groups", "-1"], "--groups matches no column: got '-1', expected a column"),
         (
             ["transform", "march", "both.csv", "--out", "z.csv", "--level", "0.1"],
             "--level is the rate of a check: got no",
@@ -235,6 +238,28 @@ def test_bad_input_of_checks(invoke, tables, march, tmp_path, arguments, message
     assert result.exit_code == 2, result.output
     assert message in result.stderr
     assert not (tmp_path / "z.csv").exists()
+
+
+def test_targets_of_the_long_layout_and_groups_are_checked(invoke, tmp_path):
+    rng = np.random.default_rng(0)
+    X, tasks = rng.normal(size=(800, 3)), np.arange(800) % 8
+    y = X[np.arange(800), tasks % 2] + 0.3 * rng.normal(size=800)
+    for name, rows in {"first": slice(400), "second": slice(400, 800)}.items():
+        moved = np.where((tasks == 5) & (name == "second"), y + 2.0, y)
+        columns = {f"x{i}": X[rows, i] for i in range(3)} | {"y": moved[rows], "assay": tasks[rows]}
+        csv.write_csv(pa.table(columns | {"plate": np.arange(400) // 2}), tmp_path / f"{name}.csv")
+    long = ("--targets", "y", "--tasks", "assay")
+    settings = ("--epochs", 20, "--replicates", 1, "--checks", 0, "-d", 2, "--drop", "plate", "--held-out", 0)
+    result = invoke("fit", tmp_path / "first.csv", *long, *settings, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    result = invoke("compare", tmp_path / "run", tmp_path / "second.csv", *long, "--json")
+    assert result.exit_code == 0, result.output
+    drift = json.loads(result.stdout)["drift"]
+    assert [target["name"] for target in drift["targets"] if target["moved"]] == ["5"]
+    assert (len(drift["targets"]), drift["n_tested"]) == (8, 400)
+    result = invoke("compare", tmp_path / "run", tmp_path / "second.csv", "--groups", "plate", "--json")
+    assert json.loads(result.stdout)["drift"]["n_tested"] == 200
+    assert json.loads(result.stdout)["drift"]["targets"] == []
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 from identirep import MTLCM, MTRN, IdentifiableRegressor
 from identirep.comparing import check_drift
 from identirep.comparing.drift import _moved
-from identirep.comparing.reference import Columns, beyond, ranks_kept
+from identirep.comparing.reference import Columns, beyond, ranks_kept, values_of_tasks
 
 _NAMES = list("abcdef")
 
@@ -45,7 +45,7 @@ def test_false_alarms_of_halves_come_at_the_rate_asked_for(m, n, level):
         rng = np.random.default_rng(seed)
         whole = np.column_stack([law(size=m + n) for law in (rng.normal, rng.exponential, rng.standard_cauchy)])
         rng.shuffle(whole)
-        alarms += _moved(Columns.of(whole[:m], 100), whole[m:], ["a", "b", "c"], level).moved.any()
+        alarms += _moved(Columns.of(whole[:m], 100), list(whole[m:].T), ["a", "b", "c"], level).moved.any()
     # Of 300 halves, with three standard errors.
     assert abs(alarms / 300 - level) < 3.0 * np.sqrt(level * (1 - level) / 300) + 0.01, alarms / 300
 
@@ -53,7 +53,7 @@ def test_false_alarms_of_halves_come_at_the_rate_asked_for(m, n, level):
 def test_single_p_values_are_uniform():
     rng = np.random.default_rng(0)
     p = [
-        _moved(Columns.of(rng.normal(size=(80, 1)), 20), rng.normal(size=(120, 1)), ["a"], 0.5).p_value[0]
+        _moved(Columns.of(rng.normal(size=(80, 1)), 20), [rng.normal(size=120)], ["a"], 0.5).p_value[0]
         for _ in range(400)
     ]
     for level in (0.05, 0.1, 0.3, 0.6):
@@ -65,7 +65,7 @@ def test_values_that_repeat_raise_no_more_alarms():
     for seed in range(200):
         rng = np.random.default_rng(seed)
         whole = rng.integers(3, size=(400, 1)).astype(float)
-        alarms += _moved(Columns.of(whole[:200], 100), whole[200:], ["a"], 0.1).moved.any()
+        alarms += _moved(Columns.of(whole[:200], 100), [whole[200:, 0]], ["a"], 0.1).moved.any()
     assert alarms / 200 <= 0.13
 
 
@@ -123,6 +123,8 @@ def test_rows_that_were_trained_on_and_repeated_ones_are_not_tested(model):
     rows = np.concatenate([np.arange(330), np.arange(300, 330)])
     found = check_drift(model, _frame(X[rows]))
     assert (found.n_rows, found.n_tested) == (360, 30)
+    assert found.remark.startswith("330 of 360 rows are not tested")
+    assert check_drift(model, _frame(X[300:])).remark == ""
 
 
 def test_rows_outside_of_what_was_fitted_to(model):
@@ -242,3 +244,86 @@ def test_raw_tables_are_checked_by_the_names_of_what_they_become(tmp_path):
     assert check_drift(model, frame).n_tested == 250, "rows of the fit are known again, gaps included"
     later["a"] += 2.0
     assert check_drift(model, later).latents.moved.any()
+
+
+def _long(seed, n_tasks=6, n=80, repeated=1):
+    """Rows with one task each, in which rows of equal inputs are repeated."""
+    rng = np.random.default_rng(seed)
+    X = np.repeat(rng.normal(size=(n_tasks * n // repeated, 4)), repeated, axis=0)
+    tasks = np.tile(np.arange(n_tasks), n)
+    y = X[np.arange(len(X)), tasks % 2] + 0.3 * rng.normal(size=len(X))
+    return X, y, tasks
+
+
+@pytest.fixture(scope="module")
+def long_model():
+    X, y, tasks = _long(0)
+    stage = MTRN(hidden_sizes=(8,), max_epochs=10, n_replicates=1)
+    return IdentifiableRegressor(2, regressor=stage, n_checks=0, random_state=0).fit(X, y, tasks)
+
+
+def test_targets_of_the_long_layout_move_task_by_task(long_model, tmp_path):
+    X, y, tasks = _long(1)
+    found = check_drift(long_model, X, np.where(tasks == 3, y + 1.5, y), tasks)
+    assert dict(zip(found.targets.names, found.targets.moved, strict=True)) == {str(t): t == 3 for t in range(6)}
+    assert found.targets.shift[3] == pytest.approx(1.5 / y[tasks == 3].std(), abs=0.4)
+    # Labels of any type, rows of tasks that are not known, and a task of too few rows.
+    few = (tasks != 5) | (np.arange(len(tasks)) < 90)
+    labels = np.where(tasks == 4, "another", tasks.astype(str))
+    assert check_drift(long_model, X[few], y[few], labels[few]).targets.names == ("0", "1", "2", "3")
+    long_model.save(tmp_path / "run")
+    again = check_drift(IdentifiableRegressor.load(tmp_path / "run"), X, y, tasks)
+    np.testing.assert_array_equal(again.targets.p_value, check_drift(long_model, X, y, tasks).targets.p_value)
+
+
+def test_false_alarms_of_tasks_come_at_the_rate_asked_for_though_inputs_repeat():
+
+    alarms = 0
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        # Four rows of equal inputs in one task know of each other: they count once.
+        groups = np.repeat(np.arange(240), 4)
+        tasks = np.repeat(np.arange(240) % 3, 4)
+        y = rng.standard_t(2, size=240)[groups]
+        old = rng.permutation(240)[groups] < 120
+        sides = [values_of_tasks(y[rows], tasks[rows], 3, groups[rows]) for rows in (old, ~old)]
+        assert sum(map(len, sides[0])) == 120
+        alarms += _moved(Columns.of_values(sides[0], 20), sides[1], ["a", "b", "c"], 0.1).moved.any()
+    assert alarms / 150 < 0.1 + 3.0 * np.sqrt(0.09 / 150)
+
+
+def test_targets_that_do_not_go_with_the_rows_are_refused(model, long_model):
+    X, y = _problem(0)
+    for wrong in (y[300:, 0], y[300:, :5], y[310:]):
+        with pytest.raises(ValueError, match=r"y does not go with X and the fit: got shape"):
+            check_drift(model, _frame(X[300:]), wrong)
+    X, y, tasks = _long(1)
+    with pytest.raises(ValueError, match=r"y and tasks do not go with X: got shapes \(480,\) and \(10,\)"):
+        check_drift(long_model, X, y, tasks[:10])
+    with pytest.raises(ValueError, match=r"tasks has none of the tasks of the fit: got 'x' first, expected .* such as"):
+        check_drift(long_model, X, y, np.full(480, "x"))
+    with pytest.raises(ValueError, match="y does not go with X"):
+        check_drift(long_model, X, y)
+
+
+def test_rows_of_a_group_count_once(model):
+    X, _ = _problem(3)
+    # Twenty measurements of each of thirty samples, which differ in an input that says nothing.
+    rows = np.repeat(X[:30], 20, axis=0)
+    rows[:, 2] += np.random.default_rng(0).normal(size=600)
+    samples = np.repeat([f"sample {k}" for k in range(30)], 20)
+    once = check_drift(model, _frame(rows), groups=samples)
+    assert (once.n_tested, check_drift(model, _frame(rows)).n_tested) == (30, 600)
+    assert once.latents.p_value.min() > 10 * check_drift(model, _frame(rows)).latents.p_value.min()
+    with pytest.raises(ValueError, match=r"groups does not go with X: got shape \(5,\), expected \(600,\)"):
+        check_drift(model, _frame(rows), groups=samples[:5])
+
+
+def test_axes_that_cannot_be_tested_are_no_good_news():
+    X, y = _problem(4)
+    stage = MTRN(hidden_sizes=(8,), max_epochs=4, n_replicates=1)
+    few = IdentifiableRegressor(2, regressor=stage, n_checks=0, random_state=0).fit(X[:60], y[:60])
+    with pytest.raises(
+        ValueError, match=r"knows too few rows to tell .*: got \d that were held out from it, expected at"
+    ):
+        check_drift(few, X[300:])

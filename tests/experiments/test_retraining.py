@@ -10,11 +10,12 @@ from identirep.mtrn import MTRN
 
 def test_parts_share_no_group():
     groups = np.random.default_rng(0).integers(50, size=400)
-    parts = retraining._quarters(400, groups, np.random.default_rng(1))
+    parts = retraining._parts(groups, np.random.default_rng(1))
     assert sorted(np.concatenate(list(parts.values()))) == list(range(400))
     names = [set(groups[index]) for index in parts.values()]
     assert sum(map(len, names)) == len(set(groups))
-    assert min(len(index) for index in parts.values()) > 50
+    assert min(len(index) for index in parts.values()) > 30
+    assert len(parts["old"]) > 2 * len(parts["test"]) - 30
 
 
 def test_canonical_map_undoes_a_linear_one():
@@ -34,7 +35,7 @@ def _table(name):
 @pytest.mark.parametrize("stage", ["MTRN", "trees"])
 def test_models_trained_once_go_on_working_on_kept_axes(monkeypatch, stage):
     monkeypatch.setattr(retraining, "load_real", _table)
-    monkeypatch.setattr(retraining, "_TABLES", {"small": (1200, 3, 2)})
+    monkeypatch.setattr(retraining, "_TABLES", {"small": retraining._Source("small", 1200, 2)})
     if stage == "MTRN":
         monkeypatch.setattr(retraining, "_stage", lambda cell: MTRN(hidden_sizes=(16,), max_epochs=20, n_replicates=1))
     cell = {"table": "small", "stage one": stage, "quick": False, "seed": 1}
@@ -53,3 +54,13 @@ def test_quick_cells_need_no_data_of_others():
     cells = experiment.cells(True, None)
     assert {cell["table"] for cell in cells} == {"superconductivity"}
     assert len(experiment.cells(False, 5)) % 10 == 0
+
+
+def test_ratios_are_drawn_where_they_are():
+    rows = [
+        {"table": "a", "stage one": "trees", "head": "linear", "method": "kept axes", "ratio": ratio}
+        for ratio in (1.02, 1.9)
+    ]
+    axes = retraining._figure([*rows, {"table": "a", "stage one": "trees", "axes_kept": 1.0}]).axes[0]
+    assert sorted(x for line in axes.lines[:3] for x in line.get_xdata()) == [1.02, 1.9]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a, trees, linear"]

@@ -12,7 +12,8 @@ import typer
 from identirep.cli.bench import bench
 from identirep.cli.comparing import compare
 from identirep.cli.console import say
-from identirep.cli.fit_commands import demo, fit, stability
+from identirep.cli.demo import demo
+from identirep.cli.fit_commands import fit, stability
 from identirep.cli.inspecting import inspect
 from identirep.cli.naming import describe, name
 from identirep.cli.program import Program

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from identirep.cli.answers import answer, wrote
 from identirep.cli.console import OUTPUT, cell, remark, reports_faults, say, working
-from identirep.cli.drifting import Level, drift_of, print_drift, read_targets
+from identirep.cli.drifting import Level, column_labels, drift_of, print_drift, read_targets
 from identirep.cli.faults import Status
 from identirep.cli.options import Decimal, Missing, Separator, Sheet
 
@@ -44,6 +44,16 @@ def compare(
     decimal: Decimal = None,
     sheet: Sheet = None,
     level: Level = None,
+    targets: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of one run with a task for each row: the target column.")
+    ] = None,
+    tasks: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of one run with a task for each row: the column of tasks.")
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of one run: rows with equal values belong together, and count once."),
+    ] = None,
 ) -> None:
     """Say what has become of each axis of a run in others: kept, turned into a mixture, split, merged, lost, or new.
 
@@ -51,7 +61,8 @@ def compare(
     old run is not kept in every other one.
 
     One run and a table: which of its axes, and of its targets as far as the table has them, have moved since the fit,
-    and which rows lie outside of what was fitted to. The exit status is 3 if axes have moved.
+    and which rows lie outside of what was fitted to. Targets are found by their names, or where each row has a task of
+    its own by --targets and --tasks, as in the fit. The exit status is 3 if axes have moved.
     """
     if len(paths) < _LEAST_PATHS:
         raise ValueError(
@@ -59,13 +70,19 @@ def compare(
         )
     *runs, data = paths
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
-    if len(runs) == 1:
-        _check_run(runs[0], data, out, reading, level)
-        return
-    if level is not None:
+    if (targets is None) != (tasks is None):
         raise ValueError(
-            "--level is the rate of a check of one run: got more, expected one run and a table. Leave it out."
+            "--targets and --tasks go together: got one of them, expected the target column and that of tasks. Add the "
+            "other, or leave both out where each target has a column."
         )
+    if len(runs) == 1:
+        _check_run(runs[0], data, out, reading, level, (targets, tasks), groups)
+        return
+    for option, value in (("--level", level), ("--tasks", tasks), ("--groups", groups)):
+        if value is not None:
+            raise ValueError(
+                f"{option} is for a check of one run: got {len(runs)}, expected one run and a table. Leave it out."
+            )
     _check_page(out, data)
     found, comparisons = _compared(runs, data, reading)
     answer(**found, drift=None)
@@ -81,7 +98,15 @@ def compare(
         raise typer.Exit(int(Status.CHECK_FAILED))
 
 
-def _check_run(run: Path, data: Path, out: Path | None, reading: dict[str, Any], level: float | None) -> None:
+def _check_run(
+    run: Path,
+    data: Path,
+    out: Path | None,
+    reading: dict[str, Any],
+    level: float | None,
+    columns: tuple[str | None, str | None],
+    groups: str | None,
+) -> None:
     """Say what has moved since the fit of a run."""
     from identirep.cli.tables import read_inputs
     from identirep.cli.using import input_names, load_run
@@ -92,10 +117,11 @@ def _check_run(run: Path, data: Path, out: Path | None, reading: dict[str, Any],
     input_names(run, model)
     with working(f"Reading {data.name}"):
         X, remarks = read_inputs(data, model, reading)
-        y = read_targets(model, data, reading)
+        targets = read_targets(model, data, reading, *columns)
+        together = None if groups is None else column_labels(data, "--groups", groups, reading)
     for text in remarks:
         remark(text)
-    found = drift_of(model, X, y, level)
+    found = drift_of(model, X, targets, level, together)
     answer(old=run, data=data, runs=[], lost_names=[], drift=found)
     print_drift(found)
     if found["moved"]:

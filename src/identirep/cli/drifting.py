@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich import box
@@ -11,13 +11,14 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from identirep.cli.console import OUTPUT, cell, remark, say
+from identirep.cli.words import quoted_path
 
 if TYPE_CHECKING:
     from identirep._typing import Array
     from identirep.comparing import Drift, Moved
     from identirep.regressor import IdentifiableRegressor
 
-__all__ = ["Level", "drift_of", "print_drift", "read_targets"]
+__all__ = ["Level", "TargetValues", "column_labels", "drift_of", "print_drift", "read_targets"]
 
 _DEFAULT_LEVEL = 0.05
 Level = Annotated[
@@ -28,11 +29,28 @@ Level = Annotated[
 _MOST_ROWS, _MOST_MOVED = 5, 20
 
 
-def drift_of(model: IdentifiableRegressor, X: Any, y: Array | None, level: float | None) -> dict[str, Any]:
+class TargetValues(NamedTuple):
+    """Targets of new rows: a matrix, or one of each row with the label of its task."""
+
+    y: Array
+    tasks: Any = None
+
+
+def drift_of(
+    model: IdentifiableRegressor,
+    X: Any,
+    targets: TargetValues | None,
+    level: float | None,
+    groups: list[Any] | None = None,
+) -> dict[str, Any]:
     """Check rows against what was fitted to, and return what was found as JSON can hold it."""
+    import numpy as np
+
     from identirep.comparing import check_drift
 
-    found = check_drift(model, X, y, level=_DEFAULT_LEVEL if level is None else level)
+    y, tasks = targets or (None, None)
+    together = None if groups is None else np.array(groups, dtype=object)
+    found = check_drift(model, X, y, tasks, groups=together, level=_DEFAULT_LEVEL if level is None else level)
     return {
         "n_rows": found.n_rows,
         "n_tested": found.n_tested,
@@ -45,27 +63,51 @@ def drift_of(model: IdentifiableRegressor, X: Any, y: Array | None, level: float
     }
 
 
-def read_targets(model: IdentifiableRegressor, data: Path, reading: dict[str, Any]) -> Any:
-    """Read what a table has of the targets of a run (wide layout), NaN where it has none; None without any."""
+def read_targets(
+    model: IdentifiableRegressor, data: Path, reading: dict[str, Any], target: str | None, tasks: str | None
+) -> TargetValues | None:
+    """Read what a table has of the targets of a run, NaN where it has none; None without any."""
     import numpy as np
 
     from identirep.cli.tables import reading_of
     from identirep.datasets import load_targets, open_table
 
-    reference = model._reference
-    if reference is None or not len(reference.targets.count):
+    names = [str(name) for name in model.task_names_]
+    file = open_table(data, **reading_of(model, reading))
+    if tasks is not None and target is not None:
+        for option, column in (("--targets", target), ("--tasks", tasks)):
+            _check_column(file, data, option, column)
+        return TargetValues(*load_targets(file, [target], tasks))
+    if model.moments_._has_own_rows:
         # Labels of tasks are no names of columns.
         return None
-    tasks = [str(name) for name in model.task_names_]
-    file = open_table(data, **reading_of(model, reading))
     columns = set(file.columns) - set(map(str, model.feature_names_in_))
-    present = [t for t, name in enumerate(tasks) if name in columns]
+    present = [t for t, name in enumerate(names) if name in columns]
     if not present:
         return None
-    found, _ = load_targets(file, [tasks[t] for t in present], None)
-    y = np.full((len(found), len(tasks)), np.nan)
+    found, _ = load_targets(file, [names[t] for t in present], None)
+    y = np.full((len(found), len(names)), np.nan)
     y[:, present] = found
-    return y
+    return TargetValues(y)
+
+
+def column_labels(data: Path, option: str, column: str, reading: dict[str, Any]) -> list[Any]:
+    """Read the labels in a column of a table."""
+    from identirep.cli.raw import labels_of
+    from identirep.datasets import open_table
+
+    file = open_table(data, **reading)
+    _check_column(file, data, option, column)
+    return labels_of(file, column)
+
+
+def _check_column(file: Any, data: Path, option: str, column: str) -> None:
+    """Raise if a table does not have a column."""
+    if column not in file.columns:
+        raise ValueError(
+            f"{option} matches no column: got {column!r}, expected a column of {data.name}. "
+            f"To list them: identirep inspect {quoted_path(data)}"
+        )
 
 
 def print_drift(found: dict[str, Any]) -> None:

@@ -1,10 +1,10 @@
-"""Commands that fit: fit, stability, demo."""
+"""Commands that fit: fit, stability; what demo shares with them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 from rich import box
@@ -23,9 +23,15 @@ if TYPE_CHECKING:
     from identirep.regressor import IdentifiableRegressor
     from identirep.report import Findings
 
-__all__ = ["demo", "fit", "stability"]
+__all__ = ["Fits", "announce", "compare_fits", "end", "fit", "go_on", "stability"]
 
-_DEMO_COMPONENTS = 10
+
+class Fits(NamedTuple):
+    """Fits to the same rows: what was found of the first, all models, scores of the first."""
+
+    findings: Findings
+    models: list[IdentifiableRegressor]
+    evaluation: Evaluation
 
 
 @reports_faults
@@ -88,8 +94,8 @@ def fit(
         chosen = {"tasks": tasks, "features": features, "drop": drop, "weights": weights}
         settings = (components, held_out, seed)
         of_features = fit_to_features(data, targets, out, chosen | reading, (engine or "stream", scheduler), settings)
-        _go_on(out)
-        _end(of_features)
+        go_on(out)
+        end(of_features)
         return
     given.check_settings(regressor, replicates, epochs, checks)
     encoding = given.encoding_of(impute, categorical, no_encode)
@@ -123,8 +129,8 @@ def fit(
         answer(run=out, **found_in(model, evaluation), like=None if like is None else _carried(like, model))
         write_run(out, model, evaluation, made_now(out, training, data), (training, rest))
     findings = Findings.of(model)
-    _go_on(out, *([_transform(out, data, reading)] if findings.has_signal else []))
-    _end(findings)
+    go_on(out, *([_transform(out, data, reading)] if findings.has_signal else []))
+    end(findings)
 
 
 def _earlier(like: Path) -> IdentifiableRegressor:
@@ -207,39 +213,15 @@ def stability(
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
     # Without a run directory the work is kept where the command was called.
     target = Path(f"stability of {data.name[:100]}") if out is None else out
+    from identirep.cli.runs import split
+
     with kept_work(target, resume, command) as work:
-        findings = _compare_fits(table, components, fits, held_out, seed, out, settings, work, data)
+        findings = compare_fits(table, split(table, held_out, seed), components, fits, seed, out, settings, work, data)[
+            0
+        ]
     if out is not None:
-        _go_on(out)
-    _end(findings)
-
-
-@reports_faults
-def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Run directory to write or replace.")] = Path("runs/demo"),
-) -> None:
-    """Fit superconductors with 81 targets twice, with different seeds, and compare the fits. Needs no data of yours.
-
-    Of 21,263 superconductors a quarter, by compositions, is held out. Takes one to two minutes.
-    """
-    import numpy as np
-
-    from identirep.cli.tables import Table, named
-    from identirep.datasets import load_superconductivity
-    from identirep.directories import check_target
-
-    check_target(out)
-    with working("Computing the descriptors of 21,263 superconductors"):
-        source = load_superconductivity(fractions=True)
-    X = named(source.X, source.feature_names)
-    table = Table("Superconductivity", X, source.Y, source.target_names, False, None, source.groups, "composition")
-    # The published table is sorted by families, which says nothing of other rows.
-    table = replace(table, labels=np.array(source.materials, dtype=object))
-    table = table.rows(np.random.default_rng(0).permutation(len(source.Y)))
-    _announce(table)
-    findings = _compare_fits(table, _DEMO_COMPONENTS, 2, 0.25, 0, out, {})
-    _go_on(out, "identirep fit YOUR_TABLE.csv --targets 'YOUR_*' --out runs/first")
-    _end(findings)
+        go_on(out)
+    end(findings)
 
 
 def _deciding(options: dict[str, Any]) -> dict[str, Any]:
@@ -261,11 +243,11 @@ def _read(data: Path, targets: list[str], out: Path | None, options: dict[str, A
         check_target(out)
     with working(f"Reading {data.name}"):
         table = read_table(data, targets, **options)
-    _announce(table)
+    announce(table)
     return table
 
 
-def _announce(table: Table) -> None:
+def announce(table: Table) -> None:
     from identirep.cli.remarks import remarks_of_values, repeated_rows
     from identirep.report import count
 
@@ -285,7 +267,7 @@ def _announce(table: Table) -> None:
         remark(f"{count(n_repeated, 'row')} with the inputs of others: equal rows stay together in every split.")
 
 
-def _go_on(out: Path, *commands: str) -> None:
+def go_on(out: Path, *commands: str) -> None:
     """Say what can be done with a run that was written."""
     from identirep.cli.reporting import REPORT_FILE
 
@@ -302,7 +284,7 @@ def _transform(run: Path, data: Path, reading: dict[str, Any]) -> str:
     return f"identirep transform {quoted_path(run)} {quoted_path(data)}{options} --out {out}"
 
 
-def _end(findings: Findings) -> None:
+def end(findings: Findings) -> None:
     """End with the status of a failed check where there is no signal: not if others find some, or rows are too few."""
     from identirep.cli.found import signal_in
 
@@ -310,26 +292,26 @@ def _end(findings: Findings) -> None:
         raise typer.Exit(int(Status.CHECK_FAILED))
 
 
-def _compare_fits(
+def compare_fits(
     table: Table,
+    sides: tuple[Table, Table],
     components: int | Literal["auto"],
     n_fits: int,
-    share: float,
     seed: int,
     out: Path | None,
     settings: dict[str, Any],
     work: Any = None,
     data: Path | None = None,
-) -> Findings:
-    """Fit several times on the same rows, print how far the fits agree, write the first one; return its findings."""
+) -> Fits:
+    """Fit several times on the first of two sides of a table, compare on the other, write the first fit."""
     import numpy as np
 
     from identirep.cli.found import agreement_of, found_in
     from identirep.cli.reporting import made_now
-    from identirep.cli.runs import compare, evaluate, fit_model, print_findings, split, write_run
+    from identirep.cli.runs import compare, evaluate, fit_model, print_findings, write_run
     from identirep.report import Findings
 
-    training, rest = split(table, share, seed)
+    training, rest = sides
 
     def record(number: int) -> Any:
         return work and work.record(number, keeps_model=True)
@@ -359,7 +341,7 @@ def _compare_fits(
     answer(run=out, **found_in(models[0], evaluation), agreement=between)
     if out is not None:
         write_run(out, models[0], evaluation, made_now(out, training, data), (training, rest))
-    return findings
+    return Fits(findings, models, evaluation)
 
 
 def _print_pairs(strong: Any, weak: Any, evaluation: Evaluation, seeds: range) -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from identirep.cli.answers import answer, suggested, wrote
 from identirep.cli.console import OUTPUT, remark, reports_faults, say, working
+from identirep.cli.drifting import column_labels
 from identirep.cli.options import Decimal, Missing, Run, Separator, Sheet
 from identirep.cli.words import quoted, quoted_path
 
@@ -72,7 +73,7 @@ def describe(
     sheet: Sheet = None,
 ) -> None:
     """Suggest what each axis is: targets that go with it and, with a table, inputs that move it and extreme rows."""
-    from identirep.cli.tables import read_inputs, read_labels
+    from identirep.cli.tables import read_inputs
     from identirep.cli.using import input_names, load_run
 
     if labels is not None and data is None:
@@ -83,7 +84,7 @@ def describe(
         input_names(run, model)
         reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
         if labels is not None:
-            of_rows = read_labels(data, labels, reading)
+            of_rows = column_labels(data, "--labels", labels, reading)
         with working(f"Reading {data.name}"):
             X, remarks = read_inputs(data, model, reading)
         for text in remarks:

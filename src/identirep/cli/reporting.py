@@ -156,14 +156,14 @@ def _described_by(
     model: IdentifiableRegressor, run: Path, data: Path, labels: str | None, reading: dict[str, Any], made: Made
 ) -> Description | None:
     """Describe the axes of a run by a table."""
-    from identirep.cli.drifting import read_targets
-    from identirep.cli.tables import read_inputs, read_labels, reading_of
+    from identirep.cli.drifting import column_labels, read_targets
+    from identirep.cli.tables import read_inputs, reading_of
     from identirep.cli.using import input_names
     from identirep.datasets import load_targets, open_table
     from identirep.report import describe
 
     input_names(run, model)
-    names = None if labels is None else read_labels(data, labels, reading)
+    names = None if labels is None else column_labels(data, "--labels", labels, reading)
     with working(f"Reading {data.name}"):
         X, remarks = read_inputs(data, model, reading)
         if made.tasks is None:

@@ -39,7 +39,6 @@ __all__ = [
     "check_output",
     "check_place",
     "read_inputs",
-    "read_labels",
     "read_table",
     "reading_of",
     "table_writer",
@@ -233,17 +232,6 @@ def read_inputs(path: Path, model: Any, reading: dict[str, Any]) -> tuple[Any, l
         return named(data.X, feature_names), data.remarks
     categories = [column.name for column in encoder.columns_ if column.is_input and column.kind == "category"]
     return raw_columns(file, feature_names, categories), list(file.remarks)
-
-
-def read_labels(path: Path, column: str, reading: dict[str, Any]) -> list[Any]:
-    """Read the labels of rows in a column of a table."""
-    file = open_table(path, **reading)
-    if column not in file.columns:
-        raise ValueError(
-            f"--labels matches no column: got {column!r}, expected a column of {path.name}. "
-            f"To list them: identirep inspect {quoted_path(path)}"
-        )
-    return labels_of(file, column)
 
 
 def reading_of(model: Any, reading: dict[str, Any]) -> dict[str, Any]:

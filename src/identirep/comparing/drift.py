@@ -20,6 +20,7 @@ N. V. Smirnov, "Table for estimating the goodness of fit of empirical distributi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -29,14 +30,16 @@ from scipy.stats import kstwobign
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.comparing.comparison import inputs_of
-from identirep.comparing.reference import Columns, Reference, ranks_kept, share_below
+from identirep.comparing.reference import Columns, Reference, ranks_kept, share_below, values_of_tasks
 from identirep.parameters import Number, check_arguments
-from identirep.splits import row_groups
+from identirep.splits import number_groups, row_groups
 
 __all__ = ["Drift", "Moved", "check_drift"]
 
 # Independent rows needed on both sides, and draws of the law under which nothing has moved.
 _LEAST_ROWS, _N_DRAWS = 20, 4999
+# If a smaller share of the rows is tested it is said.
+_MOSTLY = 0.9
 # From so many rows on two digits of their number say enough.
 _LARGE = 200
 
@@ -116,7 +119,9 @@ class Drift:
     remark: str
 
 
-def check_drift(model: Any, X: Any, y: Any = None, *, level: float = 0.05) -> Drift:
+def check_drift(
+    model: Any, X: Any, y: Any = None, tasks: Any = None, *, groups: Any = None, level: float = 0.05
+) -> Drift:
     """Say which latents and targets have moved since a fit, and which rows lie outside of what was fitted to.
 
     Parameters
@@ -125,9 +130,14 @@ def check_drift(model: Any, X: Any, y: Any = None, *, level: float = 0.05) -> Dr
         Fitted model.
     X : array-like or table, shape (n_samples, n_features)
         Inputs of new rows; those that were trained on are not tested.
-    y : array-like, shape (n_samples, n_tasks), optional
-        Targets of new rows in the order of the fit (wide layout), with or without those that it has left out, NaN where
-        they are not known. Default: none.
+    y : array-like, shape (n_samples, n_tasks) or (n_samples,), optional
+        Targets of new rows, NaN where they are not known: in the order of the fit (wide layout), with or without those
+        that it has left out; or one of each row, with `tasks`. Default: none.
+    tasks : array-like, shape (n_samples,), optional
+        Long layout: label of each row's task. Rows of tasks that the fit does not know are left out.
+    groups : array-like, shape (n_samples,), optional
+        Rows of one group know of each other (repeated measurements, the same molecule), and count once, as in a fit.
+        Rows of equal inputs do so without being told.
     level : float, default 0.05
         Rate of false alarms: the chance that any axis is called moved though none has; the same for targets.
 
@@ -139,13 +149,15 @@ def check_drift(model: Any, X: Any, y: Any = None, *, level: float = 0.05) -> Dr
     Raises
     ------
     ValueError
-        If the model has no latents or was stored before it kept what they look like, or there are too few new rows.
+        If the model has no latents or was stored before it kept what they (or the targets of tasks) look like, has held
+        out too few rows, there are too few new ones, or `y` or `groups` do not go with them.
 
     Notes
     -----
-    Rows have to be independent, apart from rows with equal inputs, which count once. Where they have an order the rate
-    does not hold, and `remark` says so. What an axis looks like is known from rows that the fit has not seen: of a
-    network those held out for validation, so that small moves need many new rows.
+    Rows have to be independent, apart from those of a group, and mostly have inputs of their own: where these take few
+    values, rows that differ from those of the fit are the rarer ones, and axes are called moved that are not. Where
+    many rows are left out, or rows have an order, `remark` says so. What an axis looks like is known from rows that the
+    fit has not seen: of a network those held out for validation, so that small moves need many new rows.
 
     Examples
     --------
@@ -170,30 +182,47 @@ def check_drift(model: Any, X: Any, y: Any = None, *, level: float = 0.05) -> Dr
     outside, where = reference.outside(Z, numbers)
     seen = model._saw(inputs)
     seen = np.zeros(len(Z), dtype=bool) if seen is None else seen
-    groups = row_groups(numbers)
+    groups = _groups_of(numbers, groups)
     tested = ~seen if groups is None else ~seen & _first(groups)
     if tested.sum() < _LEAST_ROWS:
         raise ValueError(
             f"X has too few rows to tell whether axes have moved: got {int(tested.sum())} different ones that were not "
             f"trained on, expected at least {_LEAST_ROWS}. Pass more."
         )
+    if reference.latents.count.min() < _LEAST_ROWS:
+        raise ValueError(
+            "the model knows too few rows to tell whether axes have moved: got "
+            f"{int(reference.latents.count.min())} that were held out from it, expected at least {_LEAST_ROWS}. Fit to "
+            "more rows."
+        )
     names = model._names_of_inputs(model.regressor_)
     labels = [f"input {k}" for k in range(numbers.shape[1])] if names is None else [str(name) for name in names]
-    none = np.empty((int(tested.sum()), 0))
-    targets = none if y is None or not len(reference.targets.count) else _targets_of(model, y)[tested]
-    tasks = [str(name) for name in model.task_names_][: targets.shape[1]]
+    targets = [] if y is None else _targets_of(model, reference, y, tasks, ~seen, groups)
+    names_of_tasks = [str(name) for name in model.task_names_]
     return Drift(
-        latents=_moved(reference.latents, Z[tested], list(model.latent_names_), level),
-        targets=_moved(reference.targets, targets, tasks, level),
+        latents=_moved(reference.latents, list(Z[tested].T), list(model.latent_names_), level),
+        targets=_moved(reference.targets, targets, names_of_tasks, level),
         outside=np.flatnonzero(outside),
         reasons=tuple("latents" if k < 0 else labels[k] for k in where[outside]),
         n_rows=len(Z),
         n_tested=int(tested.sum()),
         level=level,
-        remark="Rows have an order, and neighbours are alike: alarms come more often than asked for."
-        if reference.ordered
-        else "",
+        remark=_remark(reference, len(Z), int(tested.sum())),
     )
+
+
+def _remark(reference: Reference, n: int, n_tested: int) -> str:
+    """Say what stands against the test."""
+    remarks = []
+    if reference.ordered:
+        remarks.append("Rows have an order, and neighbours are alike: alarms come more often than asked for.")
+    if n_tested < _MOSTLY * n:
+        remarks.append(
+            f"{n - n_tested:,} of {n:,} rows are not tested: they belong to others, or have inputs that were trained "
+            "on. If that is because inputs take few values, the rows that are left are rarer ones, and alarms come "
+            "more often than asked for."
+        )
+    return " ".join(remarks)
 
 
 def _reference_of(model: Any) -> Reference:
@@ -208,14 +237,59 @@ def _reference_of(model: Any) -> Reference:
     )
 
 
-def _targets_of(model: Any, y: Any) -> Array:
-    """Return targets of the tasks of a model, without those that its fit has left out."""
-    targets = np.asarray(y, dtype=np.float64)
+def _targets_of(
+    model: Any, reference: Reference, y: Any, tasks: Any, rows: BoolArray, groups: IntArray | None
+) -> list[Array]:
+    """Return the known targets of each task of a model in some of the rows, those of equal inputs once."""
+    targets, n_tasks = np.asarray(y, dtype=np.float64), len(model.task_names_)
     given = list(getattr(model.regressor_, "_given_tasks", model.task_names_))
-    if targets.ndim == 1 or targets.shape[1] != len(given):
-        return targets.reshape(len(targets), -1)
-    kept = set(model.task_names_)
-    return targets[:, [t for t, name in enumerate(given) if name in kept]]
+    if len(reference.targets.count) != n_tasks:
+        raise ValueError(
+            "the model does not know what its targets looked like: got one that was stored before that was kept in the "
+            "long layout, expected one of this version. Fit again, or leave out y."
+        )
+    if tasks is not None:
+        labels = np.asarray(tasks)
+        if targets.shape != rows.shape or labels.shape != rows.shape:
+            raise ValueError(
+                f"y and tasks do not go with X: got shapes {targets.shape} and {labels.shape}, expected {rows.shape} "
+                "for both. Pass a target and the label of its task for each row."
+            )
+        position = {str(name): t for t, name in enumerate(model.task_names_)}
+        index = np.array([position.get(str(label), -1) for label in labels.tolist()], dtype=np.int64)
+        if not (index >= 0).any():
+            raise ValueError(
+                f"tasks has none of the tasks of the fit: got {labels.tolist()[0]!r} first, expected labels such as "
+                f"{model.task_names_[0]!r}. Pass those."
+            )
+        own = None if groups is None else groups[rows]
+        return values_of_tasks(targets[rows], index[rows], n_tasks, own)
+    if targets.ndim == 1 and len(given) == 1:
+        targets = targets[:, None]
+    if targets.ndim != 2 or len(targets) != len(rows) or targets.shape[1] not in (len(given), n_tasks):
+        raise ValueError(
+            f"y does not go with X and the fit: got shape {targets.shape}, expected {(len(rows), n_tasks)}. Pass all "
+            "targets in their order, NaN where they are not known, or one of each row with tasks."
+        )
+    if targets.shape[1] != n_tasks:
+        kept = set(model.task_names_)
+        targets = targets[:, [t for t, name in enumerate(given) if name in kept]]
+    tested = rows if groups is None else rows & _first(groups)
+    return [column[tested & ~np.isnan(column)] for column in targets.T]
+
+
+def _groups_of(numbers: Array, groups: Any) -> IntArray | None:
+    """Number the groups that rows are in, by what was given and by equal inputs."""
+    equal = row_groups(numbers)
+    if groups is None:
+        return equal
+    labels = np.asarray(groups)
+    if labels.shape != (len(numbers),):
+        raise ValueError(
+            f"groups does not go with X: got shape {labels.shape}, expected {(len(numbers),)}. Pass a label for each "
+            "row."
+        )
+    return row_groups(numbers, number_groups(labels))
 
 
 def _first(groups: IntArray) -> BoolArray:
@@ -225,16 +299,16 @@ def _first(groups: IntArray) -> BoolArray:
     return found
 
 
-def _moved(reference: Columns, columns: Array, names: list[str], level: float) -> Moved:
-    """Test each column of which there are enough values on both sides."""
-    count = np.sum(~np.isnan(columns), axis=0)
+def _moved(reference: Columns, values: Sequence[Array], names: list[str], level: float) -> Moved:
+    """Test each column of known values of which there are enough values on both sides."""
+    count = np.array([len(own) for own in values], dtype=np.int64)
     known = np.flatnonzero((count >= _LEAST_ROWS) & (reference.count[: len(count)] >= _LEAST_ROWS))
     p_value, shift, spread = np.ones((3, len(known)))
     for k, c in enumerate(known):
-        values = columns[~np.isnan(columns[:, c]), c]
-        p_value[k] = _p_value(reference, int(c), values)
+        own = values[int(c)]
+        p_value[k] = _p_value(reference, int(c), own)
         deviation = max(float(reference.deviation[c]), np.finfo(float).tiny)
-        shift[k], spread[k] = (values.mean() - reference.mean[c]) / deviation, values.std() / deviation
+        shift[k], spread[k] = (own.mean() - reference.mean[c]) / deviation, own.std() / deviation
     return Moved(tuple(names[c] for c in known), _holm(p_value) <= level, p_value, shift, spread)
 
 

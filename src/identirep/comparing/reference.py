@@ -8,6 +8,7 @@ between.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,18 +51,22 @@ class Columns:
     @classmethod
     def of(cls, columns: Array, n_kept: int, seen: Array | None = None) -> Columns:
         """Look at columns, NaN left out, and at those of rows that were `seen`."""
-        n_columns = columns.shape[1]
-        count = np.sum(~np.isnan(columns), axis=0)
-        mean, deviation = np.full((2, n_columns), np.nan)
-        values, shares = np.full((2, n_columns, n_kept), np.nan)
-        for c, n in enumerate(count):
-            if n == 0:
+        return cls.of_values([column[~np.isnan(column)] for column in columns.T], n_kept, seen)
+
+    @classmethod
+    def of_values(cls, values: Sequence[Array], n_kept: int, seen: Array | None = None) -> Columns:
+        """Look at columns that may have different numbers of rows."""
+        count = np.array([len(own) for own in values], dtype=np.int64)
+        mean, deviation = np.full((2, len(values)), np.nan)
+        kept, shares = np.full((2, len(values), n_kept), np.nan)
+        for c, own in enumerate(values):
+            if len(own) == 0:
                 continue
-            known = np.sort(columns[~np.isnan(columns[:, c]), c])
+            known = np.sort(own)
             mean[c], deviation[c] = known.mean(), known.std()
-            values[c] = known[ranks_kept(int(n), n_kept) - 1]
-            shares[c] = share_below(known if seen is None else np.sort(seen[:, c]), values[c])
-        return cls(count, mean, deviation, values, shares)
+            kept[c] = known[ranks_kept(len(known), n_kept) - 1]
+            shares[c] = share_below(known if seen is None else np.sort(seen[:, c]), kept[c])
+        return cls(count, mean, deviation, kept, shares)
 
     def in_axes(self, order: IntArray, factor: Array, origin: Array) -> Columns:
         """Return the same of columns in another order, times factors, plus origins."""
@@ -73,6 +78,16 @@ class Columns:
         seen = np.where(back, 1.0 - seen[:, ::-1] + 1.0 / np.maximum(self.count[order], 1)[:, None], seen)
         mean, deviation = self.mean[order] * factor + origin, self.deviation[order] * np.abs(factor)
         return Columns(self.count[order], mean, deviation, np.ascontiguousarray(values), np.ascontiguousarray(seen))
+
+
+def values_of_tasks(targets: Array, tasks: IntArray, n_tasks: int, groups: IntArray | None) -> list[Array]:
+    """Return the known targets of each task (long layout); rows of a group count once in each task."""
+    known = np.flatnonzero(~np.isnan(targets) & (tasks >= 0))
+    if groups is not None:
+        once = np.unique(np.column_stack([tasks[known], groups[known]]), axis=0, return_index=True)[1]
+        known = known[np.sort(once)]
+    known = known[np.argsort(tasks[known], kind="stable")]
+    return np.split(targets[known], np.searchsorted(tasks[known], np.arange(1, n_tasks)))
 
 
 def share_below(ordered: Array, ends: Array) -> Array:
@@ -92,7 +107,7 @@ class Reference:
 
     `center` and `unit` (D, D) bring the latents of all rows to mean 0 and covariance 1, where the row that is farthest
     out has the square `farthest`. Inputs were between `low` and `high`; of rows held out from such ends none was
-    further out than `margin` times their distance. `targets` are none in the long layout.
+    further out than `margin` times their distance.
     """
 
     latents: Columns
@@ -111,7 +126,7 @@ class Reference:
         unseen: Array,
         latents: Array,
         X: NDArray[Any],
-        targets: Array | None,
+        targets: Array | list[Array],
         groups: IntArray | None,
         *,
         between: bool,
@@ -119,6 +134,7 @@ class Reference:
     ) -> Reference:
         """Look at latents of rows not seen, and at latents, inputs and targets of all rows; groups count once.
 
+        Targets are a matrix (wide layout), or the values of each task, where groups are counted already.
         The law of later latents lies `between` that of these two, or is that of rows not seen.
         """
         X = np.asarray(X, dtype=np.float64)
@@ -134,10 +150,11 @@ class Reference:
         low, high = _ends(X[~rows])
         varies = high > low
         margin = beyond(X[np.ix_(rows, varies)], low[varies], high[varies]).max(initial=0.0)
-        none = np.empty((0, 0))
+        if not isinstance(targets, list):
+            targets = [column[alone & ~np.isnan(column)] for column in targets.T]
         return cls(
             Columns.of(unseen[alone & ~np.isnan(unseen).any(axis=1)], _OF_LATENTS, latents[alone] if between else None),
-            Columns.of(none if targets is None else np.where(alone[:, None], targets, np.nan), _OF_TARGETS),
+            Columns.of_values(targets, _OF_TARGETS),
             center,
             unit,
             float((((latents - center) @ unit.T) ** 2).sum(axis=1).max(initial=0.0)),
