@@ -284,4 +284,4 @@ class UsableLatents(FittedLatents, CertifiedLatents):
         check_is_fitted(self)
         check_arguments(over=(over, Choice("tasks", "samples")), n_refits=(n_refits, Whole()))
         rng = as_generator(random_state)
-        return bootstrap(*self._in_like_units(self.moments_), self.posterior_.best, over, int(n_refits), rng)
+        return bootstrap(*self._counted(), over, int(n_refits), rng)
