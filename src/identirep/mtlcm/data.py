@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from identirep.robust_weights import Robust
 from identirep.splits import split_rows
 from identirep.validation import TaskData
 
-__all__ = ["Examined", "halves_of", "moments_of", "remark_on_tasks"]
+__all__ = ["Examined", "halves_of", "moments_of", "warn_of_tasks"]
 
 # Labelled rows of a task of which halves can be made.
 _LEAST_IN_HALVES = 6
@@ -77,16 +78,16 @@ def halves_of(data: TaskData, robust: Robust = None) -> tuple[TaskMoments, ...]:
     return tuple(moments_of(data, side, robust) for side in sides)
 
 
-def remark_on_tasks(names: Sequence[Hashable], foreign: BoolArray, repeated: BoolArray) -> str:
-    """Name the tasks that axes do not follow from; empty if all count."""
+def warn_of_tasks(names: Sequence[Hashable], foreign: BoolArray, repeated: BoolArray) -> None:
+    """Warn whoever fits of the tasks that axes do not follow from, by name."""
     parts = []
     if foreign.any():
         parts.append(f"mix the latents otherwise than most tasks do: {_named(names, foreign)}")
     if repeated.any():
         parts.append(f"have the rows of an earlier task: {_named(names, repeated)}")
-    if not parts:
-        return ""
-    return f"The axes do not follow from tasks that {', or '.join(parts)}. Check how these were measured, or drop them."
+    if parts:
+        remark = f"The axes do not follow from tasks that {', or '.join(parts)}. Check their features, or drop them."
+        warnings.warn(remark, UserWarning, stacklevel=4)
 
 
 def _named(names: Sequence[Hashable], which: BoolArray) -> str:

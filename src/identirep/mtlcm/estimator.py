@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
-from identirep.known_tasks import remember_left_out
+from identirep.known_tasks import known_task_data, remember_left_out
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import (
     LatentFit,
@@ -24,7 +24,7 @@ from identirep.mtlcm.axes import (
     n_starts,
 )
 from identirep.mtlcm.checks import LEAST_LABELS, moments_faults, number_of_latents, units_faults
-from identirep.mtlcm.data import Examined, halves_of, moments_of, remark_on_tasks
+from identirep.mtlcm.data import Examined, halves_of, moments_of, warn_of_tasks
 from identirep.mtlcm.using import UsableLatents
 from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, restored, write_run
@@ -111,7 +111,7 @@ class MTLCM(UsableLatents, BaseEstimator):
     row_weights_ : array, shape (n_samples,), or None
         Weights from 0 to 1 that rows deserve in their tasks; None if all count alike, and after `load`.
     foreign_tasks_, repeated_tasks_ : tuple of hashable
-        Tasks that axes do not follow from: they mix the latents otherwise; they have the rows of another one.
+        Tasks that axes do not follow from: they mix the latents otherwise, or have the rows of another one.
     accumulated_ : TaskMoments
         All rows that `partial_fit` was given; `moments_`, unless they do not suffice for a fit.
     task_names_ : tuple of hashable, length n_tasks
@@ -268,7 +268,7 @@ class MTLCM(UsableLatents, BaseEstimator):
             Targets, in the layouts of `fit`.
         tasks : array-like, optional
             As for `fit`. New tasks may appear where tasks are named; without names, the columns of `y` are the tasks
-            so far.
+            so far; those that `fit` has left out may still be there, and stay out.
         sample_weight : array-like, shape (n_samples,), optional
             As for `fit`, on the scale of the batches before; rows without weights have weights of 1.
 
@@ -286,21 +286,23 @@ class MTLCM(UsableLatents, BaseEstimator):
         """
         before: TaskMoments | None = getattr(self, "accumulated_", None)
         known = None if before is None or tasks is not None else before.task_names
-        data = check_task_data(
-            X,
-            y,
-            tasks,
-            estimator=self,
-            reset=before is None,
-            min_labels=0,
-            known_tasks=known,
-            found=[*parameter_faults(self), *needs_rows_fault(self.robust)],
-            sample_weight=sample_weight,
-        )
+        rows: dict[str, Any] = {"sample_weight": sample_weight}
+        rows["found"] = parameter_faults(self) + needs_rows_fault(self.robust)
+        is_of_fit = known is not None and known == getattr(self, "task_names_", None)
+        if is_of_fit:
+            data = known_task_data(self, X, y, None, **rows)
+        else:
+            rows |= {"reset": before is None, "min_labels": 0, "known_tasks": known}
+            data = check_task_data(X, y, tasks, estimator=self, **rows)
         n_components = number_of_latents(self.n_components, data.X.shape[1], self.noise_std)
         batch = moments_of(data)
         self.accumulated_ = batch if before is None else before + batch
-        return self if moments_faults(self.accumulated_, n_components) else self._fit(self.accumulated_)
+        if moments_faults(self.accumulated_, n_components):
+            return self
+        left_out = {name: self.__dict__[name] for name in ("left_out_tasks_", "_given_tasks") if is_of_fit}
+        self._fit(self.accumulated_)
+        self.__dict__.update(left_out)
+        return self
 
     def _fit(
         self,
@@ -324,13 +326,11 @@ class MTLCM(UsableLatents, BaseEstimator):
             return fit_latents(part, D, **settings, tol=self.tol, rng=rng)
 
         examined = Examined(rows=moments.row_weights_ is not None) if examined is None else examined
-        scaled = moments if units is None else moments_in_units(moments, units)
-        fit = refit(scaled)
+        fit = refit(scaled := moments if units is None else moments_in_units(moments, units))
         if self.robust is not None:
             fit, foreign, repeated = fit_to_own(fit, scaled, refit, rng)
             examined = examined._replace(foreign=foreign, repeated=repeated)
-            if remark := remark_on_tasks(moments.task_names, foreign, repeated):
-                warnings.warn(remark, UserWarning, stacklevel=3)
+            warn_of_tasks(moments.task_names, foreign, repeated)
         fit = fit if units is None else fit_in_units(fit, 1.0 / units)
         self.n_features_in_ = moments.n_features
         self.certificate_seed_ = int(rng.integers(2**31))

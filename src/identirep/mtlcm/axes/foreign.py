@@ -57,6 +57,8 @@ _SINGULAR = 1e-7
 _LEVEL = 0.01
 # Times as large as usual are the differences of correlations of a foreign task.
 _FAR = 2.0
+# Tasks as far off that are not significantly so, for each that is.
+_BETWEEN = 0.2
 _TINY = 1e-12
 # Relative difference of moments up to which tasks are the same rows.
 _SAME = 1e-9
@@ -125,6 +127,9 @@ def foreign_tasks(moments: TaskMoments, unmixing: Array, noise_variance: float, 
         if np.abs(moved - B).max() <= _ARRIVED * np.abs(B).max():
             break
         B = moved
+    # Where tasks misfit by degrees it is the axes that are wrong.
+    if np.sum(most.is_far(most) & ~apart) > _BETWEEN * apart.sum():
+        return none
     foreign = none.copy()
     for tasks in np.array_split(judged, int(np.ceil(len(judged) / _MOST_TASKS))):
         foreign[tasks] = _misfit(joint_of(tasks).mapped(B), n[tasks]).apart(most, len(judged))
@@ -165,8 +170,11 @@ class _Misfit(NamedTuple):
         """Which tasks misfit, and by far more than `most` tasks do, some of which may be foreign."""
         # A model that is wrong for all tasks makes none of them foreign.
         common = max(1.0, float(np.quantile(most.statistic / most.mean, _SUITED)))
-        usual = float(np.quantile(most.size, _SUITED))
-        return np.asarray((self.p_value(common) < _LEVEL / n_tested) & (self.size > _FAR * usual))
+        return np.asarray((self.p_value(common) < _LEVEL / n_tested) & self.is_far(most))
+
+    def is_far(self, most: _Misfit) -> BoolArray:
+        """Whether the differences are far larger than usual."""
+        return np.asarray(self.size > _FAR * np.quantile(most.size, _SUITED))
 
     def p_value(self, common: float = 1.0) -> Array:
         """Chance of a ratio as large, if all tasks misfit by a common factor."""
