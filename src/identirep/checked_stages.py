@@ -75,6 +75,8 @@ class CheckedStages(TwoStages):
         if not self.regressor_.n_components_:
             return None
         model = MTLCM() if self.causal_model is None else clone(self.causal_model)
+        # Rows and tasks are judged on given features alone: these are made from the targets.
+        model.set_params(robust=None)
         if model.random_state is None:
             model.set_params(random_state=seed)
         remedy = f"Pass causal_model=MTLCM(max_iter=...) with more than {model.max_iter}."

@@ -296,8 +296,8 @@ def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Genera
         own = feature_moments(fit.stage._reduce(part.X), part.targets, part.task_index, T, part.weights)
         # Halves of as many rows, which with weights may count for fewer.
         many = many[np.minimum(own.n_samples, moments._without(own).n_samples)[many] >= _LEAST_LABELS]
-        parts = moments.select_tasks(many), causal[many], own.select_tasks(many)
-        return check_rows(model.fit_, *parts, rng).turn_probability
+        halves = (own.select_tasks(many),)
+        return check_rows(model.fit_, moments.select_tasks(many), causal[many], halves, rng).turn_probability
     if not moments.is_shared or not all(half.stage.moments_.is_shared for pair in fits for half in pair):
         return np.full(D, np.nan)
     whole = _heads(fit)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from identirep._typing import Array, Counts, IntArray
+import numpy as np
+from numpy.typing import NDArray
+
+from identirep._typing import Array, BoolArray, Counts, IntArray
 from identirep.accumulation import Sums
 from identirep.moments_file import StoredMoments
+from identirep.parameters import raise_faults
+from identirep.units import Spread, spread_of, unit_faults
 
-__all__ = ["MomentStatistics"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["MomentStatistics", "check_units"]
 
 
 class MomentStatistics(StoredMoments):
@@ -23,6 +32,7 @@ class MomentStatistics(StoredMoments):
     mean_y: Array
     scatter_hy: Array
     scatter_y: Array
+    row_weights_: Array | None
 
     @property
     def n_tasks(self) -> int:
@@ -108,6 +118,20 @@ class MomentStatistics(StoredMoments):
             return self.n_rows
         return self.n_rows * float(self.counts.sum() / max(self.row_counts.sum(), 1))
 
+    def __repr__(self) -> str:
+        return (
+            f"TaskMoments(n_tasks={self.n_tasks}, n_features={self.n_features}, n_groups={len(self.counts)}, "
+            f"n_labels={self._n_labels})"
+        )
+
+    def _with_row_weights(self, found: Array | None, kept: BoolArray | None) -> Self:
+        """Keep what rows were found to deserve, those that were left out nothing."""
+        self.row_weights_ = found
+        if found is not None and kept is not None:
+            self.row_weights_ = np.zeros(len(kept))
+            self.row_weights_[kept] = found
+        return self
+
     @property
     def _sums(self) -> Sums:
         sums = Sums(*(getattr(self, name) for name in Sums._fields))
@@ -117,3 +141,17 @@ class MomentStatistics(StoredMoments):
 def _at_least_some(counts: Counts) -> Counts:
     """Return counts that can be divided by; an effective number is 0 or at least 1, up to rounding."""
     return np.where(counts > 0, counts, 1)
+
+
+def check_units(sums: Sums, H: NDArray[Any], of_targets: Callable[[], Spread], names: Sequence[Hashable]) -> None:
+    """Name the columns whose squares have left doubles; rows are looked at again only if the sums say so."""
+    faults: list[str] = []
+    if not _squares_fit(sums.mean_h, np.einsum("gii->gi", sums.scatter_h)):
+        faults += unit_faults(spread_of(H), "H", range(H.shape[1]), "column", digits=False)
+    if not _squares_fit(sums.mean_y, sums.scatter_y):
+        faults += unit_faults(of_targets(), "Y", names, "task", digits=False)
+    raise_faults(faults)
+
+
+def _squares_fit(mean: Array, squares: Array) -> bool:
+    return bool(np.all(np.abs(mean) < 1e75) and np.all((squares < 1e150) & (squares > 1e-150)))

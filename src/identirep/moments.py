@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from identirep._typing import Array, Counts, IntArray
 from identirep.accumulation import Sums, as_float_matrix, as_floats, check_finite, factorize, long_sums, wide_sums
 from identirep.merging import aligned, merged, without
 from identirep.missing import as_labels
 from identirep.moment_arguments import batches_of, check_moments, names_of_columns, offset_of, positions
-from identirep.moment_statistics import MomentStatistics
-from identirep.parameters import raise_faults
+from identirep.moment_statistics import MomentStatistics, check_units
+from identirep.parameters import Choice, check_arguments, raise_faults
+from identirep.robust_weights import ROBUST, Robust, of_wide_layout, robust_weights, times
 from identirep.row_weights import as_weights, unless_ones
-from identirep.units import Spread, spread_of, spread_of_tasks, unit_faults
+from identirep.units import spread_of, spread_of_tasks
 
 __all__ = ["TaskMoments"]
 
@@ -62,15 +63,16 @@ class TaskMoments(MomentStatistics):
     row_counts : array of int, shape (n_groups,), optional
         Number of rows of each row group, whatever their weights; default `counts`.
 
+    Attributes
+    ----------
+    row_weights_ : array, shape (n_samples,), or None
+        Weight that `robust` has found for each row, 0 to 1; None if all count alike, and of merged or stored moments.
+
     Notes
     -----
-    Merging follows Chan, Golub and LeVeque (1983): cancellation-free, so data with mean 1e8 and variance 1 keep their
-    digits. Memory is O(n_groups * n_features**2), independent of the number of rows.
-
-    References
-    ----------
-    T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for computing the sample variance", The American Statistician
-    37 (1983) 242-247.
+    Merging follows T. F. Chan, G. H. Golub and R. J. LeVeque (The American Statistician 37, 1983, 242-247):
+    cancellation-free, so data with mean 1e8 and variance 1 keep their digits. Memory is O(n_groups * n_features**2),
+    independent of the number of rows.
 
     Examples
     --------
@@ -110,6 +112,7 @@ class TaskMoments(MomentStatistics):
         self.scatter_hy: Array = np.ascontiguousarray(scatter_hy, dtype=np.float64)
         self.scatter_y: Array = np.ascontiguousarray(scatter_y, dtype=np.float64)
         self.n_rows = int(n_rows)
+        self.row_weights_: Array | None = None
 
     @classmethod
     def from_arrays(
@@ -119,6 +122,7 @@ class TaskMoments(MomentStatistics):
         *,
         task_names: Sequence[Hashable] | None = None,
         sample_weight: ArrayLike | None = None,
+        robust: Robust = None,
     ) -> TaskMoments:
         """Compute moments of the wide layout, one column of targets for each task.
 
@@ -132,6 +136,8 @@ class TaskMoments(MomentStatistics):
             Labels of the columns of `Y`; default 0, 1, ...
         sample_weight : array-like, shape (n_samples,), optional
             Weight of each row, at least 0 and not all 0; rows of weight 0 are left out. Default: all alike.
+        robust : {"auto", "mixture", "student"} or None, default None
+            As for `from_long`; needs rows of one label each, where others are "auto" changes nothing.
 
         Returns
         -------
@@ -141,25 +147,34 @@ class TaskMoments(MomentStatistics):
         Raises
         ------
         ValueError
-            If shapes do not fit, `H` is not finite, weights are not valid, or squares of some column are beyond
-            doubles.
+            If shapes do not fit, `H` is not finite, weights are invalid, squares leave doubles, or rows are shared.
         """
+        check_arguments(robust=(robust, Choice(*ROBUST)))
         H, Y = as_float_matrix(H, "H"), as_float_matrix(Y, "Y")
         if len(H) != len(Y):
             raise ValueError(f"Y has {len(Y)} rows: got H with {len(H)}, expected equal lengths. Align the rows.")
         weight, faults = as_weights(sample_weight, len(H))
         raise_faults(faults)
-        if weight is not None and not weight.all():
-            H, Y, weight = H[weight > 0], Y[weight > 0], weight[weight > 0]
+        kept = None if weight is None or weight.all() else weight > 0
+        if weight is not None and kept is not None:
+            H, Y, weight = H[kept], Y[kept], weight[kept]
         names = names_of_columns(task_names, Y.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):
             sums, n_rows = wide_sums(H, Y, unless_ones(weight))
-        _check_units(sums, H, lambda: spread_of(Y), names)
-        return cls(names, **sums._asdict(), n_rows=n_rows)
+        check_units(sums, H, lambda: spread_of(Y), names)
+        if (found := of_wide_layout(H, Y, weight, robust)) is not None:
+            sums, n_rows = wide_sums(H, Y, times(weight, found))
+        return cls(names, **sums._asdict(), n_rows=n_rows)._with_row_weights(found, kept)
 
     @classmethod
     def from_long(
-        cls, H: ArrayLike, y: ArrayLike, tasks: ArrayLike, *, sample_weight: ArrayLike | None = None
+        cls,
+        H: ArrayLike,
+        y: ArrayLike,
+        tasks: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        robust: Robust = None,
     ) -> TaskMoments:
         """Compute moments of the long layout, where each row belongs to one task.
 
@@ -173,6 +188,11 @@ class TaskMoments(MomentStatistics):
             Task label of each row.
         sample_weight : array-like, shape (n_samples,), optional
             Weight of each row, at least 0 and not all 0; rows of weight 0 are left out. Default: all alike.
+        robust : {"auto", "mixture", "student"} or None, default None
+            Whether rows that do not look like their task (gross errors, labels mixed up) count less, by weights that
+            multiply `sample_weight`. "mixture": the probability of a row to be of its task and not of a background
+            that all tasks share; tasks with fewer than 8 (K + 1) rows get weights of "student", those of a Student t
+            with 3 degrees of freedom. "auto": as "mixture" if rows have heavier tails than Gaussian ones, else none.
 
         Returns
         -------
@@ -185,14 +205,17 @@ class TaskMoments(MomentStatistics):
             If shapes do not fit, `H` is not finite, weights are not valid, or squares of some column are beyond
             doubles.
         """
+        check_arguments(robust=(robust, Choice(*ROBUST)))
         H, target = as_float_matrix(H, "H"), as_floats(y, "y").astype(np.float64)
         check_finite(H, "H", np.isfinite)
         weight, faults = as_weights(sample_weight, len(H))
         raise_faults(faults)
+        kept = ~np.isnan(target) if target.shape == (len(H),) else np.ones(len(H), dtype=bool)
         if weight is not None and not weight.all() and target.shape == (len(H),):
             counted, labels = weight > 0, as_labels(tasks, "tasks")
             if labels.shape == target.shape:
                 H, target, tasks, weight = H[counted], target[counted], labels[counted], weight[counted]
+                kept &= counted
         names, index = factorize(tasks, "tasks")
         if target.shape != (len(H),) or index.shape != (len(H),):
             raise ValueError(
@@ -205,8 +228,10 @@ class TaskMoments(MomentStatistics):
             weight = None if weight is None else weight[seen]
         with np.errstate(over="ignore", invalid="ignore"):
             sums = long_sums(H, target, index, len(names), unless_ones(weight))
-        _check_units(sums, H, lambda: spread_of_tasks(target, index, len(names)), names)
-        return cls(names, **sums._asdict(), n_rows=len(H))
+        check_units(sums, H, lambda: spread_of_tasks(target, index, len(names)), names)
+        if (found := robust_weights(H, target, index, len(names), weight, robust)) is not None:
+            sums = long_sums(H, target, index, len(names), times(weight, found))
+        return cls(names, **sums._asdict(), n_rows=len(H))._with_row_weights(found, kept)
 
     @classmethod
     def from_batches(cls, batches: Iterable[tuple[Any, ...]]) -> TaskMoments:
@@ -372,23 +397,3 @@ class TaskMoments(MomentStatistics):
         )
         n_rows = min(self.n_rows, int(self.row_counts[kept].sum()))
         return TaskMoments([self.task_names[i] for i in tasks], **sums._asdict(), n_rows=n_rows)
-
-    def __repr__(self) -> str:
-        return (
-            f"TaskMoments(n_tasks={self.n_tasks}, n_features={self.n_features}, n_groups={len(self.counts)}, "
-            f"n_labels={self._n_labels})"
-        )
-
-
-def _check_units(sums: Sums, H: NDArray[Any], of_targets: Callable[[], Spread], names: Sequence[Hashable]) -> None:
-    """Name the columns whose squares have left doubles; rows are looked at again only if the sums say so."""
-    faults: list[str] = []
-    if not _squares_fit(sums.mean_h, np.einsum("gii->gi", sums.scatter_h)):
-        faults += unit_faults(spread_of(H), "H", range(H.shape[1]), "column", digits=False)
-    if not _squares_fit(sums.mean_y, sums.scatter_y):
-        faults += unit_faults(of_targets(), "Y", names, "task", digits=False)
-    raise_faults(faults)
-
-
-def _squares_fit(mean: Array, squares: Array) -> bool:
-    return bool(np.all(np.abs(mean) < 1e75) and np.all((squares < 1e150) & (squares > 1e-150)))

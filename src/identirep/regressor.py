@@ -19,6 +19,7 @@ from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
 from identirep.recording import recorded
+from identirep.robust_weights import needs_rows_fault
 from identirep.seeds import as_generator
 from identirep.stored_stages import StoredStages
 from identirep.two_stages import STAGE_TWO_LABELS, StageOne
@@ -274,6 +275,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
             )
         if self.causal_model is not None:
             found = parameter_faults(self.causal_model)
+            found += needs_rows_fault(getattr(self.causal_model, "robust", None))
             faults += [Fault(f"causal_model: {fault.message}", fault.of_type) for fault in found]
             D = self.causal_model.n_components
             if D is not None and stage.n_components != D:

@@ -33,7 +33,7 @@ from identirep.engines import (
 )
 from identirep.evaluation import Evaluation
 from identirep.moments import TaskMoments
-from identirep.mtlcm import LEAST_LABELS, MTLCM
+from identirep.mtlcm import LEAST_LABELS, MTLCM, Examined
 from identirep.report import Findings, count
 from identirep.validation import CONSTANT, left_out_remark
 
@@ -95,7 +95,7 @@ def _fit(source: Source, n_components: int | Literal["auto"], share: float, seed
         moments, half = moments.select_tasks(kept), half and half.select_tasks(kept)
     model = MTLCM(None if n_components == "auto" else n_components, random_state=seed)
     with working("Fitting"):
-        model._fit(moments, "Standardise the features, or take fewer.", half)
+        model._fit(moments, "Standardise the features, or take fewer.", Examined(() if half is None else (half,)))
         model.feature_names_in_ = np.array(source.columns.feature_names, dtype=object)
         model.left_out_tasks_, model._given_tasks = left_out, given_tasks
         r2 = np.full(moments.n_tasks, np.nan) if held_out is None else model._r2_of_moments(held_out)

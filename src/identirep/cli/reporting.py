@@ -159,19 +159,17 @@ def _described_by(
     from identirep.cli.drifting import column_labels, read_targets
     from identirep.cli.tables import read_inputs, reading_of
     from identirep.cli.using import input_names
-    from identirep.datasets import load_targets, open_table
+    from identirep.datasets import open_table
     from identirep.report import describe
 
     input_names(run, model)
     names = None if labels is None else column_labels(data, "--labels", labels, reading)
     with working(f"Reading {data.name}"):
         X, remarks = read_inputs(data, model, reading)
-        if made.tasks is None:
-            y, tasks = read_targets(model, data, reading), None
-        else:
-            file = open_table(data, **reading_of(model, reading))
-            has_them = {made.target, made.tasks} <= set(file.columns)
-            y, tasks = load_targets(file, [str(made.target)], made.tasks) if has_them else (None, None)
+        columns = {made.target, made.tasks}
+        has_them = made.tasks is not None and columns <= set(open_table(data, **reading_of(model, reading)).columns)
+        names_of_labels = (made.target, made.tasks) if has_them else (None, None)
+        y, tasks = read_targets(model, data, reading, *names_of_labels) or (None, None)
     for text in remarks:
         remark(text)
     if not model.n_components_:

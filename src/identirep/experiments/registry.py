@@ -16,6 +16,7 @@ NAMES = (
     "ivae",
     "failures",
     "recovery",
+    "robustness",
     "structure",
     "certificate",
     "trust",

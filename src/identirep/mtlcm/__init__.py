@@ -35,6 +35,7 @@ Imports go one way: ``model``, ``roles`` <- ``axes``, ``new_tasks`` <- ``trust``
 from identirep.mtlcm.axes import DenseCovariances as DenseCovariances
 from identirep.mtlcm.axes import joint_diagonalise as joint_diagonalise
 from identirep.mtlcm.checks import LEAST_LABELS as LEAST_LABELS
+from identirep.mtlcm.data import Examined as Examined
 from identirep.mtlcm.estimator import MTLCM
 from identirep.mtlcm.model import joint_covariances as joint_covariances
 from identirep.mtlcm.model import residual_covariances as residual_covariances

@@ -2,37 +2,95 @@
 
 from __future__ import annotations
 
-import numpy as np
+import warnings
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
 
-from identirep._typing import BoolArray
+import numpy as np
+from numpy.typing import NDArray
+
+from identirep._typing import BoolArray, IntArray
 from identirep.moments import TaskMoments
+from identirep.robust_weights import Robust
 from identirep.splits import split_rows
 from identirep.validation import TaskData
 
-__all__ = ["half_of", "moments_of"]
+__all__ = ["Examined", "halves_of", "moments_of", "warn_of_tasks"]
 
 # Labelled rows of a task of which halves can be made.
 _LEAST_IN_HALVES = 6
+_MOST_NAMED = 5
 
 
-def moments_of(data: TaskData, rows: BoolArray | None = None) -> TaskMoments:
+class Examined(NamedTuple):
+    """What is known of the rows and tasks of a fit beside their moments.
+
+    `halves` are moments of one half of the rows, or of both. `rows` says whether errors among them were looked for.
+    Tasks that are `foreign` or `repeated`, (n_tasks,), do not count for the axes; None if none was looked for.
+    """
+
+    halves: tuple[TaskMoments, ...] = ()
+    rows: bool = False
+    foreign: BoolArray | None = None
+    repeated: BoolArray | None = None
+
+    @property
+    def counted(self) -> IntArray | None:
+        """Tasks that count, None if all do."""
+        if self.foreign is None or self.repeated is None or not (self.foreign | self.repeated).any():
+            return None
+        return np.flatnonzero(~(self.foreign | self.repeated))
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be stored, without halves of the rows."""
+        if self.foreign is None or self.repeated is None or self.counted is None:
+            return {}
+        return {"foreign": self.foreign, "repeated": self.repeated}
+
+
+def moments_of(data: TaskData, rows: BoolArray | None = None, robust: Robust = None) -> TaskMoments:
     """Moments of checked rows, or of some of them, in either layout."""
     data = data if rows is None else data.rows(rows)
+    kinds: dict[str, Any] = {"sample_weight": data.weights, "robust": robust}
     if data.task_index is None:
         names = data.task_names
-        return TaskMoments.from_arrays(data.X, data.targets, task_names=names, sample_weight=data.weights)
+        return TaskMoments.from_arrays(data.X, data.targets, task_names=names, **kinds)
     labels = np.empty(data.n_tasks, dtype=object)
     labels[:] = data.task_names
-    return TaskMoments.from_long(data.X, data.targets, labels[data.task_index], sample_weight=data.weights)
+    return TaskMoments.from_long(data.X, data.targets, labels[data.task_index], **kinds)
 
 
-def half_of(data: TaskData) -> TaskMoments | None:
-    """Moments of a random half of checked rows, of each task in the long layout; None if some task has too few."""
+def halves_of(data: TaskData, robust: Robust = None) -> tuple[TaskMoments, ...]:
+    """Moments of a random half of checked rows, of each task in the long layout; none if some task has too few.
+
+    Robust ones are made so on each half by itself, as other rows would be, and come with those of the other half.
+    """
     rng = np.random.default_rng(0)
     if data.task_index is None:
-        return moments_of(data, split_rows(len(data.X), 0.5, rng))
-    seen = ~np.isnan(data.targets)
-    if np.bincount(data.task_index[seen], minlength=data.n_tasks).min() < _LEAST_IN_HALVES:
-        return None
-    seen[seen] = split_rows(int(np.sum(seen)), 0.5, rng, tasks=data.task_index[seen])
-    return moments_of(data, seen)
+        seen, half = np.ones(len(data.X), dtype=bool), split_rows(len(data.X), 0.5, rng)
+    else:
+        seen = ~np.isnan(data.targets)
+        if np.bincount(data.task_index[seen], minlength=data.n_tasks).min() < _LEAST_IN_HALVES:
+            return ()
+        half = seen.copy()
+        half[half] = split_rows(int(np.sum(seen)), 0.5, rng, tasks=data.task_index[seen])
+    sides = (half,) if robust is None else (half, seen & ~half)
+    return tuple(moments_of(data, side, robust) for side in sides)
+
+
+def warn_of_tasks(names: Sequence[Hashable], foreign: BoolArray, repeated: BoolArray) -> None:
+    """Warn whoever fits of the tasks that axes do not follow from, by name."""
+    parts = []
+    if foreign.any():
+        parts.append(f"mix the latents otherwise than most tasks do: {_named(names, foreign)}")
+    if repeated.any():
+        parts.append(f"have the rows of an earlier task: {_named(names, repeated)}")
+    if parts:
+        remark = f"The axes do not follow from tasks that {', or '.join(parts)}. Check their features, or drop them."
+        warnings.warn(remark, UserWarning, stacklevel=4)
+
+
+def _named(names: Sequence[Hashable], which: BoolArray) -> str:
+    chosen = [repr(name) for name, is_one in zip(names, which, strict=True) if is_one]
+    rest = len(chosen) - _MOST_NAMED
+    return ", ".join(chosen[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")

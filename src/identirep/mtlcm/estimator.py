@@ -15,12 +15,21 @@ from identirep._typing import RandomState
 from identirep.known_tasks import known_task_data, remember_left_out
 from identirep.moment_arguments import check_moments
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes import fit_in_units, fit_latents, like_units, moments_in_units, mostly_shared
+from identirep.mtlcm.axes import (
+    LatentFit,
+    fit_in_units,
+    fit_latents,
+    fit_to_own,
+    like_units,
+    moments_in_units,
+    n_starts,
+)
 from identirep.mtlcm.checks import LEAST_LABELS, moments_faults, number_of_latents, units_faults
-from identirep.mtlcm.data import half_of, moments_of
+from identirep.mtlcm.data import Examined, halves_of, moments_of, warn_of_tasks
 from identirep.mtlcm.using import UsableLatents
 from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
 from identirep.persistence import Part, Run, opened_run, restored, write_run
+from identirep.robust_weights import ROBUST, Robust, needs_rows_fault, of_given_rows
 from identirep.seeds import as_generator
 from identirep.validation import check_task_data, left_out_remark
 
@@ -68,6 +77,9 @@ class MTLCM(UsableLatents, BaseEstimator):
         Largest number of iterations of a start.
     tol : float, default 1e-7
         Largest entry of the relative gradient at convergence; scale-free.
+    robust : {"auto", "mixture", "student"} or None, default "auto"
+        Whether rows that are not of their task (gross errors, labels mixed up) count less in `fit`, with "auto" only in
+        tails heavier than Gaussian ones, see `TaskMoments.from_long`. Unless None, foreign tasks do not count, either.
     random_state : int, Generator, RandomState or None, default None
         Source of the random starts. The answer depends on it only where starts end in different optima.
 
@@ -97,13 +109,16 @@ class MTLCM(UsableLatents, BaseEstimator):
         arrays, table and graphs; computed when first asked for.
     moments_ : TaskMoments
         What the model was fitted to.
+    row_weights_ : array, shape (n_samples,), or None
+        Weights from 0 to 1 that rows deserve in their tasks; None if all count alike, and after `load`.
+    foreign_tasks_, repeated_tasks_ : tuple of hashable
+        Tasks that axes do not follow from: they mix the latents otherwise, or have the rows of another one.
     accumulated_ : TaskMoments
         All rows that `partial_fit` was given; `moments_`, unless they do not suffice for a fit.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
     left_out_tasks_ : dict of hashable to str
-        Tasks of `y` that nothing can be learnt of, with fewer than three labels or constant, and why: `fit` warns and
-        goes on without them.
+        Tasks that `fit` warns of and goes on without, having fewer than three labels or constant ones, and why.
     n_components_ : int
         Number of latents.
     n_features_in_ : int
@@ -149,6 +164,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         "n_components": Either(Choice(None), Whole()),
         "prior": Choice("factorized", "exact"),
         "noise_std": Either(Choice("estimate"), Number(0.0)),
+        "robust": Choice(*ROBUST),
         "n_init": Either(Choice("auto"), Whole()),
         "max_iter": Whole(),
         "tol": Number(0.0, open_low=True),
@@ -163,6 +179,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         n_init: int | Literal["auto"] = "auto",
         max_iter: int = 500,
         tol: float = 1e-7,
+        robust: Robust = "auto",
         random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
@@ -171,6 +188,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
+        self.robust = robust
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None) -> Self:
@@ -203,7 +221,11 @@ class MTLCM(UsableLatents, BaseEstimator):
         data = check_task_data(X, y, tasks, estimator=self, found=parameter_faults(self), **rows)
         if data.left_out:
             warnings.warn(left_out_remark(data.left_out, LEAST_LABELS), UserWarning, stacklevel=2)
-        self._fit(moments_of(data), half=half_of(data))
+        moments = moments_of(data, robust=self.robust)
+        kind = None if moments.row_weights_ is None else self.robust
+        moments.row_weights_ = of_given_rows(moments.row_weights_, data.given_rows)
+        halves = halves_of(data, "mixture" if kind == "auto" else kind)
+        self._fit(moments, examined=Examined(halves, self.robust is not None and moments._has_own_rows))
         remember_left_out(self, data)
         return self
 
@@ -226,6 +248,7 @@ class MTLCM(UsableLatents, BaseEstimator):
             If the moments or the parameters are not valid; all faults are listed.
         """
         check_moments(moments, "moments")
+        raise_faults([*parameter_faults(self), *needs_rows_fault(self.robust)])
         self._fit(moments)
         # Moments have no names of features, and those of an earlier fit are not theirs.
         self.__dict__.pop("feature_names_in_", None)
@@ -265,16 +288,16 @@ class MTLCM(UsableLatents, BaseEstimator):
         """
         before: TaskMoments | None = getattr(self, "accumulated_", None)
         known = None if before is None or tasks is not None else before.task_names
-        rows: dict[str, Any] = {"found": parameter_faults(self), "sample_weight": sample_weight}
+        found = parameter_faults(self) + needs_rows_fault(self.robust)
+        rows: dict[str, Any] = {"sample_weight": sample_weight, "found": found}
         is_of_fit = known is not None and known == getattr(self, "task_names_", None)
         if is_of_fit:
             data = known_task_data(self, X, y, None, **rows)
         else:
-            reset = before is None
-            data = check_task_data(X, y, tasks, estimator=self, reset=reset, min_labels=0, known_tasks=known, **rows)
+            rows |= {"reset": before is None, "min_labels": 0, "known_tasks": known}
+            data = check_task_data(X, y, tasks, estimator=self, **rows)
         n_components = number_of_latents(self.n_components, data.X.shape[1], self.noise_std)
-        batch = moments_of(data)
-        self.accumulated_ = batch if before is None else before + batch
+        self.accumulated_ = moments_of(data) if before is None else before + moments_of(data)
         if moments_faults(self.accumulated_, n_components):
             return self
         left_out = {name: self.__dict__[name] for name in ("left_out_tasks_", "_given_tasks") if is_of_fit}
@@ -286,7 +309,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         self,
         moments: TaskMoments,
         remedy: str = "Increase max_iter or standardise X.",
-        half: TaskMoments | None = None,
+        examined: Examined | None = None,
     ) -> Self:
         """Fit to moments, which may be bad; a warning of no convergence says what helps."""
         raise_faults(parameter_faults(self))
@@ -297,20 +320,22 @@ class MTLCM(UsableLatents, BaseEstimator):
         if units is not None:
             raise_faults(units_faults(moments, D, noise_std))
             noise_std = 0.0
-        fit = fit_latents(
-            moments if units is None else moments_in_units(moments, units),
-            D,
-            prior=self.prior,
-            noise_std=noise_std,
-            **self._n_starts(moments),
-            max_iter=self.max_iter,
-            tol=self.tol,
-            rng=rng,
-        )
+        settings: dict[str, Any] = {"prior": self.prior, "noise_std": noise_std, "max_iter": self.max_iter}
+        settings |= n_starts(self.n_init, moments, self.prior)
+
+        def refit(part: TaskMoments) -> LatentFit:
+            return fit_latents(part, D, **settings, tol=self.tol, rng=rng)
+
+        examined = Examined(rows=moments.row_weights_ is not None) if examined is None else examined
+        fit = refit(scaled := moments if units is None else moments_in_units(moments, units))
+        if self.robust is not None:
+            fit, foreign, repeated = fit_to_own(fit, scaled, refit, rng)
+            examined = examined._replace(foreign=foreign, repeated=repeated)
+            warn_of_tasks(moments.task_names, foreign, repeated)
         fit = fit if units is None else fit_in_units(fit, 1.0 / units)
         self.n_features_in_ = moments.n_features
         self.certificate_seed_ = int(rng.integers(2**31))
-        self._store(moments, fit, half)
+        self._store(moments, fit, examined)
         if not self.converged_:
             norm = float(fit.starts.gradient_norm[fit.starts.best])
             warnings.warn(
@@ -320,13 +345,6 @@ class MTLCM(UsableLatents, BaseEstimator):
                 stacklevel=3,
             )
         return self
-
-    def _n_starts(self, moments: TaskMoments) -> dict[str, int]:
-        if self.n_init != "auto":
-            return {"n_init": int(self.n_init)}
-        if mostly_shared(moments) and self.prior == "factorized":
-            return {"n_init": 20, "most_starts": 100}
-        return {"n_init": 5}
 
     def save(self, directory: str | Path) -> None:
         """Write the model to a run directory.
@@ -378,6 +396,5 @@ class MTLCM(UsableLatents, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        tags.target_tags.multi_output = True
-        tags.target_tags.single_output = False
+        tags.target_tags.multi_output, tags.target_tags.single_output = True, False
         return tags

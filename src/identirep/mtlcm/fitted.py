@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.known_tasks import left_out_meta, restore_left_out
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import LatentFit, Starts, fit_in_units, like_units, moments_in_units, nearest_fit
+from identirep.mtlcm.data import Examined
 from identirep.mtlcm.model import (
     causal_regression,
     gaussian_log_likelihood,
@@ -66,12 +67,13 @@ class FittedLatents:
     n_features_in_: int
     certificate_seed_: int
 
-    def _store(self, moments: TaskMoments, fit: LatentFit, half: TaskMoments | None = None) -> None:
+    def _store(self, moments: TaskMoments, fit: LatentFit, examined: Examined | None = None) -> None:
         for name in _COMPUTED_WHEN_ASKED:
             self.__dict__.pop(name, None)
-        self._half = half
+        self._examined = Examined() if examined is None else examined
         self._given_names: Names = {}
         self.moments_ = self.accumulated_ = moments
+        self.row_weights_ = moments.row_weights_
         self.task_names_: tuple[Hashable, ...] = moments.task_names
         self.left_out_tasks_: dict[Hashable, str] = {}
         self._given_tasks = moments.task_names
@@ -92,7 +94,7 @@ class FittedLatents:
         found = nearest_fit(fit, moments, start if units is None else start * units, max_iter=max_iter, tol=tol)
         if found is None:
             return False
-        self._store(self.moments_, found if units is None else fit_in_units(found, 1.0 / units), self._half)
+        self._store(self.moments_, found if units is None else fit_in_units(found, 1.0 / units), self._examined)
         return True
 
     def _set_origin(self, origin: Array) -> None:
@@ -111,7 +113,7 @@ class FittedLatents:
             variances=np.ascontiguousarray(fit.variances[:, order] * factor**2),
             starts=replace(fit.starts, agreement=np.ascontiguousarray(fit.starts.agreement[:, order])),
         )
-        found._store(self.moments_, moved, self._half)
+        found._store(self.moments_, moved, self._examined)
         found.accumulated_ = self.accumulated_
         found.left_out_tasks_, found._given_tasks = self.left_out_tasks_, self._given_tasks
         found._set_origin(factor * self._origin[order] + origin)
@@ -172,17 +174,22 @@ class FittedLatents:
         """What formulas and reweighted tasks say of the axes, not checked on rows."""
         check_is_fitted(self, "fit_")
         rng = np.random.default_rng(self.certificate_seed_)
-        return certify(*self._in_like_units(self.moments_), self.posterior_.best, rng)
+        return certify(*self._counted(), rng, rows_examined=self._examined.rows)
 
     @cached_property
     def _comes_back(self) -> ComesBack:
         """How far the axes come back on other rows, features given."""
         check_is_fitted(self, "fit_")
         rng = np.random.default_rng([self.certificate_seed_, 1])
-        half = None if self._half is None else self._in_like_units(self._half)[1]
-        found = check_rows(*self._in_like_units(self.moments_), self.posterior_.best, half, rng)
-        # What is known from it is known for good.
-        self._half = None
+        tasks = self._examined.counted
+        halves = (
+            self._examined.halves if tasks is None else [half.select_tasks(tasks) for half in self._examined.halves]
+        )
+        halves = tuple(self._in_like_units(half)[1] for half in halves)
+        fit, moments, causal = self._counted()
+        found = check_rows(fit, moments, causal, halves, rng)
+        # What is known from them is known for good.
+        self._examined = self._examined._replace(halves=())
         return found
 
     @cached_property
@@ -201,6 +208,28 @@ class FittedLatents:
         if units is None:
             return self.fit_, moments
         return fit_in_units(self.fit_, units), moments_in_units(moments, units)
+
+    def _counted(self) -> tuple[LatentFit, TaskMoments, BoolArray]:
+        """Return fit, moments and most probable roles of the tasks that the axes follow from, in like units."""
+        fit, moments = self._in_like_units(self.moments_)
+        tasks, causal = self._examined.counted, self.posterior_.best
+        if tasks is None:
+            return fit, moments, causal
+        return replace(fit, variances=fit.variances[tasks]), moments.select_tasks(tasks), causal[tasks]
+
+    @property
+    def foreign_tasks_(self) -> tuple[Hashable, ...]:
+        """Tasks whose features mix the latents otherwise than those of most tasks: they do not count for the axes."""
+        return self._tasks_at(self._examined.foreign)
+
+    @property
+    def repeated_tasks_(self) -> tuple[Hashable, ...]:
+        """Tasks with the rows of an earlier one, which count once."""
+        return self._tasks_at(self._examined.repeated)
+
+    def _tasks_at(self, which: BoolArray | None) -> tuple[Hashable, ...]:
+        check_is_fitted(self, "fit_")
+        return () if which is None else tuple(self.task_names_[t] for t in np.flatnonzero(which))
 
     def _latent_noise(self) -> Array:
         """Covariance of the observation noise in the latents."""
@@ -240,7 +269,10 @@ class FittedLatents:
             "certificate_seed": self.certificate_seed_,
             "latent_names": {str(i): name for i, name in self._given_names.items()},
         }
-        if self._half is not None or "_comes_back" in self.__dict__:
+        if self._examined.rows:
+            meta["rows_examined"] = True
+        arrays |= prefixed("tasks", self._examined.to_arrays())
+        if self._examined.halves or "_comes_back" in self.__dict__:
             # Moments of all rows cannot be split again.
             comes_back, meta["comes_back"] = self._comes_back._to_arrays()
             arrays |= prefixed("comes_back", comes_back)
@@ -270,7 +302,11 @@ class FittedLatents:
         if fit.prior not in ("factorized", "exact") or not sizes["D"]:
             raise Damage(f"a prior {fit.prior!r} of {sizes['D']} latents")
         _check_together(fit, moments)
-        self._store(moments, fit)
+        tasks = taken("tasks", arrays)
+        if tasks:
+            check_shapes(tasks, {"foreign": "T", "repeated": "T"}, T=moments.n_tasks)
+        rows_examined = bool(meta.get("rows_examined", False))
+        self._store(moments, fit, Examined((), rows_examined, tasks.get("foreign"), tasks.get("repeated")))
         self._given_names = stored_names(meta.get("latent_names"), self.n_components_)
         if "origin" in arrays:
             check_shapes(arrays, {"origin": "D"}, D=self.n_components_)

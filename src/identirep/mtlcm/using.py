@@ -213,8 +213,8 @@ class UsableLatents(FittedLatents, CertifiedLatents):
         Returns
         -------
         float
-            Mean over labels; equal to `log_likelihood_` on the data of the fit. NaN if there is no label of a task of
-            the fit.
+            Mean over labels; equal to `log_likelihood_` on the data of the fit, unless `row_weights_` weigh its rows.
+            NaN if there is no label of a task of the fit.
 
         Raises
         ------
@@ -306,4 +306,4 @@ class UsableLatents(FittedLatents, CertifiedLatents):
         check_is_fitted(self)
         check_arguments(over=(over, Choice("tasks", "samples")), n_refits=(n_refits, Whole()))
         rng = as_generator(random_state)
-        return bootstrap(*self._in_like_units(self.moments_), self.posterior_.best, over, int(n_refits), rng)
+        return bootstrap(*self._counted(), over, int(n_refits), rng)

@@ -8,8 +8,8 @@ import pytest
 
 from identirep import MTLCM
 from identirep.datasets import make_linear_tasks
-from identirep.metrics import mcc
-from identirep.mtlcm import Certificate, ComesBack
+from identirep.metrics import mcc, mcc_score
+from identirep.mtlcm import Certificate, ComesBack, GoodnessOfFit
 from identirep.mtlcm.axes import Starts
 from identirep.mtlcm.trust.certificate import certify
 
@@ -254,3 +254,30 @@ def test_an_optimum_reached_twice_or_the_only_one_there_is_needs_no_fit():
     assert "identified" not in verdicts["exact", 1.0]
     for other in (("exact", 0.0), ("factorized", 0.0), ("factorized", 1.0)):
         assert "identified" in verdicts[other]
+
+
+def test_the_exact_likelihood_is_believed_on_rows_with_errors_only_if_these_were_looked_for():
+    data = make_linear_tasks(
+        30, 100, 4, 2, mixing="orthogonal", observation_noise=0.0, spurious_std=0.1, random_state=0
+    )
+    rng = np.random.default_rng(0)
+    hit = rng.random(len(data.y)) < 0.03
+    y = data.y + hit * 10 * data.y.std() * rng.standard_normal(len(data.y))
+    careless, careful = (
+        MTLCM(prior="exact", noise_std=0.0, n_init=1, robust=robust, random_state=0).fit(data.H, y, tasks=data.tasks)
+        for robust in (None, "auto")
+    )
+    assert mcc_score(careless.transform(data.H), data.Z) < 0.9
+    assert "identified" not in careless.certificate_.verdict
+    assert mcc_score(careful.transform(data.H), data.Z) > 0.999
+    # What one start of the search leaves open is not what is looked at here.
+    certificate = replace(careful.certificate_, is_lonely=False)
+    rejected = replace(certificate, goodness_of_fit=GoodnessOfFit(1e4, 0.0))._judged()
+    assert certificate.factorized_mcc.min() > 0.99
+    assert set(rejected.verdict) == {"identified"}
+    # An axis that the factorised likelihood does not have is not identified where the exact one does not fit.
+    doubted = replace(rejected, factorized_mcc=np.full(4, 0.8))._judged()
+    assert set(doubted.verdict) == {"reproducible"}
+    assert "prior='factorized'" in doubted.reasons[0]
+    fits = replace(doubted, goodness_of_fit=GoodnessOfFit(1.0, 0.5))._judged()
+    assert set(fits.verdict) == {"identified"}

@@ -7,7 +7,7 @@ from identirep import MTLCM, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc
 from identirep.mtlcm import TURNED
-from identirep.mtlcm.data import half_of
+from identirep.mtlcm.data import halves_of
 from identirep.splits import split_rows
 from identirep.validation import check_task_data
 
@@ -140,7 +140,7 @@ def test_a_stored_model_keeps_what_was_measured(tmp_path):
 @pytest.mark.parametrize("side", [True, False])
 def test_a_rare_value_in_one_half_alone_is_checked_by_the_bootstrap(side):
     X, Y, _ = _wide(0, n=120, T=8)(0)
-    first = half_of(check_task_data(X, Y)).mean_y[0]
+    first = halves_of(check_task_data(X, Y))[0].mean_y[0]
     half = split_rows(120, 0.5, np.random.default_rng(0))
     assert Y[half, 0].mean() == pytest.approx(first), "the half that the fit takes"
     Y[:, 0] = 0.0

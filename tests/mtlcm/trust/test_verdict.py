@@ -34,6 +34,7 @@ _SOUND = Evidence(
         ({"apart": 0.9}, "reproducible", "fit with one latent fewer"),
         ({"apart": np.nan}, "reproducible", "fit with one latent fewer"),
         ({"lonely": True}, "reproducible", "n_init"),
+        ({"contradicted": "the exact likelihood does not fit: compare"}, "reproducible", "compare"),
         ({"by_chance": True}, "unstable", "fit with one latent fewer"),
         (
             {"other_rows": 0.8, "least": 0.5},

@@ -41,7 +41,7 @@ from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.noise import denoised_joint_moments
 from identirep.mtlcm.axes.solutions import Solutions
 
-__all__ = ["HeadsOfTasks", "length_of_heads", "mostly_shared", "sparsest_heads"]
+__all__ = ["HeadsOfTasks", "length_of_heads", "mostly_shared", "n_starts", "sparsest_heads"]
 
 # Width of the smoothed absolute value, in units of the root mean square coefficient.
 _WIDTH = 0.05
@@ -82,6 +82,15 @@ def mostly_shared(moments: TaskMoments) -> bool:
     """Whether tasks have most of their rows in common, so that all have about the same law of the latents."""
     further_labels = moments._n_labels - moments.n_rows
     return moments.is_shared or further_labels >= _SHARED * (moments.n_tasks - 1) * moments.n_rows
+
+
+def n_starts(n_init: int | str, moments: TaskMoments, prior: str) -> dict[str, int]:
+    """How many starts of the solver are taken at first, and at most."""
+    if n_init != "auto":
+        return {"n_init": int(n_init)}
+    if mostly_shared(moments) and prior == "factorized":
+        return {"n_init": 20, "most_starts": 100}
+    return {"n_init": 5}
 
 
 def sparsest_heads(heads: HeadsOfTasks, initial: Array, *, max_iter: int, tol: float) -> Solutions:

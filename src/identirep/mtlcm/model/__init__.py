@@ -1,6 +1,7 @@
 """The paper's model on moments: likelihoods, and what they tell about each pair of latents."""
 
 from identirep.mtlcm.model.exact_likelihood import ExactCriterion, exact_criterion
+from identirep.mtlcm.model.independence import independence_law
 from identirep.mtlcm.model.information import (
     ExactInformation,
     FactorizedInformation,
@@ -35,6 +36,7 @@ __all__ = [
     "explained_directions",
     "fisher_leakage",
     "gaussian_log_likelihood",
+    "independence_law",
     "inverse_and_log_det",
     "joint_covariances",
     "joint_model_covariances",

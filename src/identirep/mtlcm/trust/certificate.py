@@ -27,13 +27,13 @@ from scipy.stats import chi2
 
 from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes import LatentFit, Starts
+from identirep.mtlcm.axes import LatentFit, Starts, latent_agreement
 from identirep.mtlcm.model import fisher_leakage
 from identirep.mtlcm.trust.comes_back import ComesBack
 from identirep.mtlcm.trust.goodness import GoodnessOfFit, goodness_of_fit
 from identirep.mtlcm.trust.latents import latent_information, noise_reliability
 from identirep.mtlcm.trust.leakage import loss_quantiles, moderated_leakage, robust_leakage
-from identirep.mtlcm.trust.refits import bootstrap
+from identirep.mtlcm.trust.refits import bootstrap, refitted
 from identirep.mtlcm.trust.showing import certificate_html, certificate_text
 from identirep.mtlcm.trust.signal import heads, noise_edge, signal_strength
 from identirep.mtlcm.trust.verdict import IDENTIFIED, REPRODUCIBLE, Evidence, judge
@@ -41,6 +41,8 @@ from identirep.mtlcm.trust.verdict import IDENTIFIED, REPRODUCIBLE, Evidence, ju
 __all__ = ["Certificate", "certify"]
 
 _REJECTED = 0.01
+# Correlation with an axis of the factorised likelihood that confirms one of the exact likelihood.
+_CONFIRMED = 0.95
 _N_REFITS = 10
 # The interval of the expected correlation holds 90%.
 _LEVELS = (0.05, 0.95)
@@ -146,6 +148,8 @@ class Certificate:
     is_lonely: bool
     own_rows: bool
     encoder_mcc: Array | None = None
+    factorized_mcc: Array | None = None
+    rows_examined: bool = False
 
     def __repr__(self) -> str:
         return certificate_text(self.verdict, self.reasons, self.comes_back)
@@ -266,10 +270,29 @@ class Certificate:
             lonely=self.is_lonely,
             encoder=None if self.encoder_mcc is None else float(self.encoder_mcc[i]),
             alone=len(self.has_signal) == 1,
+            contradicted=self._contradiction(i),
         )
 
+    def _contradiction(self, i: int) -> str:
+        """Say what stands against an axis of the exact likelihood where that does not fit; nothing for the other."""
+        if self.factorized_mcc is None or self.goodness_of_fit.p_value > _REJECTED:
+            return ""
+        if not self.factorized_mcc[i] >= _CONFIRMED:
+            return (
+                "the factorised likelihood finds another axis and the exact one does not fit: compare with "
+                "MTLCM(prior='factorized')"
+            )
+        if not self.rows_examined:
+            return (
+                "the exact likelihood does not fit, and a few rows with errors make it certain of wrong axes: fit to "
+                "rows with robust='auto', or compare with MTLCM(prior='factorized')"
+            )
+        return ""
 
-def certify(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.random.Generator) -> Certificate:
+
+def certify(
+    fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.random.Generator, *, rows_examined: bool = False
+) -> Certificate:
     """Compute what formulas and tasks say of a fit to moments, from its most probable roles; not checked on rows.
 
     The generator is for the refits with other weights of the tasks.
@@ -311,7 +334,18 @@ def certify(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.ran
         has_signal=signal,
         is_lonely=bool(lonely),
         own_rows=moments._has_own_rows,
+        factorized_mcc=_factorized_agreement(fit, moments, causal, rng) if fit.prior == "exact" else None,
+        rows_examined=rows_examined,
     )._judged()
+
+
+def _factorized_agreement(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.random.Generator) -> Array:
+    """Correlation of each axis with its partner in a fit of the factorised likelihood, shape (D,).
+
+    The exact likelihood knows more, and is the more fragile: rows that are not of the model can look like any roles.
+    """
+    B = refitted(replace(fit, prior="factorized"), moments, causal, rng)
+    return np.asarray(latent_agreement(fit.unmixing, B, moments.pooled_covariance()).per_latent)
 
 
 def _tied(starts: Starts, n_rows: float) -> BoolArray:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import digamma, polygamma
 from scipy.stats import gamma
 
 from identirep._typing import BoolArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import LatentFit
-from identirep.mtlcm.model import joint_covariances, joint_model_covariances
+from identirep.mtlcm.model import independence_law, joint_covariances, joint_model_covariances
 from identirep.mtlcm.trust.latents import latent_moments
 
 __all__ = ["GoodnessOfFit", "goodness_of_fit"]
@@ -46,8 +45,8 @@ def goodness_of_fit(fit: LatentFit, moments: TaskMoments, causal: BoolArray) -> 
     Given the target, effects are independent of everything; causes are independent before the target is seen, which
     couples them: their covariance given y is diag(S_cc) - s_c s_c' / v.
 
-    The law of log|correlation| of independent variables is a sum of logs of beta variables (exact moments, any n); the
-    sum over tasks is matched by a gamma distribution. Tasks with too few rows for a free covariance are left out.
+    The sum over tasks, each of which has the `independence_law`, is matched by a gamma distribution. Tasks with too few
+    rows for a free covariance are left out.
     """
     D = len(fit.unmixing)
     n = moments.n_samples
@@ -68,11 +67,7 @@ def goodness_of_fit(fit: LatentFit, moments: TaskMoments, causal: BoolArray) -> 
     ratio = np.linalg.solve(expected, joint_covariances(part.map_features(basis.T)))
     per_row = np.einsum("tii->t", ratio) - (D + 1) - np.linalg.slogdet(ratio)[1]
     statistic = n[tested] * np.maximum(per_row, 0.0)
-    # Causes are compared before the target is seen, effects after, which costs a degree of freedom.
-    j = np.arange(2, D + 1)
-    freedom = np.where(j <= causal[tested].sum(axis=1)[:, None], n[tested][:, None] - 1.0, n[tested][:, None] - 2.0)
-    mean = n[tested] * (digamma(freedom / 2) - digamma((freedom - j + 1) / 2)).sum(axis=1)
-    variance = n[tested] ** 2 * (polygamma(1, (freedom - j + 1) / 2) - polygamma(1, freedom / 2)).sum(axis=1)
+    mean, variance = independence_law(n[tested], causal[tested])
     if len(part.counts) < len(tested):
         # Rows in common make the tasks' statistics dependent: Bonferroni holds whatever the dependence.
         p_values = gamma.sf(statistic, mean**2 / variance, scale=variance / mean)

@@ -41,11 +41,15 @@ _MOST_EXPLAINED = 0.9999
 
 
 def check_rows(
-    fit: LatentFit, moments: TaskMoments, causal: BoolArray, half: TaskMoments | None, rng: np.random.Generator
+    fit: LatentFit, moments: TaskMoments, causal: BoolArray, halves: tuple[TaskMoments, ...], rng: np.random.Generator
 ) -> ComesBack:
-    """Measure how far the axes of a fit move from rows to rows, features given, by the moments of half of its rows."""
-    if half is not None and np.array_equal(half.group, moments.group):
-        rest = moments._without(half)
+    """Measure how far the axes of a fit move from rows to rows, features given, by the moments of half of its rows.
+
+    Those of the other half follow from them unless they are given, too.
+    """
+    if halves and np.array_equal(halves[0].group, moments.group):
+        half = halves[0]
+        rest = halves[1] if len(halves) > 1 else moments._without(half)
         if min(half.n_samples.min(), rest.n_samples.min()) >= _LEAST_ROWS:
             if moments._has_own_rows:
                 return _of_agreement(_own_rows(fit, moments, causal, half, rest, rng), _HALVES)
@@ -55,7 +59,7 @@ def check_rows(
     n_refits = int(np.clip(_WORK / moments.n_tasks, 2, _N_DRAWS))
     found = bootstrap(fit, moments, causal, "samples", n_refits, rng).agreement
     # The refits differ from the fit, which stands for the truth: two fits differ from each other by twice as much.
-    why = _MOMENTS if half is None else _BOOTSTRAP
+    why = _BOOTSTRAP if halves else _MOMENTS
     return _of_agreement(np.maximum(1.0 - 2.0 * (1.0 - found), 0.0), why)
 
 

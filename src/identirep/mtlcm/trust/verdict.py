@@ -36,7 +36,8 @@ class Evidence(NamedTuple):
 
     `apart` is the lowest estimate of its correlation with the latent of these features, `by_chance` whether some other
     latent is told apart from it by sampling error alone, and `mixes` says what lowers the estimate. An axis is `alone`
-    if it is the only one.
+    if it is the only one, and `contradicted` by
+    what stands against it where the exact likelihood does not fit.
     """
 
     signal: bool
@@ -52,6 +53,7 @@ class Evidence(NamedTuple):
     lonely: bool
     encoder: float | None
     alone: bool
+    contradicted: str = ""
 
 
 def judge(evidence: Evidence) -> tuple[str, str]:
@@ -85,6 +87,8 @@ def judge(evidence: Evidence) -> tuple[str, str]:
             f"{back}, but only one start reached this optimum and the model does not fit, so that a better one may "
             "exist: fit again with more starts, MTLCM(n_init=...)"
         )
+    if e.contradicted:
+        return REPRODUCIBLE, f"{back}, but {e.contradicted}"
     if e.encoder is not None and not e.encoder >= _CARRIED:
         if isnan(e.encoder):
             return REPRODUCIBLE, f"{back}; whether the encoder carries the latent was not measured: add rows to tasks"
