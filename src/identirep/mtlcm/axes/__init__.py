@@ -7,7 +7,7 @@ from identirep.mtlcm.axes.exact import climb
 from identirep.mtlcm.axes.fit import LatentFit, fit_latents
 from identirep.mtlcm.axes.nearest import nearest_fit
 from identirep.mtlcm.axes.noise import denoised_joint_moments
-from identirep.mtlcm.axes.refits import refit_axes
+from identirep.mtlcm.axes.refits import refit_axes, refit_heads
 from identirep.mtlcm.axes.rotation import mostly_shared
 from identirep.mtlcm.axes.solutions import Starts
 from identirep.mtlcm.axes.units import fit_in_units, like_units, moments_in_units
@@ -27,4 +27,5 @@ __all__ = [
     "mostly_shared",
     "nearest_fit",
     "refit_axes",
+    "refit_heads",
 ]
