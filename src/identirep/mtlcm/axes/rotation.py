@@ -60,8 +60,13 @@ _FLAT = 1e-5
 _MAX_NUMBERS = 5_000_000
 # Determinants of the 2 x 2 Hessians, their common part one, are held above this: far from an optimum steps are short.
 _LEAST_CURVATURE = 1.0
+# Share of the length of all heads that two latents count with at least.
+_LEAST_LENGTH = 1e-3
 # Largest entry of a relative step, and the share of the fall that its slope promises which it has to have.
 _MAX_STEP, _LEAST_FALL, _MAX_HALVINGS = 0.5, 1e-4, 20
+# Norm of the inverse of the unmixing matrix up to which steps go. Where heads lie in fewer dimensions than there are
+# latents, nearly parallel axes make them ever sparser.
+_LARGEST_INVERSE = 1e4
 # Rounding error of log F.
 _ROUNDING = 2e-15
 _TINY = 1e-12
@@ -190,10 +195,12 @@ class _State(NamedTuple):
 
     @classmethod
     def at(cls, problem: _Problem, start: IntArray, unmixing: Array) -> _State:
-        """Scale rows to unit norm; a matrix without inverse has an infinite criterion."""
+        """Scale rows to unit norm; a matrix that hardly has an inverse has an infinite criterion."""
         B = unmixing / np.linalg.norm(unmixing, axis=2, keepdims=True)
         singular = np.linalg.slogdet(B)[0] == 0.0
-        coef = problem.coef @ np.linalg.inv(np.where(singular[:, None, None], np.eye(B.shape[1]), B))
+        inverse = np.linalg.inv(np.where(singular[:, None, None], np.eye(B.shape[1]), B))
+        singular |= np.linalg.norm(inverse, axis=(1, 2)) > _LARGEST_INVERSE
+        coef = problem.coef @ inverse
         smooth = np.sqrt(coef**2 + problem.width[:, None, None] ** 2)
         value = np.log(np.einsum("st,sti->s", problem.weights, smooth))
         return cls(start, B, coef, smooth, np.where(singular, np.inf, value))
@@ -221,7 +228,8 @@ def _derivatives(problem: _Problem, state: _State) -> tuple[Array, Array, Array]
 
 def _plain_step(gradient: Array, curvature: Array, coupling: Array) -> Array:
     """Newton step of each pair of entries alone, made to go downhill."""
-    common = np.maximum(coupling, _TINY)
+    # Of latents that no target has to do with nothing is known but rounding, which shall not move them.
+    common = np.maximum(coupling, _LEAST_LENGTH)
     E = pair_step(gradient / common, np.maximum(curvature, _TINY) / common, _LEAST_CURVATURE)
     i = np.arange(E.shape[1])
     E[:, i, i] = 0.0
