@@ -138,3 +138,13 @@ def test_too_few_rows_pass():
     found = _check(X, Y)
     assert np.isnan(found.p_targets)
     assert (found.holds_later, found.remark) == (True, "")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("is_sorted", [False, True])
+def test_tasks_whose_groups_are_looked_at_elsewhere(is_sorted):
+    rng = np.random.default_rng(0)
+    tasks, groups = np.repeat(np.arange(3), 40), np.tile(np.arange(40), 3)
+    X, y = rng.normal(size=(120, 3)), rng.normal(size=120)
+    X[:, 0] = np.arange(120) if is_sorted else X[:, 0]
+    assert not _check(X, y, groups, tasks=tasks).is_dependent

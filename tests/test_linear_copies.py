@@ -1,5 +1,7 @@
 """Targets that are other columns in other units are named, and no others."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,17 @@ def test_copies_with_gaps(rng):
     Y[:, 2] = 1 - Y[:, 1]
     Y[rng.random((300, 3)) < 0.4] = np.nan
     assert _copies(X, Y) == {0: (1, True), 2: (1, False)}
+
+
+def test_copies_among_many_sparse_targets_are_found_in_moments(rng):
+    X, Y = rng.normal(size=(4000, 3)), rng.normal(size=(4000, 700))
+    Y[:, 620] = 2 * X[:, 1]
+    Y[:, 699] = 1 - Y[:, 5]
+    Y[rng.random(Y.shape) < 0.95] = np.nan
+    start = time.process_time()
+    assert _copies(X, Y) == {620: (1, True), 699: (5, False)}
+    # One pair after the other takes 20 times as long.
+    assert time.process_time() - start < 5
 
 
 def test_few_common_rows_say_nothing(rng):

@@ -1,16 +1,20 @@
 """A fit that is cut off at any moment goes on from its checkpoint, to the same bits."""
 
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
+from scipy.stats import loguniform
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold
 
 from identirep import MTLCM, MTRN, IdentifiableRegressor, checkpoints
 from identirep.checkpoint_files import CheckpointFiles, Entry
 from identirep.mtrn import predictive, training
+from identirep.recording import _described
 
 
 def _wide():
@@ -262,6 +266,60 @@ def test_checkpoints_in_use_are_refused(cut_off):
         _ridge().fit(*_wide(), checkpoint=cut_off)
     files.close()
     _ridge().fit(*_wide(), checkpoint=cut_off)
+
+
+def test_two_fits_that_begin_at_one_place(tmp_path):
+    first = CheckpointFiles.made(tmp_path / "checkpoint", "checkpoint")
+    with pytest.raises(ValueError, match=r"is in use: got a checkpoint that another fit has begun .* Choose another"):
+        CheckpointFiles.made(tmp_path / "checkpoint", "checkpoint")
+    first.write("1-0001", Entry({"a": 1}))
+    assert first.read("1-0001") == Entry({"a": 1})
+
+
+def test_saving_again_leaves_the_checkpoint_of_a_later_fit_alone(tmp_path, monkeypatch, eager):
+    place = tmp_path / "checkpoint"
+    model = _ridge().fit(*_wide(), checkpoint=place)
+    model.save(tmp_path / "run")
+    assert not place.exists()
+    with monkeypatch.context() as patch:
+        _cut_off_at(patch, predictive, "kept_array", 2)
+        with pytest.raises(_Cut):
+            _ridge(random_state=1).fit(*_wide(), checkpoint=place)
+    before = _contents(place)
+    model.save(tmp_path / "run")
+    assert _contents(place) == before
+
+
+def test_the_axes_of_samples_are_those_of_the_checkpoint(tmp_path, monkeypatch, eager):
+    X, y, _ = _wide()
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
+    stage = MTRN(2, encoder=encoder, n_replicates=1, max_epochs=3)
+    with monkeypatch.context() as patch:
+        _cut_off_at(patch, training, "_run_epoch", 1)
+        with pytest.raises(_Cut):
+            _ridge(regressor=stage).fit(X.reshape(-1, 1, 4), y, checkpoint=tmp_path / "checkpoint")
+    with pytest.raises(ValueError, match=r"is a checkpoint of another fit: got X of shape \(160, 2, 2\)"):
+        _ridge(regressor=stage).fit(X.reshape(-1, 2, 2), y, checkpoint=tmp_path / "checkpoint")
+
+
+def _adding(n):
+    return lambda x: x + n
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        KFold,
+        _adding,
+        lambda n: partial(max, n),
+        lambda n: eval(f"lambda x: [y + {n} for y in x]"),
+        lambda n: loguniform(0.5, n),
+        lambda n: {0, n},
+        lambda n: str(n).encode(),
+    ],
+)
+def test_settings_without_parameters_are_told_apart(make):
+    assert _described(make(3)) == _described(make(3)) != _described(make(5))
 
 
 def test_directories_of_others_are_refused_and_files_of_others_stay(tmp_path, cut_off):

@@ -201,3 +201,12 @@ def test_folds_of_ordered_rows_respect_groups(rng):
 def test_stretches_are_of_neighbours(rng):
     order = rng.permutation(1000)
     np.testing.assert_array_equal(stretches(order), order // 50)
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(100)])
+def test_an_order_that_cannot_be_cut_is_not_blamed_on_groups(rng, groups):
+    order = np.repeat([0, 1], [3, 97])
+    with pytest.raises(ValueError, match="order cannot be cut: got nearly all rows at one place"):
+        two_sides(100, 0.15, rng, groups=groups, order=order)
+    with pytest.raises(ValueError, match="order cannot be cut"):
+        list(folds(100, 5, rng, groups=groups, order=order))

@@ -256,3 +256,12 @@ def test_batches_are_added_by_the_names_of_their_columns(named):
     np.testing.assert_array_equal(
         model.partial_fit(X[["c", "b", "a"]].assign(text="x"), Y).mixing_, other.partial_fit(X, Y).mixing_
     )
+
+
+def test_rows_of_messages_are_those_given_with_rows_of_weight_zero():
+    X, y, weight = np.eye(6), np.arange(6.0), np.array([0, 0, 1, 1, 1, 1])
+    tasks = np.array(["a", None, "a", "b", None, "b"], dtype=object)
+    with pytest.raises(ValueError, match="tasks contains 1 missing labels: got None first at row 4"):
+        check_task_data(X, y, tasks, sample_weight=weight)
+    with pytest.raises(ValueError, match="tasks does not match y: got 5 labels for 6 rows"):
+        check_task_data(X, y, ["a", "a", "a", "b", "b"], sample_weight=weight)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.cross_decomposition import PLSRegression
-from sklearn.ensemble import StackingRegressor
+from sklearn.ensemble import BaggingRegressor, StackingRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputRegressor
@@ -22,6 +22,12 @@ _TAKE = [
     TransformedTargetRegressor(Ridge()),
     MultiOutputRegressor(Ridge()),
     GridSearchCV(Ridge(), {"alpha": [1.0]}),
+    TransformedTargetRegressor(make_pipeline(StandardScaler(), Ridge())),
+    MultiOutputRegressor(make_pipeline(StandardScaler(), Ridge())),
+    GridSearchCV(
+        make_pipeline(StandardScaler(), TransformedTargetRegressor(Ridge())),
+        {"transformedtargetregressor__regressor__alpha": [1.0]},
+    ),
 ]
 _REFUSE = [
     (KNeighborsRegressor(), "KNeighborsRegressor"),
@@ -29,6 +35,7 @@ _REFUSE = [
     (make_pipeline(StandardScaler(), KNeighborsRegressor()), "KNeighborsRegressor"),
     (MultiOutputRegressor(KNeighborsRegressor()), "KNeighborsRegressor"),
     (TransformedTargetRegressor(PLSRegression()), "PLSRegression"),
+    (BaggingRegressor(make_pipeline(StandardScaler(), Ridge())), "a pipeline in BaggingRegressor"),
 ]
 
 
@@ -53,6 +60,8 @@ def test_weights_reach_the_regressor(regressor):
 def test_all_members_have_to_take_weights():
     assert weight_fault(StackingRegressor([("a", Ridge()), ("b", LinearRegression())])) is None
     assert "PLSRegression" in weight_fault(StackingRegressor([("a", Ridge()), ("b", PLSRegression())]))
+    piped = StackingRegressor([("a", make_pipeline(StandardScaler(), Ridge())), ("b", Ridge())])
+    assert "a pipeline in StackingRegressor" in weight_fault(piped)
 
 
 def test_weights_reach_the_scaler_of_a_pipeline():

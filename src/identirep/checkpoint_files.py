@@ -23,7 +23,7 @@ __all__ = ["CheckpointFiles", "Entry", "checkpoints_of", "target_of"]
 FORMAT_VERSION = 1
 _SIGNATURE = b"Checkpoint of identirep, to go on from; it may be deleted once no process writes to: "
 # Names of what is written here: whatever else lies in such a directory is not ours.
-_OURS = re.compile(r"\d+-(fit|run|\d{4})(-[0-9a-f]{8})?(\.json|\.safetensors)?(\.tmp)?")
+_OURS = re.compile(r"\d+-(fit|run|\d{4,})(-[0-9a-f]{8})?(\.json|\.safetensors)?(\.tmp)?")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,13 @@ class CheckpointFiles:
     @classmethod
     def made(cls, path: Path, target: str) -> CheckpointFiles:
         """Make a checkpoint for a target, in a new or empty directory."""
-        return cls(path, signed(path, KEPT, _SIGNATURE + os.fsencode(target)))
+        try:
+            return cls(path, signed(path, KEPT, _SIGNATURE + os.fsencode(target)))
+        except FileExistsError:
+            raise ValueError(
+                f"'{path}' is in use: got a checkpoint that another fit has begun meanwhile, expected a directory for "
+                "this one alone. Choose another name."
+            ) from None
 
     @classmethod
     def opened(cls, path: Path) -> CheckpointFiles | None:

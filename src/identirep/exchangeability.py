@@ -203,7 +203,9 @@ def _runs(data: TaskData, groups: IntArray | None) -> Iterator[IntArray]:
         by_task = np.argsort(index, kind="stable")
         stops = np.cumsum(np.bincount(index, minlength=data.n_tasks))
         for t in _evenly(data.n_tasks, _MOST_TASKS):
-            yield rows[by_task[(stops[t - 1] if t else 0) : stops[t]]][:_RUN]
+            # Rows of its groups may all have been taken for other tasks.
+            if len(run := rows[by_task[(stops[t - 1] if t else 0) : stops[t]]][:_RUN]):
+                yield run
         return
     for run in consecutive_rows(len(rows), data.X.shape[1]):
         yield rows[run]

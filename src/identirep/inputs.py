@@ -93,7 +93,8 @@ def collect_inputs(
     if (fault := _shape_fault(shape, estimator, reset, name, X)) is not None:
         faults.append(fault)
         return None
-    if reset and getattr(estimator, "_takes_axes", False):
+    if reset and hasattr(estimator, "_input_shape"):
+        # Of a matrix, too: an earlier fit may have been to samples with axes.
         estimator._input_shape = shape
     if shape or getattr(estimator, "_input_shape", ()):
         X = np.asarray(X).reshape(len(X), -1)

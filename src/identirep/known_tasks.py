@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from identirep.inputs import column_names
 from identirep.moments_file import names_of_json, names_to_json
+from identirep.parameters import Fault
 from identirep.shapes import Damage
 from identirep.validation import TaskData, check_task_data
 
@@ -20,14 +22,22 @@ def remember_left_out(model: Any, data: TaskData) -> None:
 
 
 def known_task_data(
-    model: Any, X: Any, y: Any, tasks: Any, estimator: Any = None, *, gaps: bool = False, sample_weight: Any = None
+    model: Any,
+    X: Any,
+    y: Any,
+    tasks: Any,
+    estimator: Any = None,
+    *,
+    gaps: bool = False,
+    sample_weight: Any = None,
+    found: Sequence[Fault | str] = (),
 ) -> TaskData:
     """Check data with tasks of a fitted model, with or without those left out in its fit, which are taken out."""
     estimator = model if estimator is None else estimator
     fitted, given = model.task_names_, getattr(estimator, "_given_tasks", model.task_names_)
     if tasks is None and np.ndim(y) == 2 and np.shape(y)[1] == len(fitted) and column_names(y) is None:
         given = fitted
-    rest: dict[str, Any] = {"known_tasks": given, "gaps": gaps, "sample_weight": sample_weight}
+    rest: dict[str, Any] = {"known_tasks": given, "gaps": gaps, "sample_weight": sample_weight, "found": found}
     data = check_task_data(X, y, tasks, estimator=estimator, reset=False, min_labels=0, **rest)
     if len(given) == len(fitted):
         return data

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.sparse import csc_array, issparse
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.validation import TaskData
 
 __all__ = ["LinearCopy", "copy_remarks", "linear_copies"]
@@ -17,6 +19,8 @@ _REST = 1e-8
 # Rows of the first look, in which all pairs of columns are compared, and the fewest that can show a copy.
 _FIRST_ROWS, _LEAST_ROWS = 200, 5
 _MAX_NAMED = 5
+# Targets that are compared with all columns at once, and the share of known values below which these are sparse.
+_BLOCK, _SPARSE = 512, 0.3
 
 
 @dataclass(frozen=True)
@@ -66,21 +70,52 @@ def copy_remarks(copies: Sequence[LinearCopy]) -> list[str]:
 def _candidates(columns: Array, n_inputs: int) -> list[IntArray]:
     """Return for each target the columns before it that equal it, up to a linear map, in the rows of a first look."""
     rows = np.unique(np.linspace(0, len(columns) - 1, min(len(columns), _FIRST_ROWS)).astype(int))
-    first = columns[rows]
-    seen = ~np.isnan(first)
+    likely, n = _likely(_powers(columns[rows]), slice(n_inputs, None))
+    few = n < _LEAST_ROWS
+    if few.any() and len(rows) < len(columns):
+        # Of sparse targets few rows are common ones: all are looked at, some targets at a time.
+        powers = _powers(columns)
+        for start in range(0, likely.shape[1], _BLOCK):
+            block = slice(start, start + _BLOCK)
+            if few[:, block].any():
+                found = _likely(powers, slice(n_inputs + start, n_inputs + start + _BLOCK))[0]
+                likely[:, block] = np.where(few[:, block], found, likely[:, block])
+    return [np.flatnonzero(likely[: n_inputs + t, t]) for t in range(likely.shape[1])]
+
+
+def _powers(columns: Array) -> list[Any]:
+    """Return where columns are known, their values, centred, of unit variance and 0 in gaps, and the squares of these.
+
+    They are sparse if most of them is missing.
+    """
+    seen = ~np.isnan(columns)
+    count = np.maximum(seen.sum(axis=0), 1)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        values = np.where(seen, columns - np.where(seen, columns, 0.0).sum(axis=0) / count, 0.0)
+        values = np.nan_to_num(values / np.sqrt((values**2).sum(axis=0) / count), posinf=0.0, neginf=0.0)
+    powers = [seen.astype(np.float64), values, values**2]
+    return [csc_array(power) for power in powers] if seen.mean() < _SPARSE else powers
+
+
+def _likely(powers: list[Any], targets: slice) -> tuple[BoolArray, Array]:
+    """Tell for all columns and some targets whether one may be a copy, and in how many rows both are known.
+
+    Sums of pairs are exact to about 1e-12; what passes is looked at again.
+    """
+    weight, values, squares = powers
+    weight_t, values_t, squares_t = (power[:, targets] for power in powers)
     with np.errstate(invalid="ignore", divide="ignore"):
-        first = first - np.nanmean(np.where(seen.any(axis=0), first, 0.0), axis=0)
-        first = np.where(seen, first / np.nanstd(np.where(seen.any(axis=0), first, 0.0), axis=0), 0.0)
-        first, weight = np.nan_to_num(first, posinf=0.0, neginf=0.0), seen.astype(np.float64)
-        targets, targets_weight = first[:, n_inputs:], weight[:, n_inputs:]
-        n = weight.T @ targets_weight
-        mean, mean_t = first.T @ targets_weight / n, weight.T @ targets / n
-        variance = (first**2).T @ targets_weight / n - mean**2
-        variance_t = weight.T @ targets**2 / n - mean_t**2
-        covariance = first.T @ targets / n - mean * mean_t
-        # Sums of pairs are exact to about 1e-12; what passes is looked at again. Too few common rows say nothing.
-        likely = (covariance**2 > (1.0 - 10 * _REST) * variance * variance_t) | (n < _LEAST_ROWS)
-    return [np.flatnonzero(likely[: n_inputs + t, t]) for t in range(targets.shape[1])]
+        n = _sums(weight, weight_t)
+        mean, mean_t = _sums(values, weight_t) / n, _sums(weight, values_t) / n
+        variance, variance_t = _sums(squares, weight_t) / n - mean**2, _sums(weight, squares_t) / n - mean_t**2
+        covariance = _sums(values, values_t) / n - mean * mean_t
+        likely = covariance**2 > (1.0 - 10 * _REST) * variance * variance_t
+    return likely & (n >= _LEAST_ROWS), n
+
+
+def _sums(columns: Any, targets: Any) -> Array:
+    found = columns.T @ targets
+    return np.asarray(found.toarray() if issparse(found) else found)
 
 
 def _rest(x: Array, y: Array) -> float:

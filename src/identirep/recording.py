@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from numbers import Integral
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -105,7 +109,7 @@ def _header(model: Any, given: Any, more: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _data(data: TaskData, groups: IntArray | None, names: list[str]) -> dict[str, str]:
-    parts = {"X": data.X, "y": data.targets, "tasks": data.task_index, "groups": groups, "order": data.order}
+    parts = {"X": data.inputs, "y": data.targets, "tasks": data.task_index, "groups": groups, "order": data.order}
     parts["sample_weight"] = data.weights
     found = {
         name: f"of shape {part.shape} with digest {array_digest(part)}"
@@ -140,12 +144,39 @@ def _described(value: Any) -> Any:
         return repr(value.bit_generator.state)
     if isinstance(value, np.random.RandomState):
         return repr(value.get_state(legacy=False))
+    if isinstance(value, (bytes, range)):
+        return repr(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(json.dumps(_described(entry), sort_keys=True) for entry in value)
     kind = getattr(value, "__qualname__", type(value).__qualname__)
     module = getattr(value, "__module__", type(value).__module__)
     found: dict[str, Any] = {"class": f"{module}.{kind}"}
+    if isinstance(value, FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        defaults = _described(value.__defaults__), _described(value.__kwdefaults__)
+        return found | {"code": _code(value.__code__), "holds": [*map(_described, cells)], "defaults": defaults}
+    if isinstance(value, partial):
+        return found | {name: _described(getattr(value, name)) for name in ("func", "args", "keywords")}
     if isinstance(value, Mapping):
         found |= {str(name): _described(entry) for name, entry in value.items()}
     elif hasattr(value, "get_params") and not isinstance(value, type):
         parameters = value.get_params(deep=False)
         found |= {name: _described(parameters[name]) for name in sorted(parameters) if name not in _NOT_COMPARED}
+    elif not isinstance(value, type) and not hasattr(value, "state_dict"):
+        # Splitters, distributions and the like. Of modules the training compares the weights.
+        parts = sorted(getattr(value, "__dict__", {}).items())
+        found |= {name: _described(part) for name, part in parts if _plain(part)}
     return found
+
+
+def _plain(value: Any) -> bool:
+    """Tell whether a value is of numbers, texts and lists of these, which are what they say."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str, np.number, np.ndarray))
+
+
+def _code(code: CodeType) -> str:
+    """Return a digest of what a function does, wherever it stands in its file."""
+    parts = [_code(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
+    return hashlib.sha256(repr((code.co_code, code.co_names, parts)).encode()).hexdigest()[:16]

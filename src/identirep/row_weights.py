@@ -25,14 +25,14 @@ from identirep.accumulation import effective_number
 from identirep.missing import as_numbers
 
 __all__ = ["as_weights", "effective_numbers", "effective_weights", "effective_weights_of_labels"]
-__all__ += ["unless_ones", "weight_faults"]
+__all__ += ["unless_ones", "weight_faults", "weights_of_tasks"]
 
 # Sums of weights stay in range.
 _MOST = 1e100
 
 
 def as_weights(sample_weight: Any, n_rows: int) -> tuple[Array | None, list[str]]:
-    """Return weights of so many rows, None where there are none or one for all, and what is wrong with them."""
+    """Return weights of so many rows, of a number for all as well; None without any; and what is wrong with them."""
     if sample_weight is None:
         return None, []
     try:
@@ -88,6 +88,13 @@ def effective_weights(weight: Array, index: IntArray | None = None, of: BoolArra
     total = np.bincount(index[of], weight[of], n_tasks)
     scale = effective_numbers(weight[of], index[of], n_tasks) / np.where(total > 0, total, 1.0)
     return np.asarray(weight * scale[index])
+
+
+def weights_of_tasks(weight: Array, index: IntArray) -> Array:
+    """Scale weights above 0 so that those of each task sum to its effective number: ones where they are alike there."""
+    top = np.zeros(int(index.max(initial=-1)) + 1)
+    np.maximum.at(top, index, weight)
+    return effective_weights(weight / top[index], index)
 
 
 def effective_weights_of_labels(weight: Array, seen: BoolArray, of: BoolArray | None = None) -> Array:

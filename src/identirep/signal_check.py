@@ -17,7 +17,7 @@ R^2 > 2 (2.6)^2 / n would be seen. Where that is a large share, nothing seen say
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -54,6 +54,9 @@ _WORTH_SEEING = 0.2
 _MAX_ROWS, _MAX_TASKS = 2000, 64
 # Targets count with at most so many standard deviations: a single row decides nothing.
 _CLIP = 4.0
+# With so many tasks, and up to so many rows, products of all pairs of rows cost less than targets permuted again and
+# again.
+_PAIRED_TASKS, _PAIRED_ROWS, _PAIRED_BLOCK = 100, 20_000, 256
 # Fewer independent rows than this are not worth a try.
 _MIN_UNITS = 10
 
@@ -95,9 +98,13 @@ def check_signal(data: TaskData, groups: IntArray | None, rng: np.random.Generat
     y, fold = _standardised(data), rng.permutation(np.arange(n_units) % _N_FOLDS)[unit]
     seed = int(rng.integers(2**31))
     found, r2 = {}, {}
+    total = _per_task(y**2, data)
+    # Of a large table a target with few labels, or a rare value, may have none among the rows looked at.
+    varies = total > 0
     for name, make in (("ridge", ridge), ("extra-trees", lambda: extra_trees(_N_TREES, seed))):
         p = _cross_fitted(make, data, y, fold)
-        r2[name] = float(np.mean(1.0 - _per_task((y - p) ** 2, data) / _per_task(y**2, data)))
+        left = _per_task((y - p) ** 2, data)[varies] / total[varies]
+        r2[name] = float(np.mean(1.0 - left)) if varies.any() else 0.0
         found[name] = above_chance(p, y, data.task_index, unit, rng, data.weights)
     tried = f"R^2 in cross-validation, mean over {'targets' if data.task_index is None else 'tasks'}: "
     tried += f"{r2['ridge']:.2f} by a linear model, {r2['extra-trees']:.2f} by trees"
@@ -127,7 +134,8 @@ def _sample(data: TaskData, groups: IntArray | None, rng: np.random.Generator) -
     # Whole units in random order, until there are enough rows.
     rank = rng.permutation(int(unit.max()) + 1)[unit]
     filled = np.cumsum(np.bincount(rank[rows], minlength=int(rank.max()) + 1))
-    rows &= filled[rank] <= max(_MAX_ROWS, int(filled[0]))
+    # One unit in any case: the first one that has labels.
+    rows &= filled[rank] <= max(_MAX_ROWS, int(filled[np.argmax(filled > 0)]))
     unit = np.unique(unit[rows], return_inverse=True)[1].reshape(-1)
     own = None if index is None else np.unique(index[rows], return_inverse=True)[1].reshape(-1)
     names = tuple(range(len(tasks) if own is None else int(own.max(initial=-1)) + 1))
@@ -159,6 +167,8 @@ def _standardised(data: TaskData) -> Array:
     """Return targets with mean 0 and variance 1 in each task, outliers clipped, missing labels as 0."""
     y = np.zeros(data.targets.shape)
     for rows, tasks in _blocks(data):
+        if not rows.any():
+            continue
         part = data.targets[rows] if data.task_index is not None else data.targets[np.ix_(rows, tasks)]
         weights = None if data.weights is None else data.weights[rows]
         for _ in range(2):
@@ -215,11 +225,25 @@ def above_chance(
     product = (p * y).reshape(len(y), -1).sum(axis=1)
     own = np.bincount(unit, product)
     if len(own) < len(unit) or weights is not None:
-        null = rng.choice([-1.0, 1.0], size=(_N_PERMUTATIONS, len(own))) @ own
+        null = np.asarray(rng.choice([-1.0, 1.0], size=(_N_PERMUTATIONS, len(own))) @ own, dtype=np.float64)
     elif index is not None:
         order = np.argsort(index, kind="stable")
         index, p, y = index[order], p[order], y[order]
         null = np.array([p @ y[np.lexsort((rng.random(len(y)), index))] for _ in range(_N_PERMUTATIONS)])
     else:
-        null = np.array([np.sum(p * y[rng.permutation(len(y))]) for _ in range(_N_PERMUTATIONS)])
+        null = _permuted_sums(p, y, (rng.permutation(len(y)) for _ in range(_N_PERMUTATIONS)))
     return bool(product.sum() > CROSS_FITTED * max(null.max(), 0.0))
+
+
+def _permuted_sums(p: Array, y: Array, orders: Iterable[IntArray]) -> Array:
+    """Return the sum of ``p * y[order]`` for each order of the rows."""
+    if y.ndim == 1 or y.shape[1] < _PAIRED_TASKS or len(y) > _PAIRED_ROWS:
+        return np.array([np.sum(p * y[order]) for order in orders])
+    orders = list(orders)
+    found = np.zeros(len(orders))
+    for start in range(0, len(y), _PAIRED_BLOCK):
+        block = slice(start, start + _PAIRED_BLOCK)
+        products = p[block] @ y.T
+        of_rows = np.arange(len(products))
+        found += [products[of_rows, order[block]].sum() for order in orders]
+    return found

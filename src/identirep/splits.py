@@ -253,6 +253,8 @@ def folds(
             inside = fold_of == fold
             first, last = position[inside].min(), position[inside].max()
             apart = (position < first - GAP) | (position > last + GAP)
+            if not apart.any():
+                raise ValueError(_TOO_FEW_PLACES)
             if groups is not None:
                 apart &= ~np.isin(groups, groups[inside])
             if not apart.any():
@@ -269,6 +271,10 @@ def stretches(order: IntArray) -> IntArray:
     return np.minimum(_positions(order, None) * _STRETCHES_OF_CHANCE, _STRETCHES_OF_CHANCE - 1).astype(np.int64)
 
 
+_TOO_FEW_PLACES = (
+    "order cannot be cut: got nearly all rows at one place of the order, expected rows on both sides of a cut, away "
+    "from it. Pass an order that tells more rows apart, or leave order out."
+)
 _CONTRADICTION = (
     "order and groups contradict each other: got groups (or rows with equal inputs) that are spread over all of the "
     "order, expected some on one side of a cut. Leave order or groups out."
@@ -302,6 +308,8 @@ def _positions(order: IntArray, task: IntArray | None) -> Array:
 
 def _unmixed(side: IntArray, groups: ArrayLike | None) -> tuple[BoolArray, BoolArray]:
     """Return both sides (0 and 1, -1 is dropped) as masks, each group where most of its rows are."""
+    if not (side == 0).any() or not (side == 1).any():
+        raise ValueError(_TOO_FEW_PLACES)
     if groups is not None:
         index = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
         ones, zeros = (np.bincount(index[side == s], minlength=int(index.max()) + 1) for s in (1, 0))

@@ -70,6 +70,8 @@ class StoredStages(TwoStages):
         write_run(directory, Run("IdentifiableRegressor", parts, names, history, estimators or None))
         if (kept := getattr(self, "_checkpoint", None)) is not None:
             removed_checkpoint(Path(kept))
+            # Whatever is there later is of another fit.
+            self._checkpoint = None
 
     @classmethod
     def load(cls, directory: str | Path, *, encoder: Any = None) -> Self:

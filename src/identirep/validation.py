@@ -145,7 +145,7 @@ def check_task_data(
             inputs = inputs[counted]
     is_flat = targets.ndim == 1 and labels is None
     if targets.ndim == 1 and labels is not None:
-        index, names = _long_tasks(labels, len(targets), known_tasks, faults)
+        index, names = _long_tasks(labels, len(targets), known_tasks, faults, counted)
     else:
         targets = targets.reshape(len(targets), -1)
         index = None
@@ -223,19 +223,26 @@ def _known_positions(names: Sequence[Hashable], known: Sequence[Hashable], fault
 
 
 def _long_tasks(
-    labels: NDArray[Any], n_rows: int, known: Sequence[Hashable] | None, faults: list[Fault | str]
+    labels: NDArray[Any],
+    n_rows: int,
+    known: Sequence[Hashable] | None,
+    faults: list[Fault | str],
+    counted: BoolArray | None = None,
 ) -> tuple[IntArray, tuple[Hashable, ...]]:
-    """Return the task of each row and the names, in the long layout."""
+    """Return the task of each row and the names, in the long layout; rows are those `counted` of the given ones."""
     if len(labels) != n_rows:
+        given = n_rows if counted is None else len(counted)
         faults.append(
-            f"tasks does not match y: got {len(labels)} labels for {n_rows} rows, expected one label for each row. "
+            f"tasks does not match y: got {len(labels)} labels for {given} rows, expected one label for each row. "
             "Pass the task of each row, or y with a column for each task."
         )
     missing = missing_labels(labels)
     if missing.any():
+        row = int(np.argmax(missing))
+        row = row if counted is None or len(labels) != n_rows else int(np.flatnonzero(counted)[row])
         faults.append(
             f"tasks contains {int(missing.sum())} missing labels: got {labels[missing][0]} first at row "
-            f"{int(np.flatnonzero(missing)[0])}, expected a label for each row. Drop those rows."
+            f"{row}, expected a label for each row. Drop those rows."
         )
         return np.zeros(0, dtype=np.int64), ()
     names, index = factorize(labels)

@@ -9,7 +9,8 @@ import pytest
 from pyarrow import csv
 from sklearn.linear_model import LinearRegression
 
-from identirep import IdentifiableRegressor
+from identirep import MTRN, IdentifiableRegressor
+from identirep.cli.drifting import read_targets
 
 _NAMES = [f"x{i}" for i in range(5)]
 
@@ -184,6 +185,27 @@ def test_a_run_is_checked_for_moves(invoke, tables, march, tmp_path):
     result = invoke("transform", march, tables / "april.csv", "--out", tmp_path / "z.csv", "--check")
     assert result.exit_code == 0, result.output
     assert "have moved" not in invoke("transform", march, tmp_path / "moved.csv", "--out", tmp_path / "z.csv").stdout
+
+
+def test_targets_are_read_for_a_check_as_the_fit_read_them(invoke, tables, tmp_path):
+    fitted = invoke("fit", tables / "march.csv", *_FIT, "-d", 3, "--missing=-9999,?", "--out", tmp_path / "run")
+    assert fitted.exit_code == 0, fitted.output
+    new = csv.read_csv(tables / "april.csv").to_pandas().astype({"y_1": object})
+    new.loc[::5, "y_0"], new.loc[::5, "y_1"] = -9999.0, "?"
+    new.to_csv(tmp_path / "new.csv", index=False)
+    result = invoke("compare", tmp_path / "run", tmp_path / "new.csv")
+    assert result.exit_code == 0, result.output
+    assert "No targets have moved" in result.stdout
+
+
+def test_labels_of_tasks_are_no_columns_to_check(tmp_path):
+    rng = np.random.default_rng(0)
+    X, tasks = rng.normal(size=(300, 2)), np.repeat(np.arange(5), 60)
+    model = IdentifiableRegressor(1, regressor=MTRN(1, n_replicates=1, max_epochs=2), n_checks=0, random_state=0)
+    model.fit(pa.table({"x0": X[:, 0], "x1": X[:, 1]}), X[:, 0], [f"task {t}" for t in tasks])
+    (tmp_path / "t.csv").write_text("x0,x1,task 0\n1,2,a text\n")
+    reading = dict.fromkeys(("missing", "separator", "decimal", "sheet"))
+    assert read_targets(model, tmp_path / "t.csv", reading) is None
 
 
 @pytest.mark.parametrize(

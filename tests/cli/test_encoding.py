@@ -102,6 +102,17 @@ def test_new_data_reads_as_the_fit_did(invoke, frame, tmp_path):
     assert result.stderr.count("'colour' has what the fit did not have: 'violet', in 150 rows") == 1
 
 
+def test_cells_of_a_sheet_with_texts_and_numbers_are_categories(invoke, frame, tmp_path):
+    frame["dose"] = frame.dose.map({"01": "low", "1": 1, "2": 2.5})
+    frame.to_excel(tmp_path / "t.xlsx", index=False)
+    run, _ = _fit(invoke, tmp_path / "t.xlsx")
+    names = IdentifiableRegressor.load(run).table_encoder_.get_feature_names_out().tolist()
+    assert {"dose=1", "dose=2.5", "dose=low"} < set(names)
+    result = invoke("transform", run, tmp_path / "t.xlsx", "--out", tmp_path / "z.csv")
+    assert result.exit_code == 0, result.output
+    assert "has what the fit did not have" not in result.stderr
+
+
 @pytest.mark.parametrize("impute", ["auto", "mean", "median", "none"])
 def test_impute(invoke, frame, tmp_path, impute):
     frame.to_csv(tmp_path / "t.csv", index=False)

@@ -96,6 +96,7 @@ _REFUSED = [
     ("predict", "y_*", "parquet", "--keep has names of the output: got 'y_1', which is computed and kept"),
     ("transform", "nothing*", "csv", "--keep matches no column: got 'nothing*'"),
     ("transform", "vector", "csv", "--keep has columns that a .csv file cannot hold: got 'vector' of type list<"),
+    ("transform", "raw", "csv", "--keep has bytes that are no text: got 'raw' of type binary"),
     ("predict", "pair,vector", "csv", "--keep has columns that a .csv file cannot hold: got 'vector' of type list<"),
 ]
 
@@ -105,6 +106,7 @@ _REFUSED = [
 )
 def test_what_cannot_be_kept_is_refused(invoke, fitted, typed, tmp_path, command, keep, ending, message):
     table = typed.append_column("latent_1", pa.array(np.zeros(300))).append_column("y_1", pa.array(np.zeros(300)))
+    table = table.append_column("raw", pa.array([b"\xff"] * 300))
     parquet.write_table(table, tmp_path / "in.parquet")
     result = invoke(command, fitted[0], tmp_path / "in.parquet", "--keep", keep, "--out", tmp_path / f"out.{ending}")
     assert result.exit_code == 2, result.output
@@ -112,12 +114,17 @@ def test_what_cannot_be_kept_is_refused(invoke, fitted, typed, tmp_path, command
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 
-def test_categories_are_values_in_a_text_file(invoke, fitted, typed, tmp_path):
-    parquet.write_table(typed, tmp_path / "in.parquet")
-    keep = ("--keep", "alloy,when,price,flag")
-    result = invoke("predict", fitted[0], tmp_path / "in.parquet", *keep, "--out", tmp_path / "out.csv")
+def test_categories_and_views_are_values_in_a_text_file(invoke, fitted, typed, tmp_path):
+    # As polars writes texts.
+    view = pa.array(typed["alloy"].to_pylist(), pa.string_view())
+    runs = pa.RunEndEncodedArray.from_arrays(pa.array([299, 300], pa.int32()), pa.array(["first", "last"]))
+    feather.write_feather(typed.append_column("view", view).append_column("runs", runs), tmp_path / "in.arrow")
+    keep = ("--keep", "alloy,when,price,flag,view,runs")
+    result = invoke("predict", fitted[0], tmp_path / "in.arrow", *keep, "--out", tmp_path / "out.csv")
     assert result.exit_code == 0, result.output
-    assert csv.read_csv(tmp_path / "out.csv")["alloy"].to_pylist() == typed["alloy"].to_pylist()
+    written = csv.read_csv(tmp_path / "out.csv")
+    assert written["alloy"].to_pylist() == written["view"].to_pylist() == typed["alloy"].to_pylist()
+    assert written["runs"].to_pylist() == ["first"] * 299 + ["last"]
 
 
 @pytest.mark.parametrize("ending", ["parquet", "feather"])

@@ -2,10 +2,14 @@
 
 import json
 import re
+import shlex
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from pyarrow import csv
+
+from identirep.datasets import match_columns
 
 _FAST = ("--epochs", "40", "--replicates", "1")
 
@@ -72,6 +76,35 @@ def test_copies_are_named(invoke, columns, tmp_path):
     assert said in invoke("inspect", tmp_path / "copy.csv", *options).stdout
     assert said in invoke("fit", tmp_path / "copy.csv", *options, "-d", 2, "--out", tmp_path / "run", *_FAST).stderr
     assert "'y_1' is a linear copy of 'x2': leave one out." in invoke("inspect", tmp_path / "copy.csv").stdout
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["y[1]_{}"], "--targets 'y[[]1]_*'"),
+        (["y,1_{}"], "--targets YOUR_TARGET"),
+        (["y_{}", "y_name", "z_{}"], "--targets 'z_*'"),
+    ],
+)
+def test_patterns_that_are_suggested_name_numbers_alone(invoke, tmp_path, names, expected):
+    rng = np.random.default_rng(0)
+    data = {"x0": rng.normal(size=40)}
+    for name in names:
+        if "{}" in name:
+            data |= {name.format(t): rng.normal(size=40) for t in range(4)}
+        else:
+            data |= {name: [f"sample {i // 2}" for i in range(40)]}
+    csv.write_csv(pa.table(data), tmp_path / "t.csv")
+    result = invoke("inspect", tmp_path / "t.csv")
+    assert f"{expected} " in f"{result.stdout.split('want explained: ')[1]} ".replace("YOUR_TARGETS", "YOUR_TARGET")
+    chosen = match_columns("targets", shlex.split(expected)[1], list(data)) if "YOUR" not in expected else []
+    assert all("name" not in name for name in chosen)
+
+
+def test_inspect_takes_roles_of_columns_with_targets_alone(invoke, folder):
+    result = invoke("inspect", folder / "mixed.csv", "--groups", "batch", "--drop", "id")
+    assert result.exit_code == 2
+    assert "Error: --groups says how a table with targets is looked at: got no --targets" in result.stderr
 
 
 def test_inspect(invoke, folder):

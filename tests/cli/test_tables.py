@@ -46,6 +46,27 @@ def test_texts_are_ordered_as_texts(tmp_path, frame):
     np.testing.assert_array_equal(read_table(path, ["y_*"], order="day").order, np.arange(N))
 
 
+def test_numbers_with_decimal_commas_are_ordered_as_numbers(tmp_path, frame):
+    path = _write(tmp_path, frame.assign(depth=np.arange(N) * 0.5 + 0.25), sep=";", decimal=",")
+    np.testing.assert_array_equal(read_table(path, ["y_*"], order="depth").order, np.arange(N))
+
+
+def test_numbers_that_are_written_otherwise_are_no_texts_to_sort(tmp_path, frame):
+    path = _write(tmp_path, frame.assign(depth=[f"{100 * i + 700:,}" for i in range(N)]))
+    with pytest.raises(ValueError, match=r"order .*'1,000' in column 'depth' first at row 4.*separates thousands"):
+        read_table(path, ["y_*"], order="depth")
+
+
+@pytest.mark.parametrize("missing", [None, ["-9999"]])
+def test_columns_have_their_kinds_whatever_stands_for_missing_numbers(tmp_path, frame, missing):
+    codes = [["1", "2", "3"][i % 3] for i in range(N)]
+    since = pd.to_timedelta(np.arange(N) % 7, unit="h")
+    frame.assign(code=codes, since=since, flag=np.arange(N) % 2 == 0).to_parquet(tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet", ["y_*"], missing=missing)
+    kinds = {column.name: column.kind for column in table.columns}
+    assert kinds | {"code": "category", "since": "duration", "flag": "yes or no"} == kinds
+
+
 @pytest.mark.parametrize("mark", ["NA", "", "-9999"])
 def test_order_needs_a_number_of_each_row(tmp_path, frame, mark):
     path = _write(tmp_path, frame.assign(day=[str(i) if i != 4 else mark for i in range(N)]))

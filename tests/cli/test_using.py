@@ -41,6 +41,14 @@ def test_predict_finds_its_columns_in_any_order_among_others(invoke, fitted, fol
     np.testing.assert_array_equal(_matrix(tmp_path / "a.csv"), _matrix(tmp_path / "b.csv"))
 
 
+@pytest.mark.parametrize("command", ["transform", "predict"])
+def test_a_table_without_rows_is_a_fault_of_the_input(invoke, fitted, tmp_path, command):
+    (tmp_path / "header.csv").write_text("x0,x1,x2,x3,x4\n")
+    result = invoke(command, fitted[0], tmp_path / "header.csv", "--out", tmp_path / "z.csv")
+    assert result.exit_code == 2, result.output
+    assert "header.csv is empty: got 0 rows" in result.stderr
+
+
 def test_report_is_written_again(invoke, fitted):
     run, _ = fitted
     before = (run / "report.html").read_text(encoding="utf-8")

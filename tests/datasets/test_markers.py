@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from identirep import TableEncoder
 from identirep.datasets import load_table, read_whole
 from identirep.datasets.markers import USUAL
 
@@ -42,6 +43,19 @@ def test_numbers_that_are_given_for_columnar_files(tmp_path, ending):
     path = tmp_path / f"t.{ending}"
     getattr(FRAME.replace(FRAME.loc[4, "y_2"], -9999.0), f"to_{ending}")(path)
     assert _gaps(path, "-9999") == [[4, 1]]
+
+
+def test_numbers_of_single_precision_are_those_that_are_given(tmp_path):
+    short = FRAME.replace(FRAME.loc[4, "y_2"], -99.9).astype(np.float32)
+    short.to_parquet(tmp_path / "t.parquet")
+    assert _gaps(tmp_path / "t.parquet", "-99.9") == _gaps(short, "-99.9") == [[4, 1]]
+    assert read_whole(tmp_path / "t.parquet", "-99.9")["y_2"].null_count == 1
+    assert list(TableEncoder(missing="-99.9").fit(short).gaps_) == ["y_2"]
+
+
+def test_a_number_is_given_as_a_text():
+    with pytest.raises(TypeError, match=r"missing has the wrong type: got -9999, .* Pass missing='-9999'"):
+        load_table(FRAME, "y_*", missing=-9999)
 
 
 @pytest.mark.parametrize("mark", ["?", "-", ".", "missing", "#DIV/0!"])

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -123,11 +124,15 @@ def test_what_was_not_seen_has_one_warning(frame):
         ({"x": "high"}, "column 'x' is of another type than in the fit: got 'high' first at row 1, expected numbers"),
         ({"when": 3.0}, "column 'when' is of another type .* got 3.0 first at row 1, expected dates"),
         ({"embedding": [[1.0] * 3] * N}, "column 'embedding' .* expected lists of 2 numbers"),
+        ({"when": ["2020-01-01T00:00:00Z"] + ["2020-01-01"] * (N - 1)}, "'when' .* got dates with and without a time"),
+        ({"x": pd.to_timedelta(np.arange(N), unit="s")}, r"column 'x' .* got .*timedelta\(.* expected numbers"),
+        ({"since": 3.0}, "column 'since' is of another type .* got 3.0 first at row 1, expected durations"),
         ({"x": np.inf}, "column 'x' has infinite values: got 90, first at row 1"),
         ({"x": None, "colour": None, "code": 1}, None),
     ],
 )
 def test_columns_of_another_type(frame, changes, message):
+    frame = frame.assign(since=pd.to_timedelta(np.arange(N) % 7, unit="h"))
     encoder = TableEncoder().fit(frame)
     other = frame.assign(**{name: pd.Series(value, index=frame.index) for name, value in changes.items()})
     if message is None:
@@ -188,6 +193,17 @@ def test_missing_is_a_value_of_a_category():
     np.testing.assert_array_equal(encoder.transform(pa.table({"v": [None, "a"]})), [[0, 0, 1], [1, 0, 0]])
 
 
+@pytest.mark.parametrize(
+    "other", [[0.5, 3.0, 0.0], ["0.5", "3", "0"], [Decimal("0.500"), Decimal(3), Decimal("-0.00")]]
+)
+def test_values_of_decimals_are_those_of_numbers(other):
+    values = [Decimal("0.50"), Decimal("3.00"), Decimal("0.00")]
+    encoder = TableEncoder(categorical=["price"]).fit(pd.DataFrame({"price": values * 9}))
+    assert encoder.get_feature_names_out().tolist() == ["price=0", "price=0.5", "price=3"]
+    frame = pd.DataFrame({"price": pd.Series(other, dtype=object if isinstance(other[0], Decimal) else None)})
+    np.testing.assert_array_equal(_quiet(lambda: encoder.transform(frame)), np.eye(3)[[1, 2, 0]])
+
+
 def test_na_is_a_value_and_not_missing():
     encoder = TableEncoder().fit(pa.table({"country": ["NA", "DE"] * 10}))
     assert encoder.get_feature_names_out().tolist() == ["country=DE", "country=NA"]
@@ -234,6 +250,14 @@ def test_columns_left_out_are_said(frame):
     assert kept.left_out_ == {}
 
 
+def test_texts_are_kept_as_numbers_are(frame):
+    texts = {"row": [str(i) for i in range(N)], "same": "a", "day": "2020-01-01"}
+    assert list(TableEncoder().fit(frame.assign(**texts)).left_out_) == list(texts)
+    kept = TableEncoder(keep=list(texts)).fit(frame.assign(**texts))
+    assert kept.left_out_ == {}
+    assert {"row", "same=a", "day: days since 1970"} <= set(kept.get_feature_names_out())
+
+
 def test_set_output(frame):
     encoder = TableEncoder().set_output(transform="pandas")
     framed = encoder.fit_transform(frame.set_index(np.arange(N) + 7))
@@ -247,6 +271,7 @@ def test_set_output(frame):
         ({"impute": "zero"}, None, ValueError, "impute is not valid: got 'zero'"),
         ({"categorical": 3}, None, TypeError, "categorical has the wrong type: got 3"),
         ({"categorical": ["z"]}, None, ValueError, "categorical matches no column: got 'z'"),
+        ({"keep": ["z"]}, None, ValueError, "keep matches no column: got 'z'"),
         ({"max_categories": 1}, None, ValueError, "max_categories is not valid: got 1"),
         (
             {},

@@ -294,6 +294,23 @@ def test_tasks_that_say_nothing_are_left_out_with_a_word(kind, task, why, tmp_pa
         assert one.score(H, y, tasks) == expected.score(H[kept], y[kept], tasks[kept])
 
 
+def test_a_score_of_no_label_is_none():
+    H, y, tasks = _bad_data("constant target")
+    with pytest.warns(UserWarning, match="left out"):
+        model = MTLCM(random_state=0).fit(H, y, tasks)
+    assert np.isnan(model.score(H, np.full(len(y), np.nan), tasks))
+    assert np.isnan(model.score(H[tasks == 1], y[tasks == 1], tasks[tasks == 1]))
+
+
+@pytest.mark.parametrize("kind", [lambda t: ("assay", t), lambda t: t or "zero", lambda t: f"task {t}"])
+def test_samples_have_the_labels_of_the_fit(kind):
+    data = make_linear_tasks(n_tasks=5, n_latents=2, random_state=0)
+    model = MTLCM(random_state=0).fit(data.H, data.y, [kind(int(t)) for t in data.tasks])
+    drawn = model.sample(10, random_state=0)
+    assert list(drawn.tasks[::10]) == [kind(t) for t in range(5)] == list(model.task_names_)
+    assert np.isfinite(model.score(drawn.H, drawn.y, drawn.tasks))
+
+
 @pytest.mark.parametrize("noise_std", [0, 0.0, 1e-200])
 def test_fewer_latents_than_features_without_noise_have_no_likelihood(problem, noise_std):
     data, model = problem

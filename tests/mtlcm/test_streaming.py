@@ -129,3 +129,22 @@ def test_causal_predictions_survive_a_flip_and_others_do_not():
     assert abs(r2(data.H, "causal") - r2(flipped, "causal")) < 0.02
     assert r2(data.H, "all") > 0.99
     assert r2(flipped, "all") < r2(data.H, "all") - 0.2
+
+
+@pytest.mark.filterwarnings("ignore:y has 1 task that nothing can be learnt of")
+def test_tasks_that_a_fit_has_left_out_may_be_in_batches_and_stay_out():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    y = X @ rng.laplace(size=(3, 6)) + 0.1 * rng.normal(size=(200, 6))
+    y[:100, 2] = 1.0
+    model, others = MTLCM(random_state=0).fit(X[:100], y[:100]), np.arange(6) != 2
+    for part in (slice(100, 150), slice(150, 200)):
+        model.partial_fit(X[part], y[part])
+    assert model.left_out_tasks_ == {2: "constant"}
+    once = MTLCM(random_state=0).fit(X, y[:, others])
+    np.testing.assert_allclose(model.transform(X), once.transform(X), rtol=0, atol=1e-9)
+    assert model.score(X, y) == pytest.approx(once.score(X, y[:, others]), abs=1e-9)
+    # So does a model that has the axes of another.
+    turned = model._in_axes(np.array([2, 0, 1]), np.array([-3.0, 0.5, 1.0]), np.zeros(3))
+    assert turned.left_out_tasks_ == {2: "constant"}
+    assert turned.score(X, y) == pytest.approx(model.score(X, y), abs=1e-9)

@@ -7,12 +7,14 @@ import sys
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from torch import nn
 
 from identirep import MTRN, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import canonical_correlations
+from identirep.mtrn import check_fit_data
 
 
 def _model(**settings):
@@ -173,6 +175,35 @@ def test_order_is_checked(order, fault):
     X, Y, _ = _wide()
     with pytest.raises(ValueError, match=fault):
         _model().fit(X, Y, order=order)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"), [("groups", "a single group in the rows"), ("order", "the same for all rows")]
+)
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_rows_that_count_have_to_be_told_apart(name, fault, layout):
+    X, Y, _ = _wide()
+    half = np.arange(len(X)) % 2
+    y, tasks, weights = Y, None, half
+    if layout == "long":
+        y, tasks, weights = np.where(half == 1, Y[:, 0], np.nan), np.arange(len(X)) // 100, None
+    with pytest.raises(ValueError, match=f"{name} .*{fault} that count"):
+        _model().fit(X, y, tasks, sample_weight=weights, **{name: half})
+
+
+def test_groups_of_rows_that_count_are_numbered_without_gaps():
+    X, Y, _ = _wide()
+    rows = np.arange(500)
+    weights, groups = (rows >= 460).astype(float), rows // 10
+    data, found = check_fit_data(_model(), X, Y, None, groups, sample_weight=weights)
+    assert len(data.X) == len(found) == 40
+    np.testing.assert_array_equal(found, np.repeat(np.arange(4), 10))
+
+
+def test_sparse_inputs_are_refused_by_name_with_groups_and_order():
+    X, Y, _ = _wide()
+    with pytest.raises(TypeError, match="Sparse data was passed for X"):
+        _model().fit(csr_array(X), Y, groups=np.arange(len(X)) // 2, order=np.arange(len(X)))
 
 
 def test_consensus_is_closer_between_seeds_than_single_networks():

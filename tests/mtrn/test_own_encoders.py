@@ -121,3 +121,11 @@ def test_batches_of_one_row_are_refused_for_layers_that_look_at_batches():
     X, Y = _images()
     with pytest.raises(ValueError, match="batch_size is too small for the encoder: got 1 with BatchNorm"):
         _stage(batch_size=1).fit(X, Y)
+
+
+def test_a_fit_to_a_matrix_knows_nothing_of_the_axes_of_an_earlier_one():
+    X, Y = _images()
+    stage = _stage(n_replicates=1, max_epochs=1).fit(X, Y)
+    matrix = X[:, 0, 0]
+    stage.set_params(encoder="mlp", hidden_sizes=(4,)).fit(matrix, Y)
+    assert stage.transform(matrix).shape == (81, 2)

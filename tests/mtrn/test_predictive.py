@@ -233,3 +233,11 @@ def test_many_targets_without_signal_are_none():
         X, Y = rng.normal(size=(100, 3)), rng.normal(size=(100, 20))
         found += PredictiveFeatures(LinearRegression(), random_state=seed).fit(X, Y).n_components_ > 0
     assert found <= 1
+
+
+def test_out_of_bag_a_value_on_repeated_rows_alone_spoils_no_other_target():
+    X, Y, _ = _problem(n=200, T=8)
+    # Rows with equal inputs have no predictions out of bag.
+    X[:4], Y[:, 3] = X[0], np.arange(200) < 4
+    model = PredictiveFeatures(RandomForestRegressor(60), cross_fit="oob", random_state=0).fit(X, Y)
+    assert model.n_components_ >= 2

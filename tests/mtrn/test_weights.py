@@ -162,3 +162,13 @@ def test_chance_does_more_to_fewer_rows(layout):
     )
     np.testing.assert_allclose(alone.values, part.values, rtol=1e-6)
     np.testing.assert_allclose(alone.error, part.error, rtol=1e-6)
+
+
+def test_scales_of_the_weights_of_tasks_say_nothing():
+    X, y, tasks, rng = _rows(layout="long")
+    w, scale = rng.uniform(0.5, 2.0, len(X)), 2.0 ** rng.integers(-10, 11, size=8)
+    settings = _SMALL | {"max_epochs": 2, "n_components": 2}
+    for one, other in ((w, w * scale[tasks]), (None, scale[tasks])):
+        models = [MTRN(**settings).fit(X, y, tasks, sample_weight=v) for v in (one, other)]
+        np.testing.assert_array_equal(models[0].spectrum_, models[1].spectrum_)
+        np.testing.assert_array_equal(models[0].predict(X), models[1].predict(X))

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from identirep.comparing import Drift, Moved
     from identirep.regressor import IdentifiableRegressor
 
-__all__ = ["DEFAULT_LEVEL", "Level", "drift_of", "print_drift", "read_targets"]
+__all__ = ["Level", "drift_of", "print_drift", "read_targets"]
 
-DEFAULT_LEVEL = 0.05
+_DEFAULT_LEVEL = 0.05
 Level = Annotated[
     float | None,
     typer.Option(metavar="RATE", help="Rate of false alarms of a check for axes that have moved. Default: 0.05."),
@@ -32,7 +32,7 @@ def drift_of(model: IdentifiableRegressor, X: Any, y: Array | None, level: float
     """Check rows against what was fitted to, and return what was found as JSON can hold it."""
     from identirep.comparing import check_drift
 
-    found = check_drift(model, X, y, level=DEFAULT_LEVEL if level is None else level)
+    found = check_drift(model, X, y, level=_DEFAULT_LEVEL if level is None else level)
     return {
         "n_rows": found.n_rows,
         "n_tested": found.n_tested,
@@ -49,10 +49,15 @@ def read_targets(model: IdentifiableRegressor, data: Path, reading: dict[str, An
     """Read what a table has of the targets of a run (wide layout), NaN where it has none; None without any."""
     import numpy as np
 
+    from identirep.cli.tables import reading_of
     from identirep.datasets import load_targets, open_table
 
+    reference = model._reference
+    if reference is None or not len(reference.targets.count):
+        # Labels of tasks are no names of columns.
+        return None
     tasks = [str(name) for name in model.task_names_]
-    file = open_table(data, **reading)
+    file = open_table(data, **reading_of(model, reading))
     columns = set(file.columns) - set(map(str, model.feature_names_in_))
     present = [t for t, name in enumerate(tasks) if name in columns]
     if not present:

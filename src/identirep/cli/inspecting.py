@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 from collections import Counter
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,6 +101,12 @@ def inspect(
     from identirep.cli.remarks import remarks_of_columns, remarks_of_table
     from identirep.cli.tables import read_table
 
+    of_targets = {"--tasks": tasks, "--groups": groups, "--order": order, "--features": features, "--drop": drop}
+    if not targets and (given_alone := [option for option, value in of_targets.items() if value]):
+        raise ValueError(
+            f"{given_alone[0]} says how a table with targets is looked at: got no --targets, expected some. Name them, "
+            f"or leave {' and '.join(given_alone)} out."
+        )
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
     with working(f"Reading {data.name}"):
         columns, numbers, read_as = _read_columns(data, reading, categorical)
@@ -169,7 +177,7 @@ def _entry(shown: Shown) -> dict[str, Any]:
 
 def _suggest(path: Path, columns: list[Shown], reading: str) -> None:
     """Print a command to start from, if the names tell what the targets are."""
-    families = _families([column.name for column in columns if column.is_number and column.n_distinct > 1])
+    families = _families(columns)
     gaps = [shown.name for shown in columns if shown.is_number and shown.column.is_input and shown.column.n_missing]
     labels = [column.name for column in columns if column.remark == _LABELS]
     drop = [column.name for column in columns if column.remark.endswith("drop") and column.name not in labels + gaps]
@@ -190,10 +198,18 @@ def _suggest(path: Path, columns: list[Shown], reading: str) -> None:
     say(f"To start, with the targets that you want explained: {suggested(start)}")
 
 
-def _families(names: list[str]) -> list[tuple[str, int]]:
-    """Find prefixes that several names share, the largest family first."""
-    prefixes = Counter(name.split("_")[0] for name in names if "_" in name)
-    return [(f"{prefix}_*", n) for prefix, n in prefixes.most_common(5) if n >= _FEWEST_IN_FAMILY and n < len(names)]
+def _families(columns: list[Shown]) -> list[tuple[str, int]]:
+    """Find patterns that the names of several numbers, and no others, have in common, the largest family first."""
+    names = [column.name for column in columns if column.is_number and column.n_distinct > 1]
+    others = [column.name for column in columns if not column.is_number]
+    # A list of names is split at commas.
+    prefixes = Counter(name.split("_")[0] for name in names if "_" in name and "," not in name.split("_")[0])
+    found = [
+        (f"{glob.escape(prefix)}_*", n)
+        for prefix, n in prefixes.most_common(5)
+        if n >= _FEWEST_IN_FAMILY and n < len(names)
+    ]
+    return [(pattern, n) for pattern, n in found if not any(fnmatchcase(name, pattern) for name in others)]
 
 
 def _read_columns(
@@ -203,14 +219,12 @@ def _read_columns(
     import numpy as np
 
     from identirep.cli.raw import raw_columns
-    from identirep.datasets import empty_message, match_columns, open_table
+    from identirep.datasets import match_columns, open_table
     from identirep.encoding import NUMBERS, as_numbers, judge_columns, plain
 
     file = open_table(path, **reading)
     chosen = match_columns("categorical", categorical, file.columns)
     table = raw_columns(file, file.columns, chosen)
-    if not table.num_rows:
-        raise ValueError(empty_message(path))
     judged = judge_columns(table, markers=file.markers, categorical=chosen, index=file.index_columns)
     columns, numbers = [], {}
     for column, chunks in zip(judged, table.columns, strict=True):

@@ -13,6 +13,7 @@ from identirep.cli.answers import FORMAT_VERSION
 from identirep.cli.found import latent_entries
 from identirep.cli.tables import named, write_table
 from identirep.datasets import match_columns, open_table
+from identirep.encoding import plain
 
 __all__ = ["METADATA_KEY", "kept_columns", "output_table"]
 
@@ -39,7 +40,7 @@ def kept_columns(
     is_text = out.suffix.lower() == ".csv"
     kept = file.as_they_are(chosen)
     if is_text:
-        columns = [_for_csv(column) for column in kept.columns]
+        columns = [_for_csv(name, column) for name, column in zip(chosen, kept.columns, strict=True)]
     else:
         columns = kept.columns if file.has_types else [_typed(column) for column in kept.columns]
     fields = [field.with_type(column.type) for field, column in zip(kept.schema, columns, strict=True)]
@@ -87,11 +88,23 @@ def _check_types(schema: Any, out: Path) -> None:
         )
 
 
-def _for_csv(column: Any) -> Any:
-    """Return a column of categories as its values, which is all that a text file has."""
+def _for_csv(name: str, column: Any) -> Any:
+    """Return a column of categories, runs or views as its values, which is all that a text file has."""
     import pyarrow as pa
+    from pyarrow import types
 
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    kind = column.type
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind) or str(kind) == "string_view":
+        column = plain(column)
+    if types.is_binary(column.type) or types.is_large_binary(column.type) or types.is_fixed_size_binary(column.type):
+        try:
+            column.cast(pa.large_binary()).cast(pa.large_string())
+        except pa.ArrowInvalid:
+            raise ValueError(
+                f"--keep has bytes that are no text: got {name!r} of type {kind}, expected texts for a .csv file. "
+                "Leave it out, or write another format."
+            ) from None
+    return column
 
 
 def _typed(texts: Any) -> Any:

@@ -148,7 +148,9 @@ def _described(model: IdentifiableRegressor, X: Any, labels: list[Any] | None) -
     from identirep.describing import describe_axes
 
     def rows(of: list[tuple[int, float]]) -> list[dict[str, Any]]:
-        label = (lambda row: {}) if labels is None else (lambda row: {"label": str(labels[row])})
+        def label(row: int) -> dict[str, Any]:
+            return {} if labels is None else {"label": None if labels[row] is None else str(labels[row])}
+
         return [{"row": row, "value": value, **label(row)} for row, value in of]
 
     verdicts = model.certificate_.verdict
@@ -201,7 +203,7 @@ def _input_in_words(entry: dict[str, Any]) -> str:
 
 
 def _row_in_words(entry: dict[str, Any]) -> str:
-    label = f" {entry['label']}" if "label" in entry else ""
+    label = "" if entry.get("label") is None else f" {entry['label']}"
     return f"row {entry['row']}{label} ({entry['value']:+.2f})"
 
 

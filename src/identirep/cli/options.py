@@ -26,7 +26,6 @@ __all__ = [
     "Missing",
     "NoEncode",
     "Order",
-    "Regressor",
 ]
 __all__ += ["Regressor", "Replicates", "Resume", "Run", "Seed", "Separator", "Sheet", "Targets", "Tasks", "Weights"]
 __all__ += ["check_settings", "encoding_of", "options_of_files", "parse_components"]

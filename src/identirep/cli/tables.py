@@ -19,10 +19,12 @@ from identirep.cli.words import quoted_path
 from identirep.datasets import (
     choose_columns,
     index_columns,
+    is_number,
     load_table,
     load_targets,
     match_columns,
     open_table,
+    remark_on,
 )
 from identirep.encoding import Column, TableEncoder, check_columns, check_names, judge_columns
 from identirep.files import replaced_file
@@ -30,7 +32,7 @@ from identirep.parameters import raise_faults
 from identirep.row_weights import weight_faults
 from identirep.splits import number_groups, order_ranks
 
-__all__ = ["Table", "check_output", "check_place", "read_inputs", "read_table", "write_table"]
+__all__ = ["Table", "check_output", "check_place", "read_inputs", "read_table", "reading_of", "write_table"]
 
 _WRITABLE = (".csv", ".parquet", ".feather")
 
@@ -115,7 +117,7 @@ def read_table(
     rest: dict[str, Any] = {
         "groups": None if groups is None else number_groups(labels_of(file, groups)),
         "grouped_by": groups,
-        "order": None if order is None else order_ranks(_sortable(labels_of(file, order), file.markers)),
+        "order": None if order is None else order_ranks(_sortable(order, labels_of(file, order), file)),
         "ordered_by": order,
     }
     is_long, chosen = tasks is not None, (list(targets), tasks, features or None, dropped or None)
@@ -193,9 +195,7 @@ def _read_encoded(
 def read_inputs(path: Path, model: Any, reading: dict[str, Any]) -> tuple[Any, list[str]]:
     """Read the inputs of a fitted model by name, in its order, whatever else is in the table, and how they are read."""
     feature_names = list(model.feature_names_in_)
-    encoder = model.table_encoder_
-    stored = [] if encoder is None or encoder.missing is None else list(encoder.missing)
-    reading = {**reading, "missing": [*stored, *(reading["missing"] or [])]}
+    encoder, reading = model.table_encoder_, reading_of(model, reading)
     file = open_table(path, **reading)
     check_names(feature_names, file.columns, path.name)
     if encoder is None:
@@ -203,6 +203,13 @@ def read_inputs(path: Path, model: Any, reading: dict[str, Any]) -> tuple[Any, l
         return named(data.X, feature_names), data.remarks
     categories = [column.name for column in encoder.columns_ if column.is_input and column.kind == "category"]
     return raw_columns(file, feature_names, categories), list(file.remarks)
+
+
+def reading_of(model: Any, reading: dict[str, Any]) -> dict[str, Any]:
+    """Return how a table is read for a model: what stood for a missing number in its fit does so again."""
+    encoder = model.table_encoder_
+    stored = [] if encoder is None or encoder.missing is None else list(encoder.missing)
+    return {**reading, "missing": [*stored, *(reading["missing"] or [])]}
 
 
 def named(X: Array, names: Sequence[str]) -> Any:
@@ -244,20 +251,25 @@ def write_table(path: Path, table: Any) -> None:
         write[path.suffix.lower()](table, staging)
 
 
-def _sortable(labels: list[Any], markers: Any) -> NDArray[Any]:
+def _sortable(column: str, labels: list[Any], file: Any) -> NDArray[Any]:
     """Return values of an order, as numbers if all texts are: as texts 10 would come before 9."""
+    markers, decimal = file.markers, file.decimal
     known = [None if label in markers.numbers else label for label in labels]
     numbers = np.full(len(labels), np.nan)
     texts = [(i, label.strip()) for i, label in enumerate(known) if isinstance(label, str)]
     if len(texts) + known.count(None) == len(known):
-        try:
+        other = [(i, text) for i, text in texts if text not in markers.texts and not is_number(text, decimal)]
+        if not other:
             for i, text in texts:
-                numbers[i] = np.nan if text in markers.texts else float(text)
-        except ValueError:
-            pass
-        else:
+                numbers[i] = np.nan if text in markers.texts else float(text.replace(decimal, "."))
             numbers[np.isin(numbers, markers.numbers)] = np.nan
             return numbers
+        remarks = [remark_on(text, decimal) for _, text in other]
+        if all(remarks):
+            raise ValueError(
+                f"order has numbers that are not written as such: got {other[0][1]!r} in column {column!r} first at "
+                f"row {other[0][0] + 1}, expected numbers. {remarks[0]}"
+            )
     values = np.empty(len(labels), dtype=object)
     values[:] = known
     return values

@@ -27,6 +27,7 @@ class ArrowColumns(ABC):
     # What is said of how the columns are read.
     remarks: Sequence[str] = ()
     has_types = True
+    decimal = "."
 
     def __init__(self, path: Path, schema: Any, markers: Markers) -> None:
         self.path = path

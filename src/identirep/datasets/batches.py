@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from identirep._typing import Array
+from identirep.datasets.markers import numbers_in
 from identirep.missing import is_missing
 
 
@@ -52,8 +53,8 @@ def as_matrix(columns: Sequence[Any], n_rows: int, missing: Sequence[float] = ()
         if isinstance(column, pa.DictionaryArray):
             column = column.dictionary_decode()
         matrix[:, j] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    if missing:
-        matrix[np.isin(matrix, missing)] = np.nan
+        if missing:
+            matrix[np.isin(matrix[:, j], numbers_in(column.type, missing)), j] = np.nan
     return matrix
 
 

@@ -44,7 +44,7 @@ class DelimitedFile:
         self.path = path
         self.markers = markers
         separator = check_separator(separator)
-        check_decimal(decimal, separator)
+        check_decimal(decimal)
         try:
             self._file = TextFile(path, separators, separator, decimal, markers.texts)
         except unreadable() as error:

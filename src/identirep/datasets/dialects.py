@@ -44,11 +44,10 @@ def check_separator(given: str | None) -> str | None:
     return separator
 
 
-def check_decimal(given: str | None, separator: str | None) -> str | None:
-    """Return the decimal mark, if it is one and not the separator."""
+def check_decimal(given: str | None) -> None:
+    """Raise if a decimal mark is none; it may separate cells too, where numbers stand in quotes."""
     if given is not None and given not in (".", ","):
         raise ValueError(f"decimal is not valid: got {given!r}, expected '.' or ','. Pass one of these.")
-    return given
 
 
 def detect(
@@ -71,7 +70,8 @@ def detect(
     else:
         readings = [_Reading.of(lines[start:], mark, missing) for mark in dict.fromkeys([*order, SPACES])]
         # The first of the best: the separator that the name of the file tells comes first.
-        best = max(_fitting(readings, order), key=lambda reading: reading.share, default=_likeliest(readings, order))
+        fitting = _fitting(readings, order) or [_likeliest(readings, order)]
+        best = fitting[0] if len(fitting) == 1 else max(fitting, key=lambda reading: reading.share)
     if decimal is None:
         decimal = best.decimal()
     n_header = sum(map(len, lines[:start])) + best.n_header
@@ -159,8 +159,9 @@ class _Reading:
 def _fitting(readings: Sequence[_Reading], order: Sequence[str]) -> list[_Reading]:
     """Return the readings in which rows are as long as the header, else one cell longer, else separated by blanks."""
     usual = [each for each in readings if each.fits and each.separator in order]
-    blanks = [each for each in readings if each.fits and each.is_exact and each.body and each.share == 1]
-    return [each for each in usual if each.is_exact] or usual or blanks
+    if usual:
+        return [each for each in usual if each.is_exact] or usual
+    return [each for each in readings if each.fits and each.is_exact and each.body and each.share == 1]
 
 
 def _likeliest(readings: Sequence[_Reading], order: Sequence[str]) -> _Reading:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["USUAL", "Markers"]
+import numpy as np
+
+__all__ = ["USUAL", "Markers", "numbers_in"]
 
 _WORDS = ("NA", "N/A", "NaN", "NULL", "None", "NaT")
 # What spreadsheets, databases, R, pandas and C write; in a column of numbers none of these can be anything else.
@@ -25,6 +28,10 @@ class Markers:
     @classmethod
     def of(cls, given: str | Sequence[str] | None) -> Markers:
         """Take texts, several separated by commas; those that are numbers stand for their value however written."""
+        if not isinstance(given, str | Iterable | None):
+            raise TypeError(
+                f"missing has the wrong type: got {given!r}, expected a text or several. Pass missing={str(given)!r}."
+            )
         listed = [given] if isinstance(given, str) else list(given or [])
         texts = [part.strip() for text in listed for part in str(text).split(",")]
         numbers = []
@@ -34,3 +41,10 @@ class Markers:
             except ValueError:
                 continue
         return cls(USUAL | set(texts), tuple(numbers))
+
+
+def numbers_in(kind: Any, numbers: Sequence[float]) -> list[float]:
+    """Return numbers as a column of an Arrow type holds them: in single precision -99.9 is another number."""
+    largest = float(np.finfo(np.float32).max)
+    is_short = str(kind) == "float"
+    return [float(np.float32(number)) if is_short and abs(number) <= largest else number for number in numbers]

@@ -9,10 +9,13 @@ __all__ = ["FALSE", "TRUE", "evidence", "is_number", "remark_on"]
 
 TRUE, FALSE = ("True", "true", "TRUE"), ("False", "false", "FALSE")
 _SIGN, _EXPONENT = r"[+-]?", r"(?:[eE][+-]?\d+)?"
-_SPECIAL = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
-_DECIMAL = {
-    mark: re.compile(rf"{_SIGN}(?:\d+{re.escape(mark)}?\d*|{re.escape(mark)}\d+){_EXPONENT}") for mark in (".", ",")
+_NUMBER = {
+    mark: rf"(?:{_SIGN}(?:\d+{re.escape(mark)}?\d*|{re.escape(mark)}\d+){_EXPONENT}|{_SIGN}(?i:inf|infinity|nan))"
+    for mark in (".", ",")
 }
+_ONE = {mark: re.compile(number) for mark, number in _NUMBER.items()}
+# All of a column at once, which takes a tenth of the time that its cells take one by one.
+_MANY = {mark: re.compile(rf"{number}(?:\0{number})*") for mark, number in _NUMBER.items()}
 # What may be a thousand just as well: 1,234 but not 0,123, 12345,678 or 1,23.
 _EITHER = re.compile(rf"{_SIGN}[1-9]\d{{0,2}}[.,]\d{{3}}")
 _THOUSANDS = re.compile(
@@ -26,18 +29,16 @@ _BESIDE = re.compile("[$€£¥%‰\u2212\u2013]")
 
 def is_number(text: str, decimal: str) -> bool:
     """Tell whether a trimmed text is a number with this decimal mark."""
-    return bool(_DECIMAL[decimal].fullmatch(text) or _SPECIAL.fullmatch(text))
+    return bool(_ONE[decimal].fullmatch(text))
 
 
 def evidence(column: Iterable[str], decimal: str) -> int:
     """Return how surely numbers have this decimal mark: 0 not at all, 1 if they may be thousands, 2 surely."""
-    strength = 0
-    for text in column:
-        if not is_number(text, decimal):
-            return 0
-        if decimal in text and strength < 2:
-            strength = 1 if _EITHER.fullmatch(text) else 2
-    return strength
+    texts = list(column)
+    if not _MANY[decimal].fullmatch("\0".join(texts)):
+        return 0
+    with_mark = [text for text in texts if decimal in text]
+    return 2 if not all(map(_EITHER.fullmatch, with_mark)) else 1 if with_mark else 0
 
 
 def remark_on(text: str, decimal: str) -> str:

@@ -165,7 +165,7 @@ def choose_columns(
 ) -> tuple[list[str], list[str], set[str]]:
     """Return the names of features, of targets, and of the features that are called by their exact name."""
     feature_names, target_names = _choose_columns(columns, targets, tasks, features, drop)
-    kept = set() if features is None else {name for name in _split(features, columns) if name in feature_names}
+    kept = set() if features is None else set(_split(features, columns)) & set(feature_names)
     if "" in kept and columns.count("") > 1:
         raise ValueError(f"{path.name} has several columns without a name: got '' in features. Name them in the file.")
     return feature_names, target_names, kept
@@ -189,6 +189,7 @@ def _choose_columns(
     """Resolve the arguments to names of features and of targets; collect all faults."""
     faults: list[str] = []
     target_names = _match("targets", targets, columns, faults)
+    set_of_targets = set(target_names)
     dropped = _match("drop", drop, columns, faults)
     if tasks is not None and tasks not in columns:
         faults.append(_no_match("tasks", tasks, columns))
@@ -204,7 +205,7 @@ def _choose_columns(
         chosen = list(columns)
     else:
         chosen = _match("features", features, columns, faults)
-        both = [name for name in _split(features, columns) if name in target_names]
+        both = [name for name in _split(features, columns) if name in set_of_targets]
         if both:
             faults.append(
                 f"features has targets: got {_shorten(both)} in both, expected disjoint columns. Take them out of one."
@@ -222,11 +223,12 @@ def _choose_columns(
 def _match(argument: str, patterns: Patterns | None, columns: Sequence[str], faults: list[str]) -> list[str]:
     """List the columns that the patterns name, each once; collect patterns without any."""
     found: dict[str, None] = {}
+    known = set(columns)
     names = [] if patterns is None else _split(patterns, columns)
     if patterns is not None and len(patterns) and not names:
         faults.append(f"{argument} names no column: got {_cut(patterns)}, expected a name or pattern. Name a column.")
     for pattern in names:
-        if pattern in columns:
+        if pattern in known:
             matches = [pattern]
         else:
             matches = [name for name in columns if fnmatchcase(name, pattern)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from identirep.datasets.markers import numbers_in
+
 __all__ = ["as_typed", "plain", "plain_type"]
 
 
@@ -49,7 +51,7 @@ def as_typed(column: Any, missing: Sequence[float] = ()) -> Any:
         numbers = column.cast(pa.float64(), safe=False)
         numbers = compute.if_else(compute.is_nan(numbers), None, numbers)
         if missing:
-            marked = compute.is_in(numbers, value_set=pa.array(missing, pa.float64()))
+            marked = compute.is_in(numbers, value_set=pa.array(numbers_in(kind, missing), pa.float64()))
             numbers = compute.if_else(marked, None, numbers)
         return numbers
     if types.is_string(kind) or types.is_large_string(kind) or str(kind) == "string_view":

@@ -36,6 +36,7 @@ class Workbook:
 
     index_columns: Sequence[str] = ()
     has_types = True
+    decimal = "."
 
     def __init__(self, path: Path, markers: Markers, sheet: str | None = None) -> None:
         self.path = path

@@ -78,7 +78,7 @@ def judge_columns(
     names = table.column_names
     declared = declared_index(table) if index is None else index
     numbering = index_columns(names, [name for name in declared if name in names])
-    rules = markers or Markers()
+    rules, categorical, keep = markers or Markers(), set(categorical), set(keep)
     found = []
     for name, values in zip(names, table.columns, strict=True):
         column = _judged(name, plain(values), rules, name in categorical, most_categories, name in keep)
@@ -91,9 +91,9 @@ def judge_columns(
 def _judged(name: str, values: Any, markers: Markers, is_category: bool, most: int, is_kept: bool) -> Column:
     kind, n_rows = kind_of(values.type), len(values)
     if is_category and kind not in ("list", "other"):
-        return _category(name, as_texts(values), n_rows)
+        return _category(name, as_texts(values), n_rows, is_kept)
     if kind == "text":
-        return _text(name, values, markers, most)
+        return _text(name, values, markers, most, is_kept)
     if kind in NUMBERS:
         return _number(name, kind, as_numbers(values, markers), is_kept)
     if kind in ("date or time", "time of day"):
@@ -130,16 +130,17 @@ def _number(name: str, kind: str, numbers: Array, is_kept: bool) -> Column:
     return column
 
 
-def _category(name: str, texts: list[str | None], n_rows: int) -> Column:
+def _category(name: str, texts: list[str | None], n_rows: int, is_kept: bool) -> Column:
     present = [text for text in texts if text is not None]
     n_distinct = len(set(present))
     column = Column(name, "category", n_rows, n_rows - len(present), n_distinct)
     if not present:
         return replace(column, why_not="empty")
-    return replace(column, why_not="constant") if n_distinct == 1 and len(present) == n_rows else column
+    is_constant = n_distinct == 1 and len(present) == n_rows and not is_kept
+    return replace(column, why_not="constant") if is_constant else column
 
 
-def _text(name: str, values: Any, markers: Markers, most: int) -> Column:
+def _text(name: str, values: Any, markers: Markers, most: int, is_kept: bool) -> Column:
     texts = as_texts(values)
     n_rows, present = len(texts), [text for text in texts if text is not None]
     n_missing, distinct = n_rows - len(present), set(present)
@@ -149,9 +150,9 @@ def _text(name: str, values: Any, markers: Markers, most: int) -> Column:
     numbers = as_numbers(values, markers)
     # Files say what is a number; texts of a few numbers are codes.
     if numbers is not None and not is_few:
-        return _number(name, "number", numbers, False)
+        return _number(name, "number", numbers, is_kept)
     if as_dates(values) is not None:
-        return _date(name, "date or time", values, False)
+        return _date(name, "date or time", values, is_kept)
     bad = None if numbers is not None else _among_numbers(texts, markers)
     if bad is not None and (not is_few or _looks_missing(texts[bad])):
         return Column(
@@ -165,7 +166,7 @@ def _text(name: str, values: Any, markers: Markers, most: int) -> Column:
             is_fault=True,
         )
     if is_few:
-        return _category(name, texts, n_rows)
+        return _category(name, texts, n_rows, is_kept)
     if sum(_DATE.fullmatch(text) is not None for text in present) > _MOST_DISTINCT * len(present):
         why = "dates that are not written as 2020-12-31"
         return Column(name, "text", n_rows, n_missing, len(distinct), why, "write them so")

@@ -205,12 +205,13 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         table = as_table(X)
         if not table.num_rows:
             raise ValueError("X is empty: got 0 rows, expected at least one. Pass rows.")
-        categorical = _listed(self.categorical)
+        categorical, keep, known = _listed(self.categorical), _listed(self.keep), set(table.column_names)
         raise_faults(
             [
-                f"categorical matches no column: got {name!r}, expected columns of the table. Check the spelling."
-                for name in categorical
-                if name not in table.column_names
+                f"{option} matches no column: got {name!r}, expected columns of the table. Check the spelling."
+                for option, names in (("categorical", categorical), ("keep", keep))
+                for name in names
+                if name not in known
             ]
         )
         markers = Markers.of(self.missing)
@@ -219,12 +220,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 table,
                 markers=markers,
                 categorical=categorical,
-                keep=_listed(self.keep),
+                keep=keep,
                 most_categories=self.max_categories,
             )
         )
         check_columns(self.columns_)
-        self._is_matrix = not is_frame(X)
         kept = [column for column in self.columns_ if column.is_input]
         columns = {column.name: plain(table.column(column.name)) for column in kept}
         self._recipe = Recipe.learnt(kept, columns, markers, self.impute, self.max_categories)
@@ -285,8 +285,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the fitted state but for what is of scikit-learn, see `_estimators`."""
-        meta = {"columns": [asdict(column) for column in self.columns_], "is_matrix": self._is_matrix}
-        return {}, meta | self._recipe.to_meta()
+        return {}, {"columns": [asdict(column) for column in self.columns_], **self._recipe.to_meta()}
 
     @property
     def _estimators(self) -> dict[str, Any]:
@@ -296,7 +295,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
         """Take over a state that `_to_arrays` has returned; it needs its estimators yet."""
         self.columns_ = tuple(Column(**entry) for entry in meta["columns"])
-        self._is_matrix = bool(meta["is_matrix"])
         self._recipe = Recipe.of_meta(meta, Markers.of(self.missing))
         return self
 
@@ -335,7 +333,8 @@ def check_columns(columns: Sequence[Column], left_out: Mapping[str, str] | None 
 
 def check_names(names: Sequence[str], found: Sequence[str], what: str) -> None:
     """Raise if inputs of a fit are not among the columns found."""
-    lacking = [name for name in names if name not in set(found)]
+    known = set(found)
+    lacking = [name for name in names if name not in known]
     if lacking:
         listed = ", ".join(repr(name) for name in lacking[:_MAX_NAMED])
         more = f" and {len(lacking) - _MAX_NAMED} more" if len(lacking) > _MAX_NAMED else ""

@@ -25,7 +25,12 @@ from identirep.encoding.values import (
 __all__ = ["numbers_of", "parts_of", "texts_of"]
 
 _MAX_SHOWN = 60
-_EXPECTED = {"date or time": "dates", "time of day": "times of day", "list": "lists of {width} numbers"}
+_EXPECTED = {
+    "date or time": "dates",
+    "time of day": "times of day",
+    "duration": "durations",
+    "list": "lists of {width} numbers",
+}
 
 
 def numbers_of(name: str, kind: str, values: Any, markers: Markers, parts: tuple[str, ...], width: int) -> Array:
@@ -35,7 +40,8 @@ def numbers_of(name: str, kind: str, values: Any, markers: Markers, parts: tuple
     if found_kind == "empty" or values.null_count == n_rows:
         return np.full((n_rows, len(parts) or width), np.nan)
     if kind in NUMBERS:
-        found = as_numbers(values, markers)
+        # A number without a unit is no duration.
+        found = as_numbers(values, markers) if (found_kind == "duration") == (kind == "duration") else None
         if found is None and kind == "yes or no" and is_text(values.type):
             found = as_truths(values)
     elif kind == "list":
@@ -48,10 +54,12 @@ def numbers_of(name: str, kind: str, values: Any, markers: Markers, parts: tuple
             return np.column_stack([of[part] for part in parts])
     if found is None:
         row, value = _first_bad(values, markers, kind)
+        # Each of them is a date, but not all are of one kind.
+        got = "dates with and without a time zone" if value is None else f"{_cut(value)} first at row {row + 1}"
         expected = _EXPECTED.get(kind, "numbers").format(width=f"{width:,}")
         raise ValueError(
-            f"column {name!r} is of another type than in the fit: got {_cut(value)} first at row {row + 1}, expected "
-            f"{expected}. Write it as in the table of the fit."
+            f"column {name!r} is of another type than in the fit: got {got}, expected {expected}. Write it as in the "
+            "table of the fit."
         )
     return np.asarray(found)[:, None]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from identirep._typing import Array
-from identirep.datasets import Markers
+from identirep.datasets import Markers, numbers_in
 from identirep.missing import is_missing
 
 __all__ = [
@@ -107,7 +107,7 @@ def as_numbers(values: Any, markers: Markers) -> Any:
     elif kind_of(values.type) not in ("yes or no", "whole number", "number", "empty"):
         return None
     numbers = _floats(values)
-    if markers.numbers and (marked := np.isin(numbers, markers.numbers)).any():
+    if markers.numbers and (marked := np.isin(numbers, numbers_in(values.type, markers.numbers))).any():
         numbers = np.where(marked, np.nan, numbers)
     return numbers
 
@@ -212,6 +212,10 @@ def _text_of(value: Any) -> str | None:
         return value.decode("utf-8", "replace")
     if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         return str(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        text = format(value, "f")
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return "0" if text == "-0" else text
     number = float(value)
     return str(int(number)) if number.is_integer() and abs(number) < 2.0**53 else str(value)
 

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
-from identirep.known_tasks import remember_left_out
+from identirep.known_tasks import known_task_data, remember_left_out
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import fit_in_units, fit_latents, like_units, moments_in_units, mostly_shared
 from identirep.mtlcm.checks import LEAST_LABELS, moments_faults, number_of_latents, units_faults
@@ -245,7 +245,7 @@ class MTLCM(UsableLatents, BaseEstimator):
             Targets, in the layouts of `fit`.
         tasks : array-like, optional
             As for `fit`. New tasks may appear where tasks are named; without names, the columns of `y` are the tasks
-            so far.
+            so far; those that `fit` has left out may still be there, and stay out.
         sample_weight : array-like, shape (n_samples,), optional
             As for `fit`, on the scale of the batches before; rows without weights have weights of 1.
 
@@ -263,21 +263,22 @@ class MTLCM(UsableLatents, BaseEstimator):
         """
         before: TaskMoments | None = getattr(self, "accumulated_", None)
         known = None if before is None or tasks is not None else before.task_names
-        data = check_task_data(
-            X,
-            y,
-            tasks,
-            estimator=self,
-            reset=before is None,
-            min_labels=0,
-            known_tasks=known,
-            found=parameter_faults(self),
-            sample_weight=sample_weight,
-        )
+        rows: dict[str, Any] = {"found": parameter_faults(self), "sample_weight": sample_weight}
+        is_of_fit = known is not None and known == getattr(self, "task_names_", None)
+        if is_of_fit:
+            data = known_task_data(self, X, y, None, **rows)
+        else:
+            reset = before is None
+            data = check_task_data(X, y, tasks, estimator=self, reset=reset, min_labels=0, known_tasks=known, **rows)
         n_components = number_of_latents(self.n_components, data.X.shape[1], self.noise_std)
         batch = moments_of(data)
         self.accumulated_ = batch if before is None else before + batch
-        return self if moments_faults(self.accumulated_, n_components) else self._fit(self.accumulated_)
+        if moments_faults(self.accumulated_, n_components):
+            return self
+        left_out = {name: self.__dict__[name] for name in ("left_out_tasks_", "_given_tasks") if is_of_fit}
+        self._fit(self.accumulated_)
+        self.__dict__.update(left_out)
+        return self
 
     def _fit(
         self,

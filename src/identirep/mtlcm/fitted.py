@@ -110,6 +110,7 @@ class FittedLatents:
         )
         found._store(self.moments_, moved, self._half)
         found.accumulated_ = self.accumulated_
+        found.left_out_tasks_, found._given_tasks = self.left_out_tasks_, self._given_tasks
         found._set_origin(factor * self._origin[order] + origin)
         if "_comes_back" in self.__dict__:
             found.__dict__["_comes_back"] = self._comes_back._in_order(order)

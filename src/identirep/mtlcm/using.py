@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, RandomState
 from identirep.known_tasks import known_task_data
+from identirep.missing import as_labels
 from identirep.moments import TaskMoments
 from identirep.mtlcm.fitted import FittedLatents
 from identirep.mtlcm.model import causal_regression
@@ -192,7 +193,8 @@ class UsableLatents(FittedLatents, CertifiedLatents):
         Returns
         -------
         float
-            Mean over labels; equal to `log_likelihood_` on the data of the fit.
+            Mean over labels; equal to `log_likelihood_` on the data of the fit. NaN if there is no label of a task of
+            the fit.
 
         Raises
         ------
@@ -207,6 +209,8 @@ class UsableLatents(FittedLatents, CertifiedLatents):
             moments = TaskMoments.from_long(data.X, data.targets, data.task_index, sample_weight=data.weights)
         # Both layouts name the tasks by their position among those of the fit.
         moments = moments.select_tasks(np.flatnonzero(moments.n_samples > 0))
+        if not moments.n_tasks:
+            return float("nan")
         index = np.array(moments.task_names, dtype=np.int64)
         return float(moments.weights @ self._task_log_likelihoods(moments, index))
 
@@ -246,10 +250,8 @@ class UsableLatents(FittedLatents, CertifiedLatents):
         effects += np.sqrt(self.fit_.variances)[:, None] * rng.normal(size=effects.shape)
         latents = np.where(causal[:, None], causes, effects).reshape(-1, D)
         H = latents @ self.mixing_.T + self.mean_ + self.noise_std_ * rng.normal(size=(T * n_samples, len(self.mean_)))
-        labels = np.empty(T, dtype=object)
-        labels[:] = self.task_names_
-        tasks = np.repeat(labels, n_samples)
-        return Bunch(H=H, y=y.reshape(-1), tasks=np.array(tasks.tolist()), Z=latents)
+        tasks = np.repeat(as_labels(self.task_names_), n_samples)
+        return Bunch(H=H, y=y.reshape(-1), tasks=tasks, Z=latents)
 
     def bootstrap(
         self,

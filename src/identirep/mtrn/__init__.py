@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from identirep.mtrn.base import check_fit_data as check_fit_data
 from identirep.mtrn.estimator import MTRN
+from identirep.mtrn.fit_data import check_fit_data as check_fit_data
 from identirep.mtrn.named import ChosenRegressor as ChosenRegressor
 from identirep.mtrn.named import choose_regressor as choose_regressor
 from identirep.mtrn.named import named_stage as named_stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils import Tags
 
-from identirep._typing import Array, BoolArray, IntArray, RandomState
+from identirep._typing import Array, IntArray, RandomState
 from identirep.evaluation import score_tasks
-from identirep.gross_errors import gross_error_remark, limited
+from identirep.gross_errors import gross_error_remark
 from identirep.known_tasks import left_out_meta, remember_left_out, restore_left_out
 from identirep.moments import TaskMoments
+from identirep.mtrn.fit_data import check_fit_data
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, reduce_features
 from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, Spectrum, predictive_spectrum
 from identirep.parameters import Fault, Rule, parameter_faults
@@ -25,91 +26,16 @@ from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
 from identirep.shapes import check_shapes
 from identirep.signal_check import Signal, check_signal
-from identirep.splits import number_groups, order_ranks, row_groups
-from identirep.validation import TaskData, check_features, check_task_data, left_out_remark
+from identirep.validation import TaskData, check_features, left_out_remark
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["StageOne", "check_fit_data"]
+__all__ = ["StageOne"]
 
 # What is stored, and its shape: tasks, features, base features, directions.
 _STORED = {"components_": "DK", "mean_": "K", "coef_": "TD", "intercept_": "T", "noise_std_": "T"}
 _STORED |= {"spectrum_": "S", "spectrum_threshold_": "S"}
-
-
-def check_fit_data(
-    estimator: BaseEstimator,
-    X: Any,
-    y: Any,
-    tasks: ArrayLike | None,
-    groups: ArrayLike | None,
-    faults: Sequence[Fault | str] = (),
-    *,
-    order: ArrayLike | None = None,
-    sample_weight: ArrayLike | None = None,
-) -> tuple[TaskData, IntArray | None]:
-    """Validate the arguments of ``fit``, and number the groups, which hold rows with equal inputs together as well.
-
-    Rows of the long layout without a label are dropped, rows of weight 0, and tasks that nothing can be learnt of;
-    labels that are gross errors are limited. All faults are raised at once, with those given, and `estimator` gets
-    ``n_features_in_`` and ``feature_names_in_``.
-    """
-    group_index, ranks, found = None, None, list(faults)
-    if groups is not None:
-        group_index = number_groups(groups)
-        n_rows = len(X) if hasattr(X, "__len__") else len(group_index)
-        if len(group_index) != n_rows:
-            found.append(
-                f"groups does not match X: got {len(group_index)} labels for {n_rows} rows, expected one for each row. "
-                "Pass the group of each row."
-            )
-        if not group_index.any():
-            found.append("groups has a single group: got 1, expected at least 2. Leave groups out.")
-    if order is not None:
-        try:
-            ranks = order_ranks(order)
-            found += _order_faults(ranks, X)
-        except ValueError as error:
-            found.append(str(error))
-    rows: dict[str, Any] = {"sample_weight": sample_weight, "leaves_out": True}
-    rows["min_labels"] = getattr(estimator, "_least_labels", 2)
-    data = check_task_data(X, y, tasks, estimator=estimator, found=found, **rows)
-    if (given := data.given_rows) is not None:
-        group_index, ranks = (None if of is None else of[given] for of in (group_index, ranks))
-    # Only ratios count here, so that equal weights are none.
-    alike = data.weights is None or np.all(data.weights == data.weights[0])
-    data = replace(data, order=ranks, weights=None if alike else data.weights)
-    if data.task_index is not None and np.isnan(data.targets).any():
-        seen = ~np.isnan(data.targets)
-        data = data.rows(seen)
-        group_index = None if group_index is None else group_index[seen]
-        given = seen if given is None else _part_of(given, seen)
-    targets, counts = data.targets, np.zeros(data.n_tasks, dtype=np.int64)
-    if getattr(estimator, "_limits_labels", True):
-        targets, counts = limited(targets, data.task_index, data.n_tasks)
-    estimator.limited_labels_ = counts
-    return replace(data, targets=targets, given_rows=given), row_groups(data.X, group_index)
-
-
-def _part_of(rows: BoolArray, kept: BoolArray) -> BoolArray:
-    """Return which of all rows are among some, and kept of these."""
-    found = np.zeros(len(rows), dtype=bool)
-    found[np.flatnonzero(rows)[kept]] = True
-    return found
-
-
-def _order_faults(ranks: IntArray, X: Any) -> list[str]:
-    """Return what is wrong with the order of the rows."""
-    n_rows = len(X) if hasattr(X, "__len__") else len(ranks)
-    if len(ranks) != n_rows:
-        return [
-            f"order does not match X: got {len(ranks)} values for {n_rows} rows, expected one for each row. Pass the "
-            "place of each row in the order."
-        ]
-    if not ranks.max(initial=0):
-        return ["order is the same for all rows: got a single value, expected at least 2. Leave order out."]
-    return []
 
 
 class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin, BaseEstimator, ABC):

@@ -14,8 +14,8 @@ from sklearn.base import clone
 from identirep._typing import Array, IntArray
 from identirep.accumulation import effective_number
 from identirep.label_sides import Labels
-from identirep.mtrn.base import check_fit_data
 from identirep.mtrn.estimator import MTRN
+from identirep.mtrn.fit_data import check_fit_data
 from identirep.mtrn.predictive import PredictiveFeatures
 from identirep.mtrn.regressor_units import RegressorUnits
 from identirep.signal_check import extra_trees, ridge, units

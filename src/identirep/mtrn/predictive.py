@@ -154,7 +154,8 @@ class PredictiveFeatures(StageOne):
         # predict alike come first. All targets together cannot be chosen.
         inflation = CROSS_FITTED
         if self._judges_signal:
-            scale = np.sqrt(moments.var_y)
+            # Out of bag a rare value may be on none of the rows that are predicted.
+            scale = np.sqrt(np.where(moments.var_y > 0, moments.var_y, 1.0))
             p, y = ((of - np.average(of, axis=0, weights=weights)) / scale for of in (F, targets))
             unit = np.arange(len(F)) if held_out.groups is None else held_out.groups
             inflation = CROSS_FITTED if above_chance(p, y, None, unit, rng, weights) else np.inf

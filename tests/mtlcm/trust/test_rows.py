@@ -7,6 +7,9 @@ from identirep import MTLCM, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc
 from identirep.mtlcm import TURNED
+from identirep.mtlcm.data import half_of
+from identirep.splits import split_rows
+from identirep.validation import check_task_data
 
 
 def _tasks(seed, n=40, T=30, D=4):
@@ -132,3 +135,16 @@ def test_a_stored_model_keeps_what_was_measured(tmp_path):
     np.testing.assert_array_equal(loaded.comes_back.other_rows, found.comes_back.other_rows)
     assert loaded.comes_back.how == found.comes_back.how
     assert loaded.verdict == found.verdict
+
+
+@pytest.mark.parametrize("side", [True, False])
+def test_a_rare_value_in_one_half_alone_is_checked_by_the_bootstrap(side):
+    X, Y, _ = _wide(0, n=120, T=8)(0)
+    first = half_of(check_task_data(X, Y)).mean_y[0]
+    half = split_rows(120, 0.5, np.random.default_rng(0))
+    assert Y[half, 0].mean() == pytest.approx(first), "the half that the fit takes"
+    Y[:, 0] = 0.0
+    Y[np.flatnonzero(half == side)[:3], 0] = 1.0
+    found = MTLCM(random_state=0).fit(X, Y).certificate_.comes_back
+    assert found.how == "by the parametric bootstrap of rows, features given"
+    assert np.isfinite(found.other_rows).all()

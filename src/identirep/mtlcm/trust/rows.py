@@ -32,6 +32,8 @@ _N_ROTATIONS = 10
 _LEVELS = (0.05, 0.95)
 # Labelled rows that a task needs in each half.
 _LEAST_ROWS = 3
+# Share of its variance below which what a target has in a half is rounding.
+_LEAST_VARIANCE = 1e-9
 # Numbers drawn by the parametric bootstrap, about a second.
 _WORK = 2e4
 # A target explained without residual leaves no room for a disturbance.
@@ -47,7 +49,7 @@ def check_rows(
         if min(half.n_samples.min(), rest.n_samples.min()) >= _LEAST_ROWS:
             if moments._has_own_rows:
                 return _of_agreement(_own_rows(fit, moments, causal, half, rest, rng), _HALVES)
-            if moments.is_shared:
+            if moments.is_shared and _vary(moments, half, rest):
                 delta = (whitened_heads(half, moments) - whitened_heads(rest, moments)) / np.sqrt(2.0)
                 return _of_agreement(disturbed_agreement(fit, moments, causal, delta, rng), _HALVES)
     n_refits = int(np.clip(_WORK / moments.n_tasks, 2, _N_DRAWS))
@@ -55,6 +57,11 @@ def check_rows(
     # The refits differ from the fit, which stands for the truth: two fits differ from each other by twice as much.
     why = _MOMENTS if half is None else _BOOTSTRAP
     return _of_agreement(np.maximum(1.0 - 2.0 * (1.0 - found), 0.0), why)
+
+
+def _vary(moments: TaskMoments, *halves: TaskMoments) -> bool:
+    """Tell whether all targets vary in halves of the rows: rare values may all be in one of them."""
+    return all(bool((half.var_y > _LEAST_VARIANCE * moments.var_y).all()) for half in halves)
 
 
 def _of_agreement(draws: Array, how: str) -> ComesBack:
