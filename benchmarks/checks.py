@@ -1,6 +1,6 @@
 """What the checks of a fit cost: `IdentifiableRegressor.fit` with them against the same fit without.
 
-    python benchmarks/checks.py [--threads 1] [--repeats 3]
+    python benchmarks/checks.py [--threads 1] [--repeats 3] [--only ridge]
 
 Superconductors with fractions of elements as inputs, 81 targets; and nonlinear tasks with rows of their own. The ratio
 is the median over repeats of fits made in turn.
@@ -16,6 +16,7 @@ from _timing import set_threads
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--threads", type=int, default=1)
 parser.add_argument("--repeats", type=int, default=3)
+parser.add_argument("--only", default="", help="settings whose name has this in it")
 options = parser.parse_args()
 set_threads(options.threads)
 
@@ -36,27 +37,30 @@ def main() -> None:
     tasks = make_nonlinear_tasks(n_tasks=120, n_samples=100, n_latents=3, n_observed=20, n_causal=1, random_state=0)
     trees = PredictiveFeatures(ExtraTreesRegressor(60, min_samples_leaf=2))
     settings = [
-        ("network, 1,000 rows", MTRN(device="cpu"), wide[1000]),
-        ("network, 4,000 rows", MTRN(device="cpu"), wide[4000]),
-        ("extra trees, 1,000 rows", trees, wide[1000]),
-        ("ridge, 4,000 rows", PredictiveFeatures(RidgeCV(np.logspace(-3, 3, 13))), wide[4000]),
-        ("network, 120 tasks of 100 rows", MTRN(device="cpu"), (tasks.X, tasks.y, tasks.tasks, None)),
+        ("network, 1,000 rows", MTRN(device="cpu"), 3, wide[1000]),
+        ("network, 4,000 rows", MTRN(device="cpu"), 3, wide[4000]),
+        ("extra trees, 1,000 rows", trees, 3, wide[1000]),
+        ("ridge, 1,000 rows", "ridge", 8, wide[1000]),
+        ("ridge, 4,000 rows", PredictiveFeatures(RidgeCV(np.logspace(-3, 3, 13))), 3, wide[4000]),
+        ("network, 120 tasks of 100 rows", MTRN(device="cpu"), 3, (tasks.X, tasks.y, tasks.tasks, None)),
     ]
-    print("| fit | without, s | with, s | ratio |")
-    print("|---|---|---|---|")
-    for name, stage, (X, y, labels, groups) in settings:
+    print("| fit | D | without, s | with, s | ratio |")
+    print("|---|---|---|---|---|")
+    for name, stage, D, (X, y, labels, groups) in settings:
+        if options.only not in name:
+            continue
         seconds = []
         for seed in range(options.repeats):
             row = []
             for n_checks in (0, 2):
-                model = IdentifiableRegressor(3, regressor=stage, n_checks=n_checks, random_state=seed)
+                model = IdentifiableRegressor(D, regressor=stage, n_checks=n_checks, random_state=seed)
                 start = time.process_time()
                 model.fit(X, y, labels, groups=groups)
                 row.append(time.process_time() - start)
             seconds.append(row)
         without, with_checks = np.median(seconds, axis=0)
         ratio = np.median([b / a for a, b in seconds])
-        print(f"| {name} | {without:.1f} | {with_checks:.1f} | {ratio:.2f} |", flush=True)
+        print(f"| {name} | {D} | {without:.2f} | {with_checks:.2f} | {ratio:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

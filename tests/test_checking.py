@@ -212,6 +212,61 @@ def test_too_few_rows_are_not_checked():
     assert "too few rows to fit again to halves of them" in halves.reasons[0]
 
 
+def test_rows_that_do_not_part_into_halves_are_not_checked():
+    X, Y = _rows(0, 200)(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = IdentifiableRegressor(1, regressor=MTRN(**QUICK), random_state=0).fit(X, Y, order=np.arange(200) // 100)
+    assert "the rows do not part into halves" in model.comes_back_.how
+    assert np.isnan(model.comes_back_.other_rows).all()
+
+
+def test_rows_with_equal_inputs_count_once():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 3))[np.arange(400) % 20]
+    Y = X[:, :1] @ np.ones((1, 6)) + 0.1 * rng.normal(size=(400, 6))
+    model = _linear(1).fit(X, Y)
+    assert "in a half, at least 12 are needed" in model.comes_back_.how
+    assert checking._effective(_data(X, Y), np.arange(400) < 30) == 20
+    weights = np.where(np.arange(400) % 20 == 0, 1.0, 1e-9)
+    assert checking._effective(replace(_data(X, Y), weights=weights), np.ones(400, dtype=bool)) == pytest.approx(1.0)
+
+
+def _checked_with(monkeypatch, **known):
+    """Check a fit whose agreement with its halves, and turns, are known."""
+    X, Y = _rows(0, 400, D=2, T=3)(0)
+    main = _linear(2, n_checks=0).fit(X, Y)
+
+    def refit(rows, seed, quick):
+        other = _linear(2, seed, n_checks=0).fit(X[rows], Y[rows])
+        return Fitted(other.regressor_, other.causal_model_, _data(X[rows], Y[rows]), None)
+
+    for name, value in known.items():
+        monkeypatch.setattr(checking, name, lambda *args, value=value: value)
+    fit = Fitted(main.regressor_, main.causal_model_, _data(X, Y), None)
+    return check_fit(fit, refit, 2, np.random.default_rng(0), [].append)
+
+
+def test_halves_that_turn_count_where_there_are_no_heads_to_disturb(monkeypatch):
+    agreement = np.array([[0.3, 0.99]]), np.array([[0.2, 0.99], [0.99, 0.99]])
+    found = _checked_with(monkeypatch, _agreement=agreement)
+    assert found.turn_probability.tolist() == [0.5, 0.0]
+    with_heads = _checked_with(monkeypatch, _agreement=agreement, _turns=np.array([0.1, 0.8]))
+    assert with_heads.turn_probability == pytest.approx([0.3, 0.4])
+
+
+def test_of_a_single_network_nothing_is_taken_off(monkeypatch):
+    agreement = np.array([[0.9, 0.95]]), np.array([[0.9, 0.95], [0.9, 0.95]])
+    halved = _checked_with(monkeypatch, _agreement=agreement)
+    whole = _checked_with(monkeypatch, _agreement=agreement, _share=1.0)
+    assert whole.other_rows[0] == pytest.approx(0.9)
+    assert halved.other_rows[0] > 0.93
+    pair = (np.arange(10) < 4, np.arange(10) >= 6)
+    monkeypatch.undo()
+    assert checking._share(MTRN(n_replicates=1), [pair]) == 1.0
+    assert checking._share(MTRN(n_replicates=2), [pair]) == pytest.approx(0.4)
+
+
 def test_odd_numbers_of_checks_are_refused():
     with pytest.raises(ValueError, match="n_checks is odd: got 3"):
         _linear(1, n_checks=3).fit(*_rows(0, 50)(0))

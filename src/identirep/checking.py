@@ -42,7 +42,7 @@ from identirep.mtlcm import (
 )
 from identirep.mtrn import MTRN, PredictiveFeatures, feature_moments, replicate_groups
 from identirep.row_weights import effective_numbers
-from identirep.splits import halves, split_rows, two_sides
+from identirep.splits import halves, row_hashes, split_rows, two_sides
 from identirep.validation import TaskData
 from identirep.wording import short
 
@@ -97,9 +97,13 @@ def check_fit(
     fit: Fitted, refit: Refit, n_checks: int, rng: np.random.Generator, say: Callable[[str], None]
 ) -> ComesBack:
     """Fit again to halves of the rows, `n_checks` fits in all, and say of each axis how far it comes back."""
-    reserve = _reserve(fit, rng)
-    pairs = [_halves(fit, reserve, rng) for _ in range(n_checks // 2)]
-    D = fit.stage.n_components_
+    reserve, D = _reserve(fit, rng), fit.stage.n_components_
+    try:
+        pairs = [_halves(fit, reserve, rng) for _ in range(n_checks // 2)]
+        folds = _folds(fit, reserve, rng)
+    except ValueError as error:
+        got = str(error).split(". ")[0]
+        return ComesBack.unknown(D, f"the rows do not part into halves ({got}): add rows")
     if (fault := _too_few(fit.data, pairs)) is not None:
         return ComesBack.unknown(D, f"too few rows to fit again to halves of them ({fault}): add rows")
     fits: list[tuple[Fitted, Fitted]] = []
@@ -118,8 +122,7 @@ def check_fit(
         except (ValueError, RuntimeError) as error:
             got = str(error).split(". ")[0]
             return ComesBack.unknown(D, f"halves of the rows could not be fitted again ({got}): add rows")
-    share = float(np.mean([rows.mean() for pair in pairs for rows in pair]))
-    folds = _folds(fit, reserve, rng)
+    share = _share(fit.stage, pairs)
     between, to_halves = _agreement(fit, fits, reserve, folds)
     # Errors of fits to a share of the rows are larger by 1 / share, so that between the fit and a half they sum to
     # (1 + 1 / share) / 2 of those between two fits like it.
@@ -129,9 +132,10 @@ def check_fit(
     spread = np.sqrt(_LOG_ERROR**2 * (1.0 + 1.0 / n_pairs) / 2.0 + 4.0 / _effective(fit.data, reserve))
     interval = np.stack([1.0 - largest * np.exp(_QUANTILE * spread[0]), 1.0 - likely * np.exp(-_QUANTILE * spread[1])])
     same = np.clip(same - _held_out(fit.stage) * likely, 0.0, 1.0)
-    # Disturbed heads err on the side of turns; fits to halves that do not turn say so, and count as much.
-    turns = 0.5 * (_turns(fit, fits, rng) + np.mean(to_halves < TURNED, axis=0))
-    turns = np.fmax(turns, _cut_turns(fit, fits, rng))
+    # Disturbed heads err on the side of turns; fits to halves that do not turn say so, and count as much. Few targets
+    # have no heads to disturb.
+    disturbed, seen = _turns(fit, fits, rng), np.mean(to_halves < TURNED, axis=0)
+    turns = np.maximum(np.where(np.isnan(disturbed), seen, 0.5 * (disturbed + seen)), _cut_turns(fit, fits, rng))
     return ComesBack(
         same,
         1.0 - likely,
@@ -152,6 +156,16 @@ def _losses(between: Array, to_halves: Array) -> tuple[Array, Array]:
     shrunk = 0.5 * (found + found.mean(axis=1, keepdims=True))
     likely, largest = np.minimum(np.exp(np.maximum(found, shrunk)), 1.0)
     return likely, largest
+
+
+def _share(stage: MTRN | PredictiveFeatures, pairs: list[tuple[BoolArray, BoolArray]]) -> float:
+    """Share of the rows that a half has, by which errors fall; 1 for a single network, half of which there is not.
+
+    Its own part of the errors is the same in a half, and how large that is nobody knows, so that nothing is taken off.
+    """
+    if isinstance(stage, MTRN) and stage.n_replicates == 1:
+        return 1.0
+    return float(np.mean([rows.mean() for pair in pairs for rows in pair]))
 
 
 def _held_out(stage: MTRN | PredictiveFeatures) -> float:
@@ -206,8 +220,10 @@ def _too_few(data: TaskData, pairs: list[tuple[BoolArray, BoolArray]]) -> str | 
 
 
 def _effective(data: TaskData, rows: BoolArray) -> float:
-    """Number of the rows; effective where they have weights."""
-    return int(rows.sum()) if data.weights is None else effective_number(data.weights[rows])
+    """Number of the rows, those with equal inputs once, since one of them tells all; effective where rows weigh."""
+    _, index = np.unique(row_hashes(data.X[rows]), return_inverse=True)
+    weights = None if data.weights is None else data.weights[rows]
+    return float(index.max(initial=-1) + 1) if weights is None else effective_number(np.bincount(index, weights))
 
 
 def _labels(data: TaskData) -> Array:
@@ -224,7 +240,10 @@ def _labels(data: TaskData) -> Array:
 def _folds(fit: Fitted, reserve: BoolArray, rng: np.random.Generator) -> BoolArray:
     """Split the rows held out in two: partners are learnt on one and scored on the other, in turn."""
     groups = None if fit.groups is None else fit.groups[reserve]
-    return split_rows(int(reserve.sum()), 0.5, rng, groups=groups)
+    learn = split_rows(int(reserve.sum()), 0.5, rng, groups=groups)
+    if learn.all() or not learn.any():
+        raise ValueError("rows held out from both are of one group")
+    return learn
 
 
 def _agreement(

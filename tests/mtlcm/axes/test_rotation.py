@@ -1,13 +1,13 @@
-"""Axes on shared rows: sparse heads of correlated latents, few optima, missing labels, and the gradient."""
+"""Axes on shared rows: sparse heads of correlated latents, few optima, missing labels, and the solver."""
 
 import numpy as np
 import pytest
-from scipy.optimize import check_grad
+from scipy.optimize import minimize
 
 from identirep import MTLCM, TaskMoments
 from identirep.metrics import mcc, mcc_score
 from identirep.mtlcm.axes import mostly_shared
-from identirep.mtlcm.axes.rotation import HeadsOfTasks, _criterion, sparsest_heads
+from identirep.mtlcm.axes.rotation import HeadsOfTasks, length_of_heads, sparsest_heads
 from identirep.mtlcm.axes.starts import random_rotations
 
 
@@ -94,12 +94,49 @@ def test_a_target_that_the_features_determine_does_not_decide_alone():
     assert mcc_score(one.transform(H), two.transform(H)) > 0.8
 
 
-def test_gradient_against_finite_differences():
+def _log_length(heads, B):
+    return np.log(heads.weights @ length_of_heads(heads, B / np.linalg.norm(B, axis=1, keepdims=True)))
+
+
+def test_ends_are_minima():
     rng = np.random.default_rng(0)
-    heads, M = HeadsOfTasks(rng.normal(size=(20, 4)), rng.dirichlet(np.ones(20))), rng.normal(size=16)
-    for width in (1.0, 0.1):
-        error = check_grad(lambda x: _criterion(x, heads, width)[0], lambda x: _criterion(x, heads, width)[1], M)  # noqa: B023
-        assert error < 1e-5
+    coef = rng.laplace(size=(40, 4)) * (rng.random((40, 4)) < 0.5) @ (np.eye(4) + 0.4 * rng.normal(size=(4, 4)))
+    heads = HeadsOfTasks(coef, rng.dirichlet(np.ones(40)))
+    found = sparsest_heads(heads, random_rotations(20, 4, rng), max_iter=500, tol=1e-7)
+    assert found.converged.all()
+    for B, value in zip(found.unmixing, found.criterion, strict=True):
+        assert _log_length(heads, B) == pytest.approx(value, abs=1e-12)
+        steps = 1e-4 * rng.normal(size=(20, 4, 4))
+        assert min(_log_length(heads, B + E) for E in steps) > value - 1e-13
+        # Another solver goes no further down.
+        start = (B + 1e-3 * rng.normal(size=(4, 4))).ravel()
+        best = minimize(lambda x: _log_length(heads, x.reshape(4, 4)), start, method="BFGS", options={"gtol": 1e-7})
+        assert value <= best.fun + 1e-9
+    # Most starts lead to one optimum, within a few dozen steps.
+    assert np.sum(found.criterion < found.criterion.min() + 1e-9) >= 10
+    assert np.median(found.n_iter) < 60
+
+
+def test_problems_solved_at_once_have_the_solutions_that_they_have_alone():
+    rng = np.random.default_rng(0)
+    problems = [HeadsOfTasks(rng.laplace(size=(30, 3)), rng.dirichlet(np.ones(30))) for _ in range(4)]
+    starts = random_rotations(8, 3, rng)
+    together = sparsest_heads(HeadsOfTasks.stacked(problems, 2), starts, max_iter=300, tol=1e-8)
+    for k, heads in enumerate(problems):
+        alone = sparsest_heads(heads, starts[2 * k : 2 * k + 2], max_iter=300, tol=1e-8)
+        np.testing.assert_allclose(together.criterion[2 * k : 2 * k + 2], alone.criterion, atol=1e-14)
+        np.testing.assert_allclose(together.unmixing[2 * k : 2 * k + 2], alone.unmixing, atol=1e-6)
+
+
+def test_one_latent_and_a_start_without_inverse():
+    heads = HeadsOfTasks(np.ones((5, 1)), np.full(5, 0.2))
+    found = sparsest_heads(heads, np.full((2, 1, 1), -3.0), max_iter=5, tol=1e-9)
+    assert found.converged.all()
+    assert found.unmixing.ravel().tolist() == [-1.0, -1.0]
+    two = HeadsOfTasks(np.random.default_rng(0).laplace(size=(20, 2)), np.full(20, 0.05))
+    found = sparsest_heads(two, np.stack([np.ones((2, 2)), np.eye(2)]), max_iter=100, tol=1e-9)
+    assert np.isinf(found.criterion[0])
+    assert found.converged.tolist() == [False, True]
 
 
 def test_says_that_it_has_not_converged():

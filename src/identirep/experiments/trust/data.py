@@ -86,6 +86,16 @@ def _polynomial(x: Array) -> Array:
     return x + x**3
 
 
+def _bounded(x: Array) -> Array:
+    """Go from slope 1.25 to slope 0.25."""
+    return 0.25 * x + np.tanh(x)
+
+
+def _one_sided(x: Array) -> Array:
+    """Go from slope 0 to slope 1, everywhere rising."""
+    return np.logaddexp(0.0, x)
+
+
 def _nonlinear(cell: Cell, rng: np.random.Generator) -> Drawn:
     D, T, n = int(cell["D"]), cell["tasks"], cell["rows"]
     n_observed = cell["observed"] * D
@@ -104,7 +114,12 @@ def _nonlinear(cell: Cell, rng: np.random.Generator) -> Drawn:
     return Drawn(X, data.y, *_in_each_task(T, n), tasks=data.tasks, truth=data.Z)
 
 
-_BENT: dict[str, Callable[[Array], Array]] = {"smooth": _smooth, "polynomial": _polynomial}
+_BENT: dict[str, Callable[[Array], Array]] = {
+    "smooth": _smooth,
+    "polynomial": _polynomial,
+    "bounded": _bounded,
+    "one-sided": _one_sided,
+}
 
 
 def _decode(Z: Array, decoder: Any, activation: Callable[[Array], Array]) -> Array:
@@ -156,6 +171,29 @@ def _random_walks(cell: Cell, rng: np.random.Generator) -> Drawn:
     return Drawn(walks[:, :8], walks[:, 8:], *_consecutive(n))
 
 
+def _slow_noise(cell: Cell, rng: np.random.Generator) -> Drawn:
+    """Draw independent series that forget a tenth of what they were at every row: other rows are later ones."""
+    n = cell["rows"]
+    series = rng.standard_normal((3 * n, 12))
+    for i in range(1, len(series)):
+        series[i] = 0.9 * series[i - 1] + np.sqrt(1 - 0.9**2) * series[i]
+    return Drawn(series[:, :7], series[:, 7:], *_consecutive(n))
+
+
+def _heavy_tails(cell: Cell, rng: np.random.Generator) -> Drawn:
+    """Draw inputs and independent targets from Student's t with two degrees of freedom."""
+    n = cell["rows"]
+    return Drawn(rng.standard_t(2, (3 * n, 10)), rng.standard_t(2, (3 * n, 8)), *_consecutive(n))
+
+
+def _one_noise(cell: Cell, rng: np.random.Generator) -> Drawn:
+    """Draw targets that share two factors, which have nothing to do with the inputs."""
+    n = cell["rows"]
+    factors = rng.standard_normal((3 * n, 2))
+    y = factors @ rng.standard_normal((2, 12)) + 0.3 * rng.standard_normal((3 * n, 12))
+    return Drawn(rng.standard_normal((3 * n, 15)), y, *_consecutive(n))
+
+
 def _repeated_rows(cell: Cell, rng: np.random.Generator) -> Drawn:
     """Draw few rows of inputs, each eight times, with targets that are noise but equal for equal rows."""
     n, n_repeats = cell["rows"], 8
@@ -171,4 +209,7 @@ _DRAWS: dict[str, Callable[[Cell, np.random.Generator], Drawn]] = {
     "shuffled tasks": _shuffled_long,
     "random walks": _random_walks,
     "rows repeated 8 times": _repeated_rows,
+    "slow noise": _slow_noise,
+    "heavy-tailed noise": _heavy_tails,
+    "targets of one noise": _one_noise,
 }

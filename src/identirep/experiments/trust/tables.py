@@ -1,7 +1,8 @@
 """Real tables of the experiment: those of the package and of scikit-learn, and those of a folder that the user names.
 
 The folder of ``IDENTIREP_TABLES`` holds ``targets.json``, for each table its ``file`` (CSV) and ``n_targets``: the last
-columns are the targets. It is meant for the multi-target regression sets of the Mulan collection.
+columns are the targets. It is meant for the multi-target regression sets of the Mulan collection, and for those that
+``benchmarks/tables_for_trust.py`` writes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ FOLDER_VARIABLE = "IDENTIREP_TABLES"
 
 def why_missing(name: str) -> str | None:
     """Say why a table cannot be had here; None if it can."""
-    if name == "QM9":
+    if name in _NEED_QM9:
         return None if find_spec("qm9pack") else "needs the extra qm9"
     if name in _LOADERS:
         return None
@@ -87,13 +88,32 @@ def _digits() -> Bunch:
     return Bunch(X=pixels[:, :32], Y=lower[:, lower.std(axis=0) > 1.0], groups=None)
 
 
+def _other_molecules() -> Bunch:
+    """Load molecules that the table QM9 does not have."""
+    data = load_qm9(n_molecules=18000, random_state=0)
+    known = np.isin(data.index, load_qm9(n_molecules=9000, random_state=0).index)
+    new = ~np.isin(data.groups, data.groups[known])
+    return Bunch(X=data.X[new].astype(np.float64), Y=data.Y[new], groups=data.groups[new])
+
+
+def _wine() -> Bunch:
+    """Eight measures of 178 wines from alcohol, acid, ash, its alkalinity and magnesium."""
+    from sklearn.datasets import load_wine
+
+    data = load_wine().data
+    return Bunch(X=data[:, :5], Y=data[:, 5:], groups=None)
+
+
 _LOADERS: dict[str, Callable[[], Bunch]] = {
     "superconductivity": _superconductivity,
     "QM9": _qm9,
     "diabetes": _diabetes,
     "breast cancer": _breast_cancer,
     "digits": _digits,
+    "wine": _wine,
+    "QM9, other molecules": _other_molecules,
 }
+_NEED_QM9 = ("QM9", "QM9, other molecules")
 
 
 def _listed(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from identirep.mtlcm.axes.fit import LatentFit, fit_latents
 from identirep.mtlcm.axes.foreign import fit_to_own
 from identirep.mtlcm.axes.nearest import nearest_fit
 from identirep.mtlcm.axes.noise import denoised_joint_moments
-from identirep.mtlcm.axes.refits import refit_axes
+from identirep.mtlcm.axes.refits import refit_axes, refit_heads
 from identirep.mtlcm.axes.rotation import mostly_shared, n_starts
 from identirep.mtlcm.axes.solutions import Starts
 from identirep.mtlcm.axes.units import fit_in_units, like_units, moments_in_units
@@ -30,4 +30,5 @@ __all__ = [
     "n_starts",
     "nearest_fit",
     "refit_axes",
+    "refit_heads",
 ]

@@ -15,6 +15,8 @@ however many rows there are. What comes back better is that mixture: sums of the
 mix, have no advantage. The absolute value is smoothed, sqrt(c^2 + w^2), with w a twentieth of the root mean square of
 c, about what fits to other rows differ by. `benchmarks/rotations.py` compares all these.
 
+Steps are those of `diagonalise`: relative, with the Hessian of each pair of entries and a memory, all starts at once.
+
 References
 ----------
 H. F. Kaiser, "The varimax criterion for analytic rotation in factor analysis", Psychometrika 23 (1958) 187-200.
@@ -31,13 +33,15 @@ Psychometrika 88 (2023) 527-553.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 
-from identirep._typing import Array
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.moments import TaskMoments
+from identirep.mtlcm.axes.diagonalise import StepMemory, pair_step
 from identirep.mtlcm.axes.noise import denoised_joint_moments
 from identirep.mtlcm.axes.solutions import Solutions
 
@@ -52,10 +56,27 @@ _SHARED = 0.5
 _NOISE_SHARE = 0.01
 # Gradient at which a line search that finds nothing lower has arrived: the criterion is flat up to rounding there.
 _FLAT = 1e-5
+# Numbers held at once when many starts are iterated together (float64, 40 MB).
+_MAX_NUMBERS = 5_000_000
+# Determinants of the 2 x 2 Hessians, their common part one, are held above this: far from an optimum steps are short.
+_LEAST_CURVATURE = 1.0
+# Share of the length of all heads that two latents count with at least.
+_LEAST_LENGTH = 1e-3
+# Largest entry of a relative step, and the share of the fall that its slope promises which it has to have.
+_MAX_STEP, _LEAST_FALL, _MAX_HALVINGS = 0.5, 1e-4, 20
+# Norm of the inverse of the unmixing matrix up to which steps go. Where heads lie in fewer dimensions than there are
+# latents, nearly parallel axes make them ever sparser.
+_LARGEST_INVERSE = 1e4
+# Rounding error of log F.
+_ROUNDING = 2e-15
+_TINY = 1e-12
 
 
 class HeadsOfTasks(NamedTuple):
-    """Heads on whitened features, in units of the targets' noise, (n_tasks, D), and weights of the tasks."""
+    """Heads on whitened features, in units of the targets' noise, (n_tasks, D), and weights of the tasks.
+
+    Both may have a leading axis, for problems that are solved at once.
+    """
 
     coef: Array
     weights: Array
@@ -73,9 +94,19 @@ class HeadsOfTasks(NamedTuple):
         return cls(coef / np.sqrt(noise)[:, None], joint.weights), whitener
 
     @property
-    def size(self) -> float:
-        """Root mean square coefficient."""
-        return float(np.sqrt(self.weights @ np.mean(self.coef**2, axis=1)))
+    def size(self) -> Array:
+        """Root mean square coefficient, of shape () or the leading axis."""
+        return np.asarray(np.sqrt(np.einsum("...t,...ti->...", self.weights, self.coef**2) / self.coef.shape[-1]))
+
+    @property
+    def width(self) -> Array:
+        """Width of the smoothed absolute value, as `size`."""
+        return _WIDTH * self.size
+
+    @classmethod
+    def stacked(cls, problems: Sequence[HeadsOfTasks], n_starts: int) -> HeadsOfTasks:
+        """So many starts of each problem, one after the other."""
+        return cls(*(np.repeat(np.stack(parts), n_starts, axis=0) for parts in zip(*problems, strict=True)))
 
 
 def mostly_shared(moments: TaskMoments) -> bool:
@@ -94,42 +125,142 @@ def n_starts(n_init: int | str, moments: TaskMoments, prior: str) -> dict[str, i
 
 
 def sparsest_heads(heads: HeadsOfTasks, initial: Array, *, max_iter: int, tol: float) -> Solutions:
-    """Minimise log F from each start, shape (n_starts, D, D), in whitened coordinates."""
-    return Solutions.joined([_solved(heads, start, max_iter, tol) for start in initial])
+    """Minimise log F from each start, shape (n_starts, D, D), in whitened coordinates, until no gradient exceeds `tol`.
+
+    Heads are those of all starts, or with a leading axis those of each. As many starts are iterated at once as fit into
+    a bounded amount of memory.
+    """
+    n_starts = len(initial)
+    coef = np.broadcast_to(heads.coef, (n_starts, *heads.coef.shape[-2:]))
+    weights = np.broadcast_to(heads.weights, (n_starts, heads.weights.shape[-1]))
+    problem = _Problem(coef, weights, np.broadcast_to(heads.width, n_starts))
+    block = max(1, int(_MAX_NUMBERS // np.prod(coef.shape[1:])))
+    parts = [np.s_[i : i + block] for i in range(0, n_starts, block)]
+    return Solutions.joined([_solved(problem.select(part), initial[part], max_iter, tol) for part in parts])
 
 
 def length_of_heads(heads: HeadsOfTasks, unmixing: Array) -> Array:
     """What each task adds to F, smoothed, before its weight, shape (n_tasks,), for rows of unit norm."""
     coef = heads.coef @ np.linalg.inv(unmixing)
-    return np.asarray(np.sqrt(coef**2 + (_WIDTH * heads.size) ** 2).sum(axis=1))
+    return np.asarray(np.sqrt(coef**2 + heads.width**2).sum(axis=1))
 
 
-def _solved(heads: HeadsOfTasks, start: Array, max_iter: int, tol: float) -> Solutions:
-    """Minimise from one start by L-BFGS, until no entry of the gradient exceeds `tol`."""
-    options = {"maxiter": max_iter, "maxfun": 2 * max_iter, "ftol": 0.0, "gtol": tol}
-    parts = (heads, _WIDTH * heads.size)
-    found = minimize(_criterion, start.ravel(), parts, jac=True, method="L-BFGS-B", options=options)
-    B = found.x.reshape(start.shape)
-    B = B / np.linalg.norm(B, axis=1, keepdims=True)
-    # Status 2: no step lowers the criterion beyond rounding.
-    near = max(tol, _FLAT) if found.status == 2 else tol
-    return Solutions.of_one(B, float(found.fun), float(np.abs(found.jac).max()), int(found.nit), near)
+class _Problem(NamedTuple):
+    """Heads, task weights and width of the smoothed absolute value of each start."""
+
+    coef: Array
+    weights: Array
+    width: Array
+
+    def select(self, starts: Any) -> _Problem:
+        return _Problem(*(values[starts] for values in self))
 
 
-def _criterion(flat: Array, heads: HeadsOfTasks, width: float) -> tuple[float, Array]:
-    """Return log F, smoothed, and its gradient for an unmixing matrix whose rows are scaled to unit norm."""
-    D = heads.coef.shape[1]
-    M = flat.reshape(D, D)
-    norm = np.linalg.norm(M, axis=1)
-    B = M / norm[:, None]
-    try:
-        inverse = np.linalg.inv(B)
-    except np.linalg.LinAlgError:
-        return np.inf, np.zeros_like(flat)
-    coef = heads.coef @ inverse
-    smooth = np.sqrt(coef**2 + width**2)
-    total = float(heads.weights @ smooth.sum(axis=1))
-    # coef = heads B^-1, so that d coef = -coef dB B^-1; the last line leaves what changes the norms out.
-    gradient = -coef.T @ (heads.weights[:, None] * coef / smooth) @ inverse.T / total
-    gradient = gradient - (gradient * B).sum(axis=1, keepdims=True) * B
-    return float(np.log(total)), (gradient / norm[:, None]).ravel()
+def _solved(problem: _Problem, initial: Array, max_iter: int, tol: float) -> Solutions:
+    """Take quasi-Newton steps B <- (I + E) B with a memory, rows scaled to unit norm, from several starts."""
+    n_starts, D = initial.shape[:2]
+    state = _State.at(problem, np.arange(n_starts), initial)
+    unmixing, criterion = state.B.copy(), state.value.copy()
+    norm, n_iter = np.full(n_starts, np.inf), np.zeros(n_starts, dtype=np.int64)
+    converged, stalled = np.zeros(n_starts, dtype=bool), np.zeros(n_starts, dtype=bool)
+    memory, step, last = StepMemory(), np.zeros((0, D, D)), np.zeros((0, D, D))
+    for iteration in range(max_iter + 1):
+        index = state.start
+        G, curvature, coupling = _derivatives(problem, state)
+        before, norm[index] = norm[index], np.abs(G).max(axis=(1, 2))
+        unmixing[index], criterion[index] = state.B, state.value
+        if iteration:
+            memory.remember(step, G - last)
+        solve = partial(_plain_step, curvature=curvature, coupling=coupling)
+        E = memory.direction(G, solve)
+        E *= np.minimum(1.0, _MAX_STEP / np.maximum(np.abs(E).max(axis=(1, 2)), _TINY))[:, None, None]
+        slope = np.einsum("sij,sij->s", E, G)
+        # Where a step promises less than rounding, a start has arrived once its gradient falls no more.
+        stalled[index] |= np.isinf(state.value) | ((-slope <= _ROUNDING) & (norm[index] >= before))
+        near = np.where(stalled[index], _FLAT, tol)
+        converged[index] = np.isfinite(state.value) & (norm[index] <= np.maximum(near, tol))
+        going = ~(converged[index] | stalled[index])
+        if iteration == max_iter or not going.any():
+            break
+        if not going.all():
+            memory.select(going)
+            problem, state, G, E, slope = problem.select(going), state.select(going), G[going], E[going], slope[going]
+        moved, failed = _line_search(problem, state, E, slope)
+        # What the memory suggested may lead nowhere; where there is none, nothing does.
+        stalled[state.start[failed]] = not memory.forget(failed)
+        n_iter[state.start[~failed]] += 1
+        last, step, state = G, moved.B @ np.linalg.inv(state.B) - np.eye(D), moved
+    return Solutions(criterion, norm, n_iter, converged, unmixing)
+
+
+class _State(NamedTuple):
+    """The starts that are still iterated: position, unmixing matrix with rows of unit norm, its heads, and log F."""
+
+    start: IntArray
+    B: Array
+    coef: Array
+    smooth: Array
+    value: Array
+
+    @classmethod
+    def at(cls, problem: _Problem, start: IntArray, unmixing: Array) -> _State:
+        """Scale rows to unit norm; a matrix that hardly has an inverse has an infinite criterion."""
+        B = unmixing / np.linalg.norm(unmixing, axis=2, keepdims=True)
+        singular = np.linalg.slogdet(B)[0] == 0.0
+        inverse = np.linalg.inv(np.where(singular[:, None, None], np.eye(B.shape[1]), B))
+        singular |= np.linalg.norm(inverse, axis=(1, 2)) > _LARGEST_INVERSE
+        coef = problem.coef @ inverse
+        smooth = np.sqrt(coef**2 + problem.width[:, None, None] ** 2)
+        value = np.log(np.einsum("st,sti->s", problem.weights, smooth))
+        return cls(start, B, coef, smooth, np.where(singular, np.inf, value))
+
+    def select(self, starts: Any) -> _State:
+        return _State(*(values[starts] for values in self))
+
+
+def _derivatives(problem: _Problem, state: _State) -> tuple[Array, Array, Array]:
+    """Gradient of log F in E, and what each pair of entries adds to its second derivative: own and common parts.
+
+    With B <- (I + E) B the heads become coef (I - E + E^2); rows keep their norm by E_ii = -sum_j E_ij (B B')_ij.
+    """
+    i, total = np.arange(state.B.shape[1]), np.exp(state.value)[:, None, None]
+    weights, width = problem.weights[:, :, None], problem.width[:, None, None]
+    transposed = state.coef.swapaxes(1, 2) / total
+    G = -transposed @ (weights * state.coef / state.smooth)
+    length, gram = -G[:, i, i], state.B @ state.B.swapaxes(1, 2)
+    G += length[:, :, None] * gram
+    G[:, i, i] = 0.0
+    curvature = (transposed * state.coef.swapaxes(1, 2)) @ (weights * width**2 / state.smooth**3)
+    curvature += length[:, :, None] * (1.0 - gram**2)
+    return G, curvature, length[:, :, None] + length[:, None, :]
+
+
+def _plain_step(gradient: Array, curvature: Array, coupling: Array) -> Array:
+    """Newton step of each pair of entries alone, made to go downhill."""
+    # Of latents that no target has to do with nothing is known but rounding, which shall not move them.
+    common = np.maximum(coupling, _LEAST_LENGTH)
+    E = pair_step(gradient / common, np.maximum(curvature, _TINY) / common, _LEAST_CURVATURE)
+    i = np.arange(E.shape[1])
+    E[:, i, i] = 0.0
+    return E
+
+
+def _line_search(problem: _Problem, state: _State, E: Array, slope: Array) -> tuple[_State, BoolArray]:
+    """Halve each step until the criterion falls; tell for which starts it does not."""
+    pending, share = np.arange(len(E)), 1.0
+    moved = state.select(pending)
+    for _ in range(_MAX_HALVINGS):
+        to = state.B[pending] + share * E[pending] @ state.B[pending]
+        own = problem if len(pending) == len(E) else problem.select(pending)
+        tried = _State.at(own, state.start[pending], to)
+        least = _LEAST_FALL * share * slope[pending]
+        fell = tried.value <= state.value[pending] + least + _ROUNDING
+        for values, new in zip(moved, tried, strict=True):
+            values[pending[fell]] = new[fell]
+        pending = pending[~fell]
+        if not len(pending):
+            break
+        share *= 0.5
+    failed = np.zeros(len(E), dtype=bool)
+    failed[pending] = True
+    return moved, failed

@@ -9,7 +9,7 @@ import numpy as np
 from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import LatentFit, latent_agreement
-from identirep.mtlcm.trust.refits import refitted
+from identirep.mtlcm.trust.refits import refitted_to
 
 __all__ = ["cut_agreement"]
 
@@ -29,9 +29,6 @@ def cut_agreement(
     """
     D, S = fit.unmixing.shape[1], directions.pooled_covariance()
     own = np.pad(fit.unmixing, ((0, 0), (0, directions.n_features - D)))
-    found = []
-    for Q in subspaces:
-        start = replace(fit, unmixing=fit.unmixing @ Q, mixing=Q.T @ fit.mixing)
-        other = refitted(start, directions, causal, rng, n_rotations)
-        found.append(latent_agreement(own, other, S).per_latent)
-    return np.stack(found)
+    starts = [replace(fit, unmixing=fit.unmixing @ Q, mixing=Q.T @ fit.mixing) for Q in subspaces]
+    found = refitted_to(starts, [directions] * len(starts), causal, rng, n_rotations)
+    return np.stack([latent_agreement(own, other, S).per_latent for other in found])

@@ -9,6 +9,7 @@ scatter of h. What moments do not hold is how the residuals of such tasks go tog
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,11 +17,11 @@ import numpy as np
 
 from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes import LatentFit, climb, latent_agreement, refit_axes
+from identirep.mtlcm.axes import LatentFit, climb, latent_agreement, mostly_shared, refit_axes, refit_heads
 from identirep.mtlcm.model import JointMoments
 from identirep.mtlcm.trust.latents import latent_moments
 
-__all__ = ["BootstrapResult", "bootstrap", "refitted", "resample_rows"]
+__all__ = ["BootstrapResult", "bootstrap", "refitted", "refitted_to", "resample_rows"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,23 @@ def refitted(
     basis, square = _square(fit)
     even = np.ones((1, moments.n_tasks))
     return _refits(square, moments.map_features(basis.T), causal, even, rng, most_rotations)[0] @ basis.T
+
+
+def refitted_to(
+    fits: Sequence[LatentFit],
+    moments: Sequence[TaskMoments],
+    causal: BoolArray,
+    rng: np.random.Generator,
+    most_rotations: int,
+) -> list[Array]:
+    """Unmixing matrices of refits from each fit to each of these moments, as `refitted`; on shared rows all at once."""
+    if fits[0].prior == "exact" or not all(mostly_shared(part) for part in moments):
+        pairs = zip(fits, moments, strict=True)
+        return [refitted(fit, part, causal, rng, most_rotations) for fit, part in pairs]
+    bases, squares = zip(*map(_square, fits), strict=True)
+    reduced = [part.map_features(basis.T) for part, basis in zip(moments, bases, strict=True)]
+    found = refit_heads(squares, reduced, rng, most_rotations)
+    return [B @ basis.T for B, basis in zip(found, bases, strict=True)]
 
 
 def _square(fit: LatentFit) -> tuple[Array, LatentFit]:

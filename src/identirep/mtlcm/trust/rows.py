@@ -18,7 +18,7 @@ from identirep._typing import Array, BoolArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import LatentFit, latent_agreement
 from identirep.mtlcm.trust.comes_back import TURNED, ComesBack
-from identirep.mtlcm.trust.refits import bootstrap, refitted
+from identirep.mtlcm.trust.refits import bootstrap, refitted, refitted_to
 
 __all__ = ["check_rows", "disturbed_agreement", "whitened_heads"]
 
@@ -153,12 +153,12 @@ def disturbed_agreement(
     scale = np.sqrt(moments.var_y)
     whole = moments.cov_hy @ W.T / scale[:, None]
     back = np.linalg.inv(W).T
-    found = []
+    others = []
     for _ in range(min(_n_draws(moments), most_draws)):
         L = whole + rng.choice([-1.0, 1.0], size=(moments.n_tasks, 1)) * delta
         L *= np.minimum(1.0, np.sqrt(_MOST_EXPLAINED) / np.maximum(np.linalg.norm(L, axis=1), 1e-12))[:, None]
         other = moments.map_features(np.eye(moments.n_features))
         other.scatter_hy = (L * scale[:, None] @ back) * moments.n_samples[:, None]
-        B = refitted(fit, other, causal, rng, n_rotations)
-        found.append(latent_agreement(fit.unmixing, B, S).per_latent)
-    return np.stack(found)
+        others.append(other)
+    found = refitted_to([fit] * len(others), others, causal, rng, n_rotations)
+    return np.stack([latent_agreement(fit.unmixing, B, S).per_latent for B in found])
