@@ -327,3 +327,12 @@ def test_axes_that_cannot_be_tested_are_no_good_news():
         ValueError, match=r"knows too few rows to tell .*: got \d that were held out from it, expected at"
     ):
         check_drift(few, X[300:])
+
+
+def test_shares_of_turned_axes_stay_shares():
+    # Values that no row seen in training has: turned round, all of those rows lie on the other side of the least.
+    rng = np.random.default_rng(0)
+    columns = Columns.of(rng.normal(size=(80, 1)), 20, seen=3.0 + rng.random((50, 1)))
+    turned = columns.in_axes(np.array([0]), np.array([-1.0]), np.zeros(1))
+    assert turned.seen.max() == 1.0
+    assert turned.in_axes(np.array([0]), np.array([-1.0]), np.zeros(1)).values == pytest.approx(columns.values)

@@ -75,7 +75,9 @@ class Columns:
         back = factor[:, None] < 0
         values = np.where(back, values[:, ::-1], values) + origin[:, None]
         seen = self.seen[order]
-        seen = np.where(back, 1.0 - seen[:, ::-1] + 1.0 / np.maximum(self.count[order], 1)[:, None], seen)
+        # The value itself is on both sides of it, where it is one of those seen.
+        itself = 1.0 / np.maximum(self.count[order], 1)[:, None]
+        seen = np.where(back, np.minimum(1.0 - seen[:, ::-1] + itself, 1.0), seen)
         mean, deviation = self.mean[order] * factor + origin, self.deviation[order] * np.abs(factor)
         return Columns(self.count[order], mean, deviation, np.ascontiguousarray(values), np.ascontiguousarray(seen))
 
