@@ -61,6 +61,7 @@ def test_what_is_too_few_says_how_many_are_enough():
     assert _judge(rng.normal(size=(enough, 4)), rng.normal(size=(enough, 5))).answer == "none"
 
 
+@pytest.mark.slow
 def test_chance_is_rarely_signal():
     # With predictions held fixed chance has half the variance that it has, and one table in ten would pass.
     found = 0

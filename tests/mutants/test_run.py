@@ -57,6 +57,7 @@ def _add(project, name, old, new="", tests="tests/test_little.py"):
     (project / "tests" / "mutants" / f"{name}.toml").write_text(text)
 
 
+@pytest.mark.slow
 def test_each_verdict(project, capsys):
     before = (project / "src" / "little.py").read_text()
     _add(project, "caught", "    x = max(x, 0)\n")

@@ -112,6 +112,7 @@ def test_same_seed_same_bits():
     np.testing.assert_array_equal(first.components_, second.components_)
 
 
+@pytest.mark.slow
 def test_more_than_twelve_latents():
     data = make_linear_tasks(
         n_tasks=100, n_latents=14, n_causal=8, mixing="orthogonal", spurious_std=1.0, standardize=False, random_state=0

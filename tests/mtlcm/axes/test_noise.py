@@ -25,6 +25,7 @@ def test_noise_is_estimated_and_worth_it_on_ill_conditioned_mixing():
     assert mcc_score(ignored.transform(data.H), data.Z) < ceiling - 0.01
 
 
+@pytest.mark.slow
 def test_noise_that_drowns_a_latent_is_found_and_the_axes_are_not_trusted():
     # One direction of the features is a tenth of the noise. To a fit without noise that direction is a latent like any
     # other, and taking a little noise out gains nothing: the maximum with noise is far away.

@@ -67,6 +67,7 @@ def test_latents_that_two_starts_have_found_are_kept_and_the_others_found():
     assert -found.criterion[0] > evidence_of(moments, np.eye(6), n) - 1e-3
 
 
+@pytest.mark.slow
 def test_generations_find_what_starts_by_themselves_miss():
     # With few tasks most starts stall: without generations the mean here is 0.84, and the truth has more evidence.
     scores = []

@@ -1,6 +1,7 @@
 """Goodness of fit: p-values where the model holds, where it does not, and where nothing can be tested."""
 
 import numpy as np
+import pytest
 
 from identirep import MTLCM
 from identirep.datasets import make_linear_tasks
@@ -23,6 +24,7 @@ def test_goodness_of_fit_accepts_the_model_and_rejects_a_wrong_one():
     assert wrong.certificate_.goodness_of_fit.p_value < 1e-6
 
 
+@pytest.mark.slow
 def test_p_values_are_not_extreme_under_the_model():
     p_values = []
     for seed in range(20):

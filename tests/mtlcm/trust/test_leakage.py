@@ -34,6 +34,7 @@ def _information(model):
     return latent_information(model.fit_, model.moments_, np.zeros(model.fit_.variances.shape, dtype=bool))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tilt", "model_holds"), [(0.0, True), (0.3, False)])
 def test_sandwich_is_the_variance_over_repetitions(tilt, model_holds):
     rng = np.random.default_rng(0)
@@ -56,6 +57,7 @@ def test_sandwich_is_the_variance_over_repetitions(tilt, model_holds):
         assert np.mean(fisher) / actual < 0.3
 
 
+@pytest.mark.slow
 def test_leakage_with_observation_noise_is_the_variance_over_repetitions():
     # Mixing of condition 10: the noise is as large as what latents leave in the smallest direction of the features.
     rng = np.random.default_rng(0)

@@ -16,6 +16,7 @@ def _fit(n_tasks=40, n_samples=60, prior="factorized", random_state=0, **options
     return data, MTLCM(prior=prior, random_state=0).fit(data.H, data.y, tasks=data.tasks)
 
 
+@pytest.mark.slow
 def test_resampled_scatter_has_the_wishart_law():
     rng = np.random.default_rng(0)
     H = rng.normal(size=(12, 2)) @ [[1.0, 0.5], [0.0, 1.0]]
