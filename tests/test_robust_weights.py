@@ -76,6 +76,18 @@ def test_auto_leaves_gaussian_rows_bit_for_bit(n_samples):
             np.testing.assert_array_equal(part, other)
 
 
+@pytest.mark.parametrize("n_samples", [15, 60])
+def test_weights_of_gaussian_rows_are_no_heavy_tails_and_those_of_errors_are(n_samples):
+    for seed in range(3):
+        for data, is_robust in (
+            (linear(seed, n_samples), False),
+            (gross_errors(0.02, "h", seed, n_samples=n_samples), True),
+        ):
+            weight = np.random.default_rng(seed).exponential(size=len(data.y)) ** 1.5
+            moments = TaskMoments.from_long(data.H, data.y, data.tasks, sample_weight=weight, robust="auto")
+            assert (moments.row_weights_ is not None) == is_robust
+
+
 def test_gross_errors_in_tasks_of_few_rows_are_seen():
     data = gross_errors(0.02, "h", n_samples=12)
     assert fitted(data, "auto").row_weights_ is not None

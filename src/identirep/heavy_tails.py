@@ -2,7 +2,8 @@
 
 By the kurtosis of Mardia (1970), whose moments are known for any number of rows, pooled over tasks, and by the largest
 distance of a row, which has a beta law. Distances of few rows are all about alike: tasks with fewer than three rows for
-each dimension are compared column by column, so that labels mixed up in such tasks are not seen.
+each dimension are compared column by column, so that labels mixed up in such tasks are not seen. Weights of rows, other
+than 0, are not looked at: these laws are those of rows that count alike.
 
 References
 ----------
@@ -32,7 +33,8 @@ def has_heavy_tails(rows: Rows, tasks: IntArray) -> bool:
     p = rows.x.shape[1]
     joint, single = _Kurtosis(), _Kurtosis()
     for block in rows.stacks.blocks(tasks):
-        w = block.weights(rows.counted)
+        # Light rows of a covariance that heavy ones decide lie far out, Gaussian as they may be: all count alike.
+        w = np.where(block.weights(rows.counted) > 0, 1.0, 0.0)
         moments = stacked_moments(block.of(rows.x), w)
         covariance = moments.scatter / moments.n[:, None, None]
         if (seen := moments.n > p + 3).any():
