@@ -240,7 +240,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         Returns
         -------
         MTLCM
-            The same model that `fit` finds on the rows behind the moments.
+            The model that `fit` finds on the rows behind the moments, if `robust` gives none of these less weight.
 
         Raises
         ------
@@ -277,9 +277,9 @@ class MTLCM(UsableLatents, BaseEstimator):
         Returns
         -------
         MTLCM
-            Fitted to ``accumulated_``: the model of `fit` on all rows at once. As long as the rows do not suffice
-            for a fit (too few tasks, or a task with fewer than three rows) they are kept in ``accumulated_`` and the
-            model stays as it was; ``fit_moments(accumulated_)`` then says what is missing.
+            Fitted to ``accumulated_``: the model of `fit` on all rows at once, but that `robust` weighs no rows of
+            batches. As long as the rows do not suffice for a fit (too few tasks, or a task with fewer than three rows)
+            they are kept there and the model stays as it was; ``fit_moments(accumulated_)`` then says what is missing.
 
         Raises
         ------
