@@ -95,6 +95,7 @@ class StackedMoments(NamedTuple):
 
 
 def stacked_moments(x: Array, w: Array) -> StackedMoments:
+    """Return the moments of rows x, shape (t, m, p), under weights w, shape (t, m)."""
     n = np.maximum(w.sum(axis=1), _TINY)
     centred = x - (np.einsum("tm,tmp->tp", w, x) / n[:, None])[:, None]
     return StackedMoments(n, centred, (centred * w[..., None]).swapaxes(1, 2) @ centred)

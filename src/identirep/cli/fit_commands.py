@@ -248,6 +248,7 @@ def _read(data: Path, targets: list[str], out: Path | None, options: dict[str, A
 
 
 def announce(table: Table) -> None:
+    """Say what is in a table: rows, inputs, targets, and what was left out or repeats."""
     from identirep.cli.remarks import remarks_of_values, repeated_rows
     from identirep.report import count
 

@@ -150,6 +150,7 @@ def connected(scheduler: Any, timeout: float = 30.0) -> Iterator[Any]:
 
 
 def check_dask(who: str) -> None:
+    """Say what to install if Dask is not there."""
     try:
         import dask  # noqa: F401
         import distributed  # noqa: F401

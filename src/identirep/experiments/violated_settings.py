@@ -47,8 +47,11 @@ def violated_settings(quick: bool) -> list[Cell]:
 
 
 def draw_violated(cell: Cell, rng: np.random.Generator) -> Bunch:
-    """Draw a setting as `make_linear_tasks` does; `foreign` (T,) are tasks of another mixing, `clean` (N, K) the
-    features without gross errors, under the mixing of most tasks, of which `Z` are the latents."""
+    """Draw a setting as `make_linear_tasks` does, with what is violated in it.
+
+    `foreign` (T,) are tasks of another mixing, `clean` (N, K) the features without gross errors, under the mixing of
+    most tasks, of which `Z` are the latents.
+    """
     data = make_linear_tasks(
         cell["T"],
         cell["n"],
