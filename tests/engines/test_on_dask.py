@@ -76,7 +76,7 @@ def test_encoder_gets_what_a_partition_is(same, rows, frame):
         (lambda part: part.assign(h1="x"), r"^partition 3: column 'h1' is not numeric: got 'x'"),
         (lambda part: part.assign(h1=np.nan), r"^partition 3: H contains \d+ non-finite values"),
         (lambda part: part.assign(task=5), r"^partition [03] has labels of tasks of another type than partition"),
-        (lambda part: part.assign(task=None), r"^partition 3: labels are missing"),
+        (lambda part: part.assign(task=None), r"^partition 3: tasks has missing labels"),
     ],
 )
 def test_a_bad_partition_is_named(change, message, rows, frame):

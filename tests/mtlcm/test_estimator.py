@@ -328,11 +328,10 @@ def test_fewer_latents_than_features_without_noise_have_no_likelihood(problem, n
 
 def test_non_finite_moments_name_the_task(problem):
     _, model = problem
-    arrays, meta = model.moments_.to_arrays()
-    arrays["scatter_hy"] = arrays["scatter_hy"].copy()
-    arrays["scatter_hy"][7] = np.nan
+    scatter_hy = model.moments_.scatter_hy.copy()
+    scatter_hy[7] = np.nan
     with pytest.raises(ValueError, match="moments are not finite: got NaN or infinity in task 7"):
-        MTLCM().fit_moments(TaskMoments.from_parts(arrays, meta))
+        MTLCM().fit_moments(model.moments_._replaced(scatter_hy=scatter_hy))
 
 
 def test_unknown_task_and_wrong_shapes_after_the_fit(problem):

@@ -202,7 +202,7 @@ def test_groups_of_rows_that_count_are_numbered_without_gaps():
 
 def test_sparse_inputs_are_refused_by_name_with_groups_and_order():
     X, Y, _ = _wide()
-    with pytest.raises(TypeError, match="Sparse data was passed for X"):
+    with pytest.raises(TypeError, match="X is a sparse matrix: got sparse data"):
         _model().fit(csr_array(X), Y, groups=np.arange(len(X)) // 2, order=np.arange(len(X)))
 
 
