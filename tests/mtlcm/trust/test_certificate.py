@@ -25,7 +25,8 @@ def _comes_back(D):
 
 def _certified(fit, model):
     """The certificate of a fit whose axes come back on other rows."""
-    found = certify(fit, model.moments_, model.posterior_.best, np.random.default_rng(0))
+    examined = model._examined.rows
+    found = certify(fit, model.moments_, model.posterior_.best, np.random.default_rng(0), rows_examined=examined)
     return found.checked(_comes_back(len(fit.unmixing)))
 
 
@@ -81,6 +82,7 @@ def test_empty_certificate_has_no_axes():
     assert certificate.head_rank == 0
 
 
+@pytest.mark.slow
 def test_interval_covers_about_nine_in_ten():
     inside = []
     for seed in range(25):
@@ -225,7 +227,8 @@ def test_a_lone_optimum_of_the_exact_likelihood_is_trusted_only_if_the_model_fit
             observation_noise=0.0,
             random_state=seed,
         )
-        model = _fit(data, prior="exact", n_init=1)
+        # Tasks that contradict a wrong optimum would be foreign to it, which is not what is looked at here.
+        model = _fit(data, prior="exact", n_init=1, robust=None)
         score = mcc(model.transform(data.H), data.Z).per_latent.min()
         (right if score > 0.99 else wrong).append(model.certificate_)
     assert wrong
