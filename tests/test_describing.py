@@ -131,3 +131,21 @@ def test_clouds_are_rows_not_seen_by_the_best_target(layout):
         np.testing.assert_allclose(cloud.values, Y[rows, t])
         assert cloud.correlation == pytest.approx(np.corrcoef(Z[rows], Y[rows, t])[0, 1])
     assert describe_axes(model, X)[0].cloud is None
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_clouds_are_without_rows_of_tasks_that_were_left_out():
+    rng = np.random.default_rng(0)
+    X, tasks = rng.normal(size=(900, 3)), np.arange(900) % 3
+    y = np.where(tasks == 1, 1.0, X[:, 0] * np.array([1.0, 0.0, -2.0])[tasks] + 0.1 * rng.normal(size=900))
+    stage = MTRN(hidden_sizes=(16,), n_replicates=1, max_epochs=20)
+    model = IdentifiableRegressor(1, regressor=stage, n_checks=0, random_state=0)
+    names = np.array(["a", "same", "b"])[tasks]
+    model.fit(X[:600], y[:600], names[:600])
+    assert list(model.left_out_tasks_) == ["same"]
+    cloud = describe_axes(model, X, y, names)[0].cloud
+    rows = np.flatnonzero(names == cloud.target)
+    rows = rows[rows >= 600] if cloud.unseen else rows
+    assert cloud.n_rows == len(rows)
+    np.testing.assert_allclose(cloud.latent, model.transform(X)[rows, 0], rtol=1e-5)
+    np.testing.assert_allclose(cloud.values, y[rows])

@@ -117,6 +117,9 @@ def _clouds(model: Any, X: Any, y: Any, tasks: Any, Z: Array, correlation: Array
     rng, names = np.random.default_rng(seed), [str(name) for name in model.task_names_]
     saw = model._saw(X)
     new = np.zeros(len(Z), dtype=bool) if saw is None else ~saw
+    if data.given_rows is not None:
+        # In the long layout rows of tasks that were left out in the fit are taken out.
+        Z, new = Z[data.given_rows], new[data.given_rows]
 
     def cloud(i: int) -> Cloud | None:
         for t in np.argsort(-np.abs(correlation[:, i]), kind="stable"):
