@@ -94,6 +94,14 @@ def test_spectrum_has_a_bar_for_each_direction_and_the_axes_apart(of_size, stage
     np.testing.assert_allclose([bar.get_height() for bar in plot_spectrum(stage_two).patches], shown.values)
 
 
+def test_a_spectrum_without_any_signal_is_drawn(of_size):
+    found, _, _ = of_size(12, 3)
+    nothing = np.zeros(len(found.spectrum))
+    drawn = str(draw_spectrum(pictures.spectrum(replace(found, spectrum=nothing, threshold=nothing))))
+    assert "0 above shuffled targets" in drawn
+    assert set(re.findall(r'<rect class="(?:fill|rest)".*?height="([\d.]+)"', drawn)) == {"0"}
+
+
 def test_scores_are_sorted_and_end_where_they_say_little(of_size, stage_two, monkeypatch):
     found, evaluation, _ = of_size(5, 2)
     evaluation = replace(evaluation, r2=np.array([0.5, np.nan, -7.0, 0.9, 0.0]))

@@ -83,6 +83,8 @@ def draw_spectrum(shown: pictures.Spectrum) -> Markup:
     alt = f"Signal of {n} directions: {above} above shuffled targets, the first {int(shown.kept.sum())} kept as axes."
     svg = Svg(_WIDTH, height, alt)
     values, level, highest = shown.values, shown.threshold, float(max(shown.values.max(), shown.threshold.max()))
+    # Where inputs say nothing at all there is no signal to scale by.
+    highest = highest or 1.0
     ticks = pictures.nice_ticks(0.0, highest, 4)
     low = 0.0
     if shown.logarithmic:
