@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from identirep.linear_copies import copy_remarks, linear_copies
-from identirep.validation import check_task_data
+from identirep.validation import TaskData, check_task_data
 
 
 @pytest.fixture
@@ -33,6 +33,13 @@ def test_names_and_action_are_in_the_words(rng):
     assert remarks[0].startswith("target 'a' is a linear copy of input 'x1' (R^2 = 1")
     assert remarks[0].endswith("): leave one out")
     assert remarks[-1] == "and 2 more targets are linear copies"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(0, 2), (1, 0), (30, 0)])
+def test_without_rows_or_columns_there_are_no_copies(n_rows, n_columns):
+    columns = np.empty((n_rows, n_columns))
+    assert linear_copies(TaskData(np.empty((n_rows, 0)), columns, None, tuple("ab"[:n_columns]))) == []
 
 
 def test_copies_with_gaps(rng):

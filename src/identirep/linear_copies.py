@@ -49,6 +49,8 @@ def linear_copies(data: TaskData, input_names: Sequence[Hashable] | None = None)
     if data.task_index is not None:
         return list(_long_copies(data, names))
     columns = np.column_stack([data.X, data.targets])
+    if not columns.size:
+        return []
     labels, n_inputs = [*names, *data.task_names], len(names)
     found = []
     candidates = _candidates(columns, n_inputs)
