@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from identirep.cli.answers import answer, suggested, wrote
@@ -79,6 +78,8 @@ def demo(
 
 def _superconductors() -> tuple[Table, int]:
     """Return the table with all targets, and the number of the one that no fit is to see."""
+    import numpy as np
+
     from identirep.cli.tables import Table, named
     from identirep.datasets import load_superconductivity
 
@@ -93,5 +94,7 @@ def _superconductors() -> tuple[Table, int]:
 
 def _without(rows: Table, t: int) -> Table:
     """Return rows without one of the targets."""
+    import numpy as np
+
     names = [name for k, name in enumerate(rows.tasks) if k != t]
     return replace(rows, targets=np.delete(rows.targets, t, axis=1), tasks=names)
