@@ -22,6 +22,14 @@ from identirep.mtrn import training
 _FIT = ("--targets", "y_*", "--features", "x*", "-d", 2, "--epochs", 6, "--replicates", 1)
 
 
+@pytest.fixture(autouse=True)
+def _answers_to_ctrl_c():
+    """Shells let what they start in the background ignore SIGINT, and Python leaves it at that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def cut_off(monkeypatch):
     """Make a function that sends a signal to this process in an epoch of a training, counted from 1."""
