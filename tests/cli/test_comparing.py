@@ -204,7 +204,7 @@ def test_labels_of_tasks_are_no_columns_to_check(tmp_path):
     model.fit(pa.table({"x0": X[:, 0], "x1": X[:, 1]}), X[:, 0], [f"task {t}" for t in tasks])
     (tmp_path / "t.csv").write_text("x0,x1,task 0\n1,2,a text\n")
     reading = dict.fromkeys(("missing", "separator", "decimal", "sheet"))
-    assert read_targets(model, tmp_path / "t.csv", reading) is None
+    assert read_targets(model, tmp_path / "t.csv", reading, None, None) is None
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ N = 60
 
 @pytest.fixture
 def frame():
-    x = RNG.normal(size=(N, 2))
-    return pd.DataFrame(np.column_stack([x, x @ RNG.normal(size=(2, 3))]), columns=["x0", "x1", "y_1", "y_2", "y_3"])
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(N, 2))
+    return pd.DataFrame(np.column_stack([x, x @ rng.normal(size=(2, 3))]), columns=["x0", "x1", "y_1", "y_2", "y_3"])
 
 
 def _write(folder, frame, **options):
