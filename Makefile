@@ -39,7 +39,7 @@ test test-slow test-lowest: export OMP_NUM_THREADS ?= 1
 test: $(VENV)/.installed-test
 	$(BIN)/python -m $(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-test-slow: $(VENV)/.installed-slow
+test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m $(PYTEST) -m slow $(PYTEST_ARGS)
 
 test-lowest: $(LOWEST)/.installed
