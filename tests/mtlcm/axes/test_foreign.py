@@ -83,3 +83,13 @@ def test_tasks_of_equal_covariances_are_not_repeated():
     data = linear()
     moments = TaskMoments.from_long(data.H, data.y, data.tasks)
     assert not repeated_tasks(moments).any()
+
+
+def test_tasks_are_not_judged_where_noise_hides_a_latent():
+    # The model holds, and noise is twice what the weakest latent leaves in the features: a task was called foreign.
+    rng = np.random.default_rng(4)
+    left, right = (np.linalg.qr(rng.normal(size=(4, 4)))[0] for _ in range(2))
+    mixing = left @ np.diag(np.geomspace(1.0, 0.1, 4)) @ right
+    noisy = {"mixing": mixing, "observation_noise": 0.03, "standardize": False, "random_state": 4}
+    data = make_linear_tasks(60, 200, 4, 2, **noisy)
+    assert MTLCM(random_state=4).fit(data.H, data.y, tasks=data.tasks).foreign_tasks_ == ()

@@ -4,7 +4,8 @@ Such tasks pull the axes of all, and where they are many the fit can look as goo
 suit most tasks: those of a few tasks drawn at random, then of the tasks that these suit best, again and again, which
 lowers the likelihood trimmed to that share of the tasks in every step (Rousseeuw and Van Driessen 1999). From the best
 of them every task is judged by the causal model with its most probable roles against a free covariance; where most
-tasks do not fit, it has to fit worse than these. Tasks that repeat the rows of another one say nothing new.
+tasks do not fit, it has to fit worse than these. With much observation noise in some latent no task is judged. Tasks
+that repeat the rows of another one say nothing new.
 
 References
 ----------
@@ -60,6 +61,9 @@ _FAR = 2.0
 # Tasks as far off that are not significantly so, for each that is.
 _BETWEEN = 0.2
 _TINY = 1e-12
+# Errors of moments without noise are those of the moments with it, over what is left: with a larger share of noise in
+# some latent the law of the rows is not theirs, and tasks of the model were called foreign.
+_MOST_NOISE = 0.1
 # Relative difference of moments up to which tasks are the same rows.
 _SAME = 1e-9
 
@@ -83,7 +87,8 @@ def fit_to_own(
         fit = refit(moments.select_tasks(distinct))
     basis = np.linalg.qr(fit.mixing)[0]
     reduced = moments.map_features(basis.T)
-    foreign[distinct] = foreign_tasks(reduced.select_tasks(distinct), fit.unmixing @ basis, fit.noise_variance, rng)
+    if _largest_noise_share(fit) <= _MOST_NOISE:
+        foreign[distinct] = foreign_tasks(reduced.select_tasks(distinct), fit.unmixing @ basis, fit.noise_variance, rng)
     counted = ~foreign & ~repeated
     if foreign.any():
         fit = refit(moments.select_tasks(np.flatnonzero(counted)))
@@ -93,6 +98,12 @@ def fit_to_own(
         variances[counted] = fit.variances
         fit = replace(fit, variances=variances)
     return fit, foreign, repeated
+
+
+def _largest_noise_share(fit: LatentFit) -> float:
+    """Return the observation noise in the latents, over what they vary by in half of the tasks; of that with most."""
+    noise = fit.noise_variance * np.einsum("dk,dk->d", fit.unmixing, fit.unmixing)
+    return float(np.max(noise / np.maximum(np.median(fit.variances, axis=0), _TINY)))
 
 
 def foreign_tasks(moments: TaskMoments, unmixing: Array, noise_variance: float, rng: np.random.Generator) -> BoolArray:
