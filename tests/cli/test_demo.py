@@ -30,6 +30,7 @@ def _data(**_):
         feature_names=[*(f"x{k}" for k in range(6)), "Cu"],
         target_names=[*(f"y{t}" for t in range(12)), "critical_temp"],
         groups=np.arange(2000) // 2,
+        materials=[f"Cu{i}" for i in range(2000)],
     )
 
 
