@@ -81,3 +81,13 @@ def test_bad_calls_are_named(problem):
         model.adapt(np.where(X[:20] == X[0, 0], np.nan, X[:20]), Y[:20, 40])
     with pytest.raises(NotFittedError):
         IdentifiableRegressor().adapt(X, Y[:, 40])
+
+
+def test_weights_of_rows_reach_both_stages(problem):
+    X, Y, model = problem
+    y, kept = Y[1000:1060, 40], np.arange(60) % 3 > 0
+    weighed = model.adapt(X[1000:1060], y, sample_weight=kept)
+    part = model.adapt(X[1000:1060][kept], y[kept])
+    np.testing.assert_array_equal(weighed.predict(X[1060:]), part.predict(X[1060:]))
+    unequal = model.adapt(X[1000:1060], y, sample_weight=1.0 + kept)
+    assert np.abs(unequal.predict(X[1060:]) - model.adapt(X[1000:1060], y).predict(X[1060:])).max() > 0

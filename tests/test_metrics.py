@@ -259,7 +259,7 @@ def test_what_is_not_finite_is_named(rng, bad):
         r"held_out\[1\]": lambda: weak_mcc_score(Z, Z, held_out=(Z, faulty)),
     }
     for name, call in calls.items():
-        with pytest.raises(ValueError, match=f"{name} contains 1 non-finite values: got .* row 5, column 1"):
+        with pytest.raises(ValueError, match=f"{name} contains 1 non-finite values: got .* index 5, column 1"):
             call()
     with pytest.raises(ValueError, match="correlation contains 1 non-finite values"):
         match_latents([[np.inf, 0.0], [0.0, 1.0]])

@@ -58,7 +58,7 @@ def test_masks_of_whole_numbers():
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_inputs_say_where(form):
-    with pytest.raises(ValueError, match=r"2 non-finite values \(NaN or inf\): got nan first at row 3, column 0"):
+    with pytest.raises(ValueError, match=r"2 non-finite values \(NaN or inf\): got nan first at index 3, column 0"):
         check_task_data(form, Y)
     with pytest.raises(ValueError, match="non-finite"):
         TaskMoments.from_arrays(form, Y)
@@ -92,9 +92,9 @@ def test_labels(labels):
     assert groups[0] == groups[3]
     with pytest.raises(ValueError, match="tasks contains 2 missing labels"):
         check_task_data(X[:6], Y[:6, 0], labels)
-    with pytest.raises(ValueError, match="tasks has missing labels: got 2, first at row 1"):
+    with pytest.raises(ValueError, match="tasks has missing labels: got 2, first at index 1"):
         TaskMoments.from_long(X[:6], Y[:6, 0], labels)
-    with pytest.raises(ValueError, match=r"order contains 2 missing values: got .* first at row 1"):
+    with pytest.raises(ValueError, match=r"order contains 2 missing values: got .* first at index 1"):
         order_ranks(labels)
 
 

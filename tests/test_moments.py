@@ -151,7 +151,7 @@ H2, Y2 = np.zeros((2, 3)), np.zeros((2, 1))
     [
         (lambda: TaskMoments.from_arrays(H2[0], Y2), r"H is not a matrix: got shape \(3,\)"),
         (lambda: TaskMoments.from_arrays(H2, Y2[:1]), "Y has 1 rows: got H with 2"),
-        (lambda: TaskMoments.from_arrays(H2 + np.nan, Y2), "H contains 6 non-finite values: got nan first at row 0"),
+        (lambda: TaskMoments.from_arrays(H2 + np.nan, Y2), "H contains 6 non-finite values: got nan first at index 0"),
         (lambda: TaskMoments.from_arrays(H2, Y2 + np.inf), "Y contains 2 non-finite values: got inf"),
         (lambda: TaskMoments.from_arrays(H2, Y2, task_names=["a", "b"]), "task_names does not label the columns"),
         (lambda: TaskMoments.from_long(H2, Y2[:, 0], [1]), "y and tasks do not match H"),

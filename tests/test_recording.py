@@ -395,3 +395,13 @@ def test_keeping_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
     assert work.flush() == tmp_path / "checkpoint"
     work.remove()
     assert not list(tmp_path.iterdir())
+
+
+def test_save_removes_the_checkpoint_from_another_working_directory(tmp_path, monkeypatch, eager):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    model = _ridge().fit(*_wide(), checkpoint="kept")
+    assert (tmp_path / "kept").is_dir()
+    monkeypatch.chdir(tmp_path / "other")
+    model.save("run")
+    assert not (tmp_path / "kept").exists()

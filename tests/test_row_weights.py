@@ -25,9 +25,9 @@ _TAKERS = {
     "stability": lambda X, Y, w: stability([X, X], sample_weight=w),
 }
 _BAD = {
-    "negative": (np.where(np.arange(_N) == 3, -1.0, 1.0), "no weights: got -1 first at row 3"),
-    "nan": (np.where(np.arange(_N) == 5, np.nan, 1.0), "no weights: got nan first at row 5"),
-    "inf": (np.where(np.arange(_N) == 5, np.inf, 1.0), "no weights: got inf first at row 5"),
+    "negative": (np.where(np.arange(_N) == 3, -1.0, 1.0), "no weights: got -1 first at index 3"),
+    "nan": (np.where(np.arange(_N) == 5, np.nan, 1.0), "no weights: got nan first at index 5"),
+    "inf": (np.where(np.arange(_N) == 5, np.inf, 1.0), "no weights: got inf first at index 5"),
     "zero": (np.zeros(_N), "sample_weight is zero in all rows"),
     "short": (np.ones(_N - 1), r"sample_weight does not match X: got shape \(39,\)"),
     "matrix": (np.ones((_N, 1)), r"sample_weight does not match X: got shape \(40, 1\)"),

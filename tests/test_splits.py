@@ -130,7 +130,7 @@ def test_ranks_need_a_value_of_each_row():
         np.array(["2020-01-01", "NaT"], dtype="M8[D]"),
         np.array(["a", None], object),
     ):
-        with pytest.raises(ValueError, match=r"order contains 1 missing values: got .* first at row 1"):
+        with pytest.raises(ValueError, match=r"order contains 1 missing values: got .* first at index 1"):
             order_ranks(values)
 
 

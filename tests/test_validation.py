@@ -108,8 +108,8 @@ def test_all_faults_are_raised_at_once():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((_with(_X, 4, 1, np.nan), _Y), r"X contains 1 non-finite .* got nan first at row 4, column 1,"),
-        ((pa.table({"p": [1.0, np.inf], "q": [1.0, 2.0]}), _Y[:2]), r"first at row 1, column 0 \('p'\)"),
+        ((_with(_X, 4, 1, np.nan), _Y), r"X contains 1 non-finite .* got nan first at index 4, column 1,"),
+        ((pa.table({"p": [1.0, np.inf], "q": [1.0, 2.0]}), _Y[:2]), r"first at index 1, column 0 \('p'\)"),
         ((_X[:, 0], _Y), r"X has the wrong shape: got \(6,\), expected \(n_samples, n_features\)"),
         ((None, _Y), "X is missing: got None"),
         ((_X, _Y, [[0], "a"]), "tasks has labels that cannot be told apart: got an unhashable type: 'list'"),
@@ -120,11 +120,11 @@ def test_all_faults_are_raised_at_once():
         ((_X, ["a"] * 6), "y is not numeric"),
         ((_X, _Y.astype(complex)), "Complex data not supported"),
         ((_X, np.zeros((6, 2, 2))), r"y has the wrong shape: got \(6, 2, 2\)"),
-        ((_X, _with(_Y, 2, 0, -np.inf)), "y contains 1 infinite values: .* row 2"),
+        ((_X, _with(_Y, 2, 0, -np.inf)), "y contains 1 infinite values: .* index 2"),
         ((_X, _Y, ["a"]), r"got 1 names \(1 distinct\) for 2 columns"),
         ((_X, _Y, ["a", "a"]), r"got 2 names \(1 distinct\) for 2 columns"),
         ((_X, _Y[:, 0], _TASKS[:5]), "got 5 labels for 6 rows"),
-        ((_X, _Y[:, 0], [*_TASKS[:5], None]), "tasks contains 1 missing labels: got None first at row 5"),
+        ((_X, _Y[:, 0], [*_TASKS[:5], None]), "tasks contains 1 missing labels: got None first at index 5"),
         ((_X, _Y[:, 0], ["a"] * 5 + ["b"]), "1 tasks with too few labels: got 1 at least in 'b'"),
         ((_X, _Y[:, 0] * np.nan, _TASKS), "got 0 at least in 'a', 'b'"),
         ((_X, np.repeat([[1.0, 2.0]], 6, axis=0), ["u", "v"]), "2 constant targets: got a single value in 'u', 'v'"),
@@ -265,7 +265,7 @@ def test_batches_are_added_by_the_names_of_their_columns(named):
 def test_rows_of_messages_are_those_given_with_rows_of_weight_zero():
     X, y, weight = np.eye(6), np.arange(6.0), np.array([0, 0, 1, 1, 1, 1])
     tasks = np.array(["a", None, "a", "b", None, "b"], dtype=object)
-    with pytest.raises(ValueError, match="tasks contains 1 missing labels: got None first at row 4"):
+    with pytest.raises(ValueError, match="tasks contains 1 missing labels: got None first at index 4"):
         check_task_data(X, y, tasks, sample_weight=weight)
     with pytest.raises(ValueError, match="tasks does not match y: got 5 labels for 6 rows"):
         check_task_data(X, y, ["a", "a", "a", "b", "b"], sample_weight=weight)

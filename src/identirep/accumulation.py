@@ -56,7 +56,7 @@ def factorize(labels: ArrayLike, name: str = "labels") -> tuple[tuple[Hashable, 
     missing = missing_labels(values)
     if missing.any():
         raise ValueError(
-            f"{name} has missing labels: got {int(missing.sum())}, first at row {int(np.flatnonzero(missing)[0])}, "
+            f"{name} has missing labels: got {int(missing.sum())}, first at index {int(np.flatnonzero(missing)[0])}, "
             "expected a label for each row. Drop those rows."
         )
     if values.dtype != object:
@@ -126,8 +126,8 @@ def check_finite(array: NDArray[Any], name: str, accepts: Callable[[NDArray[Any]
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
-            f"{name} contains {int(bad.sum())} non-finite values: got {array[row, column]} first at row {row}, column "
-            f"{column}, expected finite numbers. Impute or drop those rows."
+            f"{name} contains {int(bad.sum())} non-finite values: got {array[row, column]} first at index {row}, "
+            f"column {column}, expected finite numbers. Impute or drop those rows."
         )
 
 

@@ -106,7 +106,7 @@ def collect_inputs(
             label = "" if names is None else f" ({short(repr(names[column]))})"
             faults.append(
                 f"{name} contains {int(bad.sum())} non-finite values (NaN or inf): got {array[row, column]} first at "
-                f"row {row}, column {column}{label}, expected finite numbers. Impute or drop those rows."
+                f"index {row}, column {column}{label}, expected finite numbers. Impute or drop those rows."
             )
             return np.asarray(array)
     if estimator is None or reset:

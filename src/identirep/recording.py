@@ -49,7 +49,7 @@ def recorded(
             f"checkpoint cannot be kept: got {os.environ['WORLD_SIZE']} processes that torchrun has started, expected "
             "one. Leave checkpoint out."
         )
-    record = checkpoint if isinstance(checkpoint, FitRecord) else _record_at(Path(checkpoint))
+    record = checkpoint if isinstance(checkpoint, FitRecord) else _record_at(Path(checkpoint).absolute())
     try:
         header = _header(model, given, more or {})
         record.begin(header, rng, drawn=not isinstance(model.random_state, Integral))

@@ -224,6 +224,8 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
             the work of another fit, damaged, or in use by another process.
         """
         raise_faults(parameter_faults(self))
+        # Where `save` looks for it, the working directory may be another.
+        kept = Path(checkpoint).absolute() if isinstance(checkpoint, (str, Path)) else None
         rng = as_generator(self.random_state)
         self.regressor_choice_: ChosenRegressor | None = None
         raise_faults(self._like_faults(like, X))
@@ -237,7 +239,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
                 return self._taken_over(type(self).load(done))
             for remark in self._fit_and_check(given, rng, earlier):
                 warnings.warn(remark, UserWarning, stacklevel=2)
-        self._checkpoint = checkpoint if isinstance(checkpoint, (str, Path)) else None
+        self._checkpoint = kept
         return self
 
     def _taken_over(self, done: Self) -> Self:

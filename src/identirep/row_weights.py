@@ -22,6 +22,7 @@ import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import as_floats, effective_number
+from identirep.wording import place_of
 
 __all__ = ["as_weights", "effective_numbers", "effective_weights", "effective_weights_of_labels"]
 __all__ += ["first_bad_weight", "unless_ones", "weight_faults", "weights_of_tasks"]
@@ -44,8 +45,8 @@ def as_weights(sample_weight: Any, n_rows: int) -> tuple[Array | None, list[str]
     return (None if faults else weight), faults
 
 
-def weight_faults(weight: Array, n_rows: int, first: int = 0) -> list[str]:
-    """List what is wrong with weights: how many there are, and what they are; rows are counted from `first`."""
+def weight_faults(weight: Array, n_rows: int, *, of_table: bool = False) -> list[str]:
+    """List what is wrong with weights: how many there are, and what they are, `of_table` or of an array."""
     if weight.shape != (n_rows,):
         return [
             f"sample_weight does not match X: got shape {weight.shape}, expected ({n_rows},). Pass one weight for each "
@@ -55,8 +56,8 @@ def weight_faults(weight: Array, n_rows: int, first: int = 0) -> list[str]:
     if row is not None:
         bad = _bad_weights(weight)
         return [
-            f"sample_weight contains {int(bad.sum())} values that are no weights: got {weight[row]:g} first at row "
-            f"{row + first}, expected finite numbers from 0 to {_MOST:.0e}. Set them, or drop those rows."
+            f"sample_weight contains {int(bad.sum())} values that are no weights: got {weight[row]:g} first at "
+            f"{place_of(row, of_table)}, expected finite numbers from 0 to {_MOST:.0e}. Set them, or drop those rows."
         ]
     if not weight.any():
         return ["sample_weight is zero in all rows: got no row that counts, expected some. Leave sample_weight out."]

@@ -20,6 +20,7 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import factorize
 from identirep.label_sides import Labels, keep_labels
 from identirep.missing import as_labels, missing_labels
+from identirep.wording import place_of
 
 __all__ = ["folds", "halves", "number_groups", "order_ranks", "row_groups", "row_hashes", "split_rows", "stretches"]
 __all__ += ["two_sides"]
@@ -92,14 +93,14 @@ def number_groups(groups: Any) -> IntArray:
     return index
 
 
-def order_ranks(order: ArrayLike) -> IntArray:
+def order_ranks(order: ArrayLike, *, of_table: bool = False) -> IntArray:
     """Return the rank of each row among the distinct values of `order`: numbers, dates, or texts that sort."""
     values = as_labels(order, "order")
     missing = missing_labels(values)
     if missing.any():
         raise ValueError(
-            f"order contains {int(missing.sum())} missing values: got {values[missing][0]} first at row "
-            f"{int(np.flatnonzero(missing)[0])}, expected a value for each row. Drop those rows."
+            f"order contains {int(missing.sum())} missing values: got {values[missing][0]} first at "
+            f"{place_of(int(np.argmax(missing)), of_table)}, expected a value for each row. Drop those rows."
         )
     try:
         return np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64)

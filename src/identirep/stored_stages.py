@@ -32,7 +32,7 @@ class StoredStages(TwoStages):
     regressor_choice_: ChosenRegressor | None
     comparison_: Comparison | None
     # Where the work of the fit is kept, if it is.
-    _checkpoint: str | Path | None
+    _checkpoint: Path | None
     # None in a model that was stored before they were kept.
     _trained_rows: TrainedRows | None
     _reference: Reference | None
@@ -69,7 +69,7 @@ class StoredStages(TwoStages):
         parts["table_encoder"] = self._encoder_part(estimators)
         write_run(directory, Run("IdentifiableRegressor", parts, names, history, estimators or None))
         if (kept := getattr(self, "_checkpoint", None)) is not None:
-            removed_checkpoint(Path(kept))
+            removed_checkpoint(kept)
             # Whatever is there later is of another fit.
             self._checkpoint = None
 

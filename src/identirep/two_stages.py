@@ -233,7 +233,7 @@ class TwoStages(EncodedTables, CertifiedLatents):
     def _predict_rows(self, X: Any, task_index: IntArray) -> Array:
         return self.regressor_._predict_rows(self._inputs(X), task_index)
 
-    def adapt(self, X: Any, y: Any) -> AdaptedTask:
+    def adapt(self, X: Any, y: Any, *, sample_weight: ArrayLike | None = None) -> AdaptedTask:
         """Learn a new task from few labelled rows, the latents held as they are.
 
         Parameters
@@ -242,6 +242,9 @@ class TwoStages(EncodedTables, CertifiedLatents):
             Inputs, as in `fit`.
         y : array-like, shape (n_samples,)
             Target of the new task, in any unit; rows with NaN are left out. At least two labels that differ.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weight of each row, at least 0: what it says relative to the others. Whatever counts rows counts the
+            effective number (sum w)^2 / sum w^2, at least 2. Default: all alike.
 
         Returns
         -------
@@ -264,8 +267,9 @@ class TwoStages(EncodedTables, CertifiedLatents):
                 "targets that the inputs say something about."
             )
         X = self._inputs(X)
-        check_new_task(self.regressor_, X, y, name="X")
-        return replace(self.causal_model_.adapt(self.regressor_.transform(X), y), transform=self._latents_of)
+        check_new_task(self.regressor_, X, y, name="X", sample_weight=sample_weight)
+        task = self.causal_model_.adapt(self.regressor_.transform(X), y, sample_weight=sample_weight)
+        return replace(task, transform=self._latents_of)
 
     def score(self, X: Any, y: Any, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None) -> float:
         """Return the mean over tasks of the coefficient of determination R^2.

@@ -128,8 +128,8 @@ def check_task_data(
     if infinite.any():
         row = int(np.argwhere(infinite)[0][0])
         faults.append(
-            f"y contains {int(infinite.sum())} infinite values: got inf first at row {row}, expected finite numbers or "
-            "NaN for a missing label. Drop those labels."
+            f"y contains {int(infinite.sum())} infinite values: got inf first at index {row}, expected finite numbers "
+            "or NaN for a missing label. Drop those labels."
         )
     labels = None if tasks is None else as_labels(tasks, "tasks")
     if labels is not None and targets.ndim == 2 and targets.shape[1] == 1 and len(labels) == len(targets) > 1:
@@ -235,7 +235,7 @@ def _long_tasks(
         row = int(np.argmax(missing))
         row = row if counted is None or len(labels) != n_rows else int(np.flatnonzero(counted)[row])
         faults.append(
-            f"tasks contains {int(missing.sum())} missing labels: got {labels[missing][0]} first at row "
+            f"tasks contains {int(missing.sum())} missing labels: got {labels[missing][0]} first at index "
             f"{row}, expected a label for each row. Drop those rows."
         )
         return np.zeros(0, dtype=np.int64), ()

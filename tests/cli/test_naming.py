@@ -1,6 +1,7 @@
 """Commands about single axes: name, describe."""
 
 import json
+import re
 import shlex
 import shutil
 
@@ -99,6 +100,12 @@ def test_describe_suggests_what_axes_are(invoke, run, folder):
     assert result.exit_code == 0, result.output
     assert result.stdout.count("inputs:  x") == 3
     assert result.stdout.count(" alloy ") == 18
+    # Rows are counted from 1, as in all messages about tables.
+    ends = re.findall(r"row (\d+) alloy (\d+)", result.stdout)
+    assert len(ends) == 18
+    assert all(int(row) == int(label) + 1 for row, label in ends)
+    document = json.loads(invoke("describe", run, run.parent / "labelled.csv", "--labels", "alloy", "--json").stdout)
+    assert all(f"alloy {end['row'] - 1}" == end["label"] for axis in document["latents"] for end in axis["lowest"])
     assert "row 0" not in invoke("name", run).stdout
 
 

@@ -268,7 +268,7 @@ def _bad_data(kind):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("nan", "X contains 1 non-finite values .*first at row 3, column 1"),
+        ("nan", "X contains 1 non-finite values .*first at index 3, column 1"),
         ("one task", "too few tasks: got 1, expected at least 2"),
         ("constant feature", "feature 2 is constant within tasks"),
         ("collinear", "features are collinear: got an exact linear relation among features 0, 1, 3"),

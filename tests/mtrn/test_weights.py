@@ -77,10 +77,14 @@ def test_batches_carry_effective_weights():
     assert float(found.sum()) == pytest.approx(v.sum() ** 2 / (v @ v), rel=1e-5)
     assert [batch[2].shape for batch in wide.validation()] == [(12, 1)]
     tasks = np.arange(60) % 3
-    long = LongBatches(x, torch.from_numpy(Y[:, 0]), tasks, held_out, 16, w)
+    # Targets name the task.
+    long = LongBatches(x, torch.from_numpy(1.0 * tasks), tasks, held_out, 16, w)
+    batches = list(long.epoch(torch.Generator().manual_seed(0)))
     for t in range(3):
         v = w[~held_out & (tasks == t)]
-        assert float(long.train_weight[t].sum()) == pytest.approx(v.sum() ** 2 / (v @ v), rel=1e-5)
+        assert float(sum(weight[y == t].sum() for _, y, weight in batches)) == pytest.approx(
+            v.sum() ** 2 / (v @ v), rel=1e-5
+        )
     assert len(next(iter(WideBatches(x, torch.from_numpy(Y), held_out, 16).validation()))) == 2
 
 

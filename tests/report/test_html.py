@@ -177,7 +177,7 @@ def test_cards_have_verdicts_reasons_inputs_and_rows(page, model, description):
         best = axis.inputs[0]
         low, high = best.interval
         assert f"{100 * best.share:.0f}% {100 * low:.0f}% to {100 * high:.0f}%" in page.text
-        assert f"steel {axis.lowest[0][0]} row {axis.lowest[0][0]} \u2212{-axis.lowest[0][1]:.2f}" in page.text
+        assert f"steel {axis.lowest[0][0]} row {axis.lowest[0][0] + 1} \u2212{-axis.lowest[0][1]:.2f}" in page.text
         r = f"{axis.cloud.correlation:+.2f}".replace("-", "\u2212")
         assert f"100 rows that the fit has not seen, correlation {r}" in page.text
     assert page.source.count('class="dots"') == 3 + 1, "a cloud for each axis, and the scores"

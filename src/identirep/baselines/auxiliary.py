@@ -74,7 +74,12 @@ def learn_scaling(data: TaskData, *, uses_targets: bool = True) -> AuxiliaryScal
     seen = ~np.isnan(data.targets)
     task = np.broadcast_to(np.arange(T), data.targets.shape) if data.task_index is None else data.task_index
     task, y = task[seen], data.targets[seen]
-    count = np.maximum(np.bincount(task, minlength=T), 1)
-    mean = np.bincount(task, y, T) / count
-    scale = np.sqrt(np.bincount(task, (y - mean[task]) ** 2, T) / count)
+    if data.weights is None:
+        w, count = np.ones(len(y)), np.maximum(np.bincount(task, minlength=T), 1)
+    else:
+        w = data.weights[np.nonzero(seen)[0]]
+        count = np.bincount(task, w, T)
+        count = np.where(count > 0, count, 1.0)
+    mean = np.bincount(task, w * y, T) / count
+    scale = np.sqrt(np.bincount(task, w * (y - mean[task]) ** 2, T) / count)
     return AuxiliaryScaling(mean, np.where(scale > 0, scale, 1.0), uses_targets, data.is_long)

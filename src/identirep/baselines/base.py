@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from identirep.inputs import collect_inputs
 from identirep.known_tasks import remember_left_out
 from identirep.missing import as_labels
 from identirep.parameters import Choice, Either, Fault, Number, Rule, Whole, parameter_faults, raise_faults
+from identirep.row_weights import as_weights, weights_of_tasks
 from identirep.seeds import as_generator
 from identirep.validation import TaskData, check_features, check_task_data, left_out_remark
 
@@ -47,6 +48,10 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
     n_features_in_: int
     task_names_: tuple[Hashable, ...]
 
+    # Why a method takes no weights of rows; empty if it does.
+    _why_no_weights: ClassVar[str] = ""
+    _uses_tasks: ClassVar[bool] = True
+
     @property
     def _needs_labels(self) -> bool:
         """Whether targets are used. If not, they may be None, missing or constant."""
@@ -60,7 +65,14 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
     def _latents(self, X: NDArray[Any]) -> Array:
         """Return the latents, shape (n_samples, n_components_), of checked inputs."""
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None, tasks: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None,
+        tasks: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Fit the model.
 
         Parameters
@@ -72,6 +84,9 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
             used.
         tasks : array-like, optional
             Wide layout: names of the columns of `y`. Long layout: the task of each row.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weight of each row, at least 0: what it says relative to the others of its task; 0 leaves it out. Default:
+            all alike.
 
         Returns
         -------
@@ -81,7 +96,8 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
         Raises
         ------
         ValueError
-            If data or parameters are out of range; the message lists all faults.
+            If data or parameters are out of range; the message lists all faults. If rows have unequal weights and the
+            method takes none.
         TypeError
             If parameters have the wrong type.
         ImportError
@@ -90,7 +106,7 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
             If training diverges.
         """
         rng = as_generator(getattr(self, "random_state", None))
-        data = self._check(X, y, tasks)
+        data = self._check(X, y, tasks, sample_weight)
         self.task_names_ = data.task_names
         remember_left_out(self, data)
         if data.left_out:
@@ -113,23 +129,37 @@ class Baseline(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
         """
         return self._latents(check_features(self, X))
 
-    def _check(self, X: Any, y: Any, tasks: ArrayLike | None) -> TaskData:
+    def _check(self, X: Any, y: Any, tasks: ArrayLike | None, sample_weight: Any) -> TaskData:
         """Return checked data; rows of the long layout without a label are dropped if labels are needed."""
+        data = self._checked(X, y, tasks, sample_weight)
+        weights = data.weights
+        if weights is not None and data.task_index is not None and self._uses_tasks:
+            weights = weights_of_tasks(weights, data.task_index)
+        data = replace(data, weights=None if weights is None or np.all(weights == weights[0]) else weights)
+        if data.weights is not None and self._why_no_weights:
+            raise ValueError(
+                f"sample_weight cannot be used: got unequal weights, expected none, since {self._why_no_weights}. "
+                "Leave sample_weight out, or make rows of weight 0 of those that are not to count."
+            )
+        return data
+
+    def _checked(self, X: Any, y: Any, tasks: ArrayLike | None, sample_weight: Any) -> TaskData:
+        """Return checked data with weights as they were given."""
         faults: list[Fault | str] = [*parameter_faults(self)]
         needs_labels = self._needs_labels
         if y is None and not needs_labels:
             if tasks is None:
                 inputs = collect_inputs(X, self, True, "X", faults)
-                raise_faults(faults)
+                weights, bad = (None, []) if inputs is None else as_weights(sample_weight, len(inputs))
+                raise_faults([*faults, *bad])
                 assert inputs is not None
-                return TaskData(inputs, np.zeros((len(inputs), 0)), None, ())
+                data = TaskData(inputs, np.zeros((len(inputs), 0)), None, (), weights=weights)
+                return data if weights is None else data.rows(weights > 0)
             y = np.full(len(as_labels(tasks, "tasks")), np.nan)
-        data = check_task_data(
-            X, y, tasks, estimator=self, found=faults, min_labels=2 if needs_labels else 0, leaves_out=True
-        )
-        if needs_labels and data.task_index is not None and np.isnan(data.targets).any():
-            seen = ~np.isnan(data.targets)
-            return TaskData(data.X[seen], data.targets[seen], data.task_index[seen], data.task_names)
+        rows: dict[str, Any] = {"found": faults, "leaves_out": True, "sample_weight": sample_weight}
+        data = check_task_data(X, y, tasks, estimator=self, min_labels=_LEAST_LABELS if needs_labels else 0, **rows)
+        if needs_labels and data.task_index is not None:
+            return data.rows(~np.isnan(data.targets))
         return data
 
     def _set_n_components(self, available: int) -> int:
@@ -161,8 +191,16 @@ class LabelFreeBaseline(Baseline):
     """Base of the baselines that know nothing of targets, which are checked and otherwise ignored."""
 
     _needs_labels = False
+    _uses_tasks = False
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, tasks: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        tasks: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Fit the model to inputs.
 
         Parameters
@@ -173,13 +211,15 @@ class LabelFreeBaseline(Baseline):
             Checked and not used.
         tasks : array-like, optional
             Checked and not used.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weight of each row, at least 0; 0 leaves it out. Default: all alike.
 
         Returns
         -------
         estimator
             This estimator.
         """
-        return super().fit(X, y, tasks)
+        return super().fit(X, y, tasks, sample_weight=sample_weight)
 
 
 class TrainedBaseline(Baseline):
@@ -220,11 +260,15 @@ class Whitening:
         return np.asarray((X - self.mean) @ self.components.T, dtype=np.float64)
 
 
-def whiten(X: NDArray[Any]) -> Whitening:
+def whiten(X: NDArray[Any], weight: Array | None = None) -> Whitening:
     """Learn the whitening of inputs, which leaves out directions without variance; ValueError if all are."""
-    mean = X.mean(axis=0, dtype=np.float64)
+    mean = X.mean(axis=0, dtype=np.float64) if weight is None else (weight / weight.sum()) @ X
     centred = X - mean
-    values, vectors = np.linalg.eigh(centred.T.astype(np.float64) @ centred / len(X))
+    if weight is None:
+        covariance = centred.T.astype(np.float64) @ centred / len(X)
+    else:
+        covariance = (centred * (weight / weight.sum())[:, None]).T @ centred
+    values, vectors = np.linalg.eigh(covariance)
     values, vectors = values[::-1], vectors[:, ::-1]
     scale = np.sqrt(np.maximum(values, 0.0))
     if scale[0] <= _RANK_TOLERANCE * np.abs(mean).max(initial=np.finfo(np.float64).tiny):

@@ -138,6 +138,7 @@ class ICaRL(IVAE):
         "max_test_rows": Whole(),
     }
 
+    _why_no_weights: ClassVar[str] = "tests for the parents of a target count all rows alike"
     causal_: BoolArray
     causal_p_values_: Array
 

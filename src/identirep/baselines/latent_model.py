@@ -85,11 +85,12 @@ class VariationalBaseline(TrainedBaseline):
         from identirep.baselines.networks import Batch
         from identirep.baselines.variational import maximise
 
-        self._whitening, self._scaling = whiten(data.X), learn_scaling(data, uses_targets=self._needs_labels)
+        self._whitening = whiten(data.X, data.weights)
+        self._scaling = learn_scaling(data, uses_targets=self._needs_labels)
         n_inputs = len(self._whitening.components)
         self._set_n_components(n_inputs)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        rows = Batch.of(self._whitening(data.X), self._scaling(data))
+        rows = Batch.of(self._whitening(data.X), self._scaling(data), weights=data.weights)
         self.loss_ = np.inf
         for _ in range(self.n_init):
             model = self._untrained(n_inputs, generator)

@@ -65,7 +65,7 @@ class PrincipalComponents(LabelFreeBaseline, LinearBaseline):
         self.n_components = n_components
 
     def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
-        whitening = whiten(data.X)
+        whitening = whiten(data.X, data.weights)
         D = self._set_n_components(len(whitening.components))
         self.mean_, self.components_ = whitening.mean, whitening.components[:D]
         return None
@@ -129,6 +129,7 @@ class IndependentComponents(LabelFreeBaseline, LinearBaseline):
         "max_iter": Whole(),
         "tol": POSITIVE,
     }
+    _why_no_weights: ClassVar[str] = "FastICA of scikit-learn weighs all rows alike"
 
     def __init__(
         self,

@@ -45,13 +45,13 @@ class MomentBaseline(LinearBaseline):
     _unrest: ClassVar[str]
 
     def _fit(self, data: TaskData, rng: np.random.Generator) -> str | None:
-        whitening = whiten(data.X)
+        whitening = whiten(data.X, data.weights)
         D = self._set_n_components(len(whitening.components))
         H = whitening(data.X)[:, :D]
         if data.task_index is None:
-            moments = TaskMoments.from_arrays(H, data.targets)
+            moments = TaskMoments.from_arrays(H, data.targets, sample_weight=data.weights)
         else:
-            moments = TaskMoments.from_long(H, data.targets, data.task_index)
+            moments = TaskMoments.from_long(H, data.targets, data.task_index, sample_weight=data.weights)
         return self._fit_axes(moments, whitening.mean, whitening.components[:D], rng)
 
     def fit_moments(self, moments: TaskMoments) -> MomentBaseline:

@@ -36,23 +36,31 @@ _WIDTH, _MAP_GAIN = 128, 0.3
 
 
 class Batch(NamedTuple):
-    """Whitened inputs of rows, and their auxiliary variable, as `Auxiliary` has it."""
+    """Whitened inputs of rows, their auxiliary variable, as `Auxiliary` has it, and weights of mean 1, if any."""
 
     x: Tensor
     values: Tensor
     seen: Tensor
     task: Tensor
+    weight: Tensor | None = None
 
     @classmethod
-    def of(cls, X: Array, auxiliary: Auxiliary, dtype: torch.dtype = torch.float32) -> Batch:
+    def of(
+        cls, X: Array, auxiliary: Auxiliary, dtype: torch.dtype = torch.float32, *, weights: Array | None = None
+    ) -> Batch:
         """Return whitened inputs and their auxiliary variable as tensors."""
         parts = (np.ascontiguousarray(X), auxiliary.values, auxiliary.seen)
         x, values, seen = (torch.from_numpy(part).to(dtype) for part in parts)
-        return cls(x, values, seen, torch.from_numpy(auxiliary.task))
+        weight = None if weights is None else torch.from_numpy(weights / weights.mean()).to(dtype)
+        return cls(x, values, seen, torch.from_numpy(auxiliary.task), weight)
 
     def take(self, index: Tensor) -> Batch:
         """Return some of the rows."""
-        return Batch(*(part[index] for part in self))
+        return Batch(*(None if part is None else part[index] for part in self))
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the sum of what rows have times their weights, over the number of rows."""
+        return values.mean() if self.weight is None else (self.weight * values).mean()
 
 
 class Perceptron(nn.Module):

@@ -155,6 +155,10 @@ class PerRowMTLCM(TrainedBaseline):
             torch.from_numpy(targets[~np.isnan(targets)]).to(dtype),
             torch.from_numpy(task[0] if data.task_index is None else data.task_index[row]),
         )
+        weight = None
+        if data.weights is not None:
+            of_labels = data.weights[row]
+            weight = torch.from_numpy(of_labels / of_labels.mean()).to(dtype)
         H = torch.from_numpy(np.array(data.X, dtype=self.dtype))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         scales = (float(self.spurious_std), float(self.noise_std))
@@ -162,7 +166,7 @@ class PerRowMTLCM(TrainedBaseline):
         optimizer = torch.optim.Adam(model.parameters(), lr=self.learning_rate)
         training = Training(optimizer, self.max_epochs, advice=", raise noise_std or use dtype='float64'")
         for epoch in training.epochs():
-            run_epoch(model, training, H, labels, self.batch_size, generator)
+            run_epoch(model, training, H, labels, self.batch_size, generator, weight)
             if self.on_epoch is not None:
                 self._store(model)
                 if self.on_epoch(self, epoch + 1) is True:

@@ -38,16 +38,24 @@ class PerRowModel(nn.Module):
         self.noise: Tensor
         self.register_buffer("noise", noise_std**2 * torch.eye(n_features))
 
-    def forward(self, h: Tensor, y: Tensor, t: Tensor) -> Tensor:
-        """Return the mean log likelihood of rows `h` (n_rows, n_features) with targets `y` and tasks `t` (n_rows,)."""
+    def forward(self, h: Tensor, y: Tensor, t: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the mean log likelihood of rows `h` (n_rows, n_features) with targets `y` and tasks `t` (n_rows,).
+
+        With a `weight` (n_rows,) the sum of what it multiplies, over the number of rows.
+        """
         tasks, group, counts = torch.unique(t, return_inverse=True, return_counts=True)
         c = torch.sigmoid(self.indicator[tasks])
         effect = ((1 - c) * self.gamma[tasks])[group]
         residual = h - (effect * y[:, None]) @ self.mixing.T
         scaled = self.mixing * (c + self.spurious_variance * (1 - c))[:, None]
         covariance = scaled @ self.mixing.T + self.noise
-        loss: Tensor = _GroupedGaussian.apply(covariance, _by_group(residual, group, counts), counts)  # type: ignore[no-untyped-call]
-        return -loss / len(t) - 0.5 * math.log(2.0 * math.pi) * h.shape[1]
+        said, total = counts, 1.0
+        if weight is not None:
+            residual = residual * weight.sqrt()[:, None]
+            said = weight.new_zeros(len(counts)).index_add(0, group, weight)
+            total = float(weight.mean())
+        loss: Tensor = _GroupedGaussian.apply(covariance, _by_group(residual, group, counts), said)  # type: ignore[no-untyped-call]
+        return -loss / len(t) - 0.5 * math.log(2.0 * math.pi) * h.shape[1] * total
 
 
 class _GroupedGaussian(torch.autograd.Function):
@@ -58,7 +66,10 @@ class _GroupedGaussian(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, covariance: Tensor, rows: Tensor, counts: Tensor) -> Tensor:
-        """Return the sum for covariances (n_groups, K, K) and `counts` rows, zeros behind them, (n_groups, K, most)."""
+        """Return the sum for covariances (n_groups, K, K) and rows, zeros behind them, (n_groups, K, most).
+
+        `counts` has how many rows a group counts for; rows with weights are multiplied by their roots.
+        """
         root = torch.linalg.cholesky(covariance)
         precision = torch.cholesky_inverse(root)
         weighed = precision @ rows
@@ -91,13 +102,14 @@ def run_epoch(
     labels: tuple[Tensor, Tensor, Tensor],
     batch_size: int,
     generator: torch.Generator,
+    weight: Tensor | None = None,
 ) -> None:
     """Pass once over the labels: row of `H`, target and task, each (n_labels,); a row with several counts for each."""
     total = 0.0
     for chosen in torch.randperm(len(labels[0]), generator=generator).split(batch_size):
         row, y, t = (part[chosen] for part in labels)
         try:
-            loss = -model(H[row], y, t)
+            loss = -model(H[row], y, t, None if weight is None else weight[chosen])
         except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
             # A covariance is no longer positive definite.
             raise training.diverged() from error

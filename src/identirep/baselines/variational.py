@@ -158,8 +158,8 @@ class VariationalModel(nn.Module):
         keep = self.visible(batch, generator)
         mean, variance = self.prior(batch)
         q = self.posterior(batch, (mean, variance), keep)
-        divergence = q.divergence(mean, variance).mean()
-        return self.reconstruction(batch.x, q, generator).mean(), divergence
+        divergence = batch.mean(q.divergence(mean, variance))
+        return batch.mean(self.reconstruction(batch.x, q, generator)), divergence
 
     @torch.no_grad()
     def encode(self, rows: Batch, *, labelled: bool) -> Array:

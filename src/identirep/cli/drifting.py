@@ -156,4 +156,4 @@ def _moves(found: Moved) -> list[dict[str, Any]]:
 
 
 def _outside(found: Drift) -> list[dict[str, Any]]:
-    return [{"row": int(row), "reason": reason} for row, reason in zip(found.outside, found.reasons, strict=True)]
+    return [{"row": int(i) + 1, "reason": reason} for i, reason in zip(found.outside, found.reasons, strict=True)]

@@ -138,7 +138,7 @@ def _described(model: IdentifiableRegressor, X: Any, labels: list[Any] | None) -
         def label(row: int) -> dict[str, Any]:
             return {} if labels is None else {"label": None if labels[row] is None else str(labels[row])}
 
-        return [{"row": row, "value": value, **label(row)} for row, value in of]
+        return [{"row": row + 1, "value": value, **label(row)} for row, value in of]
 
     verdicts = model.certificate_.verdict
     return {

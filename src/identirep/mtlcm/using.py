@@ -145,7 +145,7 @@ class UsableLatents(FittedLatents, CertifiedLatents):
         r2[own] = np.where(varies, 1.0 - residual / np.where(varies, of.var_y, 1.0), np.nan)
         return r2
 
-    def adapt(self, X: Any, y: Any) -> AdaptedTask:
+    def adapt(self, X: Any, y: Any, *, sample_weight: ArrayLike | None = None) -> AdaptedTask:
         """Learn a new task from few labelled rows, the latents held as they are.
 
         The roles of the latents, the coefficients and their uncertainty are a posterior in closed form; the prior is
@@ -158,6 +158,9 @@ class UsableLatents(FittedLatents, CertifiedLatents):
             Features.
         y : array-like, shape (n_samples,)
             Target of the new task, in any unit; rows with NaN are left out. At least two labels that differ.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weight of each row, at least 0: what it says relative to the others. Whatever counts rows counts the
+            effective number (sum w)^2 / sum w^2, at least 2. Default: all alike.
 
         Returns
         -------
@@ -170,8 +173,8 @@ class UsableLatents(FittedLatents, CertifiedLatents):
             If the rows are not valid; all faults are listed.
         """
         check_is_fitted(self)
-        rows, target = check_new_task(self, X, y, name="X")
-        moments = TaskMoments.from_arrays(self._map(rows), target[:, None])
+        rows, target, weight = check_new_task(self, X, y, name="X", sample_weight=sample_weight)
+        moments = TaskMoments.from_arrays(self._map(rows), target[:, None], sample_weight=weight)
         return adapt_task(moments, self._latent_noise(), self.posterior_.prior, self._latents_of)
 
     def inverse_transform(self, Z: Any) -> Array:

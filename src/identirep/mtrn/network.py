@@ -80,11 +80,11 @@ class LongObjective(nn.Module):
     def forward(self, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """Return the objective per label of a batch of tasks, shape (n_replicates,).
 
-        Targets `y` (n_tasks, n_rows) are centred in each task; `x` has these rows one below the other, tasks padded to
-        the same length, and `weight` is one for training rows, or what they count for, and zero for others.
+        Targets `y` (n_tasks, longest) are centred in each task, NaN where a shorter one is padded; `x` has their rows
+        one below the other, and `weight` is one for training rows, or what they count for, and zero for others.
         """
         # Mixed precision is for the encoder; Fabric has rounded all inputs.
-        features, y, weight = self.encoder(x).float().unflatten(1, y.shape), y.float(), weight.float()
+        (features, y), weight = self._by_task(x, y.float()), weight.float()
         with torch.autocast(device_type=x.device.type, enabled=False):
             features, penalty, head = _profile_heads(features, y, weight)
             root = weight.sqrt()
@@ -95,10 +95,19 @@ class LongObjective(nn.Module):
 
     def residual_squares(self, x: Tensor, y: Tensor, weight: Tensor, held_out: Tensor) -> tuple[Tensor, Tensor]:
         """Return sums of squares (n_replicates, n_tasks) and counts (n_tasks,) of `held_out` rows under these heads."""
-        features = self.encoder(x).float().unflatten(1, y.shape)
+        features, y = self._by_task(x, y)
         features, _, head = _profile_heads(features, y, weight)
         residuals = (y - (features @ head)[..., 0]) * held_out.sqrt()
         return residuals.square().sum(dim=2), held_out.sum(dim=1)
+
+    def _by_task(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (n_replicates, n_tasks, longest, n_features) and targets, zeros where there is no row."""
+        features = self.encoder(x).float()
+        if features.shape[1] < y.numel():
+            place = torch.nonzero(~torch.isnan(y).flatten())[:, 0]
+            padded = features.new_zeros(len(features), y.numel(), features.shape[2])
+            features, y = padded.index_copy(1, place, features), torch.nan_to_num(y)
+        return features.unflatten(1, y.shape), y
 
 
 def _profile_heads(features: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:

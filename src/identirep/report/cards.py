@@ -83,7 +83,7 @@ def _described(findings: Findings, i: int, description: Description | None) -> d
     return {
         "inputs": inputs,
         **{
-            end: [{"row": row, "value": value, "label": description.labels.get(row)} for row, value in rows]
+            end: [{"row": row + 1, "value": value, "label": description.labels.get(row)} for row, value in rows]
             for end, rows in (("lowest", axis.lowest), ("highest", axis.highest))
         },
         "scatter": None if picture is None else {"picture": picture, "drawn": draw_scatter(picture)},

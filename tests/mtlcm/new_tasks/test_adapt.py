@@ -316,3 +316,32 @@ def test_bad_uses_and_levels_are_named(quiet):
         task.predict_interval(H, level=90)
     with pytest.raises(ValueError, match="use is unknown: got None"):
         quiet.model.predict(H, use=None)
+
+
+def test_weights_of_the_rows_of_a_new_task():
+    data = make_linear_tasks(n_tasks=61, n_latents=5, mixing="orthogonal", random_state=0)
+    old, new = data.tasks < 60, np.flatnonzero(data.tasks == 60)
+    model = MTLCM(random_state=0).fit(data.H[old], data.y[old], tasks=data.tasks[old])
+    H, y, rng = data.H[new], data.y[new].copy(), np.random.default_rng(0)
+    kept = rng.random(len(y)) < 0.6
+    zero, part = model.adapt(H, y, sample_weight=2.0 * kept), model.adapt(H[kept], y[kept])
+    np.testing.assert_array_equal(zero.predict(H), part.predict(H))
+    assert zero.n_samples == part.n_samples == kept.sum()
+    # Rows with large errors that say so do not spoil what the others tell.
+    noisy = np.arange(len(y)) % 2 == 1
+    wrong = y + np.where(noisy, 30.0 * y.std() * rng.normal(size=len(y)), 0.0)
+    w = np.where(noisy, 1e-8, 1.0)
+    weighed, plain = model.adapt(H, wrong, sample_weight=w), model.adapt(H, wrong)
+    good = model.adapt(H[~noisy], y[~noisy])
+    error = {name: np.mean((task.predict(H) - y) ** 2) for name, task in [("w", weighed), ("p", plain), ("g", good)]}
+    assert error["w"] < 2.0 * error["g"] < 0.1 * error["p"]
+    np.testing.assert_allclose(weighed.causal_probability, good.causal_probability, atol=0.2)
+    # Three times the weight is no three rows: only ratios count, and effective numbers do.
+    np.testing.assert_allclose(model.adapt(H, wrong, sample_weight=7.0 * w).predict(H), weighed.predict(H), rtol=1e-9)
+    assert weighed.n_samples == pytest.approx(w.sum() ** 2 / (w @ w))
+    few = np.zeros(len(y))
+    few[:2] = 1.0, 1e-3
+    with pytest.raises(ValueError, match="too few labels: got 1 by their weights"):
+        model.adapt(H, y, sample_weight=few)
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.adapt(H, y, sample_weight=-np.ones(len(y)))

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.accumulation import effective_number
 from identirep.moments import TaskMoments
 from identirep.mtlcm.model import joint_covariances
 from identirep.mtlcm.new_tasks.task import AdaptedTask, TargetModels
@@ -38,6 +39,8 @@ from identirep.validation import check_task_data
 
 __all__ = ["adapt_task", "check_new_task"]
 
+# Labels that a variance needs.
+_FEWEST = 2
 _MAX_ENUMERATED = 12
 _N_AMBIGUOUS = 10
 # Sets kept for predictions: as many as hold this share of the posterior, but no more than so many.
@@ -48,9 +51,15 @@ _OWN_SHARE = 0.01
 _TINY = 1e-12
 
 
-def check_new_task(estimator: Any, X: Any, y: Any, *, name: str) -> tuple[Array, Array]:
-    """Validate the rows of a new task, raise one error that lists all faults, and return those with a label."""
-    data = check_task_data(X, y, estimator=estimator, reset=False, name=name, min_labels=0)
+def check_new_task(
+    estimator: Any, X: Any, y: Any, *, name: str, sample_weight: Any = None
+) -> tuple[Array, Array, Array | None]:
+    """Validate rows of a new task, raise one error for all faults; return those that count, with a label, and weights.
+
+    Weights are None where all are alike.
+    """
+    rows: dict[str, Any] = {"name": name, "min_labels": 0, "sample_weight": sample_weight}
+    data = check_task_data(X, y, estimator=estimator, reset=False, **rows)
     if data.n_tasks != 1:
         raise ValueError(
             f"y has the wrong shape: got {data.n_tasks} columns, expected (n_samples,), the target of one new task. "
@@ -59,21 +68,29 @@ def check_new_task(estimator: Any, X: Any, y: Any, *, name: str) -> tuple[Array,
     target = data.targets.reshape(-1)
     seen = ~np.isnan(target)
     target = target[seen]
-    if len(target) < 2:
-        raise ValueError(f"y has too few labels: got {len(target)}, expected at least 2. Label more rows.")
+    if len(target) < _FEWEST:
+        raise ValueError(f"y has too few labels: got {len(target)}, expected at least {_FEWEST}. Label more rows.")
     if target.min() == target.max():
         raise ValueError(
             f"y is constant: got {target[0]:.6g} in all {len(target)} rows, expected targets that vary. Label rows "
             "with other targets."
         )
-    return data.X[seen], target
+    weight = None if data.weights is None else data.weights[seen]
+    if weight is None or np.all(weight == weight[0]):
+        return data.X[seen], target, None
+    if (counted := effective_number(weight)) < _FEWEST:
+        raise ValueError(
+            f"y has too few labels: got {counted:.3g} by their weights, expected at least {_FEWEST}. Label more rows, "
+            "or weigh them more evenly."
+        )
+    return data.X[seen], target, weight
 
 
 def adapt_task(
     latents: TaskMoments, latent_noise_covariance: Array, prior: RolePrior, transform: Callable[[Any], Array]
 ) -> AdaptedTask:
     """Compute the posterior of a new task from the moments of its latents; `transform` maps inputs to latents."""
-    n, mean_z, mean_y = int(latents.n_samples[0]), latents.mean_h[0], float(latents.mean_y[0])
+    n, mean_z, mean_y = float(latents.n_samples[0]), latents.mean_h[0], float(latents.mean_y[0])
     std_y, std_z = float(np.sqrt(latents.var_y[0])), np.sqrt(np.diag(latents.cov_h[0]))
     std_z = np.where(std_z > 0.0, std_z, 1.0)
     joint = joint_covariances(latents)
@@ -100,7 +117,7 @@ def adapt_task(
         spurious_coef_std=np.sqrt(effects.slope_variance) * std_z / std_y,
         spurious_intercept=mean_z - slope * mean_y,
         spurious_std=np.sqrt(effects.variance) * std_z,
-        n_samples=n,
+        n_samples=int(n) if n.is_integer() else n,
         trust=trust,
         mean_z=mean_z,
         std_z=std_z,
@@ -124,9 +141,9 @@ def _trust(cause: Array, effect: Array) -> Array:
 
 @dataclass(frozen=True)
 class _Task:
-    """Rows and correlations (D + 1, D + 1) of latents and, last, target of a new task, and the prior."""
+    """Effective rows and correlations (D + 1, D + 1) of latents and, last, target of a new task, and the prior."""
 
-    n: int
+    n: float
     correlation: Array
     prior: RolePrior
 

@@ -74,8 +74,8 @@ class AdaptedTask:
         Expected value of the latent where the target is zero, if it is no cause.
     spurious_std : array, shape (n_components,)
         Standard deviation of the latent given the target, if it is no cause.
-    n_samples : int
-        Labelled rows.
+    n_samples : int or float
+        Labelled rows; where they have weights their effective number, (sum w)^2 / sum w^2.
     trust : array, shape (n_components,)
         Share of each coefficient that predictions with ``use="causal"`` keep, 0 to 1.
     mean_z, std_z : array, shape (n_components,)
@@ -122,7 +122,7 @@ class AdaptedTask:
     spurious_coef_std: Array
     spurious_intercept: Array
     spurious_std: Array
-    n_samples: int
+    n_samples: float
     trust: Array
     mean_z: Array = field(repr=False)
     std_z: Array = field(repr=False)
@@ -217,7 +217,7 @@ def check_use(use: Any) -> None:
         raise ValueError(f"use is unknown: got {use!r}, expected 'all' or 'causal'. Choose one of the two.")
 
 
-def _mixture_quantiles(weight: Array, location: Array, variance: Array, freedom: int, level: float) -> Array:
+def _mixture_quantiles(weight: Array, location: Array, variance: Array, freedom: float, level: float) -> Array:
     """Ends of central intervals of mixtures of Student's t, shape (2, n_rows), by bisection."""
     scale = np.sqrt(variance)
     ends = []
