@@ -6,7 +6,7 @@ import pytest
 from identirep.engines.looks import _NUMBERS, _ROWS, Looks
 from identirep.sentinels import sentinel_remarks
 
-NAMES = ["plain", "low", "high", "both", "far", "gaps", "codes inside", "only codes"]
+NAMES = ["plain", "low", "high", "both", "far", "gaps", "codes inside", "only codes", "two codes"]
 
 
 @pytest.fixture
@@ -22,6 +22,7 @@ def values():
     table[:, 6] = rng.integers(-200, 200, size=6000)
     table[:, 7] = -9999
     table[8, 7] = np.nan
+    table[10, 8], table[5500, 8] = -9999, -8888
     return table
 
 
@@ -40,11 +41,13 @@ def test_blocks_say_what_the_whole_says(values, sizes, backwards):
     # Distances of values far away are measured on some of the rows.
     short = [[remark for remark in remarks if "deviations" not in remark] for remarks in (found, expected)]
     assert short[0] == short[1]
-    assert len(found) == len(expected) == 4
+    assert len(found) == len(expected) == 5
     assert "'low' has the value -9999 in 3 rows" in found[0]
     assert "'high' has the value 1e+20 in 20 rows" in found[1]
     assert "'both' has the value -9999 in 2 rows" in found[2]
     assert "'far' has the value 5000.5" in found[3]
+    # It stands not apart from the other one.
+    assert "'two codes' has the value -9999, " in found[4]
 
 
 def test_wide_tables_keep_fewer_rows():
