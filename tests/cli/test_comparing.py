@@ -176,7 +176,7 @@ def test_a_run_is_checked_for_moves(invoke, tables, march, tmp_path):
     assert result.exit_code == 3, result.output
     assert "1 of 3 axes have moved: 250 rows; false alarms at a rate of 0.01." in result.stdout
     assert "1 of 12 targets have moved" in result.stdout
-    assert "3 (x4)" in result.stdout
+    assert "4 (x4)" in result.stdout
     result = invoke("transform", march, tmp_path / "moved.csv", "--out", tmp_path / "z.csv", "--check")
     assert result.exit_code == 3, result.output
     assert "1 of 3 axes have moved" in result.stdout

@@ -71,7 +71,7 @@ def test_columns_have_their_kinds_whatever_stands_for_missing_numbers(tmp_path, 
 @pytest.mark.parametrize("mark", ["NA", "", "-9999"])
 def test_order_needs_a_number_of_each_row(tmp_path, frame, mark):
     path = _write(tmp_path, frame.assign(day=[str(i) if i != 4 else mark for i in range(N)]))
-    with pytest.raises(ValueError, match="order contains 1 missing values: got nan first at row 4"):
+    with pytest.raises(ValueError, match="order contains 1 missing values: got nan first at row 5"):
         read_table(path, ["y_*"], order="day", missing=["-9999"])
 
 
@@ -179,3 +179,51 @@ def test_workbooks_without_the_package(invoke, tmp_path, frame, monkeypatch):
     result = invoke("inspect", tmp_path / "t.xlsx")
     assert result.exit_code == 2
     assert "Run pip install 'identirep[excel]'." in result.stderr
+
+
+def test_moments_with_time_zones_are_ordered_as_moments(tmp_path, frame):
+    hours = np.arange(N)
+    zoned = [f"2020-03-01T{10 + (i + 60) // 60:02}:{i % 60:02}:00+0{1 + i % 2}:00" for i in hours]
+    moments = pd.to_datetime(pd.Series(zoned), utc=True)
+    path = _write(tmp_path, frame.assign(day=zoned))
+    expected = np.unique(moments, return_inverse=True)[1]
+    assert not np.array_equal(expected, np.unique(zoned, return_inverse=True)[1])
+    np.testing.assert_array_equal(read_table(path, ["y_*"], order="day").order, expected)
+
+
+@pytest.mark.parametrize("form", ["2020-1-{}", "2020-01-{:02}T00:00:00", "{0}.1.20"])
+def test_dates_that_would_be_sorted_wrongly_are_refused(tmp_path, frame, form):
+    days = [form.format(i % 28 + 1) for i in range(N)]
+    days = [f"{day}Z" if "T" in day and i % 2 else day for i, day in enumerate(days)]
+    with pytest.raises(ValueError, match=r"order cannot be sorted: got dates .* in column 'day', such as '"):
+        read_table(_write(tmp_path, frame.assign(day=days)), ["y_*"], order="day")
+
+
+def test_texts_that_are_sorted_as_such_are_said(tmp_path, frame):
+    path = _write(tmp_path, frame.assign(day=[f"run {i}" for i in range(N)]))
+    table = read_table(path, ["y_*"], order="day")
+    assert "Column 'day' is sorted as text, from 'run 0' to 'run 9'." in table.read_as
+    dates = _write(tmp_path, frame.assign(day=pd.date_range("2020-01-01", periods=N).astype(str)))
+    assert not any("sorted" in text for text in read_table(dates, ["y_*"], order="day").read_as)
+
+
+def test_groups_that_differ_in_blanks_around_them_are_one(tmp_path, frame):
+    padded = [[" A", "A", "B "][i % 3] for i in range(N)]
+    table = read_table(_write(tmp_path, frame.assign(group=padded)), ["y_*"], groups="group")
+    assert len(set(table.groups)) == 2
+
+
+@pytest.mark.parametrize("option", ["groups", "order", "labels", "weights"])
+def test_columns_that_are_inputs_and_something_else_are_refused(tmp_path, frame, option):
+    path = _write(tmp_path, frame.assign(g=np.arange(N) // 2 + 1.0))
+    with pytest.raises(ValueError, match="features has columns that are to be no inputs: got 'g'"):
+        read_table(path, ["y_*"], features=["x0,x1,g"], **{option: "g"})
+    table = read_table(path, ["y_*"], features=["x*", "[g]"], **{option: "g"})
+    assert table.X.column_names == ["x0", "x1"]
+
+
+def test_two_groups_of_which_one_is_held_out(invoke, tmp_path, frame):
+    path = _write(tmp_path, frame.assign(g=np.arange(N) % 2))
+    result = invoke("fit", path, "--targets", "y_*", "--groups", "g", "--out", tmp_path / "run", *_FAST)
+    assert result.exit_code == 2
+    assert "--groups 'g' has too few groups to hold one out" in " ".join(result.stderr.split())

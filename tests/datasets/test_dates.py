@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from identirep.cli.tables import _sortable
+from identirep.cli.ordering import sortable
 from identirep.datasets import Markers, open_table, read_whole
 
 _DAYS = [dt.date(2020, 1, 31), dt.date(2020, 2, 1), dt.date(2019, 12, 5)]
@@ -69,8 +69,8 @@ def test_what_is_no_date_stays_text(tmp_path, texts):
 
 def test_rows_are_ordered_by_dates_not_by_texts():
     file = SimpleNamespace(markers=Markers(), decimal=".")
-    order = _sortable("when", ["31.01.2020", "01.02.2020", "05.12.2019"], file)
+    order, _ = sortable("when", ["31.01.2020", "01.02.2020", "05.12.2019"], file)
     assert np.argsort(order).tolist() == [2, 0, 1]
     with pytest.raises(ValueError, match=r"order cannot be sorted: got '01/02/2020' in column 'when'.* expected"):
-        _sortable("when", ["01/02/2020", "03/04/2020"], file)
-    assert _sortable("when", ["b", "a"], file).tolist() == ["b", "a"]
+        sortable("when", ["01/02/2020", "03/04/2020"], file)
+    assert sortable("when", ["b", "a"], file)[0].tolist() == ["b", "a"]

@@ -101,3 +101,22 @@ def test_padded_markers_far_down(tmp_path):
     assert len(data.Y) == 500_001
     np.testing.assert_array_equal(data.Y[:, 0], [*range(500_000), np.nan])
     assert [str(kind) for kind in read_whole(path).schema.types] == ["double", "string", "double"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "missing"),
+    [("n,a", '"n,a"'), ("n,a", '?,"n,a"'), ("n,a", ["?", '"n,a",-']), ('"', '"'), ('a"b', 'a"b'), ('"x"', '"""x"""')],
+)
+def test_markers_with_commas_and_quotes(tmp_path, cell, missing):
+    path = _with_cell(tmp_path / "t.csv", cell)
+    assert _gaps(path, missing) == [[4, 1]]
+
+
+def test_errors_say_a_marker_with_a_comma_as_it_can_be_given(tmp_path):
+    path = _with_cell(tmp_path / "t.csv", "n,a")
+    with pytest.raises(ValueError, match="pass missing=") as refused:
+        load_table(path, "y_*", missing="n,a")
+    assert """pass missing='"n,a"'""" in str(refused.value)
+    with pytest.raises(ValueError, match="among numbers") as refused:
+        TableEncoder().fit(pd.DataFrame({"x": [*map(str, range(60)), "n,a"], "z": np.arange(61.0) ** 2}))
+    assert """Pass missing='"n,a"'""" in str(refused.value)

@@ -3,6 +3,7 @@
 import gzip
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
@@ -286,3 +287,27 @@ def test_compressed_by_name_alone(tmp_path):
     (tmp_path / "table.csv.gz").write_bytes(b"x,y\n1,2\n")
     with pytest.raises(ValueError, match=r"(?s)^table\.csv\.gz cannot be read: got .*UTF-8"):
         load_table(tmp_path / "table.csv.gz", "y")
+
+
+def test_contradictions_between_features_targets_and_drop_are_refused(tmp_path):
+    path = _write(tmp_path, "table.csv")
+    columns = load_table(path, "y_1", drop="kind,y_2").feature_names
+    with pytest.raises(ValueError, match=rf"features has columns that are to be no inputs: got '{columns[0]}'"):
+        load_table(path, "y_1", features=columns, drop=columns[0])
+    with pytest.raises(ValueError, match=r"features has columns that are to be no inputs: got 'kind'"):
+        load_table(path, "y_1", tasks="kind", features=[*columns, "kind"])
+    with pytest.raises(ValueError, match=r"drop has targets: got 'y_1'"):
+        load_table(path, "y_*", drop="kind,y_1")
+    # Patterns may name more than is meant.
+    assert load_table(path, "y_1", drop="kind,y_*").feature_names == columns
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "feather", "xlsx"])
+def test_blanks_around_labels_are_taken_off_in_all_formats(tmp_path, ending):
+    if ending == "xlsx":
+        pytest.importorskip("openpyxl")
+    frame = pd.DataFrame({"x": np.arange(6.0) ** 2, "y": np.arange(6.0), "t": ["A", " A", "A ", "B", "B\u00a0", "  B"]})
+    path = tmp_path / f"t.{ending}"
+    write = {"csv": frame.to_csv, "xlsx": frame.to_excel}.get(ending)
+    write(path, index=False) if write else getattr(frame, f"to_{ending}")(path)
+    assert load_table(path, "y", tasks="t").tasks.tolist() == ["A"] * 3 + ["B"] * 3

@@ -290,3 +290,28 @@ def test_set_output(frame):
 def test_bad_calls(frame, settings, X, error, message):
     with pytest.raises(error, match=message):
         TableEncoder(**settings).fit(frame if X is None else X)
+
+
+def test_lists_and_parts_are_no_categories(frame):
+    with pytest.raises(ValueError, match=r"categorical has a column that is no category: got 'embedding' with .*list"):
+        TableEncoder(categorical=["embedding"]).fit(frame)
+    parts = frame.assign(place=[{"lat": 1.0, "lon": float(i)} for i in range(len(frame))])
+    with pytest.raises(ValueError, match="no category: got 'place' with struct"):
+        TableEncoder(categorical=["place"]).fit(parts)
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_dates_with_and_without_a_time_zone_are_not_mixed(as_text):
+    moments = pd.Series(pd.date_range("2020-01-01", periods=60, freq="7h"))
+    zoned = moments.dt.tz_localize("UTC")
+    if as_text:
+        moments, zoned = (part.map(lambda moment: moment.isoformat()) for part in (moments, zoned))
+    x = np.arange(60.0) ** 2
+    for here, there, got in ((moments, zoned, "dates with a time zone"), (zoned, moments, "dates without a time zone")):
+        encoder = TableEncoder().fit(pd.DataFrame({"x": x, "when": here}))
+        with pytest.raises(ValueError, match=f"column 'when' is of another type than in the fit: got {got}"):
+            encoder.transform(pd.DataFrame({"x": x, "when": there}))
+        encoder.transform(pd.DataFrame({"x": x, "when": here}))
+    if as_text:
+        mixed = TableEncoder().fit(pd.DataFrame({"x": x, "when": np.where(np.arange(60) % 2, moments, zoned)}))
+        assert mixed.left_out_ == {"when": "dates with and without a time zone"}

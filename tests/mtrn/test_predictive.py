@@ -195,7 +195,7 @@ def test_data_that_regressors_do_not_take():
     with pytest.raises(ValueError, match="groups cannot be kept together out of bag"):
         PredictiveFeatures(RandomForestRegressor(), cross_fit="oob").fit(X, Y, groups=np.arange(500))
     Y[4, 1] = np.nan
-    with pytest.raises(ValueError, match="1 missing labels: got NaN first at row 4, task 1"):
+    with pytest.raises(ValueError, match="1 missing labels: got NaN first at index 4, task 1"):
         PredictiveFeatures(LinearRegression()).fit(X, Y)
 
 
@@ -251,3 +251,14 @@ def test_strong_signal_shows_in_few_groups(seed):
     Y = np.repeat(X[:, :2], 4, axis=1) + 0.2 * rng.normal(size=(120, 8))
     model = PredictiveFeatures(LinearRegression(), random_state=seed).fit(X, Y, groups=np.arange(120) // 4)
     assert model.n_components_ == 2
+
+
+@pytest.mark.filterwarnings("ignore:y has no predictive signal")
+@pytest.mark.parametrize("n_groups", [2, 3])
+def test_few_groups_are_as_many_folds(n_groups, monkeypatch):
+    X, Y, _ = _problem()
+    groups, fitted, fit = np.arange(500) % n_groups, [], LinearRegression.fit
+    monkeypatch.setattr(LinearRegression, "fit", lambda self, X, y: fitted.append(len(X)) or fit(self, X, y))
+    PredictiveFeatures(LinearRegression(), random_state=0).fit(X, Y, groups=groups)
+    # Each fold is a group, and the last fit is to all rows.
+    assert sorted(fitted) == sorted([*(500 - np.bincount(groups)), 500])

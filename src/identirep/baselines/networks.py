@@ -56,7 +56,8 @@ class Batch(NamedTuple):
 
     def take(self, index: Tensor) -> Batch:
         """Return some of the rows."""
-        return Batch(*(None if part is None else part[index] for part in self))
+        weight = None if self.weight is None else self.weight[index]
+        return Batch(self.x[index], self.values[index], self.seen[index], self.task[index], weight)
 
     def mean(self, values: Tensor) -> Tensor:
         """Return the sum of what rows have times their weights, over the number of rows."""

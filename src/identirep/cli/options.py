@@ -98,7 +98,8 @@ Missing = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MARKS",
-        help="What stands for a missing number beside NA, NaN, null, None, #N/A and empty cells, such as '?,-9999'.",
+        help="What stands for a missing number beside NA, NaN, null, None, #N/A and empty cells, such as '?,-9999'; "
+        "what has a comma in it in double quotes, '\"n,a\"'.",
     ),
 ]
 Keep = Annotated[

@@ -68,6 +68,14 @@ def split(table: Table, share: float, seed: int) -> tuple[Table, Table]:
     labels = Labels(table.targets, index, _LEAST_LABELS, weights=table.weights)
     sides = two_sides(len(table.targets), share, rng, groups=groups, tasks=tasks, order=table.order, labels=labels)
     training, held_out = (table.rows(np.flatnonzero(side)) for side in sides)
+    groups = training.groups
+    if table.groups is not None and groups is not None and len(held_out.targets) and len(np.unique(groups)) < 2:
+        n_groups = len(np.unique(table.groups))
+        raise ValueError(
+            f"--groups {table.grouped_by!r} has too few groups to hold one out and to learn from others: got "
+            f"{n_groups}, expected at least 3. Name a column that tells more rows apart, or pass "
+            "--held-out 0."
+        )
     return training, held_out
 
 

@@ -15,18 +15,16 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from identirep._typing import Array, IntArray
+from identirep.cli.ordering import sortable
 from identirep.cli.raw import labels_of, raw_columns
 from identirep.cli.words import quoted_path
 from identirep.datasets import (
     choose_columns,
     index_columns,
-    is_number,
     load_table,
     load_targets,
     match_columns,
     open_table,
-    order_of_dates,
-    remark_on,
 )
 from identirep.encoding import Column, TableEncoder, check_columns, check_names, judge_columns
 from identirep.files import replaced_file
@@ -131,10 +129,11 @@ def read_table(
                 f"To list them: identirep inspect {quoted_path(path)}"
             )
     dropped = [*(drop or []), *(name for name in (groups, order, weights, labels) if name is not None)]
+    values_of_order, of_order = (None, "") if order is None else sortable(order, labels_of(file, order), file)
     rest: dict[str, Any] = {
         "groups": None if groups is None else number_groups(labels_of(file, groups)),
         "grouped_by": groups,
-        "order": None if order is None else order_ranks(_sortable(order, labels_of(file, order), file)),
+        "order": None if values_of_order is None else order_ranks(values_of_order, of_table=True),
         "ordered_by": order,
         "task_column": tasks,
         "labels": None if labels is None else np.array(labels_of(file, labels), dtype=object),
@@ -147,13 +146,14 @@ def read_table(
         data = load_table(path, chosen[0], tasks=tasks, features=chosen[2], drop=chosen[3], **reading)
         y, names = (data.y, data.tasks) if is_long else (data.Y, data.target_names)
         X, rest["left_out"] = named(data.X, data.feature_names), data.left_out
-        rest["read_as"] = data.remarks
+        rest["read_as"] = list(data.remarks)
     else:
         feature_names, data_names, kept = choose_columns(path, columns, *chosen)
         X, encoded = _read_encoded(file, feature_names, kept, missing, categorical, impute)
         rest |= encoded
         y, of_tasks = load_targets(file, data_names, tasks)
         names, rest["read_as"] = data_names if of_tasks is None else of_tasks, list(file.remarks)
+    rest["read_as"] += [of_order] if of_order else []
     target = match_columns("targets", chosen[0], columns)[0] if is_long else None
     table = Table(path.name, X, y, names, is_long, target, **rest)
     if table.weights is None or table.weights.all():
@@ -180,8 +180,7 @@ def _read_weights(path: Path, column: str, targets: Sequence[str], reading: dict
             "in weights."
         ) from None
     weights = np.asarray(values, dtype=np.float64)
-    # Rows of a table are counted from 1.
-    faults = weight_faults(weights, len(weights), first=1)
+    faults = weight_faults(weights, len(weights), of_table=True)
     raise_faults([fault.replace("sample_weight", f"--weights {column!r}") for fault in faults])
     return weights
 
@@ -295,30 +294,3 @@ def write_table(path: Path, table: Any) -> None:
     """Write an Arrow table in the format of the ending, all or nothing."""
     with table_writer(path, table.schema) as write:
         write(table)
-
-
-def _sortable(column: str, labels: list[Any], file: Any) -> NDArray[Any]:
-    """Return values of an order, as numbers or dates if all texts are: as texts 10 would come before 9."""
-    markers, decimal = file.markers, file.decimal
-    known = [None if label in markers.numbers else label for label in labels]
-    numbers = np.full(len(labels), np.nan)
-    texts = [(i, label.strip()) for i, label in enumerate(known) if isinstance(label, str)]
-    if len(texts) + known.count(None) == len(known):
-        other = [(i, text) for i, text in texts if text not in markers.texts and not is_number(text, decimal)]
-        if not other:
-            for i, text in texts:
-                numbers[i] = np.nan if text in markers.texts else float(text.replace(decimal, "."))
-            numbers[np.isin(numbers, markers.numbers)] = np.nan
-            return numbers
-        texts_alone = [None if label in markers.texts else label for label in known]
-        if (dates := order_of_dates(texts_alone, column)) is not None:
-            return np.asarray(dates)
-        remarks = [remark_on(text, decimal) for _, text in other]
-        if all(remarks):
-            raise ValueError(
-                f"order has numbers that are not written as such: got {other[0][1]!r} in column {column!r} first at "
-                f"row {other[0][0] + 1}, expected numbers. {remarks[0]}"
-            )
-    values = np.empty(len(labels), dtype=object)
-    values[:] = known
-    return values

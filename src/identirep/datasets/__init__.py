@@ -7,6 +7,7 @@ from identirep.datasets.batches import as_matrix as as_matrix
 from identirep.datasets.batches import empty_message as empty_message
 from identirep.datasets.dates import order_of_dates as order_of_dates
 from identirep.datasets.markers import Markers as Markers
+from identirep.datasets.markers import as_given as as_given
 from identirep.datasets.markers import numbers_in as numbers_in
 from identirep.datasets.numbering import index_columns as index_columns
 from identirep.datasets.numbering import row_numbers as row_numbers

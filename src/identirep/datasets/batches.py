@@ -60,12 +60,12 @@ def as_matrix(columns: Sequence[Any], n_rows: int, missing: Sequence[float] = ()
 
 def as_labels(column: Any) -> list[Any]:
     """Return the labels of an Arrow column: only an empty cell is missing, and no text but a blank one is empty."""
-    return [None if is_missing(label) or is_blank(label) else label for label in column.to_pylist()]
+    return [None if is_missing(label) else trimmed(label) for label in column.to_pylist()]
 
 
-def is_blank(value: Any) -> bool:
-    """Tell whether a value is a text without anything in it."""
-    return isinstance(value, str) and not value.strip()
+def trimmed(label: Any) -> Any:
+    """Take blanks around a text off, as off names of columns; None for one without anything else in it."""
+    return label.strip() or None if isinstance(label, str) else label
 
 
 def check_distinct(path: Path, columns: Sequence[str]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["USUAL", "Markers", "numbers_in"]
+__all__ = ["USUAL", "Markers", "as_given", "numbers_in"]
 
 _WORDS = ("NA", "N/A", "NaN", "NULL", "None", "NaT")
 # What spreadsheets, databases, R, pandas and C write; in a column of numbers none of these can be anything else.
@@ -27,13 +28,16 @@ class Markers:
 
     @classmethod
     def of(cls, given: str | Sequence[str] | None) -> Markers:
-        """Take texts, several separated by commas; those that are numbers stand for their value however written."""
+        """Take texts, several separated by commas; those that are numbers stand for their value however written.
+
+        One with a comma in it stands in double quotes.
+        """
         if not isinstance(given, str | Iterable | None):
             raise TypeError(
                 f"missing has the wrong type: got {given!r}, expected a text or several. Pass missing={str(given)!r}."
             )
         listed = [given] if isinstance(given, str) else list(given or [])
-        texts = [part.strip() for text in listed for part in str(text).split(",")]
+        texts = [part.strip() for text in listed for part in _parts(str(text))]
         numbers = []
         for text in texts:
             try:
@@ -41,6 +45,18 @@ class Markers:
             except ValueError:
                 continue
         return cls(USUAL | set(texts), tuple(numbers))
+
+
+def as_given(text: str) -> str:
+    """Return a text as `Markers.of` takes it for a single one."""
+    return '"{}"'.format(text.replace('"', '""')) if _parts(text) != [text] else text
+
+
+def _parts(text: str) -> list[str]:
+    """Split at commas, but for those in double quotes, as CSV has them; a quote that nothing closes is one itself."""
+    if text.count('"') % 2 or "\n" in text or "\r" in text:
+        return text.split(",")
+    return next(csv.reader([text], skipinitialspace=True), [""])
 
 
 def numbers_in(kind: Any, numbers: Sequence[float]) -> list[float]:

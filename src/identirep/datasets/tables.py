@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 
 from identirep._typing import Array, IntArray
 from identirep.datasets.batches import BadCell, NotNumericError, empty_message
+from identirep.datasets.markers import as_given
 from identirep.datasets.numbering import index_columns, row_numbers
 from identirep.datasets.readers import AnyTable, open_table
 from identirep.parameters import raise_faults
@@ -64,8 +65,8 @@ def load_table(
         Columns to leave out of the inputs. Default: none.
     missing : str or sequence of str, optional
         What stands for a missing value in columns of numbers, such as ``"?,-9999"``: texts of CSV and TSV files, and
-        numbers of all. Default: only what is usual, such as an empty cell, NA, NaN, null, None or #N/A. Of labels
-        only an empty cell is missing.
+        numbers of all; one with a comma in it stands in double quotes, ``'"n,a",?'``. Default: only what is usual, such
+        as an empty cell, NA, NaN, null, None or #N/A. Of labels only an empty cell is missing.
     separator : str, optional
         What separates cells of a text file: a character, or ``"comma"``, ``"semicolon"``, ``"tab"``, ``"bar"`` or
         ``"space"``, which is any run of blanks. Default: that with which all of the first rows have as many cells as
@@ -203,11 +204,23 @@ def _choose_columns(
             "column of the long layout. Name one, or leave tasks out."
         )
     reserved = {*target_names, *dropped, tasks}
+    if both := [name for name in ([] if drop is None else _split(drop, columns)) if name in set_of_targets]:
+        faults.append(
+            f"drop has targets: got {_shorten(both)} as targets and in drop, or as groups, order, weights or labels, "
+            "expected disjoint columns. Take them out of one."
+        )
     if features is None:
         chosen = list(columns)
     else:
         chosen = _match("features", features, columns, faults)
-        both = [name for name in _split(features, columns) if name in set_of_targets]
+        exact = _split(features, columns)
+        both = [name for name in exact if name in set_of_targets]
+        # A pattern may name more than is meant, an exact name does not.
+        if out := [name for name in exact if name in reserved - set_of_targets]:
+            faults.append(
+                f"features has columns that are to be no inputs: got {_shorten(out)} in features and in drop, or as "
+                "tasks, groups, order, weights or labels, expected disjoint columns. Take them out of one."
+            )
         if both:
             faults.append(
                 f"features has targets: got {_shorten(both)} in both, expected disjoint columns. Take them out of one."
@@ -315,7 +328,7 @@ def _remedy(cell: BadCell, is_target: bool) -> str:
         return cell.remedy
     if cell.is_among_numbers:
         other = "repair the column, or take it out of targets" if is_target else "drop or repair the column"
-        return f"If it stands for a missing value, pass missing={cell.value!r}; else {other}."
+        return f"If it stands for a missing value, pass missing={as_given(str(cell.value))!r}; else {other}."
     if is_target:
         return f"Take {cell.column!r} out of targets, or write it as numbers."
     return f"Drop it with drop={cell.column!r} or encode it."

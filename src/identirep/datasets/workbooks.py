@@ -18,6 +18,7 @@ from identirep.datasets.batches import (
     check_distinct,
     empty_message,
     first_places,
+    trimmed,
 )
 from identirep.datasets.headers import check_header
 from identirep.datasets.kinds import look
@@ -214,8 +215,7 @@ def _values(rows: Iterator[Any], errors: Counter[str] | None) -> Iterator[tuple[
 
 def _label(value: Any) -> Any:
     """Return a label: nothing for an empty text, a whole number as one."""
-    if isinstance(value, str) and not value.strip():
-        return None
+    value = trimmed(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

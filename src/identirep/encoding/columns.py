@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from identirep._typing import Array
-from identirep.datasets import Markers, declared_index, index_columns, row_numbers
+from identirep.datasets import Markers, as_given, declared_index, index_columns, row_numbers
 from identirep.encoding.values import (
     as_dates,
     as_matrix_of_lists,
@@ -18,8 +18,10 @@ from identirep.encoding.values import (
     as_texts,
     kind_of,
     list_width,
+    mixes_zones,
     plain,
 )
+from identirep.parameters import raise_faults
 
 __all__ = ["NUMBERS", "Column", "judge_columns"]
 
@@ -72,13 +74,15 @@ def judge_columns(
 ) -> list[Column]:
     """Judge all columns of an Arrow table; of those to `keep` nothing but what cannot be an input is left out.
 
-    `index` are the columns that the file declares to be an index, default what the table itself declares.
+    `index` are the columns that the file declares to be an index, default what the table itself declares. ValueError
+    if one of the `categorical` holds what has no values to tell apart.
     """
     names = table.column_names
     declared = declared_index(table.schema) if index is None else index
     numbering = index_columns(names, [name for name in declared if name in names])
     rules, categorical, keep = markers or Markers(), set(categorical), set(keep)
     found = []
+    raise_faults(_no_categories([name for name in names if name in categorical], table))
     for name, values in zip(names, table.columns, strict=True):
         column = _judged(name, plain(values), rules, name in categorical, most_categories, name in keep)
         if name in numbering and column.is_input and name not in keep:
@@ -87,9 +91,20 @@ def judge_columns(
     return found
 
 
+def _no_categories(categorical: Sequence[str], table: Any) -> list[str]:
+    """List columns that are to be categories and hold lists, or parts, in each row."""
+    kinds = {name: plain(table.column(name)).type for name in categorical}
+    return [
+        f"categorical has a column that is no category: got {name!r} with {str(kind)[:_MAX_SHOWN]} in each row, "
+        "expected single values. Take it out."
+        for name, kind in kinds.items()
+        if kind_of(kind) in ("list", "other")
+    ]
+
+
 def _judged(name: str, values: Any, markers: Markers, is_category: bool, most: int, is_kept: bool) -> Column:
     kind, n_rows = kind_of(values.type), len(values)
-    if is_category and kind not in ("list", "other"):
+    if is_category:
         return _category(name, as_texts(values), n_rows, is_kept)
     if kind == "text":
         return _text(name, values, markers, most, is_kept)
@@ -161,11 +176,15 @@ def _text(name: str, values: Any, markers: Markers, most: int, is_kept: bool) ->
             n_missing,
             len(distinct),
             f"{texts[bad]!r:.{_MAX_SHOWN}} among numbers, first at row {bad + 1}",
-            f"pass missing={texts[bad]!r:.{_MAX_SHOWN}} if it stands for a missing value, or categorical={name!r}",
+            f"pass missing={as_given(str(texts[bad]))!r:.{_MAX_SHOWN}} if it stands for a missing value, or "
+            f"categorical={name!r}",
             is_fault=True,
         )
     if is_few:
         return _category(name, texts, n_rows, is_kept)
+    if mixes_zones(values):
+        why, remedy = "dates with and without a time zone", "write all with it, or all without"
+        return Column(name, "text", n_rows, n_missing, len(distinct), why, remedy)
     if sum(_DATE.fullmatch(text) is not None for text in present) > _MOST_DISTINCT * len(present):
         why = "dates that are not written as 2020-12-31"
         return Column(name, "text", n_rows, n_missing, len(distinct), why, "write them so")

@@ -16,13 +16,14 @@ from identirep.encoding.values import (
     as_texts,
     as_truths,
     date_parts,
+    has_zone,
     is_text,
     kind_of,
     list_width,
     time_parts,
 )
 
-__all__ = ["numbers_of", "parts_of", "texts_of"]
+__all__ = ["check_zone", "numbers_of", "parts_of", "texts_of"]
 
 _MAX_SHOWN = 60
 _EXPECTED = {
@@ -62,6 +63,17 @@ def numbers_of(name: str, kind: str, values: Any, markers: Markers, parts: tuple
             "table of the fit."
         )
     return np.asarray(found)[:, None]
+
+
+def check_zone(name: str, values: Any, zone: bool | None) -> None:
+    """Raise if dates have a time zone that those of the fit lacked, or lack one: they are hours apart."""
+    if zone is None or (found := has_zone(values)) is None or found == zone:
+        return
+    got, expected = ("dates with", "without") if found else ("dates without", "with one")
+    raise ValueError(
+        f"column {name!r} is of another type than in the fit: got {got} a time zone, expected dates {expected}. Write "
+        "it as in the table of the fit."
+    )
 
 
 def parts_of(kind: str, days: Array) -> dict[str, Array]:

@@ -17,8 +17,8 @@ from sklearn.preprocessing import OneHotEncoder
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.datasets import Markers
 from identirep.encoding.columns import Column
-from identirep.encoding.reading import numbers_of, parts_of, texts_of
-from identirep.encoding.values import CUT, as_dates
+from identirep.encoding.reading import check_zone, numbers_of, parts_of, texts_of
+from identirep.encoding.values import CUT, as_dates, has_zone
 from identirep.encoding.words import new_gaps_remark, new_values_remark
 from identirep.parameters import raise_faults
 from identirep.shapes import Damage
@@ -50,6 +50,8 @@ class Input:
     kind: str
     parts: tuple[str, ...] = ()
     width: int = 1
+    # Whether dates have a time zone; None of no dates, and in runs that were written before it was kept.
+    zone: bool | None = None
 
     @classmethod
     def of(cls, column: Column, values: Any) -> Input:
@@ -59,7 +61,7 @@ class Input:
         days = as_dates(values)
         found = parts_of(column.kind, days[~np.isnan(days)])
         parts = [name for name, part in found.items() if len(part) and np.ptp(part) > _CONSTANT]
-        return cls(column.name, column.kind, tuple(parts or list(found)[:1]))
+        return cls(column.name, column.kind, tuple(parts or list(found)[:1]), zone=has_zone(values))
 
     @property
     def names(self) -> list[str]:
@@ -246,6 +248,7 @@ class Recipe:
         """Return all that is no category as numbers, NaN in gaps; ValueError for infinite ones."""
         numbers = np.empty((n_rows, self.n_numbers))
         for each, first in zip(self.numeric, self._firsts.tolist(), strict=True):
+            check_zone(each.name, columns[each.name], each.zone)
             part = numbers_of(each.name, each.kind, columns[each.name], self.markers, each.parts, each.width)
             numbers[:, first : first + part.shape[1]] = part
         if np.isinf(numbers).any():

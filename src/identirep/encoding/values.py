@@ -21,9 +21,11 @@ __all__ = [
     "as_texts",
     "as_truths",
     "date_parts",
+    "has_zone",
     "is_text",
     "kind_of",
     "list_width",
+    "mixes_zones",
     "plain",
     "time_parts",
 ]
@@ -35,6 +37,8 @@ _SECONDS_OF_A_DAY = 86_400.0
 _YEAR = 365.2425
 # 1970-01-01 was a Thursday; weeks are counted from Mondays.
 _MONDAY = 4.0
+# How a moment ends that has a time zone.
+_ZONE = r"\d(Z|[+-]\d{2}(:?\d{2})?)$"
 _TRUE, _FALSE = ("True", "true", "TRUE"), ("False", "false", "FALSE")
 
 
@@ -122,12 +126,10 @@ def as_truths(values: Any) -> Any:
 def as_dates(values: Any) -> Any:
     """Return dates in days since 1970, times of day in days, NaN for missing ones; None if they are neither."""
     import pyarrow as pa
-    from pyarrow import compute, types
+    from pyarrow import types
 
     if is_text(values.type):
-        values = compute.utf8_trim_whitespace(values)
-        values = compute.if_else(compute.equal(values, ""), None, values)
-        values = _cast_to_time(values)
+        values = _cast_to_time(_present(values))
         if values is None:
             return None
     if types.is_time(values.type):
@@ -138,6 +140,37 @@ def as_dates(values: Any) -> Any:
     else:
         return None
     return _floats(values.cast(pa.int64())) / (1e6 * _SECONDS_OF_A_DAY)
+
+
+def has_zone(values: Any) -> bool | None:
+    """Tell whether dates have a time zone; None of no dates."""
+    from pyarrow import types
+
+    if is_text(values.type):
+        values = _cast_to_time(_present(values))
+    if values is None or values.null_count == len(values):
+        return None
+    if types.is_timestamp(values.type):
+        return values.type.tz is not None
+    return False if types.is_date(values.type) else None
+
+
+def mixes_zones(texts: Any) -> bool:
+    """Tell whether texts are dates of which some, and not all, have a time zone."""
+    from pyarrow import compute
+
+    present = _present(texts).drop_null()
+    zoned = compute.match_substring_regex(present, _ZONE)
+    parts = [present.filter(rows) for rows in (zoned, compute.invert(zoned))]
+    return all(len(part) and _cast_to_time(part) is not None for part in parts)
+
+
+def _present(texts: Any) -> Any:
+    """Return texts without blanks around, null for those with nothing else."""
+    from pyarrow import compute
+
+    texts = compute.utf8_trim_whitespace(texts)
+    return compute.if_else(compute.equal(texts, ""), None, texts)
 
 
 def _cast_to_time(texts: Any) -> Any:

@@ -48,8 +48,9 @@ class PredictiveFeatures(StageOne):
     n_components : int or "auto", default "auto"
         Number of features D. "auto" keeps the directions whose signal exceeds what permuted targets give.
     cross_fit : int or "oob", default 5
-        Number of folds, each predicted by a regressor that was fitted on the others; or "oob" for the out-of-bag
-        predictions of a regressor with ``bootstrap`` and ``oob_score``, which costs no extra fit.
+        Number of folds, each predicted by a regressor that was fitted on the others, or as many as there are groups,
+        where these are fewer; or "oob" for the out-of-bag predictions of a regressor with ``bootstrap`` and
+        ``oob_score``, which costs no extra fit.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default None
         Seed of folds, permutations, and of regressors whose ``random_state`` is None.
 
@@ -140,7 +141,8 @@ class PredictiveFeatures(StageOne):
             unseen = self._out_of_bag(len(data.X), data.n_tasks)
             unseen[_repeated(groups, len(data.X))] = np.nan
         else:
-            unseen = _cross_fitted(regressor, data, Y_fit, groups, int(self.cross_fit), rng)
+            n_folds = int(self.cross_fit) if groups is None else min(int(self.cross_fit), int(groups.max()) + 1)
+            unseen = _cross_fitted(regressor, data, Y_fit, groups, n_folds, rng)
             self.regressor_ = fitted(clone(regressor), data.X, Y_fit, data.weights)
         self._unseen = unseen
         predicted = np.asarray(~np.isnan(unseen).any(axis=1))
@@ -245,7 +247,7 @@ class PredictiveFeatures(StageOne):
         if missing.any():
             row, task = (int(i) for i in np.argwhere(missing)[0])
             raise ValueError(
-                f"y contains {int(missing.sum())} missing labels: got NaN first at row {row}, task "
+                f"y contains {int(missing.sum())} missing labels: got NaN first at index {row}, task "
                 f"{data.task_names[task]!r}, expected complete targets, which the regressor needs. Use MTRN, or drop "
                 "rows or tasks."
             )
@@ -254,13 +256,11 @@ class PredictiveFeatures(StageOne):
                 "rows with equal inputs cannot be kept together out of bag: got more than half of the rows repeated "
                 "with cross_fit='oob', expected a number of folds. Set cross_fit=5."
             )
-        if isinstance(self.cross_fit, Integral):
-            n_units = len(data.X) if groups is None else int(groups.max()) + 1
-            if self.cross_fit > n_units:
-                raise ValueError(
-                    f"cross_fit exceeds the number of {'rows' if groups is None else 'groups'}: got "
-                    f"{self.cross_fit} for {n_units}, expected at most as many. Lower cross_fit."
-                )
+        if isinstance(self.cross_fit, Integral) and groups is None and self.cross_fit > len(data.X):
+            raise ValueError(
+                f"cross_fit exceeds the number of rows: got {self.cross_fit} for {len(data.X)}, expected at most as "
+                "many. Lower cross_fit."
+            )
 
 
 def _repeated(groups: IntArray | None, n_rows: int) -> BoolArray:
