@@ -122,6 +122,7 @@ def test_what_was_not_seen_has_one_warning(frame):
     ("changes", "message"),
     [
         ({"x": "high"}, "column 'x' is of another type than in the fit: got 'high' first at row 1, expected numbers"),
+        ({"x": "n,a"}, """'x' .* got 'n,a' .* or pass missing='"n,a"' if that stands for a missing value"""),
         ({"when": 3.0}, "column 'when' is of another type .* got 3.0 first at row 1, expected dates"),
         ({"embedding": [[1.0] * 3] * N}, "column 'embedding' .* expected lists of 2 numbers"),
         ({"when": ["2020-01-01T00:00:00Z"] + ["2020-01-01"] * (N - 1)}, "'when' .* got dates with and without a time"),

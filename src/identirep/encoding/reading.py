@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from identirep._typing import Array
-from identirep.datasets import Markers
+from identirep.datasets import Markers, as_given
 from identirep.encoding.columns import NUMBERS
 from identirep.encoding.values import (
     as_dates,
@@ -58,9 +58,11 @@ def numbers_of(name: str, kind: str, values: Any, markers: Markers, parts: tuple
         # Each of them is a date, but not all are of one kind.
         got = "dates with and without a time zone" if value is None else f"{_cut(value)} first at row {row + 1}"
         expected = _EXPECTED.get(kind, "numbers").format(width=f"{width:,}")
+        marker = value if kind in NUMBERS and isinstance(value, str) and is_text(values.type) else None
+        other = "" if marker is None else f", or pass missing={as_given(marker)!r} if that stands for a missing value"
         raise ValueError(
             f"column {name!r} is of another type than in the fit: got {got}, expected {expected}. Write it as in the "
-            "table of the fit."
+            f"table of the fit{other}."
         )
     return np.asarray(found)[:, None]
 
