@@ -61,6 +61,7 @@ def test_rows_of_little_weight_do_no_harm():
     assert mcc_score(model.fit(H, y, tasks).transform(H[~bad]), Z[~bad]) < 0.97
 
 
+@pytest.mark.slow
 def test_the_certificate_is_as_sure_as_that_of_so_many_rows():
     """Weights that say nothing of the rows leave fewer of them, and what is said of the axes is that of fewer rows."""
     lost, said, rows = {}, {}, []

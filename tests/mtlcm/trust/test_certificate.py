@@ -46,6 +46,7 @@ def test_well_identified_axes_are_called_so(well):
     assert certificate.head_rank == 10
 
 
+@pytest.mark.slow
 def test_predicted_error_is_the_actual_error():
     ratios = []
     for seed in range(5):
@@ -58,6 +59,7 @@ def test_predicted_error_is_the_actual_error():
     assert 0.4 < np.median(ratios) < 2.5
 
 
+@pytest.mark.slow
 def test_flat_criterion_is_not_certified():
     # Spurious noise equal to causal noise: joint diagonalisation is blind there, and must not be trusted.
     data = make_linear_tasks(
@@ -212,6 +214,7 @@ def test_ties_are_counted_and_compared(well):
     assert "starts that fit equally well disagree" in tied.reasons[4]
 
 
+@pytest.mark.slow
 def test_a_lone_optimum_of_the_exact_likelihood_is_trusted_only_if_the_model_fits():
     # Spurious noise equal to causal noise: the start of the search is blind there, and one search may end anywhere.
     wrong, right = [], []
