@@ -21,7 +21,7 @@ PACKAGE = [
     {"baselines", "checking", "describing", "recording", "refining"},
     {"comparing", "encoded_tables", "encoder_error"},
     {"mtlcm", "mtrn"},
-    {"encoding", "engines", "persistence", "signal_check"},
+    {"encoding", "engines", "persistence", "serving", "signal_check"},
     {"datasets", "evaluation"},
     {"checkpoints", "exchangeability", "known_tasks", "linear_copies"},
     {"metrics", "moments", "splits", "validation"},
