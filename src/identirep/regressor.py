@@ -261,7 +261,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         # Rows that the fit has dropped are dropped here, too.
         earlier = earlier and earlier.rows(data.given_rows)
         self._turn_like(earlier, data)
-        return [*self._check(data, unit, rng), *self._align_like(earlier, data, unit)]
+        return [*self._check(data, unit, given, rng), *self._align_like(earlier, data, unit)]
 
     def _faults(self, stage: StageOne, y: Any, tasks: ArrayLike | None) -> list[Fault]:
         """List what is wrong with stage two, and with refinements of that stage one, before it is trained."""
