@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from identirep.accumulation import floats_of
 from identirep.parameters import Fault
+from identirep.tensors import unless_tensors
 from identirep.units import spread_of, unit_faults
 from identirep.wording import short
 
@@ -34,16 +35,12 @@ def column_names(frame: Any) -> tuple[Hashable, ...] | None:
 
 def as_array(values: Any, name: str) -> Any:
     """Return a tensor of torch as an array, anything else as it is; TypeError for what hands out one sample a time."""
-    if (torch := sys.modules.get("torch")) is not None:
-        if isinstance(values, torch.Tensor):
-            return _of_tensor(values, name)
-        if isinstance(values, (torch.utils.data.Dataset, torch.utils.data.DataLoader)):
-            raise TypeError(_streamed(values, name))
-        if isinstance(values, (list, tuple)) and values and all(isinstance(part, torch.Tensor) for part in values):
-            return np.stack([_of_tensor(part, name) for part in values])
+    data = getattr(getattr(sys.modules.get("torch"), "utils", None), "data", None)
+    if data is not None and isinstance(values, (data.Dataset, data.DataLoader)):
+        raise TypeError(_streamed(values, name))
     if isinstance(values, Iterator) or type(values).__module__.split(".")[0] in _STREAMING:
         raise TypeError(_streamed(values, name))
-    return values
+    return unless_tensors(values, name)
 
 
 def _streamed(values: Any, name: str) -> str:
@@ -54,21 +51,6 @@ def _streamed(values: Any, name: str) -> str:
         "X = numpy.stack([x for x, y in dataset]), y = numpy.stack([y for x, y in dataset]); of a loader "
         "numpy.concatenate does it for batches."
     )
-
-
-def _of_tensor(tensor: Any, name: str) -> NDArray[Any]:
-    if tensor.layout != sys.modules["torch"].strided:
-        raise TypeError(
-            f"{name} is a sparse tensor: got layout {tensor.layout}, expected a dense one. Call {name}.to_dense()."
-        )
-    if tensor.device.type == "meta":
-        raise TypeError(
-            f"{name} has no values: got a tensor on the meta device, expected one with numbers. Make it on a device."
-        )
-    tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
-    # NumPy has no bfloat16.
-    short_float = tensor.is_floating_point() and tensor.element_size() <= 2
-    return np.asarray((tensor.float() if short_float else tensor).numpy())
 
 
 def collect_inputs(

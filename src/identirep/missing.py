@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep._typing import BoolArray
+from identirep.tensors import unless_tensors
 
 __all__ = ["as_labels", "as_numbers", "is_missing", "missing_labels", "shape_of"]
 
@@ -27,6 +28,7 @@ def is_missing(value: Any) -> bool:
 
 def as_numbers(values: Any, name: str = "values") -> NDArray[Any]:
     """Return an array in which what is masked or missing is NaN; anything that needs no such change as it is."""
+    values = unless_tensors(values, name)
     if isinstance(values, np.ma.MaskedArray):
         values = _unmasked(values, np.float64 if values.dtype.kind in "biuf" else object)
     try:
@@ -56,6 +58,7 @@ def shape_of(values: Any) -> tuple[int, ...]:
 
 def as_labels(values: Any, name: str = "labels") -> NDArray[Any]:
     """Return labels as an array of one dimension that keeps tuples, mixed types and missing ones whole."""
+    values = unless_tensors(values, name)
     if isinstance(values, np.ma.MaskedArray):
         values = _unmasked(values, object)
     if hasattr(values, "__array__"):

@@ -24,7 +24,7 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import as_floats, effective_number
 
 __all__ = ["as_weights", "effective_numbers", "effective_weights", "effective_weights_of_labels"]
-__all__ += ["unless_ones", "weight_faults", "weights_of_tasks"]
+__all__ += ["first_bad_weight", "unless_ones", "weight_faults", "weights_of_tasks"]
 
 # Sums of weights stay in range.
 _MOST = 1e100
@@ -51,9 +51,9 @@ def weight_faults(weight: Array, n_rows: int, first: int = 0) -> list[str]:
             f"sample_weight does not match X: got shape {weight.shape}, expected ({n_rows},). Pass one weight for each "
             "row."
         ]
-    bad = ~(np.isfinite(weight) & (weight >= 0.0) & (weight <= _MOST))
-    if bad.any():
-        row = int(np.argmax(bad))
+    row = first_bad_weight(weight)
+    if row is not None:
+        bad = _bad_weights(weight)
         return [
             f"sample_weight contains {int(bad.sum())} values that are no weights: got {weight[row]:g} first at row "
             f"{row + first}, expected finite numbers from 0 to {_MOST:.0e}. Set them, or drop those rows."
@@ -61,6 +61,16 @@ def weight_faults(weight: Array, n_rows: int, first: int = 0) -> list[str]:
     if not weight.any():
         return ["sample_weight is zero in all rows: got no row that counts, expected some. Leave sample_weight out."]
     return []
+
+
+def first_bad_weight(weight: Array) -> int | None:
+    """Return where the first value is that is no weight; None if there is none."""
+    bad = _bad_weights(weight)
+    return int(np.argmax(bad)) if bad.any() else None
+
+
+def _bad_weights(weight: Array) -> BoolArray:
+    return np.asarray(~(np.isfinite(weight) & (weight >= 0.0) & (weight <= _MOST)))
 
 
 def unless_ones(weight: Array | None) -> Array | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from identirep._typing import Array
+from identirep._typing import Array, BoolArray
 
-__all__ = ["sentinel_remarks"]
+__all__ = ["may_be_codes", "sentinel_remarks"]
 
 # What programs write for a missing number.
 _CODES = {sign * code for code in (99.0, 999.0, 9999.0, 99999.0, 999999.0, 9999999.0) for sign in (-1, 1)}
@@ -27,14 +27,19 @@ _FAR = 0.02
 _MOST_NAMED = 5
 
 
-def sentinel_remarks(names: Sequence[Hashable], columns: Array) -> list[str]:
-    """Return a sentence for each column with a value that looks like a code, or lies thousands of deviations away."""
+def sentinel_remarks(
+    names: Sequence[Hashable], columns: Array, counts: Mapping[tuple[int, float], int] | None = None
+) -> list[str]:
+    """Return a sentence for each column with a value that looks like a code, or lies thousands of deviations away.
+
+    Where columns have only some of their rows, `counts` has how often a column, by its number, has a value in all.
+    """
     remarks = []
-    for name, values in zip(names, columns.T, strict=True):
+    for j, (name, values) in enumerate(zip(names, columns.T, strict=True)):
         present = values[np.isfinite(values)]
         code = _code(present)
         if code is not None:
-            n = int(np.count_nonzero(present == code))
+            n = int(np.count_nonzero(present == code)) if counts is None else counts[j, code]
             remarks.append(
                 f"{name!r} has the value {_written(code)} in {n:,} {'row' if n == 1 else 'rows'}, far from all others: "
                 f"if it stands for a missing value, pass missing={_written(code)!r}."
@@ -50,6 +55,11 @@ def sentinel_remarks(names: Sequence[Hashable], columns: Array) -> list[str]:
     return remarks[:_MOST_NAMED] + ([f"And {rest:,} more columns with such values."] if rest > 0 else [])
 
 
+def may_be_codes(values: Array) -> BoolArray:
+    """Tell which values programs write for a missing number, whatever stands beside them."""
+    return np.isin(values, list(_CODES)) | (np.abs(values) >= _HUGE)
+
+
 def _written(value: float) -> str:
     """Return a number as it may be written in a table, every digit of it."""
     return repr(float(value)).removesuffix(".0")
@@ -59,7 +69,7 @@ def _code(values: Array) -> float | None:
     """Return the least or largest value if it is a code and stands apart from all others."""
     for extreme in (values.min(initial=np.inf), values.max(initial=-np.inf)):
         others = values[values != extreme]
-        if (extreme not in _CODES and abs(extreme) < _HUGE) or len(others) < 2:
+        if len(others) < 2 or not may_be_codes(extreme):
             continue
         low, high = float(others.min()), float(others.max())
         gap = min(abs(extreme - low), abs(extreme - high))

@@ -185,3 +185,41 @@ def test_dask_gives_the_same_run(invoke, parts, run, tmp_path):
     np.testing.assert_allclose(theirs.components_, ours.components_, rtol=1e-10)
     np.testing.assert_allclose(theirs.moments_.scatter_h, ours.moments_.scatter_h, rtol=1e-10)
     assert theirs.certificate_.verdict == ours.certificate_.verdict
+
+
+def test_codes_are_remarked_on_whatever_reads_the_table(invoke, parts, tmp_path):
+    table = parquet.read_table(parts / "part-1.parquet")
+    for column, value in (("h2", -9999.0), ("y", 1e20)):
+        values = table[column].to_numpy().copy()
+        values[[3, 40]] = value
+        table = table.set_column(table.column_names.index(column), column, pa.array(values))
+    for path in parts.glob("*.parquet"):
+        parquet.write_table(table if path.name == "part-1.parquet" else parquet.read_table(path), tmp_path / path.name)
+    result = invoke("fit", tmp_path, *LONG, "--out", tmp_path / "run", "--json")
+    assert result.exit_code == 0, result.output
+    assert [text for text in json.loads(result.stdout)["remarks"] if "has the value" in text] == [
+        f"{name!r} has the value {value} in 2 rows, far from all others: if it stands for a missing value, pass "
+        f"--missing '{value}'."
+        for name, value in (("h2", "-9999"), ("y", "1e+20"))
+    ]
+    assert "has the value" not in invoke("fit", parts, *LONG, "--out", tmp_path / "run").output
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("w", [1.0] * 1999 + [-1.0], "column 'w' has no weight: got -1 first at row 2,000, expected a finite number"),
+        ("h1", [1.0] * 2000, "feature 'h1' is constant within tasks"),
+        ("h1", "h0", "among features 'h0', 'h1', expected linearly independent ones"),
+    ],
+)
+def test_faults_name_rows_and_columns_of_the_table(column, values, message, invoke, tmp_path):
+    rng = np.random.default_rng(0)
+    columns = {f"h{j}": rng.normal(size=2000) for j in range(3)} | {"w": np.ones(2000)}
+    columns |= {f"y{t}": columns["h0"] + t * columns["h2"] + rng.normal(size=2000) for t in range(4)}
+    columns[column] = columns[values] if isinstance(values, str) else values
+    csv.write_csv(pa.table(columns), tmp_path / "data.csv")
+    options = ("--targets", "y*", "--weights", "w", "--regressor", "none", "--out", tmp_path / "run")
+    result = invoke("fit", tmp_path / "data.csv", *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())

@@ -132,3 +132,37 @@ def test_types_of_kept_cells_are_those_of_all(invoke, fitted, folder, columns, t
     assert invoke("transform", fitted[0], tmp_path / "data.csv", *out).exit_code == 0
     schema = parquet.read_schema(tmp_path / "out.parquet")
     assert [str(schema.field(name).type) for name in cells] == ["int64", "string", "double"]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".feather"])
+def test_marks_of_missing_numbers_are_those_of_the_fit_in_every_format(invoke, tmp_path, ending):
+    rng = np.random.default_rng(0)
+    X, id_ = rng.normal(size=(300, 3)), np.arange(300)
+    X[::7, 1] = -9999
+    Y = np.column_stack([X[:, 0], X[:, 2]]) @ rng.laplace(size=(2, 5)) + 0.1 * rng.normal(size=(300, 5))
+    table = pa.table({f"x{i}": X[:, i] for i in range(3)} | {f"y{t}": Y[:, t] for t in range(5)} | {"id": id_})
+    WRITE[ending](table, tmp_path / f"data{ending}")
+    settings = ("--drop", "id", "--regressor", "ridge", "-d", 2, "--checks", 0, "--missing=-9999")
+    out = ("--out", tmp_path / "run")
+    assert invoke("fit", tmp_path / f"data{ending}", "--targets", "y*", *settings, *out).exit_code == 0
+    result = invoke("transform", tmp_path / "run", tmp_path / f"data{ending}", "--out", tmp_path / "out.parquet")
+    assert result.exit_code == 0, result.output
+    found = parquet.read_table(tmp_path / "out.parquet")
+    latents = np.column_stack([found["latent_0"], found["latent_1"]])
+    gaps = pa.array(X[:, 1], mask=X[:, 1] == -9999)
+    model = IdentifiableRegressor.load(tmp_path / "run")
+    np.testing.assert_allclose(latents, model.transform(table.set_column(1, "x1", gaps)), rtol=1e-9, atol=1e-9)
+
+
+def test_a_command_that_transforms_rows_several_times_says_once_what_the_fit_did_not_have(invoke, mixed, tmp_path):
+    rng = np.random.default_rng(5)
+    values = mixed.table["x0"].to_numpy() + 1e-3 * rng.normal(size=300)
+    table = mixed.table.set_column(0, "x0", pa.array([None if i == 5 else x for i, x in enumerate(values)]))
+    parquet.write_table(table, tmp_path / "data.parquet")
+    result = invoke(
+        "transform", mixed.run, tmp_path / "data.parquet", "--check", "--out", tmp_path / "out.csv", "--json"
+    )
+    assert [text for text in json.loads(result.stdout)["remarks"] if "Gaps where the fit had none" in text] == [
+        "Gaps where the fit had none: 'x0' in 1 row, filled with the mean of the fit."
+    ]
+    assert result.stderr.count("Gaps where the fit had none") == 1

@@ -8,23 +8,27 @@ from pyarrow import parquet
 from identirep import TaskMoments
 from identirep.engines import Sides, TableBlocks, sides_added, sides_of_file
 from identirep.engines.blocks import Part
-from identirep.engines.sides import _side_of_rows
+from identirep.engines.sides import _hashes_of_rows, _side_of_rows
+
+
+def _sides(H, share, seed):
+    return _side_of_rows(_hashes_of_rows(H, seed), share)
 
 
 def test_sides_have_their_shares_and_depend_on_the_seed():
     H = np.random.default_rng(0).normal(size=(20_000, 3))
-    sides = _side_of_rows(H, 0.2, 0)
+    sides = _sides(H, 0.2, 0)
     np.testing.assert_allclose(np.bincount(sides) / len(H), [0.4, 0.4, 0.2], atol=0.015)
-    again = _side_of_rows(H, 0.2, 1)
+    again = _sides(H, 0.2, 1)
     # Independent: as many are on one side by both seeds as by chance, 0.4^2 + 0.4^2 + 0.2^2.
     assert abs(np.mean(sides == again) - 0.36) < 0.015
-    assert set(_side_of_rows(H, 0.0, 0)) == {0, 1}
+    assert set(_sides(H, 0.0, 0)) == {0, 1}
 
 
 def test_rows_that_differ_in_one_bit_are_drawn_anew():
     # Whole numbers differ in few bits of a double, and all in the same place.
     H = np.arange(20_000.0)[:, None]
-    sides = _side_of_rows(H, 0.2, 0)
+    sides = _sides(H, 0.2, 0)
     np.testing.assert_allclose(np.bincount(sides) / len(H), [0.4, 0.4, 0.2], atol=0.015)
     assert abs(np.mean(sides[1:] == sides[:-1]) - 0.36) < 0.015
 
@@ -32,7 +36,7 @@ def test_rows_that_differ_in_one_bit_are_drawn_anew():
 def test_equal_features_are_on_one_side():
     H = np.random.default_rng(0).normal(size=(50, 3))
     repeated = np.concatenate([H, H[::-1], -0.0 * H, 0.0 * H])
-    sides = _side_of_rows(repeated, 0.3, 5)
+    sides = _sides(repeated, 0.3, 5)
     np.testing.assert_array_equal(sides[:50], sides[50:100][::-1])
     assert len(set(sides[100:])) == 1
 
@@ -56,7 +60,7 @@ def test_sides_add_up_to_all_rows(tmp_path, same, rows, tasks):
     place = [rest.task_names.index(name) for name in sides.second.moments.task_names]
     same(rest.select_tasks(place), sides.second.moments)
     of_one = TaskMoments.from_arrays if tasks is None else TaskMoments.from_long
-    side = _side_of_rows(rows.H, 0.2, 0)
+    side = _sides(rows.H, 0.2, 0)
     first = (rows.Y,) if tasks is None else (rows.Y[:, 0], rows.tasks)
     found = of_one(rows.H[side == 0], *(part[side == 0] for part in first))
     np.testing.assert_allclose(np.sort(half.n_samples), np.sort(found.n_samples))

@@ -78,11 +78,13 @@ def command_line() -> str:
     return " ".join(["identirep", *map(quoted, _ARGUMENTS.get())])
 
 
-def noted(remark: str) -> str:
-    """Add a sentence to the remarks of the document, and return it for people."""
-    if (current := _CURRENT.get()) is not None:
+def noted(remark: str) -> bool:
+    """Add a sentence to the remarks of the document; tell whether it is a new one, which people have not read yet."""
+    if (current := _CURRENT.get()) is None:
+        return True
+    if is_new := remark not in current.remarks:
         current.remarks.append(remark)
-    return remark
+    return is_new
 
 
 def suggested(command: str) -> str:

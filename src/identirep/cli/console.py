@@ -160,10 +160,11 @@ def say(text: str = "", style: str | None = None) -> None:
 
 def remark(text: str) -> None:
     """Print what is to be known about the data or the result, and keep it for the document."""
-    say(noted(in_words_of_options(readable(text))))
+    if noted(text := in_words_of_options(readable(text))):
+        say(text)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """Print a warning of the library for people: without the line of code that it comes from."""
-    text = noted(in_words_of_options(readable(str(message))))
-    _MESSAGES.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)
+    if noted(text := in_words_of_options(readable(str(message)))):
+        _MESSAGES.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)

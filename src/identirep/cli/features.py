@@ -88,15 +88,18 @@ def _fit(source: Source, n_components: int | Literal["auto"], share: float, seed
         moments, half = relabelled(moments), half and relabelled(half)
         held_out = held_out and relabelled(held_out)
     _announce(source, len(files), moments.n_rows + (0 if held_out is None else held_out.n_rows))
+    for text in [] if sides.looks is None else sides.looks.remarks(_columns_of(source)):
+        remark(text)
     given_tasks, left_out = moments.task_names, _tasks_left_out(moments)
     if left_out:
         remark(left_out_remark(left_out, LEAST_LABELS))
         kept = [t for t, name in enumerate(given_tasks) if name not in left_out]
         moments, half = moments.select_tasks(kept), half and half.select_tasks(kept)
     model = MTLCM(None if n_components == "auto" else n_components, random_state=seed)
+    # Known before, so that errors say them.
+    model.feature_names_in_ = np.array(source.columns.feature_names, dtype=object)
     with working("Fitting"):
         model._fit(moments, "Standardise the features, or take fewer.", Examined(() if half is None else (half,)))
-        model.feature_names_in_ = np.array(source.columns.feature_names, dtype=object)
         model.left_out_tasks_, model._given_tasks = left_out, given_tasks
         r2 = np.full(moments.n_tasks, np.nan) if held_out is None else model._r2_of_moments(held_out)
     n_held_out = 0 if held_out is None else held_out.n_rows
@@ -116,6 +119,11 @@ def _start(source: Source, files: Sequence[Path]) -> None:
     if columns.left_out:
         listed = ", ".join(f"{name!r} ({why})" for name, why in columns.left_out.items())
         remark(f"No features: {listed}.")
+
+
+def _columns_of(source: Source) -> list[str]:
+    """Return the names of all columns of numbers, features and targets."""
+    return [*source.columns.feature_names, *source.columns.target_names]
 
 
 def _where(file: Path, files: Sequence[Path]) -> str:

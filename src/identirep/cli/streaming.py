@@ -13,7 +13,7 @@ from identirep._typing import Array
 from identirep.cli.keeping import Kept
 from identirep.cli.tables import named, read_inputs, reading_of, table_writer
 from identirep.datasets import NotNumericError, open_table
-from identirep.encoding import as_numbers, check_names
+from identirep.encoding import as_numbers, check_names, plain
 
 __all__ = ["apply_to_blocks"]
 
@@ -126,7 +126,7 @@ class _Inputs:
             return table
         columns = []
         for name, values in zip(table.column_names, table.columns, strict=True):
-            numbers = None if name in categories else as_numbers(values, markers)
+            numbers = None if name in categories else as_numbers(plain(values), markers)
             columns.append(values if numbers is None else pa.array(numbers, mask=np.isnan(numbers)))
         return pa.table(columns, names=table.column_names)
 

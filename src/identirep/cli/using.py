@@ -114,6 +114,7 @@ def _apply(
     from identirep.cli.keeping import kept_columns, output_schema
     from identirep.cli.streaming import apply_to_blocks
     from identirep.cli.tables import check_output, read_inputs
+    from identirep.report import count
 
     model = load_run(run, features=not check)
     input_names(run, model)
@@ -146,7 +147,8 @@ def _apply(
         **({"drift": found} if to_latents else {}),
     )
     also = f", {len(kept.names):,} kept" if kept.names else ""
-    say(f"Wrote {wrote(out)}: {n_rows:,} rows, {len(columns):,} {'latents' if to_latents else 'targets'}{also}.")
+    what = count(len(columns), "latent" if to_latents else "target")
+    say(f"Wrote {wrote(out)}: {count(n_rows, 'row')}, {what}{also}.")
     if found is not None:
         print_drift(found)
         if found["moved"]:

@@ -16,6 +16,7 @@ from identirep._typing import Array
 from identirep.datasets import NotNumericError, choose_columns, index_columns, open_table
 from identirep.engines.blocks import BlockError, shown
 from identirep.moments import TaskMoments
+from identirep.row_weights import first_bad_weight
 
 __all__ = ["Block", "Patterns", "TableBlocks", "files_of", "relabelled"]
 
@@ -99,6 +100,11 @@ class TableBlocks:
             tasks[:] = labels
         y = numbers[:, K : K + T]
         weight = None if self.weights is None else numbers[:, K + T]
+        if weight is not None and (bad_weight := first_bad_weight(weight)) is not None:
+            raise BlockError(
+                f"{where}: column {self.weights!r} has no weight: got {weight[bad_weight]:g} first at row "
+                f"{start + bad_weight + 1:,}, expected a finite number from 0 on in each row. Set it, or drop that row."
+            )
         return Block(where, numbers[:, :K], y if tasks is None else y[:, 0], tasks, weight)
 
     def _check_columns(self, columns: Sequence[str], where: str, index: Sequence[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from identirep.moments import TaskMoments
@@ -15,8 +17,8 @@ LEAST_LABELS = 3
 _COLLINEAR = 1e-12
 
 
-def moments_faults(moments: TaskMoments, n_components: int) -> list[str]:
-    """List everything about the moments that stands against a fit of so many latents."""
+def moments_faults(moments: TaskMoments, n_components: int, features: Sequence[object] | None = None) -> list[str]:
+    """List everything about the moments that stands against a fit of so many latents; features as they are called."""
     faults = []
     names = moments.task_names
     parts = (moments.scatter_h.sum(axis=(1, 2))[moments.group], moments.scatter_hy.sum(axis=1), moments.scatter_y)
@@ -47,7 +49,7 @@ def moments_faults(moments: TaskMoments, n_components: int) -> list[str]:
             f"the target of task {names[t]!r} is constant: got {moments.mean_y[t]:.6g} in every row, expected targets "
             "that vary. Leave that task out."
         )
-    return faults + _collinearity(moments)
+    return faults + _collinearity(moments, range(moments.n_features) if features is None else features)
 
 
 def number_of_latents(n_components: int | None, n_features: int, noise_std: float | str) -> int:
@@ -67,20 +69,23 @@ def number_of_latents(n_components: int | None, n_features: int, noise_std: floa
     return D
 
 
-def units_faults(moments: TaskMoments, n_components: int, noise_std: float | str) -> list[str]:
+def units_faults(
+    moments: TaskMoments, n_components: int, noise_std: float | str, features: Sequence[object]
+) -> list[str]:
     """List what cannot be asked of features in units that differ by orders of magnitude: it has one unit for all."""
     deviation = np.sqrt(np.diag(moments.pooled_covariance()))
     if n_components == moments.n_features and noise_std in ("estimate", 0.0):
         return []
     what = "n_components" if n_components < moments.n_features else "noise_std"
+    least, most = int(deviation.argmin()), int(deviation.argmax())
     return [
         f"{what} needs features in like units: got standard deviations from {deviation.min():.0e} (feature "
-        f"{int(deviation.argmin())}) to {deviation.max():.0e} (feature {int(deviation.argmax())}), expected a factor "
-        f"below 1e5. Standardise X, or leave {what} out."
+        f"{features[least]}) to {deviation.max():.0e} (feature {features[most]}), expected a factor below 1e5. "
+        f"Standardise X, or leave {what} out."
     ]
 
 
-def _collinearity(moments: TaskMoments) -> list[str]:
+def _collinearity(moments: TaskMoments, features: Sequence[object]) -> list[str]:
     if not moments.n_samples.any():
         return []
     S = moments.pooled_covariance()
@@ -89,14 +94,14 @@ def _collinearity(moments: TaskMoments) -> list[str]:
     constant = scale <= 1e-12 * np.maximum(level, 1e-300)
     if constant.any():
         return [
-            f"feature {int(np.argmax(constant))} is constant within tasks: got one value, expected features that vary. "
-            "Drop that feature."
+            f"feature {features[int(np.argmax(constant))]} is constant within tasks: got one value, expected features "
+            "that vary. Drop that feature."
         ]
     values, vectors = np.linalg.eigh(S / np.outer(scale, scale))
     if values[0] > _COLLINEAR * len(S):
         return []
-    involved = np.flatnonzero(np.abs(vectors[:, 0]) > 0.1)[:5]
+    involved = ", ".join(str(features[k]) for k in np.flatnonzero(np.abs(vectors[:, 0]) > 0.1)[:5])
     return [
-        f"features are collinear: got an exact linear relation among features {', '.join(map(str, involved))}, "
-        "expected linearly independent ones. Drop one of them, or set n_components and reduce the features first."
+        f"features are collinear: got an exact linear relation among features {involved}, expected linearly "
+        "independent ones. Drop one of them, or set n_components and reduce the features first."
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -305,6 +306,11 @@ class MTLCM(UsableLatents, BaseEstimator):
         self.__dict__.update(left_out)
         return self
 
+    def _names_of(self, moments: TaskMoments) -> Sequence[object]:
+        """Return what messages call the features: by their names, if they have any, or by their numbers."""
+        names = getattr(self, "feature_names_in_", ())
+        return [repr(str(name)) for name in names] if len(names) == moments.n_features else range(moments.n_features)
+
     def _fit(
         self,
         moments: TaskMoments,
@@ -314,11 +320,11 @@ class MTLCM(UsableLatents, BaseEstimator):
         """Fit to moments, which may be bad; a warning of no convergence says what helps."""
         raise_faults(parameter_faults(self))
         D = number_of_latents(self.n_components, moments.n_features, self.noise_std)
-        raise_faults(moments_faults(moments, D))
+        raise_faults(moments_faults(moments, D, names := self._names_of(moments)))
         rng = as_generator(self.random_state)
         units, noise_std = like_units(moments), self.noise_std
         if units is not None:
-            raise_faults(units_faults(moments, D, noise_std))
+            raise_faults(units_faults(moments, D, noise_std, names))
             noise_std = 0.0
         settings: dict[str, Any] = {"prior": self.prior, "noise_std": noise_std, "max_iter": self.max_iter}
         settings |= n_starts(self.n_init, moments, self.prior)
