@@ -22,6 +22,7 @@ from identirep.recording import recorded
 from identirep.robust_weights import needs_rows_fault
 from identirep.seeds import as_generator
 from identirep.stored_stages import StoredStages
+from identirep.target_kinds import needs_labels_fault
 from identirep.two_stages import STAGE_TWO_LABELS, StageOne
 
 if TYPE_CHECKING:
@@ -276,6 +277,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         if self.causal_model is not None:
             found = parameter_faults(self.causal_model)
             found += needs_rows_fault(getattr(self.causal_model, "robust", None))
+            found += needs_labels_fault(getattr(self.causal_model, "target_type", None))
             faults += [Fault(f"causal_model: {fault.message}", fault.of_type) for fault in found]
             D = self.causal_model.n_components
             if D is not None and stage.n_components != D:

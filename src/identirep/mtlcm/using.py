@@ -131,7 +131,11 @@ class UsableLatents(FittedLatents, CertifiedLatents):
             coef = self.causal_coef_
         else:
             everything = np.ones(latents.cov_hy.shape, dtype=bool)
-            coef = causal_regression(latents.cov_h[latents.group], latents.cov_hy, everything)
+            covariance = latents.cov_h[latents.group]
+            if (curves := self.moments_._curves) is not None:
+                # Whoever predicts has the features as they are.
+                covariance = covariance + self.components_ @ curves @ self.components_.T
+            coef = causal_regression(covariance, latents.cov_hy, everything)
         return coef, latents.mean_y - np.einsum("ti,ti->t", coef, latents.mean_h[latents.group])
 
     def _graph(self) -> Graph:

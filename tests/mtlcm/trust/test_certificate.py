@@ -269,9 +269,9 @@ def test_the_exact_likelihood_is_believed_on_rows_with_errors_only_if_these_were
     rng = np.random.default_rng(0)
     hit = rng.random(len(data.y)) < 0.03
     y = data.y + hit * 10 * data.y.std() * rng.standard_normal(len(data.y))
+    given = {"prior": "exact", "noise_std": 0.0, "n_init": 1, "random_state": 0}
     careless, careful = (
-        MTLCM(prior="exact", noise_std=0.0, n_init=1, robust=robust, random_state=0).fit(data.H, y, tasks=data.tasks)
-        for robust in (None, "auto")
+        MTLCM(**given, robust=kind, target_type=kind).fit(data.H, y, tasks=data.tasks) for kind in (None, "auto")
     )
     assert mcc_score(careless.transform(data.H), data.Z) < 0.9
     assert "identified" not in careless.certificate_.verdict
