@@ -102,6 +102,7 @@ def test_columns_of_any_kind_are_shuffled_whole(kind):
     assert all(np.isnan(share.correlation) for axis in axes for share in axis.inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["wide", "long"])
 def test_clouds_are_rows_not_seen_by_the_best_target(layout):
     rng = np.random.default_rng(0)

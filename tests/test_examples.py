@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 ARGUMENTS = {"two_trainings.py": ["--quick", "--out", "figure.png"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
 def test_example_runs(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -43,6 +43,7 @@ def test_independent_walks_get_no_verdict(n, p):
         assert found.reason.endswith("give fit their order")
 
 
+@pytest.mark.slow
 def test_false_alarms_are_as_rare_as_asked_for():
     def draws():
         for seed in range(100):

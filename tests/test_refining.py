@@ -28,12 +28,14 @@ def refined(data):
     return _fit(data, 2)
 
 
+@pytest.mark.slow
 def test_latents_come_closer_to_the_truth(data, refined):
     assert refined.n_refinements_ > 0
     before, after = (1 - mcc_score(model.transform(data.X), data.Z) for model in (_fit(data, 0), refined))
     assert after < 0.8 * before
 
 
+@pytest.mark.slow
 def test_a_refined_model_is_whole(data, refined, tmp_path):
     assert refined.regressor_.n_features_in_ == 15
     Z = refined.transform(data.X)
@@ -45,6 +47,7 @@ def test_a_refined_model_is_whole(data, refined, tmp_path):
     np.testing.assert_array_equal(_fit(data, 2).transform(data.X), Z)
 
 
+@pytest.mark.slow
 def test_rounds_end_where_the_model_says_nothing(data):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3600, 8))

@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.checking import Fitted, check_fit
-from identirep.comparing import Reference, TrainedRows, values_of_tasks
+from identirep.comparing import Reference, TrainedRows, targets_looked_at
 from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
 from identirep.linear_copies import copy_remarks, linear_copies
@@ -21,7 +21,7 @@ from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN, ChosenRegressor, check_fit_data
 from identirep.parameters import Fault
 from identirep.refining import refine
-from identirep.splits import two_sides
+from identirep.splits import number_groups, two_sides
 from identirep.two_stages import StageOne, TwoStages
 from identirep.validation import TaskData, check_features
 
@@ -48,6 +48,13 @@ class Given(NamedTuple):
         """Return them as `stage` takes them, and the groups, numbered."""
         X, y, tasks, groups, order, weight = self
         return check_fit_data(stage, X, y, tasks, groups, faults, order=order, sample_weight=weight)
+
+    def own_groups(self, data: TaskData) -> IntArray | None:
+        """Number the groups as they were given, rows of equal inputs apart, of the rows that are left."""
+        if self.groups is None:
+            return None
+        index = number_groups(self.groups)
+        return index if data.given_rows is None else index[data.given_rows]
 
 
 class CheckedStages(TwoStages):
@@ -106,9 +113,10 @@ class CheckedStages(TwoStages):
             self.causal_model_ = self._stage_two(int(seeds[1]))
             self.n_refinements_ += 1
 
-    def _check(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> list[str]:
+    def _check(self, data: TaskData, groups: IntArray | None, given: Given, rng: np.random.Generator) -> list[str]:
         """Look at the rows, at the encoder and at fits to halves of the rows; return what is to be said of the rows."""
-        self._trained_rows, self._reference = TrainedRows.of(data.X), self._looked_at(data, groups)
+        own = given.own_groups(data)
+        self._trained_rows, self._reference = TrainedRows.of(data.X, own), self._looked_at(data, groups, own)
         self.row_order_, names = check_row_order(data, groups), self._names_of_inputs(self.regressor_)
         copies = copy_remarks(linear_copies(data, None if names is None else names.tolist()))
         self.encoder_mcc_ = self._encoder_mcc(data)
@@ -116,22 +124,19 @@ class CheckedStages(TwoStages):
         remarks = [f"{'; '.join(copies)}." if copies else "", self.row_order_.remark, self._remark_on_number(numbers)]
         return [text for text in remarks if text]
 
-    def _looked_at(self, data: TaskData, groups: IntArray | None) -> Reference | None:
-        """Return what latents, targets and inputs look like; None without latents."""
+    def _looked_at(self, data: TaskData, groups: IntArray | None, own: IntArray | None) -> Reference | None:
+        """Return what latents, targets and inputs look like, given groups counted once; None without latents."""
         stage, model = self.regressor_, self.causal_model_
         if model is None:
             return None
         Z = model._map(stage._reduce(data.X))
-        if isinstance(stage, MTRN):
+        is_network = isinstance(stage, MTRN)
+        if is_network:
             unseen = np.where(self._held_out_rows(data, groups)[:, None], Z, np.nan)
         else:
             unseen = Fitted(stage, model, data, groups).latents(np.ones(len(Z), dtype=bool))
-        targets: Any = data.targets
-        if data.task_index is not None:
-            targets = values_of_tasks(targets, data.task_index, len(data.task_names), groups)
-        return Reference.of(
-            unseen, Z, data.X, targets, groups, between=not isinstance(stage, MTRN), ordered=data.order is not None
-        )
+        targets = targets_looked_at(data.targets, data.X, data.task_index, len(data.task_names), own)
+        return Reference.of(unseen, Z, data.X, targets, own, between=not is_network, ordered=data.order is not None)
 
     def _held_out_rows(self, data: TaskData, groups: IntArray | None) -> BoolArray:
         """Tell which rows validated a network; latents of other regressors are without the row in any case."""

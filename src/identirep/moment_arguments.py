@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from identirep._typing import Array, IntArray
-from identirep.accumulation import as_floats, unlike_labels
+from identirep._typing import Array, BoolArray, IntArray
+from identirep.accumulation import as_float_matrix, as_floats, check_finite, factorize, unlike_labels
 from identirep.missing import as_labels, as_numbers
 from identirep.moments_file import StoredMoments
+from identirep.parameters import raise_faults
+from identirep.row_weights import as_weights
 from identirep.wording import short
 
-__all__ = ["batches_of", "check_moments", "names_of_columns", "offset_of", "positions"]
+__all__ = ["batches_of", "check_moments", "names_of_columns", "offset_of", "positions", "rows_of_tasks"]
+
+
+class RowsOfTasks(NamedTuple):
+    """Features, targets, positions of tasks, their names, weights, and which of the rows that were given these are."""
+
+    H: NDArray[Any]
+    target: Array
+    task_index: IntArray
+    names: tuple[Hashable, ...]
+    weight: Array | None
+    kept: BoolArray
 
 
 def names_of_columns(task_names: Any, n_columns: int) -> tuple[Hashable, ...]:
@@ -90,3 +103,28 @@ def check_moments(value: Any, name: str) -> None:
             f"{name} has the wrong type: got {type(value).__name__}, expected TaskMoments. Compute them by "
             "TaskMoments.from_arrays or from_long."
         )
+
+
+def rows_of_tasks(H: Any, y: Any, tasks: Any, sample_weight: Any) -> RowsOfTasks:
+    """Return rows of the long layout that have a label and a weight above 0; ValueError if they are not valid."""
+    H, target = as_float_matrix(H, "H"), as_floats(y, "y").astype(np.float64)
+    check_finite(H, "H", np.isfinite)
+    weight, faults = as_weights(sample_weight, len(H))
+    raise_faults(faults)
+    kept = ~np.isnan(target) if target.shape == (len(H),) else np.ones(len(H), dtype=bool)
+    if weight is not None and not weight.all() and target.shape == (len(H),):
+        counted, labels = weight > 0, as_labels(tasks, "tasks")
+        if labels.shape == target.shape:
+            H, target, tasks, weight = H[counted], target[counted], labels[counted], weight[counted]
+            kept &= counted
+    names, index = factorize(tasks, "tasks")
+    if target.shape != (len(H),) or index.shape != (len(H),):
+        raise ValueError(
+            f"y and tasks do not match H: got {target.shape} and {index.shape}, expected ({len(H)},) for both. "
+            "Pass one target and one task label for each row."
+        )
+    seen = ~np.isnan(target)
+    if not seen.all():
+        H, target, index = H[seen], target[seen], index[seen]
+        weight = None if weight is None else weight[seen]
+    return RowsOfTasks(H, target, index, names, weight, kept)

@@ -12,6 +12,7 @@ from identirep._typing import Array, BoolArray, Counts, IntArray
 from identirep.accumulation import Sums
 from identirep.moments_file import StoredMoments
 from identirep.parameters import raise_faults
+from identirep.task_rows import Found
 from identirep.units import Spread, spread_of, unit_faults
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class MomentStatistics(StoredMoments):
     scatter_hy: Array
     scatter_y: Array
     row_weights_: Array | None
+    target_kinds_: tuple[str, ...] | None
+    effect_degree_: int
+    _curves: Array | None
 
     @property
     def n_tasks(self) -> int:
@@ -124,12 +128,13 @@ class MomentStatistics(StoredMoments):
             f"n_labels={self._n_labels})"
         )
 
-    def _with_row_weights(self, found: Array | None, kept: BoolArray | None) -> Self:
-        """Keep what rows were found to deserve, those that were left out nothing."""
-        self.row_weights_ = found
-        if found is not None and kept is not None:
+    def _with_found(self, found: Found, kept: BoolArray | None) -> Self:
+        """Keep what was found of rows and targets; rows that were left out have weights of nothing."""
+        self.row_weights_, self.target_kinds_ = found.weights, found.kinds
+        self.effect_degree_, self._curves = found.degree, found.curves
+        if found.weights is not None and kept is not None:
             self.row_weights_ = np.zeros(len(kept))
-            self.row_weights_[kept] = found
+            self.row_weights_[kept] = found.weights
         return self
 
     @property

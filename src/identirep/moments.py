@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from identirep._typing import Array, Counts, IntArray
-from identirep.accumulation import Sums, as_float_matrix, as_floats, check_finite, factorize, long_sums, wide_sums
+from identirep.accumulation import Sums, as_float_matrix, long_sums, wide_sums
 from identirep.merging import aligned, merged, without
-from identirep.missing import as_labels
-from identirep.moment_arguments import batches_of, check_moments, names_of_columns, offset_of, positions
+from identirep.moment_arguments import batches_of, check_moments, names_of_columns, offset_of, positions, rows_of_tasks
 from identirep.moment_statistics import MomentStatistics, check_units
 from identirep.parameters import Choice, check_arguments, raise_faults
-from identirep.robust_weights import ROBUST, Robust, of_wide_layout, robust_weights, times
+from identirep.robust_weights import ROBUST, Robust
 from identirep.row_weights import as_weights, unless_ones
+from identirep.target_kinds import TARGET_TYPE, TargetType
+from identirep.task_rows import found_of_arrays, found_of_rows
 from identirep.units import spread_of, spread_of_tasks
 
 __all__ = ["TaskMoments"]
@@ -67,6 +68,10 @@ class TaskMoments(MomentStatistics):
     ----------
     row_weights_ : array, shape (n_samples,), or None
         Weight that `robust` has found for each row, 0 to 1; None if all count alike, and of merged or stored moments.
+    target_kinds_ : tuple of str, length n_tasks, or None
+        What `target_type` found or was told of each target; None if it was None, and of merged or stored moments.
+    effect_degree_ : int
+        Degree of the curves along which features follow continuous targets, 1 for lines.
 
     Notes
     -----
@@ -113,6 +118,9 @@ class TaskMoments(MomentStatistics):
         self.scatter_y: Array = np.ascontiguousarray(scatter_y, dtype=np.float64)
         self.n_rows = int(n_rows)
         self.row_weights_: Array | None = None
+        self.target_kinds_: tuple[str, ...] | None = None
+        self.effect_degree_ = 1
+        self._curves: Array | None = None
 
     @classmethod
     def from_arrays(
@@ -123,6 +131,7 @@ class TaskMoments(MomentStatistics):
         task_names: Sequence[Hashable] | None = None,
         sample_weight: ArrayLike | None = None,
         robust: Robust = None,
+        target_type: TargetType = None,
     ) -> TaskMoments:
         """Compute moments of the wide layout, one column of targets for each task.
 
@@ -138,6 +147,8 @@ class TaskMoments(MomentStatistics):
             Weight of each row, at least 0 and not all 0; rows of weight 0 are left out. Default: all alike.
         robust : {"auto", "mixture", "student"} or None, default None
             As for `from_long`; needs rows of one label each, where others are "auto" changes nothing.
+        target_type : str, dict or None, default None
+            As for `from_long`; curves are looked for in rows of one label each alone.
 
         Returns
         -------
@@ -149,7 +160,7 @@ class TaskMoments(MomentStatistics):
         ValueError
             If shapes do not fit, `H` is not finite, weights are invalid, squares leave doubles, or rows are shared.
         """
-        check_arguments(robust=(robust, Choice(*ROBUST)))
+        check_arguments(robust=(robust, Choice(*ROBUST)), target_type=(target_type, TARGET_TYPE))
         H, Y = as_float_matrix(H, "H"), as_float_matrix(Y, "Y")
         if len(H) != len(Y):
             raise ValueError(f"Y has {len(Y)} rows: got H with {len(H)}, expected equal lengths. Align the rows.")
@@ -162,9 +173,8 @@ class TaskMoments(MomentStatistics):
         with np.errstate(over="ignore", invalid="ignore"):
             sums, n_rows = wide_sums(H, Y, unless_ones(weight))
         check_units(sums, H, lambda: spread_of(Y), names)
-        if (found := of_wide_layout(H, Y, weight, robust)) is not None:
-            sums, n_rows = wide_sums(H, Y, times(weight, found))
-        return cls(names, **sums._asdict(), n_rows=n_rows)._with_row_weights(found, kept)
+        found = found_of_arrays(sums, H, Y, names, unless_ones(weight), robust, target_type)
+        return cls(names, **found.sums._asdict(), n_rows=n_rows)._with_found(found, kept)
 
     @classmethod
     def from_long(
@@ -175,6 +185,7 @@ class TaskMoments(MomentStatistics):
         *,
         sample_weight: ArrayLike | None = None,
         robust: Robust = None,
+        target_type: TargetType = None,
     ) -> TaskMoments:
         """Compute moments of the long layout, where each row belongs to one task.
 
@@ -193,6 +204,13 @@ class TaskMoments(MomentStatistics):
             multiply `sample_weight`. "mixture": the probability of a row to be of its task and not of a background
             that all tasks share; tasks with fewer than 8 (K + 1) rows get weights of "student", those of a Student t
             with 3 degrees of freedom. "auto": as "mixture" if rows have heavier tails than Gaussian ones, else none.
+        target_type : {"auto", "continuous", "binary", "ordinal", "count"}, dict of task to one of these, or None
+            What targets are; default None, numbers as they are. Of binary and ordinal targets and counts, moments are
+            those of the standard normal variable of which the target shows the interval (polyserial, by maximum
+            likelihood), in units of the target; where features follow continuous targets along curves (powers up to 4
+            of normal scores, if a test over all tasks prefers them), covariances are of features without what curves
+            add to lines. "auto" tells kinds from values, task by task: two whole numbers, at most 10 levels, skewed
+            whole numbers from 0 on. Tasks that a dict does not name are told so, too.
 
         Returns
         -------
@@ -205,33 +223,13 @@ class TaskMoments(MomentStatistics):
             If shapes do not fit, `H` is not finite, weights are not valid, or squares of some column are beyond
             doubles.
         """
-        check_arguments(robust=(robust, Choice(*ROBUST)))
-        H, target = as_float_matrix(H, "H"), as_floats(y, "y").astype(np.float64)
-        check_finite(H, "H", np.isfinite)
-        weight, faults = as_weights(sample_weight, len(H))
-        raise_faults(faults)
-        kept = ~np.isnan(target) if target.shape == (len(H),) else np.ones(len(H), dtype=bool)
-        if weight is not None and not weight.all() and target.shape == (len(H),):
-            counted, labels = weight > 0, as_labels(tasks, "tasks")
-            if labels.shape == target.shape:
-                H, target, tasks, weight = H[counted], target[counted], labels[counted], weight[counted]
-                kept &= counted
-        names, index = factorize(tasks, "tasks")
-        if target.shape != (len(H),) or index.shape != (len(H),):
-            raise ValueError(
-                f"y and tasks do not match H: got {target.shape} and {index.shape}, expected ({len(H)},) for both. "
-                "Pass one target and one task label for each row."
-            )
-        seen = ~np.isnan(target)
-        if not seen.all():
-            H, target, index = H[seen], target[seen], index[seen]
-            weight = None if weight is None else weight[seen]
+        check_arguments(robust=(robust, Choice(*ROBUST)), target_type=(target_type, TARGET_TYPE))
+        H, target, index, names, weight, kept = rows_of_tasks(H, y, tasks, sample_weight)
         with np.errstate(over="ignore", invalid="ignore"):
             sums = long_sums(H, target, index, len(names), unless_ones(weight))
         check_units(sums, H, lambda: spread_of_tasks(target, index, len(names)), names)
-        if (found := robust_weights(H, target, index, len(names), weight, robust)) is not None:
-            sums = long_sums(H, target, index, len(names), times(weight, found))
-        return cls(names, **sums._asdict(), n_rows=len(H))._with_row_weights(found, kept)
+        found = found_of_rows(sums, H, target, index, names, unless_ones(weight), robust, target_type)
+        return cls(names, **found.sums._asdict(), n_rows=len(H))._with_found(found, kept)
 
     @classmethod
     def from_batches(cls, batches: Iterable[tuple[Any, ...]]) -> TaskMoments:

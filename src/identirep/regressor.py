@@ -22,6 +22,7 @@ from identirep.recording import recorded
 from identirep.robust_weights import needs_rows_fault
 from identirep.seeds import as_generator
 from identirep.stored_stages import StoredStages
+from identirep.target_kinds import needs_labels_fault
 from identirep.two_stages import STAGE_TWO_LABELS, StageOne
 
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         # Rows that the fit has dropped are dropped here, too.
         earlier = earlier and earlier.rows(data.given_rows)
         self._turn_like(earlier, data)
-        return [*self._check(data, unit, rng), *self._align_like(earlier, data, unit)]
+        return [*self._check(data, unit, given, rng), *self._align_like(earlier, data, unit)]
 
     def _faults(self, stage: StageOne, y: Any, tasks: ArrayLike | None) -> list[Fault]:
         """List what is wrong with stage two, and with refinements of that stage one, before it is trained."""
@@ -278,6 +279,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         if self.causal_model is not None:
             found = parameter_faults(self.causal_model)
             found += needs_rows_fault(getattr(self.causal_model, "robust", None))
+            found += needs_labels_fault(getattr(self.causal_model, "target_type", None))
             faults += [Fault(f"causal_model: {fault.message}", fault.of_type) for fault in found]
             D = self.causal_model.n_components
             if D is not None and stage.n_components != D:

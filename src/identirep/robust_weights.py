@@ -33,7 +33,7 @@ from identirep.parameters import Fault
 from identirep.row_weights import effective_weights
 from identirep.task_blocks import RIDGE, Rows, StackedMoments, Stacks, squared_distances, stacked_moments
 
-__all__ = ["ROBUST", "Robust", "needs_rows_fault", "of_given_rows", "of_wide_layout", "robust_weights", "times"]
+__all__ = ["ROBUST", "Robust", "needs_rows_fault", "of_given_rows", "robust_weights", "shares_rows", "times"]
 
 Robust: TypeAlias = Literal["auto", "mixture", "student"] | None
 ROBUST: tuple[Robust, ...] = ("auto", "mixture", "student", None)
@@ -80,25 +80,12 @@ def robust_weights(
     return np.asarray(np.maximum(found, _LEAST))
 
 
-def of_wide_layout(H: NDArray[Any], Y: NDArray[Any], weight: Array | None, robust: Robust) -> Array | None:
-    """The same for rows of the wide layout, of which each has the label of one task; those without one keep theirs."""
-    if robust is None:
-        return None
-    labels = ~np.isnan(Y)
+def shares_rows(labels: BoolArray, robust: Robust) -> bool:
+    """Tell whether rows of the wide layout have labels of several tasks; ValueError if weights are asked for then."""
     shared = int(np.sum(labels.sum(axis=1) > 1))
-    if shared and robust != "auto":
+    if shared and robust not in ("auto", None):
         raise ValueError(_shared_rows_fault(robust, shared))
-    rows = labels.any(axis=1)
-    if shared or not rows.any():
-        return None
-    index = labels[rows].argmax(axis=1)
-    own = None if weight is None else weight[rows]
-    found = robust_weights(H[rows], Y[rows, index], index, Y.shape[1], own, robust)
-    if found is None:
-        return None
-    every = np.ones(len(rows))
-    every[rows] = found
-    return every
+    return shared > 0
 
 
 def _shared_rows_fault(robust: Robust, n_shared: int) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import torch
 
     from identirep.evaluation import Evaluation
+    from identirep.serving import Graph
 
 __all__ = ["STAGE_TWO_LABELS", "StageOne", "TwoStages"]
 # Labels of a task that stage two needs.
@@ -375,3 +376,20 @@ class TwoStages(EncodedTables, CertifiedLatents):
             last.weight.data.copy_(torch.from_numpy(model.components_))
             last.bias.data.copy_(torch.from_numpy(-model.components_ @ model.mean_))
         return torch.nn.Sequential(stage, last).eval()
+
+    def _graph(self) -> Graph:
+        import torch
+
+        from identirep.mtrn import base_features, example_rows
+        from identirep.serving import Affine, Graph, ServedModel
+
+        stage, model = self.regressor_, self.causal_model_
+        assert model is not None
+        features = torch.nn.Sequential(base_features(stage), Affine(stage.mean_, stage.components_))
+        latents = Affine(model.mean_, model.components_)
+        predictions = Affine(np.zeros(stage.n_components_), stage.coef_, stage.intercept_)
+        served = ServedModel(features, latents, predictions)
+        return Graph(served, example_rows(stage), model._scales_of_graph())
+
+    def _names_of_graph_inputs(self) -> NDArray[Any] | None:
+        return self._names_of_inputs(self.regressor_)

@@ -45,6 +45,7 @@ def _curvature(model, X):
     return np.median(np.abs(bend))
 
 
+@pytest.mark.slow
 @_ignore_convergence
 def test_recovers_linear_mixture_in_the_wide_layout():
     # Variances of the sources depend on the targets, which all rows have.

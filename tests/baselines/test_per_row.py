@@ -18,6 +18,7 @@ def data():
     return make_linear_tasks(50, 60, 3, 1, mixing="orthogonal", random_state=1)
 
 
+@pytest.mark.slow
 def test_recovers_latents_and_causes(data):
     model = PerRowMTLCM(max_epochs=100, learning_rate=3e-2, random_state=1).fit(data.H, data.y, data.tasks)
     assert mcc_score(model.transform(data.H), data.Z) > 0.99

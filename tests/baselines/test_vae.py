@@ -22,6 +22,7 @@ def test_finds_the_plane_of_the_latents():
     assert weak_mcc_score(model.transform(X), Z) > 0.999
 
 
+@pytest.mark.slow
 def test_networks_follow_a_curve():
     rng = np.random.default_rng(0)
     a = rng.normal(size=2000)

@@ -18,7 +18,7 @@ from identirep.mtlcm import VERDICTS
 _PAGE = Path(__file__).parents[2] / "docs" / "json.md"
 _RIDGE = ("--regressor", "ridge", "--targets", "y_1,y_2,y_3,y_4", "--features", "x*", "-d", 2)
 _COMMANDS = ["fit", "stability", "demo", "report", "transform", "predict", "inspect", "bench"]
-_COMMANDS += ["compare", "name", "describe"]
+_COMMANDS += ["compare", "name", "describe", "export"]
 
 
 def _documented():
@@ -63,6 +63,7 @@ def documents(invoke, fitted, folder, tmp_path_factory):
         "transform": ("transform", run, place / "ends.csv", "--out", place / "z.parquet", "--check"),
         "predict": ("predict", run, wide, "--out", place / "y.csv"),
         "inspect": ("inspect", mixed),
+        "export": ("export", run, "--out", place / "run.pt2"),
         "bench": ("bench", "structure", "--quick", "--only", "n=100", "--out", place / "bench"),
         "name": ("name", place / "old", "1=density"),
         "describe": ("describe", place / "old", place / "ends.csv", "--labels", "alloy"),

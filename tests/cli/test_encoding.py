@@ -113,7 +113,9 @@ def test_cells_of_a_sheet_with_texts_and_numbers_are_categories(invoke, frame, t
     assert "has what the fit did not have" not in result.stderr
 
 
-@pytest.mark.parametrize("impute", ["auto", "mean", "median", "none"])
+@pytest.mark.parametrize(
+    "impute", ["auto", "mean", *(pytest.param(how, marks=pytest.mark.slow) for how in ("median", "none"))]
+)
 def test_impute(invoke, frame, tmp_path, impute):
     frame.to_csv(tmp_path / "t.csv", index=False)
     options = ("--impute", impute, "--regressor", "extra-trees", "--held-out", 0)

@@ -93,6 +93,7 @@ def test_fit_says_what_was_kept_and_goes_on_bit_for_bit(invoke, folder, tmp_path
         assert (run / name).read_bytes() == (other / name).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", [(), ("--out", "run")], ids=["", "out"])
 def test_stability_keeps_finished_fits(invoke, folder, tmp_path, monkeypatch, cut_off, out):
     arguments = ["stability", folder / "wide.csv", *_FIT, "--fits", 4, "--checks", 0]
@@ -118,6 +119,7 @@ def test_stability_keeps_finished_fits(invoke, folder, tmp_path, monkeypatch, cu
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_options_is_refused_by_name_and_stays(invoke, folder, tmp_path, cut_off):
     arguments = ["fit", folder / "wide.csv", *_FIT, "--out", tmp_path / "run"]
     with cut_off(3, signal.SIGINT):
@@ -133,6 +135,7 @@ def test_a_checkpoint_of_other_options_is_refused_by_name_and_stays(invoke, fold
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_the_checkpoint(invoke, folder, tmp_path, cut_off):
     source = csv.read_csv(folder / "wide.csv")
     table, w = tmp_path / "weighted.csv", np.random.default_rng(0).uniform(0.5, 2.0, len(source))
@@ -206,6 +209,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_killed_fit_goes_on(invoke, folder, tmp_path):
     arguments = [str(part) for part in ("fit", folder / "wide.csv", *_FIT, "--checks", 0, "--out", tmp_path / "run")]
     ended = subprocess.run([sys.executable, "-c", _PROGRAM, *arguments], capture_output=True, check=False)

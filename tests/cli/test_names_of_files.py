@@ -23,6 +23,7 @@ def folder_of_any_name(tmp_path):
     return place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet", ".feather"])
 def test_every_command_takes_them(invoke, folder, folder_of_any_name, ending):
     table, data, run = (

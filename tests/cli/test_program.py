@@ -81,6 +81,7 @@ def test_interrupted(invoke, folder, monkeypatch):
     assert json.loads(result.stdout)["error"]["kind"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_ends_nothing(folder, tmp_path):
     call = ("fit", folder / "wide.csv", *_RIDGE, "--out", tmp_path / "run")
     # The reader goes before the first line is written.

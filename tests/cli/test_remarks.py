@@ -25,6 +25,7 @@ def _series(folder):
     return folder / "series.csv", folder / "shuffled.csv"
 
 
+@pytest.mark.slow
 def test_later_rows_are_held_out_by_order(invoke, tmp_path):
     _, path = _series(tmp_path)
     options = ("--targets", "y_*", "--order", "hour", "-d", 2, "--out", tmp_path / "run", *_FAST)

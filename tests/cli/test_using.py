@@ -126,3 +126,33 @@ def test_commands_that_fit_prints_run_as_printed(invoke, folder, tmp_path):
     assert fitted.exit_code == 0, fitted.output
     printed = fitted.stdout[fitted.stdout.rindex("identirep transform") :]
     assert shlex.split(printed)[:4] == ["identirep", "transform", str(tmp_path / "a run"), str(table)]
+
+
+def test_export_gives_the_latents_of_transform(invoke, fitted, folder, tmp_path):
+    torch = pytest.importorskip("torch")
+    result = invoke("export", fitted[0], "--out", tmp_path / "run.pt2")
+    assert result.exit_code == 0, result.output
+    assert "run.pt2: 3 latents and 10 targets" in " ".join(result.output.split())
+    extra = {"identirep.json": ""}
+    module = torch.export.load(tmp_path / "run.pt2", extra_files=extra).module()
+    assert json.loads(extra["identirep.json"])["inputs"] == [f"x{i}" for i in range(5)]
+    table = csv.read_csv(folder / "wide.csv").select([f"x{i}" for i in range(5)])
+    X = np.column_stack([column.to_numpy() for column in table.columns])
+    expected = IdentifiableRegressor.load(fitted[0]).transform(table)
+    np.testing.assert_allclose(module(torch.from_numpy(X))["latents"], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("run", "out", "said"),
+    [
+        (None, "run.pkl", "--out has an unknown format: got 'run.pkl'"),
+        (None, "nowhere/run.onnx", "--out has no directory"),
+        ("missing", "run.onnx", "missing"),
+    ],
+)
+def test_export_says_in_one_line_what_is_wrong(invoke, fitted, tmp_path, run, out, said):
+    result = invoke("export", fitted[0] if run is None else tmp_path / run, "--out", tmp_path / out)
+    assert result.exit_code == 2
+    assert said in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())

@@ -157,6 +157,35 @@ def test_intervals_hold_the_correlation_as_often_as_they_say(r, law):
     assert 0.85 <= held / 300 <= 0.99, held / 300
 
 
+@pytest.mark.parametrize("n", [50, 100])
+@pytest.mark.parametrize("law", ["exponential", "t"])
+def test_intervals_hold_correlations_of_few_rows_with_heavy_tails(n, law):
+    held, r = 0, 0.95
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        x, e = rng.standard_t(5, size=(2, n)) * 0.6**0.5 if law == "t" else rng.exponential(size=(2, n)) - 1.0
+        low, high = _interval(x, r * x + np.sqrt(1 - r**2) * e, None, 0.9)
+        held += low <= r <= high
+    assert 0.88 <= held / 400 <= 0.96, held / 400
+
+
+def test_intervals_of_normal_rows_are_no_wider_than_those_of_fisher():
+    width = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        x, e = rng.normal(size=(2, 200))
+        low, high = np.arctanh(_interval(x, 0.8 * x + 0.6 * e, None, 0.9))
+        width.append((high - low) / (2.0 * 1.645 / np.sqrt(197)))
+    assert 1.0 <= np.median(width) < 1.08
+
+
+def test_an_axis_that_a_single_row_makes_has_a_wide_interval():
+    x = np.zeros(100)
+    x[0] = 1.0
+    low, high = _interval(x, x + 0.01 * np.random.default_rng(0).normal(size=100), None, 0.9)
+    assert low < 0.0 < 0.9 < high
+
+
 def test_rows_that_know_of_each_other_count_once():
     held = {"together": 0, "apart": 0}
     for seed in range(200):

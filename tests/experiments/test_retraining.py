@@ -32,6 +32,7 @@ def _table(name):
     return Bunch(X=X, Y=Y, groups=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["MTRN", "trees"])
 def test_models_trained_once_go_on_working_on_kept_axes(monkeypatch, stage):
     monkeypatch.setattr(retraining, "load_real", _table)

@@ -10,6 +10,7 @@ from identirep.metrics import mcc_score
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
+@pytest.mark.slow
 def test_begins_at_the_sources_and_is_trained_from_there():
     data = piecewise_stationary(10, 100, 2, 2, np.random.default_rng(0))
     model = IVAEFromTruth(2, auxiliary="task", prior="network", max_epochs=30, random_state=0)
@@ -23,6 +24,7 @@ def test_begins_at_the_sources_and_is_trained_from_there():
     assert mcc_score(found, data.Z) > 0.8
 
 
+@pytest.mark.slow
 def test_sources_matter():
     data = piecewise_stationary(10, 100, 2, 2, np.random.default_rng(0))
     model = IVAEFromTruth(2, auxiliary="task", prior="network", max_epochs=1, random_state=0)

@@ -21,6 +21,7 @@ def _model(**settings):
     return IdentifiableRegressor(2, regressor=stage, random_state=0, **settings)
 
 
+@pytest.mark.slow
 def test_others_are_fitted_as_without_them(tmp_path):
     X, Y, _ = _problem()
     few, every = np.full(150, np.nan), list("abcdefgh")
@@ -40,6 +41,7 @@ def test_others_are_fitted_as_without_them(tmp_path):
         assert one.score(X, Y, kept) == expected.score(X, Y)
 
 
+@pytest.mark.slow
 def test_long_layout():
     X, Y, _ = _problem()
     tasks = np.repeat(np.arange(6), 25)

@@ -31,6 +31,7 @@ def test_the_one_that_predicts_best_is_chosen_and_said(kind, seed):
     assert f"{choice.r2[kind]:.2f}" in choice.reason
 
 
+@pytest.mark.slow
 def test_the_network_is_kept_unless_another_is_clearly_better():
     X, Y = _tables("ridge", n=150)
     choices = []
@@ -57,6 +58,7 @@ def test_only_the_network_takes_missing_labels_and_the_long_layout():
     assert "Labels are missing, which only the network takes" in choose_regressor(X, Y, None, None, 0).reason
 
 
+@pytest.mark.slow
 def test_names_in_the_model():
     X, Y = _tables("ridge")
     model = IdentifiableRegressor(2, regressor="ridge", random_state=0).fit(X, Y)
@@ -69,6 +71,7 @@ def test_names_in_the_model():
         IdentifiableRegressor(2, regressor="forest").fit(X, Y)
 
 
+@pytest.mark.slow
 def test_auto_fits_what_it_has_chosen():
     X, Y = _tables("extra-trees", n=150)
     model = IdentifiableRegressor(2, regressor="auto", random_state=0).fit(X, Y)

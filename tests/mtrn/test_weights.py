@@ -101,6 +101,7 @@ def test_weights_of_zero_and_one_leave_rows_out_bit_for_bit(layout):
     np.testing.assert_array_equal(model._held_out, other._held_out)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:n_components=2 cuts", "ignore:y has no predictive signal")
 @pytest.mark.parametrize("layout", ["wide", "long"])
 def test_rows_of_little_weight_do_no_harm(layout):

@@ -13,6 +13,7 @@ from identirep.cli.bench import bench
 from identirep.cli.comparing import compare
 from identirep.cli.console import say
 from identirep.cli.demo import demo
+from identirep.cli.exporting import export
 from identirep.cli.fit_commands import fit, stability
 from identirep.cli.inspecting import inspect
 from identirep.cli.naming import describe, name
@@ -39,6 +40,7 @@ _EXAMPLES = (
     (stability, "Example: identirep stability alloys.csv --targets 'hardness_*' --fits 4 --n-components 5"),
     (transform, "Example: identirep transform runs/alloys new.csv --out latents.csv"),
     (predict, "Example: identirep predict runs/alloys new.csv --out predictions.parquet"),
+    (export, "Example: identirep export runs/alloys --out alloys.onnx"),
     (describe, "Example: identirep describe runs/alloys alloys.csv --labels alloy"),
     (name, "Example: identirep name runs/alloys 0=density 2='thermal conductivity'"),
     (compare, "Example: identirep compare runs/march runs/april new.csv --out april.html"),

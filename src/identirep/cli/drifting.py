@@ -54,6 +54,7 @@ def drift_of(
     return {
         "n_rows": found.n_rows,
         "n_tested": found.n_tested,
+        "n_independent": found.n_independent,
         "level": found.level,
         "remark": found.remark,
         "latents": _moves(found.latents),
@@ -113,7 +114,7 @@ def _check_column(file: Any, data: Path, option: str, column: str) -> None:
 def print_drift(found: dict[str, Any]) -> None:
     """Print which axes and targets have moved, and which rows lie outside."""
     n, tested = found["n_rows"], found["n_tested"]
-    known = "" if tested == n else f", of which {tested:,} different ones were not trained on"
+    known = "" if tested == n else f", of which {tested:,} are tested"
     for which, name in (("latents", "axes"), ("targets", "targets")):
         columns = found[which]
         if not columns:

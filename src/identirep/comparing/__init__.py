@@ -13,7 +13,7 @@ from identirep.comparing.comparison import inputs_of as inputs_of
 from identirep.comparing.comparison import measure as measure
 from identirep.comparing.drift import Drift, Moved, check_drift
 from identirep.comparing.reference import Reference as Reference
-from identirep.comparing.reference import values_of_tasks as values_of_tasks
+from identirep.comparing.reference import targets_looked_at as targets_looked_at
 from identirep.comparing.rows import TrainedRows as TrainedRows
 
 __all__ = ["Comparison", "Drift", "Moved", "align", "check_drift", "compare"]

@@ -14,15 +14,17 @@ lost    none of these
 
 "Several" is the smallest set that carries the axis, found by adding what helps most and leaving out what does not.
 
-Intervals of correlations are those of Fisher's transform, with the variance of the influence function of a
-correlation, so that they hold whatever the law of the latents, and for rows of equal inputs together, which know of
-each other.
+Intervals of correlations are those of Fisher's transform, with the variance that leaving out rows one by one shows
+(jackknife), so that they hold whatever the law of the latents, and for rows of equal inputs together, which know of
+each other. Where few rows make up that variance, as they do of heavy tails, it is not known well: the quantile is that
+of Student's t, with the degrees of freedom that a sum of so unequal squares has (Satterthwaite).
 
 References
 ----------
 R. A. Fisher, "On the probable error of a coefficient of correlation deduced from a small sample", Metron 1 (1921) 3-32.
-S. J. Devlin, R. Gnanadesikan, J. R. Kettenring, "Robust estimation and outlier detection with correlation
-coefficients", Biometrika 62 (1975) 531-545 (influence function of a correlation).
+R. G. Miller, "The jackknife - a review", Biometrika 61 (1974) 1-15.
+F. E. Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics Bulletin 2 (1946)
+110-114.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import t
 
 from identirep._typing import Array, IntArray
 from identirep.canonical_analysis import cross_correlation
@@ -45,6 +47,8 @@ KEPT, TURNED_AXIS, SPLIT, MERGED, LOST, ADDED = "kept", "turned", "split", "merg
 _LEAST_ROWS, _LEAST_PER_AXIS = 30, 3
 # A correlation nearer to 1 than this is 1.
 _EQUAL = 1e-12
+# Degrees of freedom of a variance that is one row's.
+_LEAST_FREEDOM = 3.0
 
 
 def least_rows(n_old: int, n_new: int) -> int:
@@ -171,16 +175,24 @@ def _smallest(joint: Array, i: int, members: range, n: int) -> tuple[int, ...]:
 
 
 def _interval(x: Array, y: Array, groups: IntArray | None, level: float) -> Array:
-    """Return the ends of the interval of a correlation, rows of one group counted together."""
-    n = len(x)
+    """Return the ends of the interval of a correlation, rows of one group left out together."""
     x, y = ((values - values.mean()) / max(values.std(), np.finfo(float).tiny) for values in (x, y))
     r = float(np.mean(x * y))
     if 1.0 - abs(r) < _EQUAL:
         return np.array([r, r])
-    influence = x * y - 0.5 * r * (x**2 + y**2)
+    sums = np.column_stack([np.ones_like(x), x, y, x * x, y * y, x * y])
     if groups is not None:
-        influence = np.asarray(np.bincount(groups, influence), dtype=np.float64)
-    error = np.sqrt(np.sum(influence**2)) / n / (1.0 - r**2)
+        sums = np.column_stack([np.bincount(groups, column) for column in sums.T])
+    n, of_x, of_y, xx, yy, xy = (sums.sum(axis=0) - sums).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        without = (xy - of_x * of_y / n) / np.sqrt((xx - of_x**2 / n) * (yy - of_y**2 / n))
+    # What does not vary without some rows correlates with nothing.
+    without = np.arctanh(np.clip(np.nan_to_num(without, nan=0.0), _EQUAL - 1.0, 1.0 - _EQUAL))
+    squares, n_groups = (without - without.mean()) ** 2, len(without)
+    total = squares.sum()
+    spread = float(squares @ squares - total**2 / n_groups)
+    freedom = max(2.0 * total**2 / spread, _LEAST_FREEDOM) if spread > 0 else np.inf
     # No law of the latents is known for sure to make it smaller than that of normal ones.
-    error = max(error, 1.0 / np.sqrt(max(len(influence) - 3, 1)))
-    return np.asarray(np.tanh(np.arctanh(r) + np.array([-1.0, 1.0]) * norm.ppf(0.5 + 0.5 * level) * error))
+    error = max(np.sqrt((n_groups - 1) / n_groups * total), 1.0 / np.sqrt(max(n_groups - 3, 1)))
+    width = error * t.ppf(0.5 + 0.5 * level, freedom)
+    return np.asarray(np.tanh(np.arctanh(r) + np.array([-1.0, 1.0]) * width))

@@ -1,47 +1,33 @@
 r"""Have latents and targets moved since the fit, and which rows lie outside of what was fitted to?
 
-Of each axis the run keeps some order statistics of m independent rows. If n new rows come from the same law, the shares
-of it below these are partial sums of a Dirichlet distribution, and numbers of new rows between them are multinomial, so
-that the law of the largest difference of shares
-
-    max_k | share of new rows below the order statistic of rank r_k  -  r_k / m |
-
-is known exactly, whatever the law of the axis (the test of Kolmogorov and Smirnov for two samples, on the ranks that
-are kept; where the law of the fit is known to lie between two, the difference is that to the nearer). It is drawn
-from; far out, where no draw comes, the limit for all ranks bounds it. Over axes the method of Holm keeps the chance
-that any is called moved, though none has, at the rate that was asked for.
-
-References
-----------
-S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979) 65-70.
-N. V. Smirnov, "Table for estimating the goodness of fit of empirical distributions", Annals of Mathematical Statistics
-19 (1948) 279-281.
+Of each axis the run keeps shares of rows below some of its values, which those of new rows are compared with (`law`;
+where the law of the fit is known to lie between two, the difference is that to the nearer). Rows of equal inputs are
+kept together with the others, and counted as `alike` says. Over axes the method of Holm keeps the chance that any is
+called moved, though none has, at the rate that was asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.stats import kstwobign
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.comparing.alike import NewRows, look_at_rows
 from identirep.comparing.comparison import inputs_of
-from identirep.comparing.reference import Columns, Reference, ranks_kept, share_below, values_of_tasks
+from identirep.comparing.law import chance_of, corrected
+from identirep.comparing.reference import Columns, Reference, first_of_groups, rows_of_tasks, share_below
 from identirep.parameters import Number, check_arguments
-from identirep.splits import number_groups, row_groups
+from identirep.splits import number_groups
 
 __all__ = ["Drift", "Moved", "check_drift"]
 
-# Independent rows needed on both sides, and draws of the law under which nothing has moved.
-_LEAST_ROWS, _N_DRAWS = 20, 4999
-# If a smaller share of the rows is tested it is said.
+# Rows needed on both sides, and how many independent ones they have to be worth.
+_LEAST_ROWS, _LEAST_INDEPENDENT = 20, 5
+# If a smaller share of the rows is tested, or independent, it is said.
 _MOSTLY = 0.9
-# From so many rows on two digits of their number say enough.
-_LARGE = 200
 
 
 @dataclass(frozen=True)
@@ -85,7 +71,10 @@ class Drift:
     n_rows : int
         Rows that were looked at.
     n_tested : int
-        Different rows among them that were not trained on: these are tested for moves.
+        Rows among them that are tested for moves: one of each group, and none that was trained on, unless inputs take
+        so few values that rows fall on those of others by chance.
+    n_independent : int
+        How many independent rows these are worth, which may have equal inputs.
     level : float
         Chance that any axis (any target) is called moved if none has.
     remark : str
@@ -115,6 +104,7 @@ class Drift:
     reasons: tuple[str, ...]
     n_rows: int
     n_tested: int
+    n_independent: int
     level: float
     remark: str
 
@@ -137,7 +127,7 @@ def check_drift(
         Long layout: label of each row's task. Rows of tasks that the fit does not know are left out.
     groups : array-like, shape (n_samples,), optional
         Rows of one group know of each other (repeated measurements, the same molecule), and count once, as in a fit.
-        Rows of equal inputs do so without being told.
+        Rows of equal inputs do so without being told, unless these occur in rows of the fit, too.
     level : float, default 0.05
         Rate of false alarms: the chance that any axis is called moved though none has; the same for targets.
 
@@ -154,10 +144,11 @@ def check_drift(
 
     Notes
     -----
-    Rows have to be independent, apart from those of a group, and mostly have inputs of their own: where these take few
-    values, rows that differ from those of the fit are the rarer ones, and axes are called moved that are not. Where
-    many rows are left out, or rows have an order, `remark` says so. What an axis looks like is known from rows that the
-    fit has not seen: of a network those held out for validation, so that small moves need many new rows.
+    Rows have to be independent, apart from those of a group and those of equal inputs. Rows of equal inputs that occur
+    in the fit and in new rows fell on the same values by chance, and count one by one; if they occur on one side alone
+    they are the same row again. Where many rows are left out, are rows of the fit or repeat others, or rows have an
+    order, `remark` says so. What an axis looks like is known from rows that the fit has not seen: of a network those
+    held out for validation, so that small moves need many new rows.
 
     Examples
     --------
@@ -180,54 +171,77 @@ def check_drift(
     inputs = inputs_of(model, X, "fitted")
     Z, numbers = model._latents_of(inputs), model._checked_inputs(inputs)
     outside, where = reference.outside(Z, numbers)
-    seen = model._saw(inputs)
-    seen = np.zeros(len(Z), dtype=bool) if seen is None else seen
-    groups = _groups_of(numbers, groups)
-    tested = ~seen if groups is None else ~seen & _first(groups)
-    if tested.sum() < _LEAST_ROWS:
+    own = None if groups is None else _numbered(groups, len(Z))
+    rows = look_at_rows(model._trained_rows, model._trained_rows.hashed(numbers), first_of_groups(own, len(Z)))
+    tested, law = np.flatnonzero(rows.used), reference.latents
+    if rows.alone and reference.apart is not None:
+        law = reference.apart
+    worth = rows.independent(tested)
+    if len(tested) < _LEAST_ROWS or worth < _LEAST_INDEPENDENT:
+        of_equal = "" if len(tested) < _LEAST_ROWS else f", which are {worth:.0f} rows repeated"
         raise ValueError(
-            f"X has too few rows to tell whether axes have moved: got {int(tested.sum())} different ones that were not "
-            f"trained on, expected at least {_LEAST_ROWS}. Pass more."
+            f"X has too few rows to tell whether axes have moved: got {len(tested)} different ones that were not "
+            f"trained on{of_equal}, expected at least {_LEAST_ROWS}. Pass more."
         )
-    if reference.latents.count.min() < _LEAST_ROWS:
+    known = min(law.count.min(), _independent(law, rows.shared).min())
+    if law.count.min() < _LEAST_ROWS or known < _LEAST_INDEPENDENT:
         raise ValueError(
-            "the model knows too few rows to tell whether axes have moved: got "
-            f"{int(reference.latents.count.min())} that were held out from it, expected at least {_LEAST_ROWS}. Fit to "
-            "more rows."
+            f"the model knows too few rows to tell whether axes have moved: got {known:.0f} that were held out from "
+            f"it, expected at least {_LEAST_ROWS}. Fit to more rows."
         )
     names = model._names_of_inputs(model.regressor_)
     labels = [f"input {k}" for k in range(numbers.shape[1])] if names is None else [str(name) for name in names]
-    targets = [] if y is None else _targets_of(model, reference, y, tasks, ~seen, groups)
+    of_targets = [] if y is None else _targets_of(model, reference, y, tasks, rows, own)
     names_of_tasks = [str(name) for name in model.task_names_]
+    of_latents = [_Values(column[tested], worth) for column in Z.T]
     return Drift(
-        latents=_moved(reference.latents, list(Z[tested].T), list(model.latent_names_), level),
-        targets=_moved(reference.targets, targets, names_of_tasks, level),
+        latents=_moved(law, of_latents, list(model.latent_names_), level, rows.shared),
+        targets=_moved(reference.targets, of_targets, names_of_tasks, level, rows.shared),
         outside=np.flatnonzero(outside),
         reasons=tuple("latents" if k < 0 else labels[k] for k in where[outside]),
         n_rows=len(Z),
-        n_tested=int(tested.sum()),
+        n_tested=len(tested),
+        n_independent=round(worth),
         level=level,
-        remark=_remark(reference, len(Z), int(tested.sum())),
+        remark=_remark(reference, rows, worth),
     )
 
 
-def _remark(reference: Reference, n: int, n_tested: int) -> str:
+@dataclass(frozen=True)
+class _Values:
+    """Values of new rows, and how many independent rows these are worth."""
+
+    values: Array
+    worth: float
+
+
+def _remark(reference: Reference, rows: NewRows, worth: float) -> str:
     """Say what stands against the test."""
-    remarks = []
+    n, n_tested, remarks = len(rows.used), int(rows.used.sum()), []
     if reference.ordered:
         remarks.append("Rows have an order, and neighbours are alike: alarms come more often than asked for.")
     if n_tested < _MOSTLY * n:
         remarks.append(
             f"{n - n_tested:,} of {n:,} rows are not tested: they belong to others, or have inputs that were trained "
-            "on. If that is because inputs take few values, the rows that are left are rarer ones, and alarms come "
-            "more often than asked for."
+            "on."
+        )
+    if rows.too_many:
+        remarks.append(
+            f"{rows.seen[rows.used].mean():.0%} of the rows have inputs that were trained on, where "
+            f"{rows.expected:.0%} of other rows would by chance: many seem to be rows of the fit, which hide moves of "
+            "the others. Leave those out."
+        )
+    if worth < _MOSTLY * n_tested:
+        remarks.append(
+            f"{n_tested:,} rows count as {worth:,.0f}: they repeat inputs that no row of the fit has, and are taken "
+            "for the same rows again."
         )
     return " ".join(remarks)
 
 
 def _reference_of(model: Any) -> Reference:
     reference: Reference | None = getattr(model, "_reference", None)
-    if reference is not None and len(reference.latents.count):
+    if reference is not None and len(reference.latents.count) and model._trained_rows is not None:
         return reference
     if not getattr(model, "latent_names_", ("",)):
         raise ValueError("the model has no latents: got targets without signal, expected some. Fit other data.")
@@ -238,9 +252,9 @@ def _reference_of(model: Any) -> Reference:
 
 
 def _targets_of(
-    model: Any, reference: Reference, y: Any, tasks: Any, rows: BoolArray, groups: IntArray | None
-) -> list[Array]:
-    """Return the known targets of each task of a model in some of the rows, those of equal inputs once."""
+    model: Any, reference: Reference, y: Any, tasks: Any, rows: NewRows, groups: IntArray | None
+) -> list[_Values]:
+    """Return the known targets of each task of a model in rows that are tested, one of each group."""
     targets, n_tasks = np.asarray(y, dtype=np.float64), len(model.task_names_)
     given = list(getattr(model.regressor_, "_given_tasks", model.task_names_))
     if len(reference.targets.count) != n_tasks:
@@ -250,9 +264,10 @@ def _targets_of(
         )
     if tasks is not None:
         labels = np.asarray(tasks)
-        if targets.shape != rows.shape or labels.shape != rows.shape:
+        shape = rows.used.shape
+        if targets.shape != shape or labels.shape != shape:
             raise ValueError(
-                f"y and tasks do not go with X: got shapes {targets.shape} and {labels.shape}, expected {rows.shape} "
+                f"y and tasks do not go with X: got shapes {targets.shape} and {labels.shape}, expected {shape} "
                 "for both. Pass a target and the label of its task for each row."
             )
         position = {str(name): t for t, name in enumerate(model.task_names_)}
@@ -262,97 +277,60 @@ def _targets_of(
                 f"tasks has none of the tasks of the fit: got {labels.tolist()[0]!r} first, expected labels such as "
                 f"{model.task_names_[0]!r}. Pass those."
             )
-        own = None if groups is None else groups[rows]
-        return values_of_tasks(targets[rows], index[rows], n_tasks, own)
+        # Of a group each task has a row of its own.
+        known = np.flatnonzero(rows.allowed)
+        own = None if groups is None else groups[known]
+        of_tasks = rows_of_tasks(targets[known], index[known], n_tasks, own)
+        return [_Values(targets[known[of]], rows.independent(known[of])) for of in of_tasks]
     if targets.ndim == 1 and len(given) == 1:
         targets = targets[:, None]
-    if targets.ndim != 2 or len(targets) != len(rows) or targets.shape[1] not in (len(given), n_tasks):
+    if targets.ndim != 2 or len(targets) != len(rows.used) or targets.shape[1] not in (len(given), n_tasks):
         raise ValueError(
-            f"y does not go with X and the fit: got shape {targets.shape}, expected {(len(rows), n_tasks)}. Pass all "
-            "targets in their order, NaN where they are not known, or one of each row with tasks."
+            f"y does not go with X and the fit: got shape {targets.shape}, expected {(len(rows.used), n_tasks)}. Pass "
+            "all targets in their order, NaN where they are not known, or one of each row with tasks."
         )
     if targets.shape[1] != n_tasks:
         kept = set(model.task_names_)
         targets = targets[:, [t for t, name in enumerate(given) if name in kept]]
-    tested = rows if groups is None else rows & _first(groups)
-    return [column[tested & ~np.isnan(column)] for column in targets.T]
+    of_tasks = [np.flatnonzero(rows.used & ~np.isnan(column)) for column in targets.T]
+    return [_Values(column[of], rows.independent(of)) for column, of in zip(targets.T, of_tasks, strict=True)]
 
 
-def _groups_of(numbers: Array, groups: Any) -> IntArray | None:
-    """Number the groups that rows are in, by what was given and by equal inputs."""
-    equal = row_groups(numbers)
-    if groups is None:
-        return equal
+def _numbered(groups: Any, n: int) -> IntArray:
+    """Number the groups of new rows."""
     labels = np.asarray(groups)
-    if labels.shape != (len(numbers),):
+    if labels.shape != (n,):
         raise ValueError(
-            f"groups does not go with X: got shape {labels.shape}, expected {(len(numbers),)}. Pass a label for each "
-            "row."
+            f"groups does not go with X: got shape {labels.shape}, expected {(n,)}. Pass a label for each row."
         )
-    return row_groups(numbers, number_groups(labels))
+    return number_groups(labels)
 
 
-def _first(groups: IntArray) -> BoolArray:
-    """Tell which row is the first of its group."""
-    found = np.zeros(len(groups), dtype=bool)
-    found[np.unique(groups, return_index=True)[1]] = True
-    return found
+def _independent(reference: Columns, shared: float) -> Array:
+    """Return how many independent rows of the fit each column has: pairs that new rows do not share are one."""
+    return np.asarray(reference.count / (1.0 + (reference.alike - 1.0) * (1.0 - shared)))
 
 
-def _moved(reference: Columns, values: Sequence[Array], names: list[str], level: float) -> Moved:
+def _moved(reference: Columns, columns: Sequence[_Values], names: list[str], level: float, shared: float) -> Moved:
     """Test each column of known values of which there are enough values on both sides."""
-    count = np.array([len(own) for own in values], dtype=np.int64)
-    known = np.flatnonzero((count >= _LEAST_ROWS) & (reference.count[: len(count)] >= _LEAST_ROWS))
+    count, worth = (
+        np.array([of(own) for own in columns]) for of in (lambda own: len(own.values), lambda own: own.worth)
+    )
+    of_fit = _independent(reference, shared)[: len(columns)]
+    enough = (count >= _LEAST_ROWS) & (reference.count[: len(columns)] >= _LEAST_ROWS)
+    known = np.flatnonzero(enough & (worth >= _LEAST_INDEPENDENT) & (of_fit >= _LEAST_INDEPENDENT))
     p_value, shift, spread = np.ones((3, len(known)))
     for k, c in enumerate(known):
-        own = values[int(c)]
-        p_value[k] = _p_value(reference, int(c), own)
+        own = columns[int(c)].values
+        difference = _difference(reference, int(c), own)
+        p_value[k] = chance_of(difference, of_fit[c], worth[c], reference.values.shape[1])
         deviation = max(float(reference.deviation[c]), np.finfo(float).tiny)
         shift[k], spread[k] = (own.mean() - reference.mean[c]) / deviation, own.std() / deviation
-    return Moved(tuple(names[c] for c in known), _holm(p_value) <= level, p_value, shift, spread)
+    return Moved(tuple(names[c] for c in known), corrected(p_value) <= level, p_value, shift, spread)
 
 
-@lru_cache(maxsize=256)
-def _law(m: int, n: int, n_kept: int) -> Array:
-    """Draw the largest difference of shares if nothing has moved, sorted, times the root of m n / (m + n)."""
-    rng, ranks = np.random.default_rng(0), ranks_kept(m, n_kept)
-    steps = np.diff(np.concatenate([[0], np.unique(ranks), [m + 1]])).astype(np.float64)
-    shares = rng.standard_gamma(steps, size=(_N_DRAWS, len(steps)))
-    counts = rng.multinomial(n, shares / shares.sum(axis=1, keepdims=True))
-    below = np.cumsum(counts[:, :-1], axis=1) / n
-    return np.sort(np.abs(below - np.unique(ranks) / m).max(axis=1)) * _size(m, n)
-
-
-def _size(m: int, n: int) -> float:
-    """Return what makes the difference of two shares of m and n rows have a law of its own."""
-    return float(np.sqrt(m * n / (m + n)))
-
-
-def _about(n: int) -> int:
-    """Return a large number in two digits: targets with gaps would each have a law of their own."""
-    unit = 10 ** max(len(str(n)) - 2, 0)
-    return n if n < _LARGE else round(n / unit) * unit
-
-
-def _p_value(reference: Columns, c: int, values: Array) -> float:
-    ranks, ends = reference.ranks(c), reference.values[c]
-    # Of equal values the last rank counts, that of all that are not larger.
-    last = np.searchsorted(ends, ends, side="right") - 1
-    m, n = int(reference.count[c]), len(values)
-    below, own, seen = share_below(np.sort(values), ends), ranks[last] / m, reference.seen[c]
-    statistic = float(np.maximum(np.minimum(own, seen) - below, below - np.maximum(own, seen))[np.unique(last)].max())
-    statistic *= _size(m, n)
-    law = _law(_about(m), _about(n), reference.values.shape[1])
-    # Rounding must not make a difference of two equal ones.
-    beyond = len(law) - int(np.searchsorted(law, statistic - 1e-12, side="left"))
-    share = (1 + beyond) / (1 + len(law))
-    return share if beyond else min(share, float(kstwobign.sf(statistic)))
-
-
-def _holm(p_value: Array) -> Array:
-    """Correct p-values for their number."""
-    order = np.argsort(p_value, kind="stable")
-    corrected = np.maximum.accumulate(p_value[order] * (len(order) - np.arange(len(order))))
-    found = np.empty(len(order))
-    found[order] = np.minimum(corrected, 1.0)
-    return found
+def _difference(reference: Columns, c: int, values: Array) -> float:
+    """Return the largest difference of shares between new values and a column of the fit, or the nearer of its two."""
+    below, own, seen = share_below(np.sort(values), reference.values[c]), reference.share[c], reference.seen[c]
+    low, high = np.minimum(own, seen), np.maximum(own, seen)
+    return float(max(np.maximum(low - below, below - high).max(), 0.0))

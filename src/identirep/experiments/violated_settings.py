@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.special import ndtri
 from sklearn.utils import Bunch
 
 from identirep._typing import Array, IntArray
@@ -16,7 +17,7 @@ __all__ = ["DIALS", "draw_violated", "violated_settings"]
 CLEAN, HEAVY = "clean", "latents with heavy tails"
 ONE_OTHER, OTHERS = "tasks of one other mixing", "tasks of other mixings"
 # How strong a violation is, from none on: shares of rows or tasks, how much the deviation of effects grows with the
-# target, degrees of freedom, distinct tasks.
+# target or curves with it, degrees of freedom, distinct tasks, levels.
 DIALS: dict[str, tuple[float, ...]] = {
     "outliers in y": (0.001, 0.01, 0.05),
     "outliers in h": (0.001, 0.01, 0.05),
@@ -26,8 +27,15 @@ DIALS: dict[str, tuple[float, ...]] = {
     ONE_OTHER: (0.1, 0.3),
     OTHERS: (0.1, 0.3),
     "tasks repeated": (20, 4, 3, 2),
+    "effects quadratic in the target": (0.1, 0.3, 2.0),
+    "targets of so many levels": (5, 2),
 }
-_QUICK = {"outliers in y": (0.01,), "labels mixed up": (0.2,), OTHERS: (0.1,)}
+_QUICK: dict[str, tuple[float, ...]] = {
+    "targets of so many levels": (2,),
+    "outliers in y": (0.01,),
+    "labels mixed up": (0.2,),
+    OTHERS: (0.1,),
+}
 # Standard deviations that gross errors are off by.
 _GROSS = 10.0
 # Rows of a task on data without violations.
@@ -129,6 +137,22 @@ def _repeated(data: Bunch, distinct: float, rng: np.random.Generator) -> None:
     data.causal = data.causal[source]
 
 
+def _quadratic(data: Bunch, strength: float, rng: np.random.Generator) -> None:
+    """Effects have a square of the target, in standard units, beside their line."""
+    y = _by_task(data.y, data.tasks)
+    square = ((y - y.mean(axis=1, keepdims=True)) / y.std(axis=1, keepdims=True)) ** 2 - 1.0
+    _remix(data, data.Z + np.where(data.causal[data.tasks], 0.0, strength * square.reshape(-1, 1)))
+
+
+def _in_levels(data: Bunch, levels: float, rng: np.random.Generator) -> None:
+    """Targets are known in so many levels, as if asked for on a scale; thresholds differ between tasks."""
+    y = _by_task(data.y, data.tasks)
+    y = (y - y.mean(axis=1, keepdims=True)) / y.std(axis=1, keepdims=True)
+    middle = ndtri(np.arange(1, levels) / levels)
+    thresholds = middle + 0.5 * rng.standard_normal((len(y), 1))
+    data.y = (y[..., None] > thresholds[:, None]).sum(axis=2).astype(np.float64).ravel()
+
+
 _VIOLATIONS: dict[str, Callable[[Bunch, float, np.random.Generator], None]] = dict(
     zip(
         DIALS,
@@ -141,6 +165,8 @@ _VIOLATIONS: dict[str, Callable[[Bunch, float, np.random.Generator], None]] = di
             _one_other_mixing,
             _other_mixings,
             _repeated,
+            _quadratic,
+            _in_levels,
         ),
         strict=True,
     )

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from identirep._typing import BoolArray, IntArray
 from identirep.moments import TaskMoments
+from identirep.parameters import Fault
 from identirep.robust_weights import Robust
 from identirep.splits import split_rows
+from identirep.target_kinds import TargetType, kinds_sentence
 from identirep.validation import TaskData
 
-__all__ = ["Examined", "halves_of", "moments_of", "warn_of_tasks"]
+__all__ = ["Examined", "batch_faults", "halves_of", "moments_of", "types_found", "warn_of_tasks"]
 
 # Labelled rows of a task of which halves can be made.
 _LEAST_IN_HALVES = 6
@@ -48,10 +50,12 @@ class Examined(NamedTuple):
         return {"foreign": self.foreign, "repeated": self.repeated}
 
 
-def moments_of(data: TaskData, rows: BoolArray | None = None, robust: Robust = None) -> TaskMoments:
+def moments_of(
+    data: TaskData, rows: BoolArray | None = None, robust: Robust = None, target_type: TargetType = None
+) -> TaskMoments:
     """Moments of checked rows, or of some of them, in either layout."""
     data = data if rows is None else data.rows(rows)
-    kinds: dict[str, Any] = {"sample_weight": data.weights, "robust": robust}
+    kinds: dict[str, Any] = {"sample_weight": data.weights, "robust": robust, "target_type": target_type}
     if data.task_index is None:
         names = data.task_names
         return TaskMoments.from_arrays(data.X, data.targets, task_names=names, **kinds)
@@ -60,10 +64,11 @@ def moments_of(data: TaskData, rows: BoolArray | None = None, robust: Robust = N
     return TaskMoments.from_long(data.X, data.targets, labels[data.task_index], **kinds)
 
 
-def halves_of(data: TaskData, robust: Robust = None) -> tuple[TaskMoments, ...]:
+def halves_of(data: TaskData, robust: Robust = None, target_type: TargetType = None) -> tuple[TaskMoments, ...]:
     """Moments of a random half of checked rows, of each task in the long layout; none if some task has too few.
 
-    Robust ones are made so on each half by itself, as other rows would be, and come with those of the other half.
+    Robust ones, and those of targets of levels or of curved effects, are made so on each half by itself, as other rows
+    would be, and come with those of the other half: they are not what the half leaves of the whole.
     """
     rng = np.random.default_rng(0)
     if data.task_index is None:
@@ -74,8 +79,33 @@ def halves_of(data: TaskData, robust: Robust = None) -> tuple[TaskMoments, ...]:
             return ()
         half = seen.copy()
         half[half] = split_rows(int(np.sum(seen)), 0.5, rng, tasks=data.task_index[seen])
-    sides = (half,) if robust is None else (half, seen & ~half)
-    return tuple(moments_of(data, side, robust) for side in sides)
+    sides = (half,) if robust is None and target_type is None else (half, seen & ~half)
+    return tuple(moments_of(data, side, robust, target_type) for side in sides)
+
+
+def types_found(moments: TaskMoments) -> TargetType:
+    """Return the kinds of the targets of moments, as halves of their rows take them; None if they change nothing."""
+    kinds = moments.target_kinds_
+    if kinds is None or (moments.effect_degree_ == 1 and set(kinds) <= {"continuous"}):
+        return None
+    return dict(zip(moments.task_names, kinds, strict=True))
+
+
+def batch_faults(before: TaskMoments) -> list[Fault]:
+    """Say that no batch can be added to moments that are not those of the numbers as they are."""
+    if types_found(before) is None:
+        return []
+    return [
+        Fault(
+            f"batches do not add to targets of levels or curved effects: got a fit to {_of(before)}, which needs all "
+            "rows at once, expected lines and continuous targets. Fit to all rows, or fit with target_type=None first."
+        )
+    ]
+
+
+def _of(moments: TaskMoments) -> str:
+    curved = f", effects of degree {moments.effect_degree_}" if moments.effect_degree_ > 1 else ""
+    return f"{kinds_sentence(moments.target_kinds_ or ())} targets{curved}"
 
 
 def warn_of_tasks(names: Sequence[Hashable], foreign: BoolArray, repeated: BoolArray) -> None:

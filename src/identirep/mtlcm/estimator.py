@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import RandomState
 from identirep.known_tasks import known_task_data, remember_left_out
@@ -26,12 +24,13 @@ from identirep.mtlcm.axes import (
     n_starts,
 )
 from identirep.mtlcm.checks import LEAST_LABELS, moments_faults, number_of_latents, units_faults
-from identirep.mtlcm.data import Examined, halves_of, moments_of, warn_of_tasks
+from identirep.mtlcm.data import Examined, batch_faults, halves_of, moments_of, types_found, warn_of_tasks
+from identirep.mtlcm.stored import StoredLatents
 from identirep.mtlcm.using import UsableLatents
-from identirep.parameters import Choice, Either, Number, Rule, Whole, parameter_faults, raise_faults
-from identirep.persistence import Part, Run, opened_run, restored, write_run
+from identirep.parameters import Choice, Either, Fault, Number, Rule, Whole, parameter_faults, raise_faults
 from identirep.robust_weights import ROBUST, Robust, needs_rows_fault, of_given_rows
 from identirep.seeds import as_generator
+from identirep.target_kinds import TARGET_TYPE, TargetType, needs_labels_fault
 from identirep.validation import check_task_data, left_out_remark
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["MTLCM"]
 
 
-class MTLCM(UsableLatents, BaseEstimator):
+class MTLCM(StoredLatents, UsableLatents, BaseEstimator):
     r"""Multi-task linear causal model: latents identified up to order, sign and scale.
 
     Features mix latents linearly, and in task t each latent either causes the target or is caused by it:
@@ -81,6 +80,9 @@ class MTLCM(UsableLatents, BaseEstimator):
     robust : {"auto", "mixture", "student"} or None, default "auto"
         Whether rows that are not of their task (gross errors, labels mixed up) count less in `fit`, with "auto" only in
         tails heavier than Gaussian ones, see `TaskMoments.from_long`. Unless None, foreign tasks do not count, either.
+    target_type : str, dict of task to str, or None, default "auto"
+        What targets are in `fit` ("auto", "continuous", "binary", "ordinal", "count"), and whether effects may follow
+        them along curves, see `TaskMoments.from_long`; None takes numbers as they are and effects as linear.
     random_state : int, Generator, RandomState or None, default None
         Source of the random starts. The answer depends on it only where starts end in different optima.
 
@@ -112,6 +114,10 @@ class MTLCM(UsableLatents, BaseEstimator):
         What the model was fitted to.
     row_weights_ : array, shape (n_samples,), or None
         Weights from 0 to 1 that rows deserve in their tasks; None if all count alike, and after `load`.
+    target_kinds_ : tuple of str, length n_tasks, or None
+        Kind of each target; None if `target_type` is None, and after a fit to moments or batches.
+    effect_degree_ : int
+        Degree of the curves along which features follow continuous targets; 1 for lines.
     foreign_tasks_, repeated_tasks_ : tuple of hashable
         Tasks that axes do not follow from: they mix the latents otherwise, or have the rows of another one.
     accumulated_ : TaskMoments
@@ -166,6 +172,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         "prior": Choice("factorized", "exact"),
         "noise_std": Either(Choice("estimate"), Number(0.0)),
         "robust": Choice(*ROBUST),
+        "target_type": TARGET_TYPE,
         "n_init": Either(Choice("auto"), Whole()),
         "max_iter": Whole(),
         "tol": Number(0.0, open_low=True),
@@ -181,6 +188,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         max_iter: int = 500,
         tol: float = 1e-7,
         robust: Robust = "auto",
+        target_type: TargetType = "auto",
         random_state: RandomState = None,
     ) -> None:
         self.n_components = n_components
@@ -190,6 +198,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         self.max_iter = max_iter
         self.tol = tol
         self.robust = robust
+        self.target_type = target_type
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None) -> Self:
@@ -222,10 +231,10 @@ class MTLCM(UsableLatents, BaseEstimator):
         data = check_task_data(X, y, tasks, estimator=self, found=parameter_faults(self), **rows)
         if data.left_out:
             warnings.warn(left_out_remark(data.left_out, LEAST_LABELS), UserWarning, stacklevel=2)
-        moments = moments_of(data, robust=self.robust)
+        moments = moments_of(data, robust=self.robust, target_type=self.target_type)
         kind = None if moments.row_weights_ is None else self.robust
         moments.row_weights_ = of_given_rows(moments.row_weights_, data.given_rows)
-        halves = halves_of(data, "mixture" if kind == "auto" else kind)
+        halves = halves_of(data, "mixture" if kind == "auto" else kind, types_found(moments))
         self._fit(moments, examined=Examined(halves, self.robust is not None and moments._has_own_rows))
         remember_left_out(self, data)
         return self
@@ -249,7 +258,7 @@ class MTLCM(UsableLatents, BaseEstimator):
             If the moments or the parameters are not valid; all faults are listed.
         """
         check_moments(moments, "moments")
-        raise_faults([*parameter_faults(self), *needs_rows_fault(self.robust)])
+        raise_faults([*parameter_faults(self), *self._faults_without_rows()])
         self._fit(moments)
         # Moments have no names of features, and those of an earlier fit are not theirs.
         self.__dict__.pop("feature_names_in_", None)
@@ -289,7 +298,7 @@ class MTLCM(UsableLatents, BaseEstimator):
         """
         before: TaskMoments | None = getattr(self, "accumulated_", None)
         known = None if before is None or tasks is not None else before.task_names
-        found = parameter_faults(self) + needs_rows_fault(self.robust)
+        found = parameter_faults(self) + self._faults_without_rows() + ([] if before is None else batch_faults(before))
         rows: dict[str, Any] = {"sample_weight": sample_weight, "found": found}
         is_of_fit = known is not None and known == getattr(self, "task_names_", None)
         if is_of_fit:
@@ -352,52 +361,8 @@ class MTLCM(UsableLatents, BaseEstimator):
             )
         return self
 
-    def save(self, directory: str | Path) -> None:
-        """Write the model to a run directory.
-
-        Parameters
-        ----------
-        directory : str or Path
-            ``model.safetensors`` and ``model.json`` are put there, all or none; other files of an existing run
-            directory are kept. `random_state` is stored if it is an int.
-
-        Raises
-        ------
-        TypeError
-            If a parameter of a subclass is neither a number nor a text.
-        ValueError
-            If the directory holds something else than a run.
-        """
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        write_run(directory, Run("MTLCM", {"model": Part.of(self)}, names))
-
-    @classmethod
-    def load(cls, directory: str | Path) -> Self:
-        """Read a model that `save` has written, without pickle.
-
-        Parameters
-        ----------
-        directory : str or Path
-            Run directory.
-
-        Returns
-        -------
-        MTLCM
-            Of the class that `load` is called on; gives the same latents, bit for bit on the same machine.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no model in the directory.
-        ValueError
-            If the files are damaged, of a newer format, or hold a model of another kind.
-        """
-        with opened_run(directory, "MTLCM") as run:
-            model = restored(cls, run.parts["model"])
-            if run.feature_names is not None:
-                model.feature_names_in_ = run.names_of(model.n_features_in_)
-        return model
+    def _faults_without_rows(self) -> list[Fault]:
+        return needs_rows_fault(self.robust) + needs_labels_fault(self.target_type)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

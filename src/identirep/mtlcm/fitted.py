@@ -37,6 +37,7 @@ from identirep.mtlcm.trust import Certificate, ComesBack, certify, check_rows, l
 from identirep.naming import Names, stored_names
 from identirep.persistence import prefixed, taken
 from identirep.shapes import FINITE, SIZE, Damage, check_shapes, check_values
+from identirep.target_kinds import KINDS
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -74,6 +75,7 @@ class FittedLatents:
         self._given_names: Names = {}
         self.moments_ = self.accumulated_ = moments
         self.row_weights_ = moments.row_weights_
+        self.target_kinds_, self.effect_degree_ = moments.target_kinds_, moments.effect_degree_
         self.task_names_: tuple[Hashable, ...] = moments.task_names
         self.left_out_tasks_: dict[Hashable, str] = {}
         self._given_tasks = moments.task_names
@@ -259,10 +261,11 @@ class FittedLatents:
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the state of the fit: arrays, and what JSON can hold."""
         moments, moments_meta = self.moments_.to_arrays()
+        moments_curves = self.moments_._curves
         arrays = prefixed("moments", moments)
         arrays |= prefixed("fit", {name: getattr(self.fit_, name) for name in _ARRAYS})
         arrays |= prefixed("starts", vars(self.fit_.starts))
-        meta = {
+        meta: dict[str, Any] = {
             "moments": moments_meta,
             "prior": self.fit_.prior,
             "noise_variance": self.fit_.noise_variance,
@@ -271,6 +274,10 @@ class FittedLatents:
         }
         if self._examined.rows:
             meta["rows_examined"] = True
+        if self.target_kinds_ is not None:
+            meta["target_kinds"], meta["effect_degree"] = list(self.target_kinds_), self.effect_degree_
+        if moments_curves is not None:
+            arrays["curves"] = moments_curves
         arrays |= prefixed("tasks", self._examined.to_arrays())
         if self._examined.halves or "_comes_back" in self.__dict__:
             # Moments of all rows cannot be split again.
@@ -305,6 +312,11 @@ class FittedLatents:
         tasks = taken("tasks", arrays)
         if tasks:
             check_shapes(tasks, {"foreign": "T", "repeated": "T"}, T=moments.n_tasks)
+        moments.target_kinds_, moments.effect_degree_ = _stored_kinds(meta, moments.n_tasks)
+        if "curves" in arrays:
+            check_shapes(arrays, {"curves": "TKK"}, T=moments.n_tasks, K=moments.n_features)
+            check_values(arrays, {"curves": FINITE})
+            moments._curves = arrays["curves"]
         rows_examined = bool(meta.get("rows_examined", False))
         self._store(moments, fit, Examined((), rows_examined, tasks.get("foreign"), tasks.get("repeated")))
         self._given_names = stored_names(meta.get("latent_names"), self.n_components_)
@@ -322,6 +334,16 @@ class FittedLatents:
     def __sklearn_is_fitted__(self) -> bool:
         # Not any attribute will do: accumulated moments alone are no fit.
         return "fit_" in self.__dict__
+
+
+def _stored_kinds(meta: dict[str, Any], n_tasks: int) -> tuple[tuple[str, ...] | None, int]:
+    """Return kinds of targets and the degree of effects from what was stored."""
+    kinds, degree = meta.get("target_kinds"), int(meta.get("effect_degree", 1))
+    if kinds is None:
+        return None, degree
+    if len(kinds) != n_tasks or not set(kinds) <= set(KINDS) or degree < 1:
+        raise Damage("kinds of targets that are none")
+    return tuple(kinds), degree
 
 
 def _check_together(fit: LatentFit, moments: TaskMoments) -> None:

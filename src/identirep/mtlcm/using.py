@@ -23,7 +23,11 @@ from identirep.mtlcm.trust import BootstrapResult, Certificate, bootstrap, certi
 from identirep.naming import LatentTransformer
 from identirep.parameters import Choice, Whole, check_arguments
 from identirep.seeds import as_generator
+from identirep.serving import Exportable
 from identirep.validation import check_features
+
+if TYPE_CHECKING:
+    from identirep.serving import Graph
 
 __all__ = ["CertifiedLatents", "UsableLatents", "within_task_correlations"]
 
@@ -35,8 +39,8 @@ def within_task_correlations(model: FittedLatents) -> Array:
     return np.asarray(Z.cov_hy / np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny)))
 
 
-class CertifiedLatents(LatentTransformer):
-    """Base of all whose `transform` returns latents, with a certificate.
+class CertifiedLatents(Exportable, LatentTransformer):
+    """Base of all whose `transform` returns latents, with a certificate; they can be exported.
 
     Notebooks show the certificate of a fitted one below the diagram of scikit-learn.
     """
@@ -127,8 +131,32 @@ class UsableLatents(FittedLatents, CertifiedLatents):
             coef = self.causal_coef_
         else:
             everything = np.ones(latents.cov_hy.shape, dtype=bool)
-            coef = causal_regression(latents.cov_h[latents.group], latents.cov_hy, everything)
+            covariance = latents.cov_h[latents.group]
+            if (curves := self.moments_._curves) is not None:
+                # Whoever predicts has the features as they are.
+                covariance = covariance + self.components_ @ curves @ self.components_.T
+            coef = causal_regression(covariance, latents.cov_hy, everything)
         return coef, latents.mean_y - np.einsum("ti,ti->t", coef, latents.mean_h[latents.group])
+
+    def _graph(self) -> Graph:
+        from torch import nn
+
+        from identirep.serving import Affine, Graph, ServedModel
+
+        coef, intercept = self._heads("all")
+        latents = Affine(self.mean_, self.components_)
+        predictions = Affine(self.mean_, coef @ self.components_, intercept)
+        deviation = np.sqrt(np.mean(np.einsum("gii->gi", self.moments_.cov_h), axis=0))
+        rows = self.mean_ + np.random.default_rng(0).normal(size=(16, len(self.mean_))) * deviation
+        return Graph(ServedModel(nn.Identity(), latents, predictions), rows, self._scales_of_graph())
+
+    def _scales_of_graph(self) -> tuple[Array, Array]:
+        """Standard deviations of latents and of targets within tasks."""
+        Z = self.moments_.map_features(self.components_, -self.components_ @ self.mean_)
+        return np.sqrt(np.mean(np.einsum("gii->gi", Z.cov_h), axis=0)), np.sqrt(Z.var_y)
+
+    def _names_of_graph_inputs(self) -> NDArray[Any] | None:
+        return getattr(self, "feature_names_in_", None)
 
     def _r2_of_moments(self, moments: TaskMoments) -> Array:
         """R^2 of the predictions of rows with these moments, (T,); NaN for tasks without two labels that differ."""

@@ -20,14 +20,20 @@ from identirep.mtrn.sides import feature_moments as feature_moments
 
 if TYPE_CHECKING:
     from identirep.mtrn.egnn import EGNN
+    from identirep.mtrn.serving import base_features as base_features
+    from identirep.mtrn.serving import example_rows as example_rows
 
 # What users get. The other names, imported as themselves, are for the rest of this library.
 __all__ = ["EGNN", "MTRN", "PredictiveFeatures"]
 
 
 def __getattr__(name: str) -> Any:
-    if name != "EGNN":
-        raise AttributeError(f"module 'identirep.mtrn' has no attribute {name!r}")
-    from identirep.mtrn.egnn import EGNN
+    if name == "EGNN":
+        from identirep.mtrn.egnn import EGNN
 
-    return EGNN
+        return EGNN
+    if name in ("base_features", "example_rows"):
+        from identirep.mtrn import serving
+
+        return getattr(serving, name)
+    raise AttributeError(f"module 'identirep.mtrn' has no attribute {name!r}")

@@ -30,6 +30,7 @@ def alike():
     return data, _fit(data, "exact")
 
 
+@pytest.mark.slow
 def test_latents_that_vary_alike_are_found(alike):
     data, model = alike
     assert _score(model, data) > 0.99
@@ -67,6 +68,7 @@ def test_likelihood_and_state_round_trip(alike):
     assert other.log_likelihood_ == model.log_likelihood_
 
 
+@pytest.mark.slow
 def test_low_target_noise_does_not_bias():
     data = make_linear_tasks(
         n_samples=1000, n_causal=8, mixing="orthogonal", target_noise=(0.05, 0.1), observation_noise=0.0, random_state=0
@@ -78,6 +80,7 @@ def test_low_target_noise_does_not_bias():
     assert np.mean((model.causal_probability_ > 0.5) == data.causal[:, match.assignment]) > 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixing", ["orthogonal", "random"])
 def test_exact_is_not_worse_on_the_papers_data(mixing):
     data = make_linear_tasks(mixing=mixing, random_state=3)
@@ -99,6 +102,7 @@ def test_exact_is_not_worse_where_the_mixing_amplifies_noise(seed):
     assert _score(exact, data) > _score(factorized, data) - 1e-6
 
 
+@pytest.mark.slow
 def test_exact_is_still_better_there_where_latents_vary_alike():
     data = make_linear_tasks(
         n_latents=6, n_causal=4, mixing=_ill_conditioned(0), spurious_std=1.0, standardize=False, random_state=0

@@ -15,6 +15,7 @@ def _ill_conditioned(seed=1, D=10):
     return make_linear_tasks(n_latents=D, mixing=(U * np.geomspace(3, 0.01, D)) @ V, random_state=seed)
 
 
+@pytest.mark.slow
 def test_noise_is_estimated_and_worth_it_on_ill_conditioned_mixing():
     data = _ill_conditioned()
     model = MTLCM(random_state=0).fit(data.H, data.y, tasks=data.tasks)

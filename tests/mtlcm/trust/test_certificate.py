@@ -46,6 +46,7 @@ def test_well_identified_axes_are_called_so(well):
     assert certificate.head_rank == 10
 
 
+@pytest.mark.slow
 def test_predicted_error_is_the_actual_error():
     ratios = []
     for seed in range(5):
@@ -58,6 +59,7 @@ def test_predicted_error_is_the_actual_error():
     assert 0.4 < np.median(ratios) < 2.5
 
 
+@pytest.mark.slow
 def test_flat_criterion_is_not_certified():
     # Spurious noise equal to causal noise: joint diagonalisation is blind there, and must not be trusted.
     data = make_linear_tasks(
@@ -212,6 +214,7 @@ def test_ties_are_counted_and_compared(well):
     assert "starts that fit equally well disagree" in tied.reasons[4]
 
 
+@pytest.mark.slow
 def test_a_lone_optimum_of_the_exact_likelihood_is_trusted_only_if_the_model_fits():
     # Spurious noise equal to causal noise: the start of the search is blind there, and one search may end anywhere.
     wrong, right = [], []
@@ -266,9 +269,9 @@ def test_the_exact_likelihood_is_believed_on_rows_with_errors_only_if_these_were
     rng = np.random.default_rng(0)
     hit = rng.random(len(data.y)) < 0.03
     y = data.y + hit * 10 * data.y.std() * rng.standard_normal(len(data.y))
+    given = {"prior": "exact", "noise_std": 0.0, "n_init": 1, "random_state": 0}
     careless, careful = (
-        MTLCM(prior="exact", noise_std=0.0, n_init=1, robust=robust, random_state=0).fit(data.H, y, tasks=data.tasks)
-        for robust in (None, "auto")
+        MTLCM(**given, robust=kind, target_type=kind).fit(data.H, y, tasks=data.tasks) for kind in (None, "auto")
     )
     assert mcc_score(careless.transform(data.H), data.Z) < 0.9
     assert "identified" not in careless.certificate_.verdict

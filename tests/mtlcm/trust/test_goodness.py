@@ -12,6 +12,7 @@ def _fit(data):
     return MTLCM(random_state=0).fit(data.H, data.y, tasks=data.tasks)
 
 
+@pytest.mark.slow
 def test_goodness_of_fit_accepts_the_model_and_rejects_a_wrong_one():
     data = make_linear_tasks(mixing="orthogonal", n_causal=4, observation_noise=0.0, random_state=0)
     model = _fit(data)
@@ -36,6 +37,7 @@ def test_p_values_are_not_extreme_under_the_model():
     assert np.sum(np.array(p_values) < 0.05) <= 4
 
 
+@pytest.mark.slow
 def test_tasks_too_small_to_test_give_no_p_value():
     data = make_linear_tasks(n_tasks=300, n_samples=8, mixing="orthogonal", random_state=0)
     assert np.isnan(_fit(data).certificate_.goodness_of_fit.p_value)

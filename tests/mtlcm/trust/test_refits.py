@@ -53,6 +53,7 @@ def test_tasks_with_fewer_rows_than_features_stay_as_singular_as_they_are():
     assert np.linalg.matrix_rank(drawn.scatter_h, hermitian=True).tolist() == [3, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["tasks", "samples"])
 @pytest.mark.parametrize("prior", ["factorized", "exact"])
 def test_refits_lose_what_the_fit_has_lost(over, prior):
@@ -68,6 +69,7 @@ def test_refits_lose_what_the_fit_has_lost(over, prior):
     assert 0.4 < predicted / actual < 2.5
 
 
+@pytest.mark.slow
 def test_samples_matter_less_the_more_there_are():
     few, many = (1 - _fit(n_samples=n)[1].bootstrap("samples", random_state=0).mcc.mean() for n in (40, 400))
     assert 5 < few / many < 20

@@ -46,6 +46,7 @@ def _actual(model, H, draw, n_others=4):
     return np.mean([mcc(model.transform(H), other.transform(H)).per_latent for other in others], axis=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [_tasks, _wide])
 def test_halves_say_what_other_rows_show(make):
     ratios = []
@@ -62,6 +63,7 @@ def test_halves_say_what_other_rows_show(make):
     assert 0.5 < np.median(ratios) < 2.0
 
 
+@pytest.mark.slow
 def test_moments_are_checked_by_the_parametric_bootstrap():
     ratios = []
     for seed in range(6):
