@@ -72,6 +72,8 @@ class CheckedStages(TwoStages):
     # None in a model that was stored before they were kept.
     _trained_rows: TrainedRows | None
     _reference: Reference | None
+    # Whether this is a fit to some of the rows, of which nothing but latents is looked at.
+    _is_check: bool = False
 
     @abstractmethod
     def _stage_one(self, seed: int) -> StageOne:
@@ -87,7 +89,8 @@ class CheckedStages(TwoStages):
         if model.random_state is None:
             model.set_params(random_state=seed)
         remedy = f"Pass causal_model=MTLCM(max_iter=...) with more than {model.max_iter}."
-        return model.set_output(transform="default")._fit(self.regressor_.moments_, remedy)
+        model.set_output(transform="default")
+        return model._fit(self.regressor_.moments_, remedy, only_best=self._is_check)
 
     def _fit_stages(self, stage: StageOne, given: Given, rng: np.random.Generator, seed: int) -> None:
         """Fit both stages, and the first one again as often as asked for and as it helps."""
@@ -203,6 +206,7 @@ class CheckedStages(TwoStages):
             seeds = own_rng.integers(2**31, size=2).tolist()
             stage = other._stage_one(seeds[0])
             stage._judges_signal = False
+            other._is_check = True
             other._fit_stages(stage, given, own_rng, seeds[1])
             if not quick:
                 numbers.append(other.regressor_._auto_components)

@@ -180,6 +180,7 @@ def test_a_run_is_checked_for_moves(invoke, tables, march, tmp_path):
     result = invoke("transform", march, tmp_path / "moved.csv", "--out", tmp_path / "z.csv", "--check")
     assert result.exit_code == 3, result.output
     assert "1 of 3 axes have moved" in result.stdout
+    assert "1 of 12 targets have moved" in result.stdout
     assert csv.read_csv(tmp_path / "z.csv").num_rows == 250
     result = invoke("transform", march, tables / "april.csv", "--out", tmp_path / "z.csv", "--check")
     assert result.exit_code == 0, result.output
@@ -220,9 +221,18 @@ def test_labels_of_tasks_are_no_columns_to_check(tmp_path):
         (["compare", "march", "both.csv", "--groups", "-1"], "--groups matches no column: got '-1', expected a column"),
         (
             ["transform", "march", "both.csv", "--out", "z.csv", "--level", "0.1"],
-            "--level is the rate of a check: got no",
+            "--level is for a check: got no",
         ),
         (["transform", "march", "short.csv", "--out", "z.csv", "--check"], "X has too few rows"),
+        (["transform", "march", "both.csv", "--out", "z.csv", "--groups", "x"], "--groups is for a check: got no"),
+        (
+            ["transform", "march", "both.csv", "--out", "z.csv", "--check", "--tasks", "x"],
+            "--targets and --tasks go together: got one",
+        ),
+        (
+            ["transform", "march", "april.csv", "--out", "z.csv", "--check", "--groups", "7"],
+            "--groups matches no column: got '7'",
+        ),
     ],
 )
 def test_bad_input_of_checks(invoke, tables, march, tmp_path, arguments, message):
@@ -260,6 +270,22 @@ def test_targets_of_the_long_layout_and_groups_are_checked(invoke, tmp_path):
     result = invoke("compare", tmp_path / "run", tmp_path / "second.csv", "--groups", "plate", "--json")
     assert json.loads(result.stdout)["drift"]["n_tested"] == 200
     assert json.loads(result.stdout)["drift"]["targets"] == []
+    arguments = (tmp_path / "run", tmp_path / "second.csv", "--out", tmp_path / "z.csv", "--check", "--json")
+    result = invoke("transform", *arguments, *long, "--groups", "plate")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["drift"]
+    assert [target["name"] for target in found["targets"] if target["moved"]] == ["5"]
+    assert (len(found["targets"]), found["n_tested"]) == (8, 200)
+
+
+def test_targets_that_are_not_known_yet_are_no_obstacle_to_a_check(invoke, tables, march, tmp_path):
+    new = csv.read_csv(tables / "april.csv").to_pandas()
+    new["y_0"], new["y_1"] = np.nan, new["y_1"].where(new.index % 2 == 0)
+    new.to_csv(tmp_path / "new.csv", index=False)
+    result = invoke("transform", march, tmp_path / "new.csv", "--out", tmp_path / "z.csv", "--check", "--json")
+    assert result.exit_code == 0, result.output
+    names = [target["name"] for target in json.loads(result.stdout)["drift"]["targets"]]
+    assert names == [f"y_{t}" for t in range(1, 12)]
 
 
 @pytest.fixture(scope="module")

@@ -27,10 +27,17 @@ def test_axes_that_come_back_are_to_be_named_and_others_are_not(of_size):
 
 def test_nothing_is_advised_for_axes_that_do_not_come_back_but_rows_or_fewer(of_size):
     found, evaluation, _ = of_size(10, 2)
-    bad = replace(found, certificate=replace(found.certificate, verdict=["unstable"] * 2))
+    bad = replace(found, certificate=replace(found.certificate, verdict=["unstable"] * 2), given_names={})
     (step,) = next_steps(bad, evaluation, Made(run="runs/a"))
     assert step.text.startswith("Do not name axes 0 and 1")
     assert step.text.endswith("More rows, or fewer latents, may bring them back.")
+
+
+def test_names_of_axes_that_do_not_come_back_are_not_to_be_relied_on(of_size):
+    found, evaluation, _ = of_size(10, 3)
+    bad = replace(found, certificate=replace(found.certificate, verdict=["unstable"] * 3), given_names={0: "a", 2: "b"})
+    (step,) = next_steps(bad, evaluation, Made(run="runs/a"))
+    assert step.text.startswith("Do not name axis 1, and do not rely on the names of axes 0 and 2: in a fit to other")
 
 
 def test_axes_that_were_not_checked_are_to_be_checked(of_size):

@@ -197,6 +197,22 @@ def test_a_phone_shows_it_without_scrolling_sideways(opened, name):
     assert wide == []
 
 
+def test_captions_and_words_of_a_comparison_are_whole_on_a_phone(opened):
+    page = opened("compared", width=390)
+    captions = page.evaluate(
+        "() => [...document.querySelectorAll('.sideways caption span')].map(e => "
+        "e.closest('.sideways').getBoundingClientRect().right - e.getBoundingClientRect().right)"
+    )
+    assert len(captions) == 2
+    assert min(captions) >= 0.0
+    # Cells are as wide as their words: the table scrolls by itself, rather than that letters stand one below another.
+    lines = page.evaluate(
+        "() => [...document.querySelectorAll('.sideways td.span, .sideways tbody th')].map(e => { const range = "
+        "document.createRange(); range.selectNodeContents(e); return range.getClientRects().length })"
+    )
+    assert max(lines) == 1
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["wide", "long", "compared"])
 def test_it_can_be_read_in_both_colours_and_by_screen_readers(opened, name, scheme):

@@ -18,6 +18,7 @@ from identirep.report.words import (
     headline,
     matching_sentence,
     reproducibility_statement,
+    verdict_meanings,
     what_was_fitted,
 )
 
@@ -287,3 +288,17 @@ def test_correlations_are_those_of_the_rows():
 def test_other_models_are_refused():
     with pytest.raises(TypeError, match="model has nothing to report: got dict"):
         Findings.of({})
+
+
+def test_axes_that_have_a_name_are_not_said_to_need_one_yet(of_size):
+    found, _, _ = of_size(10, 3)
+    found = replace(found, certificate=replace(found.certificate, verdict=["not checked"] * 3))
+
+    def action(names):
+        return verdict_meanings(replace(found, given_names=names))["not checked"][1]
+
+    assert action({}) == "do not name it yet; the reason says what to do"
+    assert action({0: "a", 1: "b", 2: "c"}) == "check it before its name is relied on; the reason says how"
+    both = action({1: "b"})
+    assert both.startswith("do not name it yet")
+    assert both.endswith("Of those with a name: check it before its name is relied on; the reason says how")

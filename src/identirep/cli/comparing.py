@@ -12,7 +12,16 @@ from rich.text import Text
 
 from identirep.cli.answers import answer, wrote
 from identirep.cli.console import OUTPUT, cell, remark, reports_faults, say, working
-from identirep.cli.drifting import Level, column_labels, drift_of, print_drift, read_targets
+from identirep.cli.drifting import (
+    CheckAsked,
+    GroupColumn,
+    Level,
+    TargetColumn,
+    TaskColumn,
+    check_target_columns,
+    drift_in,
+    print_drift,
+)
 from identirep.cli.faults import Status
 from identirep.cli.options import Decimal, Missing, Separator, Sheet
 
@@ -44,16 +53,9 @@ def compare(
     decimal: Decimal = None,
     sheet: Sheet = None,
     level: Level = None,
-    targets: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Of one run with a task for each row: the target column.")
-    ] = None,
-    tasks: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Of one run with a task for each row: the column of tasks.")
-    ] = None,
-    groups: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Of one run: rows with equal values belong together, and count once."),
-    ] = None,
+    targets: TargetColumn = None,
+    tasks: TaskColumn = None,
+    groups: GroupColumn = None,
 ) -> None:
     """Say what has become of each axis of a run in others: kept, turned into a mixture, split, merged, lost, or new.
 
@@ -70,13 +72,9 @@ def compare(
         )
     *runs, data = paths
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
-    if (targets is None) != (tasks is None):
-        raise ValueError(
-            "--targets and --tasks go together: got one of them, expected the target column and that of tasks. Add the "
-            "other, or leave both out where each target has a column."
-        )
+    check_target_columns(targets, tasks)
     if len(runs) == 1:
-        _check_run(runs[0], data, out, reading, level, (targets, tasks), groups)
+        _check_run(runs[0], data, out, reading, CheckAsked(level, targets, tasks, groups))
         return
     for option, value in (("--level", level), ("--tasks", tasks), ("--groups", groups)):
         if value is not None:
@@ -98,30 +96,17 @@ def compare(
         raise typer.Exit(int(Status.CHECK_FAILED))
 
 
-def _check_run(
-    run: Path,
-    data: Path,
-    out: Path | None,
-    reading: dict[str, Any],
-    level: float | None,
-    columns: tuple[str | None, str | None],
-    groups: str | None,
-) -> None:
+def _check_run(run: Path, data: Path, out: Path | None, reading: dict[str, Any], asked: CheckAsked) -> None:
     """Say what has moved since the fit of a run."""
-    from identirep.cli.tables import read_inputs
     from identirep.cli.using import input_names, load_run
 
     if out is not None:
         raise ValueError("--out is the page of a comparison: got one run, expected two at least. Leave it out.")
     model = load_run(run)
     input_names(run, model)
-    with working(f"Reading {data.name}"):
-        X, remarks = read_inputs(data, model, reading)
-        targets = read_targets(model, data, reading, *columns)
-        together = None if groups is None else column_labels(data, "--groups", groups, reading)
+    found, remarks = drift_in(data, model, reading, asked)
     for text in remarks:
         remark(text)
-    found = drift_of(model, X, targets, level, together)
     answer(old=run, data=data, runs=[], lost_names=[], drift=found)
     print_drift(found)
     if found["moved"]:

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
-from identirep.cli.console import OUTPUT, cell, remark, say
+from identirep.cli.console import OUTPUT, cell, remark, say, working
 from identirep.cli.words import quoted_path
 
 if TYPE_CHECKING:
@@ -18,12 +18,27 @@ if TYPE_CHECKING:
     from identirep.comparing import Drift, Moved
     from identirep.regressor import IdentifiableRegressor
 
-__all__ = ["Level", "TargetValues", "column_labels", "drift_of", "print_drift", "read_targets"]
+__all__ = ["CheckAsked", "GroupColumn", "Level", "TargetColumn", "TargetValues", "TaskColumn", "check_target_columns"]
+__all__ += ["column_labels", "drift_in", "drift_of", "print_drift", "read_targets"]
 
 _DEFAULT_LEVEL = 0.05
 Level = Annotated[
     float | None,
     typer.Option(metavar="RATE", help="Rate of false alarms of a check for axes that have moved. Default: 0.05."),
+]
+TargetColumn = Annotated[
+    str | None,
+    typer.Option("--targets", metavar="COLUMN", help="To check a run with a task for each row: the target column."),
+]
+TaskColumn = Annotated[
+    str | None,
+    typer.Option("--tasks", metavar="COLUMN", help="To check a run with a task for each row: the column of tasks."),
+]
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--groups", metavar="COLUMN", help="To check a run: rows with equal values belong together, and count once."
+    ),
 ]
 # Rows, and targets, that are named.
 _MOST_ROWS, _MOST_MOVED = 5, 20
@@ -34,6 +49,37 @@ class TargetValues(NamedTuple):
 
     y: Array
     tasks: Any = None
+
+
+class CheckAsked(NamedTuple):
+    """Options of a check: its rate, and columns of the table."""
+
+    level: float | None = None
+    targets: str | None = None
+    tasks: str | None = None
+    groups: str | None = None
+
+
+def check_target_columns(targets: str | None, tasks: str | None) -> None:
+    """Raise if one of the columns of the long layout is given without the other."""
+    if (targets is None) != (tasks is None):
+        raise ValueError(
+            "--targets and --tasks go together: got one of them, expected the target column and that of tasks. Add the "
+            "other, or leave both out where each target has a column."
+        )
+
+
+def drift_in(
+    data: Path, model: IdentifiableRegressor, reading: dict[str, Any], asked: CheckAsked
+) -> tuple[dict[str, Any], list[str]]:
+    """Check the rows of a table against what was fitted to; also what is to be said of the table."""
+    from identirep.cli.tables import read_inputs
+
+    with working(f"Reading {data.name}"):
+        X, remarks = read_inputs(data, model, reading)
+        targets = read_targets(model, data, reading, asked.targets, asked.tasks)
+        groups = None if asked.groups is None else column_labels(data, "--groups", asked.groups, reading)
+    return drift_of(model, X, targets, asked.level, groups), remarks
 
 
 def drift_of(

@@ -25,7 +25,6 @@ from identirep.label_sides import Labels
 from identirep.metrics import StabilityResult, stability, weak_mcc_score
 from identirep.report import (
     VERDICT_COLOURS,
-    VERDICT_MEANINGS,
     VERDICT_SYMBOLS,
     Description,
     Findings,
@@ -38,6 +37,7 @@ from identirep.report import (
     read_kept,
     reproducibility_statement,
     score_summary,
+    verdict_meanings,
     write_kept,
     write_report,
 )
@@ -207,8 +207,7 @@ def print_findings(model: Any, evaluation: Evaluation) -> None:
     if findings.has_signal:
         say(comes_back_sentence(findings, evaluation), style="bold")
         _print_latents(findings, evaluation)
-        for verdict in dict.fromkeys(findings.certificate.verdict):
-            meaning, action = VERDICT_MEANINGS[verdict]
+        for verdict, (meaning, action) in verdict_meanings(findings).items():
             style = f"bold {VERDICT_COLOURS[verdict]}"
             OUTPUT.print(Text.assemble((f"{verdict}: ", style), f"{meaning}. {action[0].upper()}{action[1:]}."))
         for question, (answer, reason) in (

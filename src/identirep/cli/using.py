@@ -9,7 +9,16 @@ import typer
 
 from identirep.cli.answers import answer, wrote
 from identirep.cli.console import remark, reports_faults, say, working
-from identirep.cli.drifting import Level, drift_of, print_drift
+from identirep.cli.drifting import (
+    CheckAsked,
+    GroupColumn,
+    Level,
+    TargetColumn,
+    TaskColumn,
+    check_target_columns,
+    drift_in,
+    print_drift,
+)
 from identirep.cli.faults import Status
 from identirep.cli.options import Data, Decimal, Keep, Missing, Run, Separator, Sheet
 
@@ -31,6 +40,9 @@ def transform(
         bool, typer.Option("--check", help="Say which axes have moved since the fit, and which rows lie outside.")
     ] = False,
     level: Level = None,
+    targets: TargetColumn = None,
+    tasks: TaskColumn = None,
+    groups: GroupColumn = None,
     missing: Missing = None,
     separator: Separator = None,
     decimal: Decimal = None,
@@ -39,13 +51,19 @@ def transform(
     """Write the latents of the rows of a table.
 
     The table needs the inputs of the fit, as they were, by name and in any order; others are ignored unless
-    kept. Rows keep their order. With --check the exit status is 3 if axes have moved; the latents are written all the
-    same.
+    kept. Rows keep their order.
+
+    With --check it is said which axes have moved since the fit, and which targets as far as the table has them: by
+    their names, or where each row has a task of its own by --targets and --tasks, as in the fit. The exit status is 3
+    if axes have moved; the latents are written all the same.
     """
-    if level is not None and not check:
-        raise ValueError("--level is the rate of a check: got no --check, expected one. Add --check.")
+    for option, value in (("--level", level), ("--targets", targets), ("--tasks", tasks), ("--groups", groups)):
+        if value is not None and not check:
+            raise ValueError(f"{option} is for a check: got no --check, expected one. Add --check.")
+    check_target_columns(targets, tasks)
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
-    _apply(run, data, out, reading, keep, "latents", check=check, level=level)
+    asked = CheckAsked(level, targets, tasks, groups) if check else None
+    _apply(run, data, out, reading, keep, "latents", asked)
 
 
 @reports_faults
@@ -105,18 +123,16 @@ def _apply(
     reading: dict[str, Any],
     keep: list[str] | None,
     content: str,
-    *,
-    check: bool = False,
-    level: float | None = None,
+    check: CheckAsked | None = None,
 ) -> None:
     """Write latents or predictions, and what is kept, to a table."""
     from identirep.cli.found import latent_entries
     from identirep.cli.keeping import kept_columns, output_schema
     from identirep.cli.streaming import apply_to_blocks
-    from identirep.cli.tables import check_output, read_inputs
+    from identirep.cli.tables import check_output
     from identirep.report import count
 
-    model = load_run(run, features=not check)
+    model = load_run(run, features=check is None)
     input_names(run, model)
     check_output(out, data)
     to_latents = content == "latents"
@@ -124,12 +140,9 @@ def _apply(
     if to_latents and not model.n_components_:
         raise ValueError(f"'{run}' has no latents: got targets without signal, expected some. Fit other data.")
     found = None
-    if check:
-        with working(f"Reading {data.name}"):
-            X, _ = read_inputs(data, model, reading)
+    if check is not None:
         # Before anything is written: whether it can be checked.
-        found = drift_of(model, X, None, level)
-        del X
+        found, _ = drift_in(data, model, reading, check)
     with working(f"Reading {data.name}"):
         kept = kept_columns(data, keep, columns, out, reading)
         schema = output_schema(kept, columns, model, run, content)

@@ -325,8 +325,13 @@ class MTLCM(StoredLatents, UsableLatents, BaseEstimator):
         moments: TaskMoments,
         remedy: str = "Increase max_iter or standardise X.",
         examined: Examined | None = None,
+        *,
+        only_best: bool = False,
     ) -> Self:
-        """Fit to moments, which may be bad; a warning of no convergence says what helps."""
+        """Fit to moments, which may be bad; a warning of no convergence says what helps.
+
+        With `only_best` nothing is to be said of where other starts end.
+        """
         raise_faults(parameter_faults(self))
         D = number_of_latents(self.n_components, moments.n_features, self.noise_std)
         raise_faults(moments_faults(moments, D, names := self._names_of(moments)))
@@ -339,7 +344,7 @@ class MTLCM(StoredLatents, UsableLatents, BaseEstimator):
         settings |= n_starts(self.n_init, moments, self.prior)
 
         def refit(part: TaskMoments) -> LatentFit:
-            return fit_latents(part, D, **settings, tol=self.tol, rng=rng)
+            return fit_latents(part, D, **settings, tol=self.tol, rng=rng, only_best=only_best)
 
         examined = Examined(rows=moments.row_weights_ is not None) if examined is None else examined
         fit = refit(scaled := moments if units is None else moments_in_units(moments, units))

@@ -26,6 +26,7 @@ from identirep.report.words import headline as headline
 from identirep.report.words import last_rows as last_rows
 from identirep.report.words import matching_sentence as matching_sentence
 from identirep.report.words import reproducibility_statement as reproducibility_statement
+from identirep.report.words import verdict_meanings as verdict_meanings
 
 # What users get. The other names, imported as themselves, are for the rest of this library.
 __all__ = ["Description", "Evaluation", "Made", "describe", "plot_axis", "plot_certificate", "plot_inputs"]

@@ -50,7 +50,11 @@ def next_steps(findings: Findings, evaluation: Evaluation | None, made: Made) ->
         name = f"identirep name {run} {names}" if run else f"model.name_latents({{{good[0]}: 'NAME'}})"
         steps.append(Step(f"Name {_axes(good)}: targets, inputs and rows at the ends suggest what each is.", name))
     if bad:
-        text = f"Do not name {_axes(bad)}: in a fit to other rows {_they(bad)} elsewhere."
+        with_names = [i for i in bad if i in findings.given_names]
+        without = [i for i in bad if i not in findings.given_names]
+        asked = [f"name {_axes(without)}"] if without else []
+        asked += [f"rely on the name{'s' if len(with_names) > 1 else ''} of {_axes(with_names)}"] if with_names else []
+        text = f"Do not {', and do not '.join(asked)}: in a fit to other rows {_they(bad)} elsewhere."
         steps.append(Step(f"{text} More rows, or fewer latents, may bring {'it' if len(bad) == 1 else 'them'} back."))
     if good or named:
         if run:

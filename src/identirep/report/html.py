@@ -15,14 +15,13 @@ from identirep.report.descriptions import Description, Made, versions
 from identirep.report.pages import write_page
 from identirep.report.style import VERDICT_SYMBOLS
 from identirep.report.words import (
-    VERDICT_MEANINGS,
     causal_statement,
     comes_back_sentence,
     count,
     headline,
     reproducibility_statement,
     returns_headline,
-    verdict_counts,
+    verdict_meanings,
     what_was_fitted,
 )
 
@@ -100,7 +99,7 @@ def write_report(
         reproducible=reproducibility_statement(findings, evaluation),
         causal=causal_statement(findings),
         how=findings.certificate.comes_back.how,
-        meanings={word: VERDICT_MEANINGS[word] for word in verdict_counts(findings)},
+        meanings=verdict_meanings(findings),
         pictures=shown,
         drawn=_drawn(shown),
         n_signal_sentence=f"{count(findings.n_signal, 'direction')} do{'es' if findings.n_signal == 1 else ''}.",

@@ -27,6 +27,7 @@ __all__ = [
     "returns_headline",
     "roles_sentence",
     "verdict_counts",
+    "verdict_meanings",
     "what_was_fitted",
 ]
 
@@ -49,6 +50,29 @@ VERDICT_MEANINGS = {
     "unstable": ("does not come back on other rows", "do not name it: more rows, or fewer latents"),
     "not checked": ("whether it comes back was not measured", "do not name it yet; the reason says what to do"),
 }
+
+
+# What to do with axes of these verdicts that have a name already.
+_NAMED = {
+    "identified": "keep the name, build on it",
+    "reproducible": "keep the name; check again when they change",
+    "unstable": "do not rely on the name: more rows, or fewer latents",
+    "not checked": "check it before its name is relied on; the reason says how",
+}
+
+
+def verdict_meanings(findings: Findings) -> dict[str, tuple[str, str]]:
+    """Return what each verdict that occurs says, and what to do with its axes, some of which may have names."""
+    meanings = {}
+    for verdict in dict.fromkeys(findings.certificate.verdict):
+        meaning, action = VERDICT_MEANINGS[verdict]
+        named = [i in findings.given_names for i, word in enumerate(findings.certificate.verdict) if word == verdict]
+        if all(named):
+            action = _NAMED[verdict]
+        elif any(named):
+            action += f". Of those with a name: {_NAMED[verdict]}"
+        meanings[verdict] = meaning, action
+    return meanings
 
 
 def verdict_counts(findings: Findings) -> dict[str, int]:

@@ -16,7 +16,7 @@ from identirep.mtlcm.axes.covariances import Covariances, DenseCovariances, Shar
 from identirep.mtlcm.axes.exact import exact_starts, maximise_exact
 from identirep.mtlcm.axes.noise import SAME_AXES, denoised_joint_moments, denoised_residual_covariances, find_noise
 from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, maximise_noisy_likelihood
-from identirep.mtlcm.axes.rotation import HeadsOfTasks, mostly_shared, sparsest_heads
+from identirep.mtlcm.axes.rotation import ROUGH, HeadsOfTasks, mostly_shared, sparsest_heads
 from identirep.mtlcm.axes.solutions import Solutions, Starts
 from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks, solve_until_found
 from identirep.mtlcm.model import (
@@ -71,6 +71,11 @@ class _State:
     noisy: NoisyFit | None = None
 
 
+# Where only the best end counts: log F that starts may yet fall from where their gradients are rough, and how many of
+# those that lead lowest are followed.
+_NEAR, _MOST_FOLLOWED = 1e-4, 3
+
+
 def fit_latents(
     moments: TaskMoments,
     n_components: int,
@@ -82,18 +87,19 @@ def fit_latents(
     max_iter: int,
     tol: float,
     rng: np.random.Generator,
+    only_best: bool = False,
 ) -> LatentFit:
     """Fit to valid moments; latents come in order of falling association with targets.
 
     Where tasks have rows of their own, that maximises the marginal likelihood; on shared rows the factorised prior
     leaves the axes to `rotation`. More starts than `n_init` are taken, up to `most_starts`, until several end in the
-    best optimum.
+    best optimum. With `only_best` starts that lead elsewhere on shared rows are not followed to their ends.
     """
     basis, outside = _subspace(moments, n_components)
     reduced = moments.map_features(basis.T)
     initial = np.concatenate([np.eye(n_components)[None], random_rotations(n_init - 1, n_components, rng)])
     search = partial(solve_until_found, most_starts=most_starts or n_init, rng=rng)
-    solve = partial(_solve, search=search, max_iter=max_iter, tol=tol)
+    solve = partial(_solve, search=search, max_iter=max_iter, tol=tol, only_best=only_best)
     # More features than latents: what lies outside their subspace is noise.
     known = (outside or 0.0) if noise_std == "estimate" else float(noise_std) ** 2
     if prior == "factorized" and mostly_shared(moments):
@@ -110,10 +116,16 @@ def fit_latents(
 
 
 def _solve(
-    problem: Problem, initial: Array, *, search: Callable[..., Solutions], max_iter: int, tol: float
+    problem: Problem, initial: Array, *, search: Callable[..., Solutions], max_iter: int, tol: float, only_best: bool
 ) -> Solutions:
     """Search from the starts for axes that diagonalise covariances, or that make heads sparse."""
     solve: Callable[[Array], Solutions]
+    if isinstance(problem, HeadsOfTasks) and only_best:
+        solve = partial(sparsest_heads, problem, max_iter=max_iter, tol=max(ROUGH, tol))
+        rough = search(solve, initial, equal=_NEAR)
+        near = np.argsort(rough.criterion, kind="stable")[:_MOST_FOLLOWED]
+        near = near[rough.criterion[near] <= rough.criterion[near[0]] + _NEAR]
+        return sparsest_heads(problem, rough.unmixing[near], max_iter=max_iter, tol=tol)
     if isinstance(problem, HeadsOfTasks):
         solve = partial(sparsest_heads, problem, max_iter=max_iter, tol=tol)
     else:

@@ -9,7 +9,7 @@ import numpy as np
 from identirep._typing import Array
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.fit import LatentFit, whitened_covariances
-from identirep.mtlcm.axes.rotation import HeadsOfTasks, mostly_shared, sparsest_heads
+from identirep.mtlcm.axes.rotation import ROUGH, HeadsOfTasks, mostly_shared, sparsest_heads
 from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks
 
 __all__ = ["refit_axes", "refit_heads"]
@@ -17,8 +17,6 @@ __all__ = ["refit_axes", "refit_heads"]
 # Refits start from the fit and, as long as that costs about a second, from some random rotations.
 _WORK = 2e8
 _MAX_ITER, _TOL = 300, 1e-5
-# Which start leads lowest is told long before an end is reached.
-_ROUGH = 1e-3
 
 
 def refit_axes(
@@ -68,7 +66,7 @@ def _sparsest(
     n_starts = _n_starts(len(heads[0].coef), fits[0], 2, most_rotations)
     starts = random_rotations(n * n_starts, D, rng)
     starts[::n_starts] = [fit.unmixing @ np.linalg.inv(W) for fit, W in zip(fits, whiteners, strict=True)]
-    rough = sparsest_heads(HeadsOfTasks.stacked(heads, n_starts), starts, max_iter=_MAX_ITER, tol=_ROUGH)
+    rough = sparsest_heads(HeadsOfTasks.stacked(heads, n_starts), starts, max_iter=_MAX_ITER, tol=ROUGH)
     best = rough.unmixing[np.argmin(rough.criterion.reshape(n, -1), axis=1) + n_starts * np.arange(n)]
     found = sparsest_heads(HeadsOfTasks.stacked(heads, 1), best, max_iter=_MAX_ITER, tol=_TOL)
     return [B @ W for B, W in zip(found.unmixing, whiteners, strict=True)]

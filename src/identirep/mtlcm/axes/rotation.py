@@ -45,7 +45,7 @@ from identirep.mtlcm.axes.diagonalise import StepMemory, pair_step
 from identirep.mtlcm.axes.noise import denoised_joint_moments
 from identirep.mtlcm.axes.solutions import Solutions
 
-__all__ = ["HeadsOfTasks", "length_of_heads", "mostly_shared", "n_starts", "sparsest_heads"]
+__all__ = ["ROUGH", "HeadsOfTasks", "length_of_heads", "mostly_shared", "n_starts", "sparsest_heads"]
 
 # Width of the smoothed absolute value, in units of the root mean square coefficient.
 _WIDTH = 0.05
@@ -67,6 +67,8 @@ _MAX_STEP, _LEAST_FALL, _MAX_HALVINGS = 0.5, 1e-4, 20
 # Norm of the inverse of the unmixing matrix up to which steps go. Where heads lie in fewer dimensions than there are
 # latents, nearly parallel axes make them ever sparser.
 _LARGEST_INVERSE = 1e4
+# Which start leads lowest is told by this norm of the gradient, long before an end is reached.
+ROUGH = 1e-3
 # Rounding error of log F.
 _ROUNDING = 2e-15
 _TINY = 1e-12
@@ -189,15 +191,16 @@ def _solved(problem: _Problem, initial: Array, max_iter: int, tol: float) -> Sol
         # What the memory suggested may lead nowhere; where there is none, nothing does.
         stalled[state.start[failed]] = not memory.forget(failed)
         n_iter[state.start[~failed]] += 1
-        last, step, state = G, moved.B @ np.linalg.inv(state.B) - np.eye(D), moved
+        last, step, state = G, moved.B @ state.inverse - np.eye(D), moved
     return Solutions(criterion, norm, n_iter, converged, unmixing)
 
 
 class _State(NamedTuple):
-    """The starts that are still iterated: position, unmixing matrix with rows of unit norm, its heads, and log F."""
+    """The starts still iterated: position, unmixing matrix with unit rows, its inverse, its heads, and log F."""
 
     start: IntArray
     B: Array
+    inverse: Array
     coef: Array
     smooth: Array
     value: Array
@@ -206,13 +209,17 @@ class _State(NamedTuple):
     def at(cls, problem: _Problem, start: IntArray, unmixing: Array) -> _State:
         """Scale rows to unit norm; a matrix that hardly has an inverse has an infinite criterion."""
         B = unmixing / np.linalg.norm(unmixing, axis=2, keepdims=True)
-        singular = np.linalg.slogdet(B)[0] == 0.0
-        inverse = np.linalg.inv(np.where(singular[:, None, None], np.eye(B.shape[1]), B))
-        singular |= np.linalg.norm(inverse, axis=(1, 2)) > _LARGEST_INVERSE
+        singular = np.zeros(len(B), dtype=bool)
+        try:
+            inverse = np.linalg.inv(B)
+        except np.linalg.LinAlgError:
+            singular = np.linalg.slogdet(B)[0] == 0.0
+            inverse = np.linalg.inv(np.where(singular[:, None, None], np.eye(B.shape[1]), B))
+        singular |= np.einsum("sij,sij->s", inverse, inverse) > _LARGEST_INVERSE**2
         coef = problem.coef @ inverse
         smooth = np.sqrt(coef**2 + problem.width[:, None, None] ** 2)
         value = np.log(np.einsum("st,sti->s", problem.weights, smooth))
-        return cls(start, B, coef, smooth, np.where(singular, np.inf, value))
+        return cls(start, B, inverse, coef, smooth, np.where(singular, np.inf, value))
 
     def select(self, starts: Any) -> _State:
         return _State(*(values[starts] for values in self))
@@ -226,11 +233,12 @@ def _derivatives(problem: _Problem, state: _State) -> tuple[Array, Array, Array]
     i, total = np.arange(state.B.shape[1]), np.exp(state.value)[:, None, None]
     weights, width = problem.weights[:, :, None], problem.width[:, None, None]
     transposed = state.coef.swapaxes(1, 2) / total
-    G = -transposed @ (weights * state.coef / state.smooth)
+    weighted = weights / state.smooth
+    G = -transposed @ (weighted * state.coef)
     length, gram = -G[:, i, i], state.B @ state.B.swapaxes(1, 2)
     G += length[:, :, None] * gram
     G[:, i, i] = 0.0
-    curvature = (transposed * state.coef.swapaxes(1, 2)) @ (weights * width**2 / state.smooth**3)
+    curvature = (transposed * state.coef.swapaxes(1, 2)) @ (weighted * (width / state.smooth) ** 2)
     curvature += length[:, :, None] * (1.0 - gram**2)
     return G, curvature, length[:, :, None] + length[:, None, :]
 

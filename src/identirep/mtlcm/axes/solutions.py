@@ -75,6 +75,6 @@ class Solutions(_Ends):
         return Starts(self.criterion, self.gradient_norm, self.n_iter, self.converged, agreement)
 
 
-def equal_to_best(criterion: Array) -> BoolArray:
+def equal_to_best(criterion: Array, equal: float | None = None) -> BoolArray:
     """Whether each start reached the least criterion, up to rounding: rounding shall not choose between them."""
-    return np.asarray(criterion <= criterion.min() + _ROUNDING)
+    return np.asarray(criterion <= criterion.min() + (_ROUNDING if equal is None else equal))

@@ -37,12 +37,20 @@ def solve_in_blocks(covariances: Covariances, starts: Array, *, max_iter: int, t
 
 
 def solve_until_found(
-    solve: Callable[[Array], Solutions], initial: Array, *, most_starts: int, rng: np.random.Generator
+    solve: Callable[[Array], Solutions],
+    initial: Array,
+    *,
+    most_starts: int,
+    rng: np.random.Generator,
+    equal: float | None = None,
 ) -> Solutions:
-    """Iterate the starts, and as many random ones again, up to `most_starts`, until several reach the best end."""
+    """Iterate the starts, and as many random ones again, up to `most_starts`, until several reach the best end.
+
+    Ends are the same up to rounding, or where they are not followed that far up to `equal`.
+    """
     n_starts, D = initial.shape[:2]
     found = solve(initial)
-    while len(found.criterion) < most_starts and np.sum(equal_to_best(found.criterion)) < _ENOUGH:
+    while len(found.criterion) < most_starts and np.sum(equal_to_best(found.criterion, equal)) < _ENOUGH:
         more = random_rotations(min(n_starts, most_starts - len(found.criterion)), D, rng)
         found = Solutions.joined([found, solve(more)])
     return found
