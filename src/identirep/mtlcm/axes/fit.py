@@ -17,7 +17,7 @@ from identirep.mtlcm.axes.exact import exact_starts, maximise_exact
 from identirep.mtlcm.axes.noise import SAME_AXES, denoised_joint_moments, denoised_residual_covariances, find_noise
 from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, maximise_noisy_likelihood
 from identirep.mtlcm.axes.rotation import ROUGH, HeadsOfTasks, mostly_shared, sparsest_heads
-from identirep.mtlcm.axes.solutions import Solutions, Starts
+from identirep.mtlcm.axes.solutions import Solutions, Starts, equal_to_best
 from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks, solve_until_found
 from identirep.mtlcm.model import (
     PRIOR_BELOW,
@@ -104,10 +104,11 @@ def fit_latents(
     known = (outside or 0.0) if noise_std == "estimate" else float(noise_std) ** 2
     if prior == "factorized" and mostly_shared(moments):
         return _canonical(_with_sparse_heads(reduced, known, initial, solve), basis, prior)
-    state = _diagonalised(reduced, known, initial, solve)
     # One covariance for all tasks cannot tell noise from latents.
     if noise_std == "estimate" and outside is None and not moments.is_shared:
-        state = _with_noise_found(state, initial, solve)
+        state = _with_noise_found(reduced, initial, solve, partial(solve_in_blocks, max_iter=max_iter, tol=tol))
+    else:
+        state = _diagonalised(reduced, known, initial, solve)
     if state.noise_variance > 0.0:
         state = _with_noise_inside(state)
     if prior == "exact":
@@ -180,10 +181,27 @@ def _variances(unmixing: Array, R: Array) -> Array:
     return np.asarray(np.einsum("tij,ij->ti", unmixing @ R, unmixing))
 
 
-def _with_noise_found(state: _State, initial: Array, solve: Callable[[Problem, Array], Solutions]) -> _State:
-    """Look for noise, and if there is any take it out before the covariances are diagonalised."""
-    found = find_noise(state.moments, state.unmixing)
-    return state if found is None else _diagonalised(state.moments, found.noise_variance, initial, solve, found)
+def _with_noise_found(
+    moments: TaskMoments,
+    initial: Array,
+    solve: Callable[[Problem, Array], Solutions],
+    solve_one: Callable[[Problem, Array], Solutions],
+) -> _State:
+    """Look for noise from the end of the first start, and diagonalise from all of them what it leaves, if any.
+
+    Without noise the others count as well: noise is looked for again from a better end that they reach.
+    """
+    first = _diagonalised(moments, 0.0, initial[:1], solve_one)
+    found = find_noise(moments, first.unmixing)
+    if found is None:
+        state = _diagonalised(moments, 0.0, initial, solve, NoisyFit(first.unmixing, first.variances, 0.0))
+        state.solutions.n_iter[0] += first.solutions.n_iter[0]
+        state = replace(state, noisy=None)
+        if not equal_to_best(np.r_[state.solutions.criterion.min(), first.solutions.criterion])[1]:
+            found = find_noise(moments, state.unmixing)
+        if found is None:
+            return state
+    return _diagonalised(moments, found.noise_variance, initial, solve, found)
 
 
 def _with_noise_inside(state: _State) -> _State:

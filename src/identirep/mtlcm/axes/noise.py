@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.stats import chi2
 
@@ -24,6 +26,8 @@ SAME_AXES = 0.99
 # Shares of the largest possible noise variance to look at, and from which on it is large.
 _GRID = (1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.4, 0.7, 1.0)
 _LARGE = 0.7
+# As far as axes are followed on the grid: the likelihood is climbed from its best point, and no end of it is kept.
+_ROUGHLY: dict[str, Any] = {"max_iter": 5, "tol": 1e-2}
 # Nats a row that noise may seem to cost: about a tenth where a latent is drowned, often more where noise is small.
 _CHEAP = 0.25
 # Nats that noise on the grid must gain for the full likelihood to be climbed from there.
@@ -68,7 +72,7 @@ def find_noise(moments: TaskMoments, clean: Array) -> NoisyFit | None:
     for share in _GRID:
         taken_out = _rebuild(spectra, B @ axes, share * largest)
         covariances = DenseCovariances.from_matrices(taken_out, weights)
-        M = joint_diagonalise(covariances, np.eye(len(B))[None], max_iter=50, tol=1e-4).unmixing[0]
+        M = joint_diagonalise(covariances, np.eye(len(B))[None], **_ROUGHLY).unmixing[0]
         variances, B = np.einsum("tij,ij->ti", M @ taken_out, M), M @ B
         height = log_likelihood(R, weights, B, variances, share * largest)
         grid.append(NoisyFit(B, variances, share * largest, height))
