@@ -16,13 +16,13 @@ from sklearn.base import clone
 
 from identirep._typing import Array, IntArray
 from identirep.cli.raw import labels_of, raw_columns
+from identirep.cli.text_targets import read_targets
 from identirep.cli.words import quoted_path
 from identirep.datasets import (
     choose_columns,
     index_columns,
     is_number,
     load_table,
-    load_targets,
     match_columns,
     open_table,
     order_of_dates,
@@ -86,6 +86,11 @@ class Table:
             numbers=index if self.numbers is None else self.numbers[index],
             labels=None if self.labels is None else self.labels[index],
         )
+
+    @property
+    def names_of_tasks(self) -> list[Any]:
+        """Names of the tasks: of the targets, or the labels of the rows."""
+        return np.unique(np.asarray(self.tasks)).tolist() if self.is_long else list(self.tasks)
 
     @cached_property
     def looks(self) -> tuple[list[str], Array]:
@@ -152,8 +157,8 @@ def read_table(
         feature_names, data_names, kept = choose_columns(path, columns, *chosen)
         X, encoded = _read_encoded(file, feature_names, kept, missing, categorical, impute)
         rest |= encoded
-        y, of_tasks = load_targets(file, data_names, tasks)
-        names, rest["read_as"] = data_names if of_tasks is None else of_tasks, list(file.remarks)
+        y, of_tasks, said = read_targets(file, data_names, tasks)
+        names, rest["read_as"] = data_names if of_tasks is None else of_tasks, [*file.remarks, *said]
     target = match_columns("targets", chosen[0], columns)[0] if is_long else None
     table = Table(path.name, X, y, names, is_long, target, **rest)
     if table.weights is None or table.weights.all():
