@@ -11,7 +11,7 @@ import pytest
 from identirep.metrics import MCCResult
 
 ROOT = Path(__file__).parent.parent
-ARGUMENTS = {"two_trainings.py": ["--quick", "--out", "figure.png"]}
+ARGUMENTS = {"tags_with_gaps.py": ["--quick"], "two_trainings.py": ["--quick", "--out", "figure.png"]}
 
 
 @pytest.mark.slow

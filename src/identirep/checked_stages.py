@@ -187,7 +187,9 @@ class CheckedStages(TwoStages):
             return ComesBack.unknown(self.n_components_, self.row_order_.reason), numbers
 
         def refit(rows: BoolArray, seed: int, quick: bool) -> Fitted:
-            own = clone(self.regressor_).set_params(n_components=self.n_components_)
+            # Tasks of parts of the rows have numbers for names, and the kinds that they have on all rows.
+            kinds: Any = dict(enumerate(self.regressor_.target_kinds_))
+            own = clone(self.regressor_).set_params(n_components=self.n_components_, target_type=kinds)
             if isinstance(own, MTRN):
                 # Half of the rows and half of the replicates double both parts of the error.
                 own.set_params(n_replicates=max(own.n_replicates // 2, 1))
@@ -197,6 +199,7 @@ class CheckedStages(TwoStages):
                 n_components=self.n_components_,
                 regressor=own,
                 n_refinements=self.n_refinements_,
+                target_type="auto",
                 random_state=seed,
             )
             part = data.rows(rows)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.metrics import roc_auc_score
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,9 +19,12 @@ from identirep.metrics import StabilityResult
 from identirep.parameters import raise_faults
 from identirep.row_weights import as_weights, effective_weights
 from identirep.splits import split_rows as split_rows
+from identirep.target_kinds import stored_kinds
+from identirep.validation import TaskData
 
-__all__ = ["Evaluation", "score_tasks"]
+__all__ = ["Evaluation", "score_binary", "score_tasks"]
 
+_LEAST_PROBABILITY = 1e-12
 _TYPES = {"data": str, "n_training_rows": int, "n_held_out_rows": int}
 
 
@@ -46,6 +50,11 @@ class Evaluation:
         What the rows are ordered by, in words, so that the last ones are held out; None for random rows.
     weighted_by : str or None
         Column of the weights by which rows count, in fit and scores; None if all count alike.
+    kinds : tuple of str, length n_tasks, or None
+        Kind of each target; None in files from before there were kinds.
+    auc, deviance_explained : array, shape (n_tasks,), or None
+        Of binary targets the area under the ROC curve, and the share of the deviance of a constant probability that
+        predictions take away; NaN for others, None if there are none.
     """
 
     data: str
@@ -57,6 +66,9 @@ class Evaluation:
     weak_mcc: float | None = None
     ordered_by: str | None = None
     weighted_by: str | None = None
+    kinds: tuple[str, ...] | None = None
+    auc: Array | None = None
+    deviance_explained: Array | None = None
 
     def save(self, path: str | Path) -> None:
         """Write the scores to a JSON file.
@@ -67,7 +79,9 @@ class Evaluation:
             File to write.
         """
         document = asdict(self)
-        document["r2"] = [None if np.isnan(value) else float(value) for value in self.r2]
+        for name in ("r2", "auc", "deviance_explained"):
+            values = getattr(self, name)
+            document[name] = None if values is None else [None if np.isnan(v) else float(v) for v in values]
         text = json.dumps(document, indent=2, ensure_ascii=False, default=lambda array: array.tolist())
         # Names of files need not be in UTF-8.
         Path(path).write_bytes(f"{text}\n".encode("utf-8", "surrogatepass"))
@@ -96,6 +110,12 @@ class Evaluation:
             document["r2"] = np.array(document["r2"], dtype=np.float64)
             if document["r2"].ndim != 1 or not all(type(document[name]) is of for name, of in _TYPES.items()):
                 raise TypeError("other entries")
+            for name in ("auc", "deviance_explained"):
+                if document.get(name) is not None:
+                    document[name] = np.array(document[name], dtype=np.float64)
+                    if document[name].shape != document["r2"].shape:
+                        raise TypeError("scores of other tasks")
+            document["kinds"] = stored_kinds(document.get("kinds"), len(document["r2"]))
             stability = document["stability"]
             if stability is not None:
                 stability["matrix"] = np.array(stability["matrix"], dtype=np.float64)
@@ -112,6 +132,46 @@ def score_tasks(
     model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None
 ) -> Array:
     """Return R^2 of each task of a fitted model, NaN where labels do not vary; arguments as for `MTRN.score`."""
+    data, predicted, weight = _predicted(model, X, y, tasks, sample_weight)
+    return _r2(data.targets, predicted, data.task_index, data.n_tasks, weight)
+
+
+def score_binary(
+    model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None
+) -> tuple[Array, Array] | None:
+    """Return area under the ROC curve and deviance explained of binary targets, NaN for others; None if none is."""
+    kinds = getattr(model, "target_kinds_", ())
+    if "binary" not in kinds:
+        return None
+    data, predicted, weight = _predicted(model, X, y, tasks, sample_weight)
+    auc, deviance = np.full((2, data.n_tasks), np.nan)
+    stage = model._fitted() if hasattr(model, "_fitted") else model
+    for t in np.flatnonzero(np.array(kinds) == "binary"):
+        own = data.targets[:, t] if data.task_index is None else data.targets
+        rows = ~np.isnan(own) if data.task_index is None else (data.task_index == t) & ~np.isnan(own)
+        rows &= True if weight is None else weight > 0
+        low, high = stage._levels[t]
+        truth = (own[rows] > 0.5 * (low + high)).astype(np.float64)
+        if not len(truth) or np.ptp(truth) == 0.0:
+            continue
+        p = ((predicted[:, t] if data.task_index is None else predicted)[rows] - low) / (high - low)
+        w = None if weight is None else weight[rows]
+        auc[t] = roc_auc_score(truth, p, sample_weight=w)
+        constant = np.full(len(p), np.average(truth, weights=w))
+        deviance[t] = 1.0 - _log_loss(truth, p, w) / _log_loss(truth, constant, w)
+    return auc, deviance
+
+
+def _log_loss(truth: Array, p: Array, weight: Array | None) -> float:
+    # Rounded to 0 or 1, a probability that is wrong costs as much as float64 can say.
+    p = np.clip(p, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
+    return float(np.average(-truth * np.log(p) - (1.0 - truth) * np.log1p(-p), weights=weight))
+
+
+def _predicted(
+    model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None, sample_weight: ArrayLike | None
+) -> tuple[TaskData, Array, Array | None]:
+    """Return checked rows, what a fitted model predicts of them, and their weights."""
     check_is_fitted(model)
     gaps = bool(get_tags(model).input_tags.allow_nan)
     if hasattr(model, "_fitted"):
@@ -128,7 +188,7 @@ def score_tasks(
         predicted = np.asarray(model.predict(X), dtype=np.float64).reshape(data.targets.shape)
     else:
         predicted = model._predict_rows(X, data.task_index)
-    return _r2(data.targets, predicted, data.task_index, data.n_tasks, weight)
+    return data, predicted, weight
 
 
 def _r2(

@@ -29,6 +29,7 @@ from identirep.directories import (
     replaced_directory,
     state,
 )
+from identirep.moments_file import names_of_json, names_to_json
 from identirep.parameters import parameter_faults, raise_faults
 from identirep.run_files import (
     damaged,
@@ -265,6 +266,8 @@ def _as_json(name: str, value: Any) -> Any:
         return None
     if name == "encoder":
         return _USERS_OWN
+    if isinstance(value, Mapping):
+        return {"kinds": [names_to_json(value), list(value.values())]}
     if hasattr(value, "_to_arrays"):
         return {"parameters": _parameters(value), "class": type(value).__name__}
     if hasattr(value, "get_params"):
@@ -296,6 +299,9 @@ def _made(
             value = own["encoder"]
         elif value == _FOREIGN:
             value = own["foreign"]
+        elif isinstance(value, dict) and "kinds" in value:
+            names, kinds = value["kinds"]
+            value = dict(zip(names_of_json(names), kinds, strict=True))
         elif isinstance(value, dict):
             # Subclasses are not known by name; runs from before there were names have none.
             value = _made(nested.get(value.get("class", name), nested[name]), value["parameters"], own, {})

@@ -22,7 +22,7 @@ from identirep.recording import recorded
 from identirep.robust_weights import needs_rows_fault
 from identirep.seeds import as_generator
 from identirep.stored_stages import StoredStages
-from identirep.target_kinds import needs_labels_fault
+from identirep.target_kinds import TOLD_TYPE, TargetType, needs_labels_fault
 from identirep.two_stages import STAGE_TWO_LABELS, StageOne
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         What makes numbers of columns and fills gaps: "auto" is ``TableEncoder()`` for tables (of pandas, polars, Arrow)
         and nothing for arrays; an encoder is cloned and used for both; None takes numbers alone. Gaps are passed on to
         a regressor that takes them, unless the encoder's `impute` says otherwise.
+    target_type : str or dict of task to str, default "auto"
+        What targets are: "continuous", "binary", "ordinal", "count"; "auto" tells it from their values, see
+        `TaskMoments.from_long`, or leaves it to the `target_type` of a stage one that was given. Binary targets are
+        predicted by probabilities; see `MTRN` for what the other kinds change.
     verbose : bool, default False
         Whether stage one and the checks show their progress.
     random_state : int, Generator, RandomState or None, default None
@@ -98,6 +102,8 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         Roles of the latents in each task, see `MTLCM`. With shared inputs they are associations, not causes.
     spectrum_ : array
         Predictive spectrum of stage one, on held-out rows.
+    target_kinds_ : tuple of str, length n_tasks
+        Kind of each target.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
     left_out_tasks_ : dict of hashable to str
@@ -145,6 +151,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         "table_encoder": Either(
             Choice("auto", None), Made("a TableEncoder", ("_to_arrays", "fit_transform", "get_feature_names_out"))
         ),
+        "target_type": TOLD_TYPE,
         "verbose": Choice(False, True),
     }
 
@@ -157,6 +164,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         n_checks: int = 2,
         n_refinements: int = 0,
         table_encoder: Any = "auto",
+        target_type: TargetType = "auto",
         verbose: bool = False,
         random_state: RandomState = None,
     ) -> None:
@@ -166,6 +174,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         self.n_checks = n_checks
         self.n_refinements = n_refinements
         self.table_encoder = table_encoder
+        self.target_type = target_type
         self.verbose = verbose
         self.random_state = random_state
 
@@ -312,6 +321,8 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
                 stage.set_params(n_components=self.n_components)
         else:
             stage = PredictiveFeatures(clone(self.regressor), self.n_components)
+        if self.target_type != "auto":
+            stage.set_params(target_type=self.target_type)
         if self.random_state is not None or stage.random_state is None:
             stage.set_params(random_state=seed)
         stage._least_labels = STAGE_TWO_LABELS

@@ -14,22 +14,27 @@ import numpy as np
 
 from identirep._typing import Array, IntArray
 from identirep.parameters import Choice, Either, Fault, Made, Rule
+from identirep.shapes import Damage
 from identirep.wording import short
 
 __all__ = [
     "KINDS",
     "TARGET_TYPE",
+    "TOLD_TYPE",
     "TargetType",
     "kind_of",
+    "kinds_of",
     "kinds_of_columns",
     "kinds_of_tasks",
     "kinds_sentence",
     "needs_labels_fault",
+    "stored_kinds",
 ]
 
 KINDS = ("binary", "ordinal", "count", "continuous")
 TargetType: TypeAlias = Literal["auto", "binary", "ordinal", "count", "continuous"] | Mapping[Hashable, str] | None
-TARGET_TYPE: Rule = Either(Choice("auto", *KINDS, None), Made("a dict from tasks to kinds", ("items", "keys")))
+TOLD_TYPE: Rule = Either(Choice("auto", *KINDS), Made("a dict from tasks to kinds", ("items", "keys")))
+TARGET_TYPE: Rule = Either(Choice(None), TOLD_TYPE)
 
 # Labels from which values tell a kind; 0 and 1 do at once.
 _LEAST_LABELS = 10
@@ -74,6 +79,31 @@ def kinds_of_tasks(y: Array, index: IntArray, names: Sequence[Hashable], given: 
         few = [len(own) < _LEAST_LABELS and kind == "continuous" for own, kind in zip(labels, found, strict=True)]
         found = [all_alike if is_few else kind for is_few, kind in zip(few, found, strict=True)]
     return _chosen(labels, found, names, given)
+
+
+def kinds_of(
+    targets: Array,
+    index: IntArray | None,
+    names: Sequence[Hashable],
+    given: TargetType,
+    known: Sequence[Hashable] = (),
+) -> tuple[str, ...]:
+    """Return the kind of each task in either layout; kinds may be given of tasks that are `known` and left out, too."""
+    if isinstance(given, Mapping):
+        left_out = set(known) - set(names)
+        given = {name: kind for name, kind in given.items() if name not in left_out}
+    if index is None:
+        return kinds_of_columns(targets, names, given)
+    return kinds_of_tasks(targets, index, names, given)
+
+
+def stored_kinds(kinds: Sequence[str] | None, n_tasks: int) -> tuple[str, ...] | None:
+    """Return kinds of so many targets from what was stored; None if nothing was."""
+    if kinds is None:
+        return None
+    if len(kinds) != n_tasks or not set(kinds) <= set(KINDS):
+        raise Damage("kinds of targets that are none")
+    return tuple(kinds)
 
 
 def _chosen(

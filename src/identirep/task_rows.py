@@ -20,7 +20,7 @@ from identirep.latent_targets import LatentTargets, latent_targets
 from identirep.robust_weights import Robust, robust_weights, shares_rows, times
 from identirep.target_kinds import TargetType, kinds_of_columns, kinds_of_tasks
 
-__all__ = ["Found", "found_of_arrays", "found_of_rows"]
+__all__ = ["Found", "found_of_arrays", "found_of_rows", "sums_of_levels"]
 
 # A level that has fewer labels than this tells nothing of a threshold.
 _LEAST_LABELS = 3
@@ -105,6 +105,24 @@ def found_of_arrays(
     return found._replace(sums=sums, weights=weights)
 
 
+def sums_of_levels(
+    sums: Sums,
+    H: NDArray[Any],
+    targets: Array,
+    index: IntArray | None,
+    kinds: tuple[str, ...],
+    weight: Array | None,
+) -> Sums:
+    """Return sums in either layout with targets of levels as the variables behind them, and all else as it is."""
+    if index is None:
+        return _levels_alone(sums, H, targets, ~np.isnan(targets), weight, kinds).sums
+    usable = (sums.counts[sums.group] >= _LEAST_LABELS) & (sums.scatter_y > 0.0)
+    levels = np.flatnonzero(usable & np.array([kind != "continuous" for kind in kinds]))
+    if not len(levels):
+        return sums
+    return _of_latent(sums, latent_targets(H, targets, index, len(kinds), weight, levels), levels)
+
+
 def _levels_alone(
     sums: Sums,
     H: NDArray[Any],
@@ -158,7 +176,7 @@ def _found(sums: Sums, rows: _Rows, weight: Array | None, robust: Robust, kinds:
 def _of_latent(sums: Sums, latent: LatentTargets, levels: IntArray) -> Sums:
     """Put the variables behind some targets in their place, in units of these."""
     scatter_hy, scatter_y = sums.scatter_hy.copy(), sums.scatter_y.copy()
-    n, scale = sums.counts[levels], latent.scale[levels]
+    n, scale = sums.counts[sums.group][levels], latent.scale[levels]
     scatter_hy[levels] = (n * scale)[:, None] * latent.cov_hy[levels]
     scatter_y[levels] = n * scale**2
     return sums._replace(scatter_hy=scatter_hy, scatter_y=scatter_y)

@@ -74,6 +74,11 @@ class TwoStages(EncodedTables, CertifiedLatents):
         return self._fitted().task_names_
 
     @property
+    def target_kinds_(self) -> tuple[str, ...]:
+        """Kind of each target."""
+        return self._fitted().target_kinds_
+
+    @property
     def left_out_tasks_(self) -> dict[Hashable, str]:
         """Tasks that nothing can be learnt of, which the fit has left out, and why."""
         return self._fitted().left_out_tasks_
@@ -216,7 +221,8 @@ class TwoStages(EncodedTables, CertifiedLatents):
         Returns
         -------
         array, shape (n_samples, n_tasks)
-            Predicted targets.
+            Predicted targets; of a binary target the mean of its values, for 0 and 1 the probability of 1 ("causal":
+            a linear one).
 
         Raises
         ------
@@ -230,6 +236,23 @@ class TwoStages(EncodedTables, CertifiedLatents):
             return self.regressor_.predict(self._inputs(X))
         prediction = self.causal_model_.predict(self.regressor_.transform(self._inputs(X)), use=use)
         return prediction[:, 0] if self.regressor_._flat_target else prediction
+
+    def predict_proba(self, X: Any) -> Array:
+        """Predict the probability of the larger value of each binary target.
+
+        Parameters
+        ----------
+        X : array-like or table, shape (n_samples, n_features)
+            Inputs, as in `fit`.
+
+        Returns
+        -------
+        array, shape (n_samples, n_tasks)
+            One column for each task; NaN for targets that are not binary. Probabilities of the other value are one
+            less these.
+        """
+        check_is_fitted(self)
+        return self.regressor_.predict_proba(self._inputs(X))
 
     def _predict_rows(self, X: Any, task_index: IntArray) -> Array:
         return self.regressor_._predict_rows(self._inputs(X), task_index)

@@ -53,6 +53,7 @@ def fit(
     separator: given.Separator = None,
     decimal: given.Decimal = None,
     sheet: given.Sheet = None,
+    target_type: given.TargetType = None,
     n_components: given.Components = "auto",
     regressor: given.RegressorOrNone = "mtrn",
     held_out: given.HeldOut = 0.2,
@@ -78,7 +79,7 @@ def fit(
     command = _deciding(locals())
     components = given.parse_components(n_components)
     trained: dict[str, Any] = {"--groups": groups, "--order": order, "--categorical": categorical, "--like": like}
-    trained["--labels"] = labels
+    trained["--labels"], trained["--target-type"] = labels, target_type
     trained |= {
         "--resume": resume,
         "--replicates": replicates,
@@ -108,6 +109,7 @@ def fit(
     from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
     from identirep.report import Findings
 
+    kinds = given.parse_target_type(target_type, table.names_of_tasks)
     training, rest = split(table, held_out, seed)
     with kept_work(out, resume, command) as work:
         model = fit_model(
@@ -120,6 +122,7 @@ def fit(
             n_checks=checks,
             record=work and work.record(1),
             like=earlier,
+            target_type=kinds,
         )
         evaluation = evaluate(model, table, training, rest)
         if like is not None:
@@ -185,6 +188,7 @@ def stability(
     separator: given.Separator = None,
     decimal: given.Decimal = None,
     sheet: given.Sheet = None,
+    target_type: given.TargetType = None,
     n_components: given.Components = "auto",
     regressor: given.Regressor = "mtrn",
     held_out: given.HeldOut = 0.25,
@@ -211,6 +215,7 @@ def stability(
     columns |= {"features": features, "drop": drop}
     table = _read(data, targets, out, columns | reading | encoding)
     settings = {"regressor": regressor, "replicates": replicates, "epochs": epochs, "n_checks": checks}
+    settings["target_type"] = given.parse_target_type(target_type, table.names_of_tasks)
     # Without a run directory the work is kept where the command was called.
     target = Path(f"stability of {data.name[:100]}") if out is None else out
     from identirep.cli.runs import split

@@ -107,10 +107,19 @@ def _scores(findings: Findings, evaluation: Evaluation | None) -> dict[str, Any]
     summary = score_summary(findings, evaluation)
     if evaluation is None or summary is None:
         return None
-    targets = zip(findings.task_names, evaluation.r2, strict=True)
+    targets: list[dict[str, Any]] = [
+        {"name": name, "r2": r2} for name, r2 in zip(findings.task_names, evaluation.r2, strict=True)
+    ]
+    for name, values in (
+        ("kind", evaluation.kinds),
+        ("auc", evaluation.auc),
+        ("deviance_explained", evaluation.deviance_explained),
+    ):
+        for target, value in zip(targets, () if values is None else values, strict=values is not None):
+            target[name] = value
     return {
         "median_r2": summary["median"],
         "mean_r2": summary["mean"],
         "n_known": summary["known"],
-        "targets": [{"name": name, "r2": r2} for name, r2 in targets],
+        "targets": targets,
     }

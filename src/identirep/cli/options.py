@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from identirep.cli.words import quoted
+from identirep.target_kinds import KINDS
 
 __all__ = [
     "Categorical",
@@ -31,8 +32,9 @@ __all__ = [
     "Order",
 ]
 __all__ += ["RegressorOrNone", "Replicates", "Resume", "Run", "Scheduler", "Seed", "Separator", "Sheet", "Targets"]
-__all__ += ["Tasks", "Weights"]
+__all__ += ["TargetType", "Tasks", "Weights"]
 __all__ += ["check_engine", "check_settings", "encoding_of", "options_of_files", "parse_components"]
+__all__ += ["parse_target_type"]
 
 Data = Annotated[
     Path,
@@ -161,6 +163,15 @@ Scheduler = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Scheduler of Dask, tcp://HOST:PORT. Default: processes on this machine."),
 ]
+TargetType = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KIND|NAME=KIND",
+        help="What targets are: auto, continuous, binary, ordinal or count, for all of them or, repeatable, for the "
+        "target (or task) of a name.",
+        show_default="auto",
+    ),
+]
 Replicates = Annotated[
     int | None, typer.Option(min=1, metavar="R", help="Networks trained at once; more: stabler, slower.")
 ]
@@ -199,6 +210,32 @@ def parse_components(text: str) -> int | Literal["auto"]:
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise ValueError(f"--n-components is not valid: got {text!r}, expected 'auto' or a number >= 1. Pass one.")
     return int(text)
+
+
+def parse_target_type(given: Sequence[str] | None, names: Sequence[Any]) -> Any:
+    """Return the kind of all targets, or a dict with those of some; `names` are those of targets or tasks."""
+    kind_of_all, of_some = "auto", dict[Any, str]()
+    by_text = {str(name): name for name in names}
+    for text in given or []:
+        name, mark, kind = text.rpartition("=")
+        if (kind if mark else text) not in ("auto", *KINDS):
+            raise ValueError(
+                f"--target-type is not valid: got {text!r}, expected auto, {', '.join(KINDS)}, or NAME= and one of "
+                "these. Correct it."
+            )
+        if not mark:
+            kind_of_all = text
+        elif name not in by_text:
+            raise ValueError(
+                f"--target-type names no target: got {name!r}, expected one of the {len(by_text)} targets, such as "
+                f"{next(iter(by_text), '')!r}. Correct it."
+            )
+        else:
+            of_some[by_text[name]] = kind
+    if not of_some:
+        return kind_of_all
+    kinds = {name: of_some.get(name, kind_of_all) for name in by_text.values()}
+    return {name: kind for name, kind in kinds.items() if kind != "auto"} or "auto"
 
 
 def encoding_of(impute: str, categorical: list[str] | None, no_encode: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from identirep._typing import Array
+from identirep.accumulation import factorize
 from identirep.cli.tables import Table
 from identirep.encoding import kinds_remark
 from identirep.encoding import left_out_remark as columns_remark
@@ -14,6 +15,7 @@ from identirep.exchangeability import LEVEL, check_row_order, consecutive_rows, 
 from identirep.linear_copies import copy_remarks, linear_copies
 from identirep.sentinels import sentinel_remarks
 from identirep.splits import row_groups
+from identirep.target_kinds import kinds_of_columns, kinds_of_tasks, kinds_sentence
 from identirep.two_stages import STAGE_TWO_LABELS
 from identirep.validation import TaskData, check_task_data, left_out_remark
 
@@ -32,6 +34,15 @@ def repeated_rows(table: Table) -> int:
     return 0 if equal is None else len(equal) - int(equal.max()) - 1
 
 
+def kinds_of_table(table: Table) -> tuple[str, ...]:
+    """Return the kind of each target, or task, that its values tell."""
+    if not table.is_long:
+        return kinds_of_columns(table.targets, table.tasks, "auto")
+    seen = ~np.isnan(table.targets)
+    names, index = factorize(np.asarray(table.tasks)[seen])
+    return kinds_of_tasks(table.targets[seen], index, names, "auto")
+
+
 def remarks_of_values(table: Table) -> list[str]:
     """Return what is said before a fit: columns that are no inputs, and numbers that may stand for something else."""
     targets = [table.target] if table.is_long else table.tasks
@@ -39,6 +50,9 @@ def remarks_of_values(table: Table) -> list[str]:
     is_text = any(why.startswith(("text", "a text")) for why in table.left_out.values())
     keep = f"To keep one, name it with --features{', or a text with --categorical' if is_text else ''}."
     remarks += filter(None, [columns_remark(table.left_out, keep), kinds_remark(table.columns)])
+    kinds = kinds_of_table(table)
+    if not set(kinds) <= {"continuous"}:
+        remarks.append(f"{'Tasks' if table.is_long else 'Targets'}: {kinds_sentence(kinds)}.")
     names, numbers = table.looks
     return remarks + sentinel_remarks([*names, *targets], np.column_stack([numbers, table.targets]))
 

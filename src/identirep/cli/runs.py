@@ -20,7 +20,7 @@ from identirep.cli.console import OUTPUT, cell, say, working
 from identirep.cli.reporting import EVALUATION_FILE, KEPT_FILE, REPORT_FILE, described
 from identirep.cli.tables import Table
 from identirep.directories import replaced_directory
-from identirep.evaluation import Evaluation, score_tasks
+from identirep.evaluation import Evaluation, score_binary, score_tasks
 from identirep.label_sides import Labels
 from identirep.metrics import StabilityResult, stability, weak_mcc_score
 from identirep.report import (
@@ -42,6 +42,7 @@ from identirep.report import (
     write_report,
 )
 from identirep.splits import number_groups, row_groups, two_sides
+from identirep.target_kinds import kinds_sentence
 from identirep.wording import short
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def fit_model(
     n_checks: int = 2,
     record: FitRecord | None = None,
     like: IdentifiableRegressor | None = None,
+    target_type: Any = "auto",
 ) -> IdentifiableRegressor:
     """Fit both stages to all rows of a table, and say which regressor was chosen if it was to be."""
     from identirep.mtrn import MTRN
@@ -105,11 +107,14 @@ def fit_model(
         regressor=stage,
         n_checks=n_checks,
         table_encoder=table.encoder,
+        target_type=target_type,
         verbose=OUTPUT.is_terminal,
         random_state=seed,
     )
     rows = {"groups": table.groups, "order": table.order, "sample_weight": table.weights}
     model.fit(table.X, table.targets, table.tasks, **rows, checkpoint=record, like=like)
+    if target_type != "auto":
+        say(f"Targets, as told: {kinds_sentence(model.target_kinds_)}.")
     if (choice := model.regressor_choice_) is not None:
         say(f"Regressor: {choice.name}. {choice.reason}.")
     return model
@@ -117,12 +122,16 @@ def fit_model(
 
 def evaluate(model: IdentifiableRegressor, table: Table, training: Table, held_out: Table) -> Evaluation:
     """Score a model on held-out rows."""
-    r2 = np.full(len(model.task_names_), np.nan)
+    r2, binary = np.full(len(model.task_names_), np.nan), None
     if len(held_out.targets):
         tasks, X = held_out.tasks if held_out.is_long else None, model._inputs(held_out.X)
-        r2 = score_tasks(model.regressor_, X, held_out.targets, tasks, sample_weight=held_out.weights)
+        rows: dict[str, Any] = {"sample_weight": held_out.weights}
+        r2 = score_tasks(model.regressor_, X, held_out.targets, tasks, **rows)
+        binary = score_binary(model.regressor_, X, held_out.targets, tasks, **rows)
     sizes = len(training.targets), len(held_out.targets)
     columns: dict[str, Any] = {"ordered_by": table.ordered_by, "weighted_by": table.weighted_by}
+    columns |= {"kinds": model.target_kinds_}
+    columns |= {} if binary is None else {"auc": binary[0], "deviance_explained": binary[1]}
     return Evaluation(table.name, *sizes, table.grouped_by, r2, **columns)
 
 
@@ -261,7 +270,25 @@ def _known(value: float) -> str:
     return f"{value:.3f}" if value == value else ""
 
 
+def _print_binary(findings: Findings, evaluation: Evaluation) -> None:
+    """Print how well binary targets are ranked, if there are any."""
+    auc, deviance = evaluation.auc, evaluation.deviance_explained
+    if auc is None or deviance is None or np.isnan(auc).all():
+        return
+    known = np.flatnonzero(~np.isnan(auc))
+    lowest = known[np.argsort(auc[known], kind="stable")[:3]]
+    listed = ", ".join(f"{short(findings.task_names[t])} {auc[t]:.2f}" for t in lowest)
+    OUTPUT.print(
+        Text.assemble(
+            ("Held-out AUC: ", "bold"),
+            f"median {np.median(auc[known]):.3f} over {len(known)} binary {findings.kind}, deviance explained "
+            f"{np.median(deviance[known]):.3f}; lowest: {listed}.",
+        )
+    )
+
+
 def _print_scores(findings: Findings, evaluation: Evaluation) -> None:
+    _print_binary(findings, evaluation)
     scores = score_summary(findings, evaluation)
     if scores is None:
         say(f"Held-out R²: not known, {'too few labels' if evaluation.n_held_out_rows else 'no rows'} were held out.")

@@ -17,12 +17,12 @@ from sklearn.base import clone
 from identirep._typing import Array, IntArray
 from identirep.cli.ordering import sortable
 from identirep.cli.raw import labels_of, raw_columns
+from identirep.cli.text_targets import read_targets
 from identirep.cli.words import quoted_path
 from identirep.datasets import (
     choose_columns,
     index_columns,
     load_table,
-    load_targets,
     match_columns,
     open_table,
 )
@@ -84,6 +84,11 @@ class Table:
             numbers=index if self.numbers is None else self.numbers[index],
             labels=None if self.labels is None else self.labels[index],
         )
+
+    @property
+    def names_of_tasks(self) -> list[Any]:
+        """Names of the tasks: of the targets, or the labels of the rows."""
+        return np.unique(np.asarray(self.tasks)).tolist() if self.is_long else list(self.tasks)
 
     @cached_property
     def looks(self) -> tuple[list[str], Array]:
@@ -151,8 +156,8 @@ def read_table(
         feature_names, data_names, kept = choose_columns(path, columns, *chosen)
         X, encoded = _read_encoded(file, feature_names, kept, missing, categorical, impute)
         rest |= encoded
-        y, of_tasks = load_targets(file, data_names, tasks)
-        names, rest["read_as"] = data_names if of_tasks is None else of_tasks, list(file.remarks)
+        y, of_tasks, said = read_targets(file, data_names, tasks)
+        names, rest["read_as"] = data_names if of_tasks is None else of_tasks, [*file.remarks, *said]
     rest["read_as"] += [of_order] if of_order else []
     target = match_columns("targets", chosen[0], columns)[0] if is_long else None
     table = Table(path.name, X, y, names, is_long, target, **rest)

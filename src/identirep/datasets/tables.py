@@ -155,7 +155,9 @@ def load_targets(
     """Return targets of an open file as `load_table` does, with the labels of tasks in the long layout."""
     _, Y, labels = _read(file, [], target_names, tasks)
     _check_values(file.path, np.empty((len(Y), 0)), [], Y, target_names)
-    return (Y if labels is None else Y[:, 0]), None if labels is None else _as_labels(file.path, str(tasks), *labels)
+    return (Y if labels is None or not target_names else Y[:, 0]), None if labels is None else _as_labels(
+        file.path, str(tasks), *labels
+    )
 
 
 def choose_columns(

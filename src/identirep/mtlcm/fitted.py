@@ -37,7 +37,7 @@ from identirep.mtlcm.trust import Certificate, ComesBack, certify, check_rows, l
 from identirep.naming import Names, stored_names
 from identirep.persistence import prefixed, taken
 from identirep.shapes import FINITE, SIZE, Damage, check_shapes, check_values
-from identirep.target_kinds import KINDS
+from identirep.target_kinds import stored_kinds
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -312,7 +312,8 @@ class FittedLatents:
         tasks = taken("tasks", arrays)
         if tasks:
             check_shapes(tasks, {"foreign": "T", "repeated": "T"}, T=moments.n_tasks)
-        moments.target_kinds_, moments.effect_degree_ = _stored_kinds(meta, moments.n_tasks)
+        moments.target_kinds_ = stored_kinds(meta.get("target_kinds"), moments.n_tasks)
+        moments.effect_degree_ = int(meta.get("effect_degree", 1))
         if "curves" in arrays:
             check_shapes(arrays, {"curves": "TKK"}, T=moments.n_tasks, K=moments.n_features)
             check_values(arrays, {"curves": FINITE})
@@ -334,16 +335,6 @@ class FittedLatents:
     def __sklearn_is_fitted__(self) -> bool:
         # Not any attribute will do: accumulated moments alone are no fit.
         return "fit_" in self.__dict__
-
-
-def _stored_kinds(meta: dict[str, Any], n_tasks: int) -> tuple[tuple[str, ...] | None, int]:
-    """Return kinds of targets and the degree of effects from what was stored."""
-    kinds, degree = meta.get("target_kinds"), int(meta.get("effect_degree", 1))
-    if kinds is None:
-        return None, degree
-    if len(kinds) != n_tasks or not set(kinds) <= set(KINDS) or degree < 1:
-        raise Damage("kinds of targets that are none")
-    return tuple(kinds), degree
 
 
 def _check_together(fit: LatentFit, moments: TaskMoments) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils import Tags
 
@@ -19,13 +20,16 @@ from identirep.gross_errors import gross_error_remark
 from identirep.known_tasks import left_out_meta, remember_left_out, restore_left_out
 from identirep.moments import TaskMoments
 from identirep.mtrn.fit_data import check_fit_data
+from identirep.mtrn.logistic_heads import as_zero_and_one, fit_logistic, levels_of
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, reduce_features
+from identirep.mtrn.sides import with_levels
 from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, Spectrum, predictive_spectrum
 from identirep.parameters import Fault, Rule, parameter_faults
 from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
 from identirep.shapes import FINITE, SIZE, check_shapes, check_values
 from identirep.signal_check import Signal, check_signal
+from identirep.target_kinds import TargetType, kinds_of, stored_kinds
 from identirep.validation import TaskData, check_features, left_out_remark
 
 if TYPE_CHECKING:
@@ -74,6 +78,10 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     # What "auto" takes, whatever number was asked for.
     _auto_components: int
     moments_: TaskMoments
+    target_type: TargetType
+    target_kinds_: tuple[str, ...]
+    # Both values of each binary target, NaN for others, (n_tasks, 2).
+    _levels: Array
     # All directions, strongest first, of which the features are the leading ones; known while fitting alone.
     _directions: tuple[Reduction, Spectrum]
 
@@ -128,6 +136,10 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         self.task_names_, self._flat_target = data.task_names, data.is_flat
         if remark := gross_error_remark(self.limited_labels_, self.task_names_):
             warnings.warn(remark, UserWarning, stacklevel=2)
+        self.target_kinds_ = kinds_of(
+            data.targets, data.task_index, data.task_names, self.target_type, data.given_tasks
+        )
+        self._levels = levels_of(data.targets, data.task_index, self.target_kinds_)
         remember_left_out(self, data)
         if data.left_out:
             warnings.warn(left_out_remark(data.left_out, self._least_labels), UserWarning, stacklevel=2)
@@ -178,11 +190,36 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         Returns
         -------
         array, shape (n_samples, n_tasks), or (n_samples,) if `fit` got one target without `tasks`
-            Predicted targets.
+            Predicted targets; of a binary target the mean of its values, for 0 and 1 the probability of 1.
         """
         H = self._reduce(check_features(self, X))
-        prediction = H @ self.coef_.T + self.intercept_
+        prediction = self._of_link(H @ self.coef_.T + self.intercept_, self._levels)
         return prediction[:, 0] if self._flat_target else prediction
+
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Predict the probability of the larger value of each binary target.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_samples, n_features_in)
+            Inputs.
+
+        Returns
+        -------
+        array, shape (n_samples, n_tasks)
+            One column for each task; NaN for targets that are not binary. Probabilities of the other value are one
+            less these.
+        """
+        H = self._reduce(check_features(self, X))
+        probability = expit(H @ self.coef_.T + self.intercept_)
+        probability[:, np.isnan(self._levels[:, 0])] = np.nan
+        return np.asarray(probability)
+
+    @staticmethod
+    def _of_link(linear: Array, levels: Array) -> Array:
+        """Return predictions in units of the targets: of binary ones the mean of both values."""
+        low, high = levels[..., 0], levels[..., 1]
+        return np.where(np.isnan(low), linear, low + (high - low) * expit(linear))
 
     def score(
         self,
@@ -216,7 +253,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     def _predict_rows(self, X: ArrayLike, task_index: IntArray) -> Array:
         """Predict for each row the target of one task, shape (n_samples,): in the long layout tasks may be many."""
         H = self._reduce(check_features(self, X))
-        return np.asarray(np.einsum("nd,nd->n", H, self.coef_[task_index]) + self.intercept_[task_index])
+        linear = np.einsum("nd,nd->n", H, self.coef_[task_index]) + self.intercept_[task_index]
+        return self._of_link(linear, self._levels[task_index])
 
     def _reduce(self, X: NDArray[Any]) -> Array:
         return (self._base_features(X) - self.mean_) @ self.components_.T
@@ -246,6 +284,21 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         final = linear_heads(self.moments_)
         self.coef_, self.intercept_, self.noise_std_ = final.coef, final.intercept, np.sqrt(final.noise)
         return reduction
+
+    def _fit_kinds(self, H: Array, data: TaskData) -> None:
+        """Fit heads of binary targets to reduced features of rows, and give stage two moments that know the kinds."""
+        kinds, index, weights = self.target_kinds_, data.task_index, data.weights
+        if set(kinds) <= {"continuous"}:
+            return
+        self.moments_ = with_levels(self.moments_, H, data, kinds)
+        for t in np.flatnonzero(~np.isnan(self._levels[:, 0])):
+            rows = ~np.isnan(data.targets[:, t]) if index is None else index == t
+            y = as_zero_and_one(data.targets[rows, t] if index is None else data.targets[rows], self._levels[t])
+            own = None if weights is None else weights[rows]
+            head = fit_logistic(H[rows], y, own)
+            self.coef_[t], self.intercept_[t] = head
+            residual = (y - expit(head.logit(H[rows]))) * (self._levels[t, 1] - self._levels[t, 0])
+            self.noise_std_[t] = np.sqrt(np.average(residual**2, weights=own))
 
     def _widen_range(self, numbers: Sequence[int]) -> None:
         """Let the range reach what "auto" takes in fits to fewer rows; that these take fewer says nothing."""
@@ -282,8 +335,11 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
             "flat_target": self._flat_target,
             "n_components_range": list(self.n_components_range_),
             "signal": asdict(self.signal_),
+            "target_kinds": list(self.target_kinds_),
             **left_out_meta(self),
         }
+        if not np.isnan(self._levels).all():
+            arrays["levels"] = self._levels
         return arrays | prefixed("moments", moments), meta
 
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
@@ -294,6 +350,13 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         for name in _STORED:
             setattr(self, name, arrays[name])
         self.task_names_, self.n_components_ = self.moments_.task_names, len(self.components_)
+        # Runs from before there were kinds have numbers alone.
+        self.target_kinds_ = (
+            stored_kinds(meta.get("target_kinds"), moments.n_tasks) or ("continuous",) * moments.n_tasks
+        )
+        self._levels = arrays.get("levels", np.full((moments.n_tasks, 2), np.nan))
+        check_shapes({"levels": self._levels}, {"levels": "TL"}, T=moments.n_tasks, L=2)
+        check_values({"levels": self._levels}, {"levels": FINITE}, gaps=True)
         restore_left_out(self, meta)
         self.n_features_in_, self._flat_target = int(meta["n_features_in"]), bool(meta["flat_target"])
         # Runs from before this was stored have what their spectrum says.

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from identirep._typing import Array, BoolArray, IntArray, RandomState
 from identirep.mtrn.base import StageOne
 from identirep.mtrn.cut import warn_of_unclear_cut
+from identirep.mtrn.logistic_heads import with_logistic_heads
 from identirep.mtrn.reduction import Heads, linear_heads, residual_squares
 from identirep.mtrn.settings import LATENTS_BATCH, NetworkSettings
 from identirep.mtrn.sides import split_moments
@@ -20,6 +21,7 @@ from identirep.parameters import Choice, Either, Fault, Made, Number, Rule, Size
 from identirep.persistence import taken
 from identirep.shapes import FINITE, Damage, check_shapes, check_values
 from identirep.splits import two_sides
+from identirep.target_kinds import TOLD_TYPE, TargetType
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,7 +40,7 @@ _OF_DATA: tuple[str, ...] = (
     "_judges_signal",
     "signal_",
 )
-_OF_DATA += ("_input_shape", "left_out_tasks_", "_given_tasks", "_least_labels")
+_OF_DATA += ("target_kinds_", "_levels", "_input_shape", "left_out_tasks_", "_given_tasks", "_least_labels")
 
 
 class MTRN(StageOne):
@@ -91,6 +93,11 @@ class MTRN(StageOne):
         Share of rows held out from training: they choose the best epoch and measure the spectrum.
     patience : int or None, default 20
         Epochs without a better validation loss before training stops; None never stops early.
+    target_type : str or dict of task to str, default "auto"
+        What targets are: "continuous", "binary", "ordinal", "count"; "auto" tells it from their values, see
+        `TaskMoments.from_long`. Binary ones have logistic heads and Bernoulli likelihoods, in the long layout heads
+        alone: there the encoder is trained on their numbers (Fisher's discriminant). Ordinal targets and counts are
+        predicted as numbers; stage two knows their levels.
     device : str, default "auto"
         Where `fit` trains: "auto", "cpu", "cuda", "mps" or "cuda:1". Under ``torchrun`` all its processes share each
         batch; what other launchers and schedulers set is ignored. On a machine without that device a fitted model
@@ -121,13 +128,15 @@ class MTRN(StageOne):
     mean_ : array, shape (n_replicates * K,)
         Mean of the features of all replicates.
     coef_ : array, shape (n_tasks, n_components_)
-        Heads on the reduced features.
+        Heads on the reduced features, of binary targets on the scale of the logit.
     intercept_ : array, shape (n_tasks,)
         Intercepts of the heads.
     noise_std_ : array, shape (n_tasks,)
         Standard deviation of the residuals, degrees of freedom of the heads counted.
     moments_ : TaskMoments
         Moments of the reduced features on all rows, for stage two.
+    target_kinds_ : tuple of str, length n_tasks
+        Kind of each target.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
     history_ : list of dict
@@ -178,6 +187,7 @@ class MTRN(StageOne):
         "weight_decay": Number(0.0),
         "validation_fraction": Number(0.0, 1.0, open_low=True, open_high=True),
         "patience": Either(Choice(None), Whole()),
+        "target_type": TOLD_TYPE,
     }
 
     def __init__(
@@ -196,6 +206,7 @@ class MTRN(StageOne):
         weight_decay: float = 1e-4,
         validation_fraction: float = 0.15,
         patience: int | None = 20,
+        target_type: TargetType = "auto",
         device: str = "auto",
         precision: str = "32-true",
         verbose: bool = False,
@@ -214,6 +225,7 @@ class MTRN(StageOne):
         self.weight_decay = weight_decay
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.target_type = target_type
         self.device = device
         self.precision = precision
         self.verbose = verbose
@@ -234,14 +246,20 @@ class MTRN(StageOne):
         from identirep.mtrn.network_fit import fit_network
 
         data, groups, validating = self._in_order(data, groups, rng)
-        network = fit_network(NetworkSettings.of(self), data, groups, rng, held_out=validating)
+        levels = self._levels if data.task_index is None else None
+        network = fit_network(NetworkSettings.of(self), data, groups, rng, held_out=validating, levels=levels)
         self._set_network(network)
-        trained, untouched, held_out = split_moments(self._base_features(data.X), data, groups, network.held_out)
+        F = self._base_features(data.X)
+        trained, untouched, held_out = split_moments(F, data, groups, network.held_out)
         heads = linear_heads(trained, n_blocks=self.n_replicates)
         n, m = trained.n_samples, untouched.n_samples
         squares = n * heads.noise + residual_squares(untouched, heads.coef, heads.intercept)
         heads = Heads(heads.coef, heads.intercept, squares / np.maximum(n + m, 1))
+        if levels is not None:
+            seen = ~network.held_out
+            heads = with_logistic_heads(heads, F, data.targets, levels, seen, data.weights, self.n_replicates)
         reduction = self._fit_reduction(trained, heads, trained + untouched, held_out, rng)
+        self._fit_kinds((F - self.mean_) @ self.components_.T, data)
         warn_of_unclear_cut(trained, heads.coef, reduction, self.n_replicates, self.n_components_)
 
     def _in_order(
@@ -268,6 +286,7 @@ class MTRN(StageOne):
         stage._set_network(guided.network)
         trained, untouched, held_out = split_moments(guided.latents, data, groups, self._held_out)
         stage._fit_reduction(trained, linear_heads(trained), trained + untouched, held_out, rng)
+        stage._fit_kinds((guided.latents - stage.mean_) @ stage.components_.T, data)
         # The reduction is of predicted latents; composed, it is one of the features of all replicates.
         stage.mean_ = guided.mean + np.linalg.lstsq(guided.components, stage.mean_, rcond=None)[0]
         stage.components_ = stage.components_ @ guided.components

@@ -22,19 +22,29 @@ class WideObjective(nn.Module):
 
     Minimises :math:`\sum_t n_t/2 \, \log \sigma_t^2` with the heads as parameters. Its gradient is that of
     :math:`\sum_t \mathrm{rss}_t / 2 \sigma_t^2` at the current noise, which is tracked over batches. Heads in closed
-    form would fit the noise of a batch of a few hundred rows.
+    form would fit the noise of a batch of a few hundred rows. Binary targets have the negative log-likelihood of a
+    logistic head instead, in the same units.
     """
 
     tasks_in_every_batch = True
 
     def __init__(
-        self, encoder: nn.Module, n_replicates: int, n_features: int, n_tasks: int, generator: torch.Generator
+        self,
+        encoder: nn.Module,
+        n_replicates: int,
+        n_features: int,
+        n_tasks: int,
+        generator: torch.Generator,
+        log_odds: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         weight = torch.randn(n_replicates, n_features, n_tasks, generator=generator) / math.sqrt(n_features)
         self.head_weight = nn.Parameter(weight)
-        self.head_bias = nn.Parameter(torch.zeros(n_replicates, 1, n_tasks))
+        bias = torch.zeros(n_tasks) if log_odds is None else torch.nan_to_num(log_odds).float()
+        self.head_bias = nn.Parameter(bias.expand(n_replicates, 1, n_tasks).clone())
+        # Targets of 0 and 1, whose log odds in training are known, have a Bernoulli likelihood.
+        self.is_binary = None if log_odds is None or bool(log_odds.isnan().all()) else ~log_odds.isnan()
         self.rss: Tensor
         self.count: Tensor
         self.register_buffer("rss", torch.ones(n_replicates, n_tasks))
@@ -47,19 +57,27 @@ class WideObjective(nn.Module):
             self.rss.mul_(_NOISE_DECAY).add_(rss, alpha=1 - _NOISE_DECAY)
             self.count.mul_(_NOISE_DECAY).add_(count, alpha=1 - _NOISE_DECAY)
             noise = (self.rss / self.count.clamp_min(1e-12)).clamp_min(NOISE_FLOOR)
-        return 0.5 * (rss / noise).sum(dim=1) / count.sum().clamp_min(1 if weight is None else 1e-12)
+        loss = 0.5 * rss / noise
+        if self.is_binary is not None:
+            loss = torch.where(self.is_binary.to(loss.device), rss, loss)
+        return loss.sum(dim=1) / count.sum().clamp_min(1 if weight is None else 1e-12)
 
     def residual_squares(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return sums of squared residuals (n_replicates, n_tasks) and numbers of labels (n_tasks,).
 
-        Labels count by `weight` (n_rows, n_tasks or 1), if there is one.
+        Of binary targets these are sums of negative log-likelihoods. Labels count by `weight` (n_rows, n_tasks or 1),
+        if there is one.
         """
         seen = ~torch.isnan(y)
         prediction = torch.baddbmm(self.head_bias, self.encoder(x).float(), self.head_weight)
-        residuals = (prediction.float() - torch.nan_to_num(y)) * seen
+        known = torch.nan_to_num(y)
+        losses = ((prediction.float() - known) * seen).square()
+        if self.is_binary is not None:
+            of_labels = (nn.functional.softplus(prediction.float()) - known * prediction.float()) * seen
+            losses = torch.where(self.is_binary.to(losses.device), of_labels, losses)
         if weight is None:
-            return residuals.square().sum(dim=1), seen.sum(dim=0)
-        return (residuals.square() * weight).sum(dim=1), (seen * weight).sum(dim=0)
+            return losses.sum(dim=1), seen.sum(dim=0)
+        return (losses * weight).sum(dim=1), (seen * weight).sum(dim=0)
 
 
 class LongObjective(nn.Module):
@@ -72,6 +90,7 @@ class LongObjective(nn.Module):
     """
 
     tasks_in_every_batch = False
+    is_binary = None
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()

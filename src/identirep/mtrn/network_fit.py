@@ -19,6 +19,7 @@ from identirep.label_sides import Labels
 from identirep.mtrn.batches import LongBatches, WideBatches
 from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, make_encoder, side_by_side
 from identirep.mtrn.initial_weights import refuse_equal_starts
+from identirep.mtrn.logistic_heads import as_zero_and_one
 from identirep.mtrn.network import LongObjective, WideObjective
 from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
@@ -58,8 +59,12 @@ def fit_network(
     rng: np.random.Generator,
     *,
     held_out: BoolArray | None = None,
+    levels: Array | None = None,
 ) -> FittedNetwork:
-    """Train all replicates; which rows are held out from training is drawn if not given."""
+    """Train all replicates; which rows are held out from training is drawn if not given.
+
+    `levels` (n_tasks, 2) are both values of targets that are binary, NaN for others, in the wide layout.
+    """
     seed = int(rng.integers(2**62))
     generator = torch.Generator().manual_seed(seed)
     if held_out is None:
@@ -90,12 +95,15 @@ def fit_network(
             refuse_equal_starts(settings.encoder, encoder.replicates)
             _check_batch_size(settings, encoder)
         n_features = _probe(encoder, x[:2])
-        y = torch.from_numpy(_standardised(data, held_out).astype(np.float32))
+        targets, log_odds = _standardised(data, held_out), None
+        if levels is not None and not np.isnan(levels).all():
+            targets, log_odds = _with_binary(targets, data, held_out, levels)
+        y = torch.from_numpy(targets.astype(np.float32))
         objective: LongObjective | WideObjective
         batches: LongBatches | WideBatches
         batch_rows = settings.batch_rows(data, held_out)
         if data.task_index is None:
-            objective = WideObjective(encoder, settings.n_replicates, n_features, data.n_tasks, generator)
+            objective = WideObjective(encoder, settings.n_replicates, n_features, data.n_tasks, generator, log_odds)
             batches = WideBatches(x, y, held_out, batch_rows, data.weights)
         else:
             objective = LongObjective(encoder)
@@ -212,6 +220,19 @@ def _standardised(data: TaskData, held_out: BoolArray) -> Array:
     if index is None or train.task_index is None:
         return spread_of(train.targets, train.weights).scaled(y)
     return spread_of_tasks(train.targets, train.task_index, data.n_tasks, train.weights).scaled(y, index)
+
+
+def _with_binary(targets: Array, data: TaskData, held_out: BoolArray, levels: Array) -> tuple[Array, torch.Tensor]:
+    """Return targets with binary ones as 0 and 1, and the log odds of these in training, NaN for others."""
+    binary = ~np.isnan(levels[:, 0])
+    targets = targets.copy()
+    targets[:, binary] = as_zero_and_one(data.targets[:, binary], levels[binary])
+    own, seen = targets[~held_out], ~np.isnan(targets[~held_out])
+    ones = np.where(seen, own, 0.0).sum(axis=0) + 0.5
+    share = ones / (seen.sum(axis=0) + 1.0)
+    log_odds = np.full(len(levels), np.nan)
+    log_odds[binary] = np.log(share[binary] / (1.0 - share[binary]))
+    return targets, torch.from_numpy(log_odds)
 
 
 def _check_split(settings: NetworkSettings, data: TaskData, held_out: BoolArray) -> None:

@@ -24,6 +24,7 @@ from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole
 from identirep.persistence import prefixed, taken
 from identirep.signal_check import CROSS_FITTED, above_chance
 from identirep.splits import folds
+from identirep.target_kinds import TOLD_TYPE, TargetType
 from identirep.validation import TaskData
 from identirep.weighted_fit import fitted, weight_fault
 
@@ -51,6 +52,10 @@ class PredictiveFeatures(StageOne):
         Number of folds, each predicted by a regressor that was fitted on the others, or as many as there are groups,
         where these are fewer; or "oob" for the out-of-bag predictions of a regressor with ``bootstrap`` and
         ``oob_score``, which costs no extra fit.
+    target_type : str or dict of task to str, default "auto"
+        What targets are: "continuous", "binary", "ordinal", "count"; "auto" tells it from their values, see
+        `TaskMoments.from_long`. The regressor predicts numbers; on the features binary targets have logistic heads,
+        and stage two knows levels.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default None
         Seed of folds, permutations, and of regressors whose ``random_state`` is None.
 
@@ -79,6 +84,8 @@ class PredictiveFeatures(StageOne):
         Standard deviation of the residuals on unseen rows.
     moments_ : TaskMoments
         Moments of the features on unseen rows, for stage two.
+    target_kinds_ : tuple of str, length n_tasks
+        Kind of each target.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
     regressor_ : estimator
@@ -115,6 +122,7 @@ class PredictiveFeatures(StageOne):
         "regressor": Made("an estimator with fit and predict", ("fit", "predict")),
         "n_components": Either(Choice("auto"), Whole()),
         "cross_fit": Either(Choice("oob"), Whole(2)),
+        "target_type": TOLD_TYPE,
     }
 
     def __init__(
@@ -123,16 +131,19 @@ class PredictiveFeatures(StageOne):
         n_components: int | str = "auto",
         *,
         cross_fit: int | str = 5,
+        target_type: TargetType = "auto",
         random_state: RandomState = None,
     ) -> None:
         self.regressor = regressor
         self.n_components = n_components
         self.cross_fit = cross_fit
+        self.target_type = target_type
         self.random_state = random_state
 
     def _fit(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> None:
         self._check_data(data, groups)
         regressor = _seeded(self.regressor, rng)
+        given = data
         self._units = RegressorUnits.of(regressor, data.X, data.targets, data.weights)
         data = replace(data, X=self._units.inputs(data.X), targets=self._units.targets(data.targets))
         Y_fit = data.targets[:, 0] if data.n_tasks == 1 else data.targets
@@ -166,6 +177,7 @@ class PredictiveFeatures(StageOne):
         self.moments_ = self._units.own_moments(self.moments_)
         self.coef_, self.intercept_ = self.coef_ * scale[:, None], self._units.own(self.intercept_)
         self.noise_std_ = self.noise_std_ * scale
+        self._fit_kinds((F - self.mean_) @ self.components_.T, given.rows(predicted))
 
     @property
     def _limits_labels(self) -> bool:

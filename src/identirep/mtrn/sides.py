@@ -11,9 +11,10 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import HeldOut
 from identirep.splits import stretches
+from identirep.task_rows import sums_of_levels
 from identirep.validation import TaskData
 
-__all__ = ["dependent_rows", "feature_moments", "split_moments"]
+__all__ = ["dependent_rows", "feature_moments", "split_moments", "with_levels"]
 
 
 def feature_moments(
@@ -49,6 +50,16 @@ def split_moments(
     trained, untouched = (feature_moments(*side[:3], data.n_tasks, side[3]) for side in sides)
     features, targets, index, weights = sides[1]
     return trained, untouched, HeldOut(features, targets, index, dependent_rows(data, groups, held_out), weights)
+
+
+def with_levels(moments: TaskMoments, H: Array, data: TaskData, kinds: tuple[str, ...]) -> TaskMoments:
+    """Return moments of features H of checked rows with targets of levels as the Gaussian variables behind them."""
+    if not moments.n_features:
+        return moments
+    sums = sums_of_levels(moments._sums, H, data.targets, data.task_index, kinds, data.weights)
+    found = moments._replaced(scatter_hy=sums.scatter_hy, scatter_y=sums.scatter_y)
+    found.target_kinds_ = kinds
+    return found
 
 
 def dependent_rows(data: TaskData, groups: IntArray | None, chosen: BoolArray) -> IntArray | None:

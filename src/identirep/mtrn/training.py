@@ -123,7 +123,10 @@ def _validate(objective: WideObjective | LongObjective, batches: Batches, fabric
     else:
         rss, count = torch.cat(squares, dim=1), torch.cat(counts)
     noise = (rss / count.clamp_min(1)).clamp_min(NOISE_FLOOR)
-    return (0.5 * (count * noise.log()).sum(dim=1) / count.sum().clamp_min(1)).cpu()
+    loss = 0.5 * count * noise.log()
+    if objective.is_binary is not None:
+        loss = torch.where(objective.is_binary.to(loss.device), rss, loss)
+    return (loss.sum(dim=1) / count.sum().clamp_min(1)).cpu()
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:

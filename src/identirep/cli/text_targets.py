@@ -1,0 +1,76 @@
+"""Targets of a table, texts of two values among them: yes and no, active and inactive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from identirep._typing import Array
+from identirep.datasets import load_targets
+from identirep.encoding import plain
+from identirep.wording import short
+
+__all__ = ["read_targets"]
+
+# The word for what is so, and that for what is not.
+_PAIRS: tuple[tuple[str, str], ...] = (
+    ("yes", "no"),
+    ("y", "n"),
+    ("true", "false"),
+    ("t", "f"),
+    ("active", "inactive"),
+    ("positive", "negative"),
+)
+_PAIRS += (("pos", "neg"), ("present", "absent"), ("on", "off"), ("pass", "fail"), ("+", "-"))
+_ONES = {frozenset(pair): pair[0] for pair in _PAIRS}
+
+
+def read_targets(file: Any, names: Sequence[str], tasks: str | None) -> tuple[Array, Any, list[str]]:
+    """Return targets and labels of tasks as `load_targets` does, and which texts count as 1.
+
+    Texts of other than two values are refused as they are there.
+    """
+    try:
+        return (*load_targets(file, names, tasks), [])
+    except ValueError as error:
+        whole = file.read_whole(list(names))
+        found = {}
+        for name in names:
+            if (coded := _coded(plain(whole.column(name)), file.markers.texts)) is not None:
+                found[name] = coded
+        if not found:
+            raise
+        rest = [name for name in names if name not in found]
+        try:
+            numbers, of_tasks = load_targets(file, rest, tasks)
+        except ValueError:
+            raise error from None
+    numbers = numbers.reshape(len(whole), len(rest))
+    columns = {**{name: values for name, (values, _) in found.items()}, **dict(zip(rest, numbers.T, strict=True))}
+    y = np.column_stack([columns[name] for name in names])
+    said = [f"Target {name!r}: {words}." for name, (_, words) in found.items()]
+    return (y if of_tasks is None else y[:, 0]), of_tasks, said
+
+
+def _coded(values: Any, markers: Any) -> tuple[Array, str] | None:
+    """Return 1 and 0 for the two texts of a column, NaN for missing ones, and which is which; None for others."""
+    import pyarrow as pa
+
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return None
+    texts = [None if text is None else text.strip() for text in values.to_pylist()]
+    texts = [None if text is None or not text or text in markers else text for text in texts]
+    # Of several spellings the first one is shown.
+    words: dict[str, str] = {}
+    for text in texts:
+        if text is not None:
+            words.setdefault(text.casefold(), text)
+    if len(words) != 2:
+        return None
+    one = _ONES.get(frozenset(words), max(words))
+    (zero,) = words.keys() - {one}
+    code = {one: 1.0, zero: 0.0}
+    coded = np.array([np.nan if text is None else code[text.casefold()] for text in texts])
+    return coded, f"1 stands for {short(repr(words[one]))}, 0 for {short(repr(words[zero]))}"
