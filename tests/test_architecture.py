@@ -18,7 +18,7 @@ PACKAGE = [
     {"checked_stages", "stored_stages"},
     {"two_stages"},
     {"report"},
-    {"baselines", "checking", "describing", "recording", "refining"},
+    {"baselines", "checking", "describing", "planning", "recording", "refining"},
     {"comparing", "encoded_tables", "encoder_error"},
     {"mtlcm", "mtrn"},
     {"encoding", "engines", "persistence", "signal_check"},

@@ -12,6 +12,7 @@ from identirep.encoding import kinds_remark
 from identirep.encoding import left_out_remark as columns_remark
 from identirep.exchangeability import LEVEL, check_row_order, consecutive_rows, neighbours_alike
 from identirep.linear_copies import copy_remarks, linear_copies
+from identirep.planning import too_few
 from identirep.sentinels import sentinel_remarks
 from identirep.splits import row_groups
 from identirep.two_stages import STAGE_TWO_LABELS
@@ -54,6 +55,9 @@ def remarks_of_table(table: Table) -> list[str]:
     if data.left_out:
         remarks.append(left_out_remark(data.left_out, STAGE_TWO_LABELS))
     data = TaskData(data.X, data.targets, data.task_index, data.task_names, order=order)
+    if data.task_index is not None and data.n_tasks:
+        labelled = data.task_index[~np.isnan(data.targets)]
+        remarks += filter(None, [too_few(np.bincount(labelled, minlength=data.n_tasks))])
     remarks += [*copy_remarks(linear_copies(data, table.looks[0]))]
     n_repeated = repeated_rows(table)
     if n_repeated:
