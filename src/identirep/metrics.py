@@ -18,12 +18,15 @@ from identirep.canonical_analysis import (
     cross_correlation,
     linear_maps,
 )
+from identirep.chance import ChanceMCC, chance_mcc
 from identirep.latent_sets import Pair, checked_pairs, checked_set, counted_rows
 
 __all__ = [
+    "ChanceMCC",
     "MCCResult",
     "StabilityResult",
     "canonical_correlations",
+    "chance_mcc",
     "match_latents",
     "mcc",
     "mcc_score",

@@ -57,7 +57,7 @@ def remarks_of_table(table: Table) -> list[str]:
     data = TaskData(data.X, data.targets, data.task_index, data.task_names, order=order)
     if data.task_index is not None and data.n_tasks:
         labelled = data.task_index[~np.isnan(data.targets)]
-        remarks += filter(None, [too_few(np.bincount(labelled, minlength=data.n_tasks))])
+        remarks += filter(None, [too_few(np.bincount(labelled, minlength=data.n_tasks).astype(np.float64))])
     remarks += [*copy_remarks(linear_copies(data, table.looks[0]))]
     n_repeated = repeated_rows(table)
     if n_repeated:
