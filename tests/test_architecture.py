@@ -25,6 +25,7 @@ PACKAGE = [
     {"datasets", "evaluation"},
     {"checkpoints", "exchangeability", "known_tasks", "linear_copies"},
     {"metrics", "moments", "splits", "validation"},
+    {"disentanglement"},
     {"chance", "label_sides", "latent_sets", "moment_arguments", "moment_statistics", "robust_weights"},
     {"checkpoint_files", "heavy_tails", "merging", "moments_file", "row_weights", "weighted_fit"},
     {"inputs", "task_blocks"},

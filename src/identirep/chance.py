@@ -49,8 +49,8 @@ def chance_mcc(
 ) -> ChanceMCC:
     r"""Draw the strong MCC of unrelated Gaussian latents.
 
-    :math:`\max_\pi \frac1D \sum_i |r_{i\pi(i)}|`, with r the correlations of two independent samples of n rows; it grows
-    about as :math:`\sqrt{\log D / n}`.
+    :math:`\max_\pi \frac1D \sum_i |r_{i\pi(i)}|`, with r the correlations of two independent samples of n rows. It
+    grows about as :math:`\sqrt{\log D / n}`.
 
     Parameters
     ----------
