@@ -47,8 +47,8 @@ _CHECKS_OF_INTERNALS = {"GL08", "SS02", "SS03", "SS06", "PR02", "PR03"}
 _METHOD_TYPES = (classmethod, staticmethod, property, types.FunctionType)
 _PUBLIC_MODULES = {
     f"identirep.{name}"
-    for name in ("baselines", "comparing", "datasets", "metrics", "moments", "mtlcm", "mtrn", "regressor", "report")
-} | {"identirep.engines"}
+    for name in ("baselines", "comparing", "datasets", "metrics", "moments", "mtlcm", "mtrn", "planning", "regressor")
+} | {"identirep.engines", "identirep.report"}
 
 
 def _modules():

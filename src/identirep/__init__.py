@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from identirep.moments import TaskMoments
     from identirep.mtlcm import MTLCM, Certificate
     from identirep.mtrn import MTRN, PredictiveFeatures
+    from identirep.planning import Plan, plan
     from identirep.regressor import IdentifiableRegressor
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ __all__ = [
     "Certificate",
     "Comparison",
     "IdentifiableRegressor",
+    "Plan",
     "PredictiveFeatures",
     "TableEncoder",
     "TaskMoments",
@@ -36,6 +38,7 @@ __all__ = [
     "datasets",
     "engines",
     "metrics",
+    "plan",
 ]
 
 _SUBMODULES = frozenset({"baselines", "datasets", "engines", "metrics"})
@@ -48,6 +51,8 @@ _MODULE_OF = {
     "compare": "identirep.comparing",
     "align": "identirep.comparing",
     "IdentifiableRegressor": "identirep.regressor",
+    "Plan": "identirep.planning",
+    "plan": "identirep.planning",
     "TableEncoder": "identirep.encoding",
     "TaskMoments": "identirep.moments",
 }

@@ -18,15 +18,22 @@ from identirep.canonical_analysis import (
     cross_correlation,
     linear_maps,
 )
+from identirep.chance import ChanceMCC, chance_mcc
+from identirep.disentanglement import DCIResult, dci, mig_score
 from identirep.latent_sets import Pair, checked_pairs, checked_set, counted_rows
 
 __all__ = [
+    "ChanceMCC",
+    "DCIResult",
     "MCCResult",
     "StabilityResult",
     "canonical_correlations",
+    "chance_mcc",
+    "dci",
     "match_latents",
     "mcc",
     "mcc_score",
+    "mig_score",
     "stability",
     "weak_mcc_score",
 ]

@@ -18,7 +18,7 @@ from identirep.mtlcm import VERDICTS
 _PAGE = Path(__file__).parents[2] / "docs" / "json.md"
 _RIDGE = ("--regressor", "ridge", "--targets", "y_1,y_2,y_3,y_4", "--features", "x*", "-d", 2)
 _COMMANDS = ["fit", "stability", "demo", "report", "transform", "predict", "inspect", "bench"]
-_COMMANDS += ["compare", "name", "describe", "export"]
+_COMMANDS += ["compare", "name", "describe", "export", "plan"]
 
 
 def _documented():
@@ -68,6 +68,7 @@ def documents(invoke, fitted, folder, tmp_path_factory):
         "name": ("name", place / "old", "1=density"),
         "describe": ("describe", place / "old", place / "ends.csv", "--labels", "alloy"),
         "compare": ("compare", place / "fit", run, wide),
+        "plan": ("plan", "-d", 3, "--causes", 1, "--rows", 100, "--n-tasks", 10),
         "compare one": ("compare", run, place / "ends.csv"),
     }
     found = {}

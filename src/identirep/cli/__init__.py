@@ -17,6 +17,7 @@ from identirep.cli.exporting import export
 from identirep.cli.fit_commands import fit, stability
 from identirep.cli.inspecting import inspect
 from identirep.cli.naming import describe, name
+from identirep.cli.planning import plan
 from identirep.cli.program import Program
 from identirep.cli.reporting import report
 from identirep.cli.using import predict, transform
@@ -36,6 +37,7 @@ app = typer.Typer(
 
 _EXAMPLES = (
     (inspect, "Example: identirep inspect alloys.csv"),
+    (plan, "Example: identirep plan --n-components 6 --causes 2"),
     (fit, "Example: identirep fit alloys.csv --targets 'hardness_*,density' --groups alloy --out runs/alloys"),
     (stability, "Example: identirep stability alloys.csv --targets 'hardness_*' --fits 4 --n-components 5"),
     (transform, "Example: identirep transform runs/alloys new.csv --out latents.csv"),

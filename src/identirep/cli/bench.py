@@ -28,8 +28,8 @@ def bench(
         typer.Argument(
             metavar="NAME",
             show_default=False,
-            help="linear, nonlinear, superconductivity, qm9, ivae, failures, recovery, robustness, structure, "
-            "certificate, trust, adaptation or retraining.",
+            help="linear, nonlinear, superconductivity, qm9, ivae, failures, recovery, robustness, diversity, "
+            "structure, certificate, trust, adaptation or retraining.",
         ),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="A small version that takes less than a minute.")] = False,

@@ -13,6 +13,7 @@ from identirep.encoding import kinds_remark
 from identirep.encoding import left_out_remark as columns_remark
 from identirep.exchangeability import LEVEL, check_row_order, consecutive_rows, neighbours_alike
 from identirep.linear_copies import copy_remarks, linear_copies
+from identirep.planning import too_few
 from identirep.sentinels import sentinel_remarks
 from identirep.splits import row_groups
 from identirep.target_kinds import kinds_of_columns, kinds_of_tasks, kinds_sentence
@@ -68,6 +69,9 @@ def remarks_of_table(table: Table) -> list[str]:
     if data.left_out:
         remarks.append(left_out_remark(data.left_out, STAGE_TWO_LABELS))
     data = TaskData(data.X, data.targets, data.task_index, data.task_names, order=order)
+    if data.task_index is not None and data.n_tasks:
+        labelled = data.task_index[~np.isnan(data.targets)]
+        remarks += filter(None, [too_few(np.bincount(labelled, minlength=data.n_tasks).astype(np.float64))])
     remarks += [*copy_remarks(linear_copies(data, table.looks[0]))]
     n_repeated = repeated_rows(table)
     if n_repeated:

@@ -95,7 +95,7 @@ def load_run(run: Path, *, features: bool = False) -> Any:
             if not features:
                 raise ValueError(
                     f"'{run}' has no stage one: got a run of features as they are, expected one of inputs. Only "
-                    "transform, predict, name and report take such a run."
+                    "transform, predict, name, plan and report take such a run."
                 )
             from identirep.mtlcm import MTLCM
 

@@ -13,7 +13,7 @@ from identirep.report import INK, MARK, MUTED, VERDICT_COLOURS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["dots", "predictions", "said_and_found"]
+__all__ = ["dots", "planned_and_needed", "predictions", "said_and_found"]
 
 
 By = str | Callable[[Row], str]
@@ -84,6 +84,32 @@ def predictions(rows: Sequence[Row], *, predicted: str, actual: str, label: str,
     ax.tick_params(labelsize=8, colors=MUTED)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def planned_and_needed(rows: Sequence[Row]) -> Figure:
+    """Draw sizes as planned against as needed, a panel for each source and what is planned, with the factor 2."""
+    from matplotlib.figure import Figure
+
+    known = [row for row in rows if np.isfinite(row.get("needed", np.inf)) and np.isfinite(row.get("planned", np.inf))]
+    panels = list(dict.fromkeys((row["from"], row["what"]) for row in known))
+    figure = Figure(figsize=(3.0 * max(len(panels), 1), 3.2), layout="constrained")
+    axes = figure.subplots(1, max(len(panels), 1), squeeze=False)[0]
+    for ax, (source, what) in zip(axes, panels, strict=False):
+        those = [row for row in known if (row["from"], row["what"]) == (source, what)]
+        for holds, face in ((True, MARK), (False, "none")):
+            x, y = ([row[key] for row in those if row["told_apart"] is holds] for key in ("needed", "planned"))
+            ax.plot(x, y, "o", mfc=face, mec=MARK, alpha=0.5, markersize=4)
+        ends = np.array([2.0, max(max(row["needed"], row["planned"]) for row in those)])
+        ax.plot(ends, ends, color=INK, lw=1)
+        ax.fill_between(ends, ends / 2, ends * 2, color=MUTED, alpha=0.15, lw=0)
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_title(f"{what}, from {source}", fontsize=9, color=INK, loc="left")
+        ax.set_xlabel("needed", fontsize=9, color=MUTED)
+        ax.tick_params(labelsize=8, colors=MUTED)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("planned (rings: axes not told apart)", fontsize=9, color=MUTED)
     return figure
 
 

@@ -17,6 +17,7 @@ NAMES = (
     "failures",
     "recovery",
     "robustness",
+    "diversity",
     "structure",
     "certificate",
     "trust",

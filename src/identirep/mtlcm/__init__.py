@@ -33,6 +33,7 @@ Imports go one way: ``model``, ``roles`` <- ``axes``, ``new_tasks`` <- ``trust``
 """
 
 from identirep.mtlcm.axes import DenseCovariances as DenseCovariances
+from identirep.mtlcm.axes import LatentFit as LatentFit
 from identirep.mtlcm.axes import joint_diagonalise as joint_diagonalise
 from identirep.mtlcm.checks import LEAST_LABELS as LEAST_LABELS
 from identirep.mtlcm.data import Examined as Examined
