@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from identirep._typing import Array, IntArray
-from identirep.task_blocks import Block, Stacks
+from identirep.task_blocks import RIDGE, Block, Stacks
 
 __all__ = ["LINES", "Curves", "Shape", "curves_of", "shape_of_effects"]
 
@@ -141,7 +141,12 @@ class _Regression(NamedTuple):
     def log_ratio(self, power: int) -> Array:
         """log|R| of lines less that of lines and so many powers, (t,)."""
         f = self.coefficients[:, :power]
-        solved = np.linalg.solve(self.residual, f.swapaxes(1, 2))
+        # Features that are constant have neither residual nor effects.
+        size = np.sqrt(np.einsum("tkk->tk", self.residual))
+        size = np.where(size > 0, size, 1.0)
+        f = f / size[:, None]
+        residual = self.residual / (size[:, :, None] * size[:, None]) + RIDGE * np.eye(f.shape[2])
+        solved = np.linalg.solve(residual, f.swapaxes(1, 2))
         sign, log_det = np.linalg.slogdet(np.eye(power) - f @ solved)
         return np.where(sign > 0, -log_det, 0.0)
 

@@ -22,6 +22,7 @@ __all__ = [
     "TARGET_TYPE",
     "TOLD_TYPE",
     "TargetType",
+    "has_binary_targets",
     "kind_of",
     "kinds_of",
     "kinds_of_columns",
@@ -40,8 +41,8 @@ TARGET_TYPE: Rule = Either(Choice(None), TOLD_TYPE)
 _LEAST_LABELS = 10
 # An ordinal target has at most so many levels, within so many steps, on so many rows each.
 _MOST_LEVELS, _ROWS_PER_LEVEL = 10, 5
-# A count has at least this share of the variance of a Poisson law.
-_LEAST_DISPERSION = 0.5
+# A count has at least this share of the variance of a Poisson law; beyond so large numbers doubles have no fractions.
+_LEAST_DISPERSION, _LARGEST_COUNT = 0.5, 1e12
 
 
 def kind_of(values: Array) -> str:
@@ -58,7 +59,7 @@ def kind_of(values: Array) -> str:
         return "ordinal"
     mean, variance = float(values.mean()), float(values.var())
     is_skewed = float(((values - mean) ** 3).mean()) > 0.0
-    if distinct[0] >= 0.0 and is_skewed and variance >= _LEAST_DISPERSION * mean:
+    if 0.0 <= distinct[0] <= distinct[-1] < _LARGEST_COUNT and is_skewed and variance >= _LEAST_DISPERSION * mean:
         return "count"
     return "continuous"
 
@@ -164,3 +165,8 @@ def needs_labels_fault(target_type: Any) -> list[Fault]:
 def kinds_sentence(kinds: Sequence[str]) -> str:
     """Say how many targets there are of each kind, as "12 binary, 3 continuous"."""
     return ", ".join(f"{kinds.count(kind)} {kind}" for kind in KINDS if kind in kinds)
+
+
+def has_binary_targets(model: Any) -> bool:
+    """Whether a model has probabilities to predict; one that is not fitted says so itself when it is asked."""
+    return "binary" in getattr(getattr(model, "regressor_", model), "target_kinds_", ("binary",))

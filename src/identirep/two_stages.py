@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray
@@ -30,6 +31,7 @@ from identirep.mtrn import MTRN, PredictiveFeatures
 from identirep.naming import Names
 from identirep.shapes import CORRELATION, Damage, check_shapes, check_values
 from identirep.signal_check import Signal
+from identirep.target_kinds import has_binary_targets
 
 if TYPE_CHECKING:
     import torch
@@ -237,6 +239,7 @@ class TwoStages(EncodedTables, CertifiedLatents):
         prediction = self.causal_model_.predict(self.regressor_.transform(self._inputs(X)), use=use)
         return prediction[:, 0] if self.regressor_._flat_target else prediction
 
+    @available_if(has_binary_targets)
     def predict_proba(self, X: Any) -> Array:
         """Predict the probability of the larger value of each binary target.
 

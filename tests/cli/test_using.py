@@ -83,7 +83,7 @@ def test_scores_of_another_model_are_refused(invoke, fitted, tmp_path):
     shutil.copytree(fitted[0], tmp_path / "run")
     scores = tmp_path / "run" / "evaluation.json"
     document = json.loads(scores.read_text(encoding="utf-8"))
-    scores.write_text(json.dumps({**document, "r2": document["r2"][1:]}))
+    scores.write_text(json.dumps({**document, "r2": document["r2"][1:], "kinds": document["kinds"][1:]}))
     result = invoke("report", tmp_path / "run")
     assert result.exit_code == 2
     assert "is not of this model: got scores of 9 tasks, expected 10" in result.stderr

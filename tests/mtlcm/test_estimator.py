@@ -352,6 +352,7 @@ def test_unknown_task_and_wrong_shapes_after_the_fit(problem):
 _EXPECTED = {
     "check_dataframe_column_names_consistency": "columns are taken by their names, in any order",
     "check_sample_weight_equivalence_on_dense_data": "weights are analytic: a weight of 3 is not three rows",
+    "check_fit_score_takes_y": "no batch is added to a fit to ordinal targets",
 }
 
 

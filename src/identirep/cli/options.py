@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from identirep.cli.words import quoted
-from identirep.target_kinds import KINDS
 
 __all__ = [
     "Categorical",
@@ -214,6 +213,8 @@ def parse_components(text: str) -> int | Literal["auto"]:
 
 def parse_target_type(given: Sequence[str] | None, names: Sequence[Any]) -> Any:
     """Return the kind of all targets, or a dict with those of some; `names` are those of targets or tasks."""
+    from identirep.target_kinds import KINDS
+
     kind_of_all, of_some = "auto", dict[Any, str]()
     by_text = {str(name): name for name in names}
     for text in given or []:

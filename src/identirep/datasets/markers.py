@@ -56,7 +56,11 @@ def _parts(text: str) -> list[str]:
     """Split at commas, but for those in double quotes, as CSV has them; a quote that nothing closes is one itself."""
     if text.count('"') % 2 or "\n" in text or "\r" in text:
         return text.split(",")
-    return next(csv.reader([text], skipinitialspace=True), [""])
+    try:
+        return next(csv.reader([text], skipinitialspace=True), [""])
+    except csv.Error:
+        # Longer than the module takes, and than any marker.
+        return text.split(",")
 
 
 def numbers_in(kind: Any, numbers: Sequence[float]) -> list[float]:

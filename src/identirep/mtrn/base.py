@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
 from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
 
 from identirep._typing import Array, IntArray, RandomState
 from identirep.evaluation import score_tasks
@@ -29,7 +30,7 @@ from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
 from identirep.shapes import FINITE, SIZE, check_shapes, check_values
 from identirep.signal_check import Signal, check_signal
-from identirep.target_kinds import TargetType, kinds_of, stored_kinds
+from identirep.target_kinds import TargetType, has_binary_targets, kinds_of, stored_kinds
 from identirep.validation import TaskData, check_features, left_out_remark
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         prediction = self._of_link(H @ self.coef_.T + self.intercept_, self._levels)
         return prediction[:, 0] if self._flat_target else prediction
 
+    @available_if(has_binary_targets)
     def predict_proba(self, X: ArrayLike) -> Array:
         """Predict the probability of the larger value of each binary target.
 
