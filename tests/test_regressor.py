@@ -245,8 +245,6 @@ def test_not_fitted_yet():
 _EXPECTED = {
     "check_dataframe_column_names_consistency": "columns are taken by their names, in any order",
     "check_sample_weight_equivalence_on_dense_data": "weights are analytic: a weight of 3 is not three rows",
-    "check_sample_weights_shape": "four distinct rows, which stay together, are too few for five folds",
-    "check_sample_weights_not_overwritten": "four distinct rows, which stay together, are too few for five folds",
 }
 
 

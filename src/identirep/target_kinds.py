@@ -168,5 +168,6 @@ def kinds_sentence(kinds: Sequence[str]) -> str:
 
 
 def has_binary_targets(model: Any) -> bool:
-    """Whether a model has probabilities to predict; one that is not fitted says so itself when it is asked."""
-    return "binary" in getattr(getattr(model, "regressor_", model), "target_kinds_", ("binary",))
+    """Whether a model, which is fitted, has probabilities to predict."""
+    stage = model if hasattr(model, "target_kinds_") else getattr(model, "regressor_", None)
+    return "binary" in getattr(stage, "target_kinds_", ())
