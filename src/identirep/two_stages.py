@@ -407,13 +407,14 @@ class TwoStages(EncodedTables, CertifiedLatents):
         import torch
 
         from identirep.mtrn import base_features, example_rows
-        from identirep.serving import Affine, Graph, ServedModel
+        from identirep.serving import Affine, Graph, MeanOfLevels, ServedModel
 
         stage, model = self.regressor_, self.causal_model_
         assert model is not None
         features = torch.nn.Sequential(base_features(stage), Affine(stage.mean_, stage.components_))
         latents = Affine(model.mean_, model.components_)
-        predictions = Affine(np.zeros(stage.n_components_), stage.coef_, stage.intercept_)
+        heads = Affine(np.zeros(stage.n_components_), stage.coef_, stage.intercept_)
+        predictions = torch.nn.Sequential(heads, MeanOfLevels(stage._levels))
         served = ServedModel(features, latents, predictions)
         return Graph(served, example_rows(stage), model._scales_of_graph())
 

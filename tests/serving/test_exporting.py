@@ -57,6 +57,12 @@ def _two_stages(rows, regressor, X=None):
     return model.fit(rows[0] if X is None else X, rows[1])
 
 
+def _with_binary(rows):
+    X, Y = rows[0], rows[1].copy()
+    Y[:, 2:5] = 3.0 + 4.0 * (Y[:, 2:5] > 0)
+    return X, Y
+
+
 def _network(rows, **settings):
     return _two_stages(rows, MTRN(hidden_sizes=(16,), n_replicates=2, max_epochs=5, **settings))
 
@@ -71,6 +77,8 @@ MODELS = {
     ),
     "stage two": lambda rows: (MTLCM(random_state=0).fit(*rows), rows[0]),
     "own encoder": lambda rows: _own(rows),
+    "binary targets": lambda rows: (_two_stages(_with_binary(rows), "ridge"), rows[0]),
+    "binary targets of stage two": lambda rows: (MTLCM(random_state=0).fit(*_with_binary(rows)), rows[0]),
 }
 
 
@@ -112,7 +120,7 @@ def _check(model, X, run):
 
 
 # The network is on the page as well.
-_FAST = ("own encoder", "ridge", "stage two")
+_FAST = ("own encoder", "ridge", "stage two", "binary targets")
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 from identirep.files import replaced_file
 
 if TYPE_CHECKING:
-    from identirep.serving.graph import Affine, Graph, ServedModel, Standardised
+    from identirep.serving.graph import Affine, Graph, MeanOfLevels, ServedModel, Standardised
 
-__all__ = ["SUFFIXES", "Affine", "Exportable", "Graph", "ServedModel", "Standardised", "check_suffix"]
+__all__ = ["SUFFIXES", "Affine", "Exportable", "Graph", "MeanOfLevels", "ServedModel", "Standardised", "check_suffix"]
 
 SUFFIXES = (".onnx", ".pt2")
 # Raised when a key of that changes its meaning or goes.
@@ -117,7 +117,7 @@ def check_suffix(path: Path, name: str = "path") -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("Affine", "Graph", "ServedModel", "Standardised"):
+    if name not in ("Affine", "Graph", "MeanOfLevels", "ServedModel", "Standardised"):
         raise AttributeError(f"module 'identirep.serving' has no attribute {name!r}")
     from identirep.serving import graph
 

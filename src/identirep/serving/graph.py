@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from identirep._typing import Array
 from identirep.training import ordinary_torch
 
-__all__ = ["Affine", "Graph", "ServedModel", "Standardised"]
+__all__ = ["Affine", "Graph", "MeanOfLevels", "ServedModel", "Standardised"]
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,29 @@ class Standardised(nn.Module):
         return (x - self.origin) / self.unit
 
 
-class ServedModel(nn.Module):
-    """Inputs to latents and predictions: features, and two linear maps of them."""
+class MeanOfLevels(nn.Module):
+    """What heads say of targets: of binary ones, whose both values are `levels`, (n_tasks, 2), the mean of these."""
 
-    def __init__(self, features: nn.Module, latents: Affine, predictions: Affine) -> None:
+    is_binary: Tensor
+    low: Tensor
+    step: Tensor
+
+    def __init__(self, levels: Array) -> None:
+        super().__init__()
+        known = np.nan_to_num(levels)
+        self.register_buffer("is_binary", torch.from_numpy(~np.isnan(levels[:, 0])))
+        self.register_buffer("low", torch.from_numpy(known[:, 0].copy()))
+        self.register_buffer("step", torch.from_numpy(known[:, 1] - known[:, 0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return predictions in units of the targets."""
+        return torch.where(self.is_binary, self.low + self.step * torch.sigmoid(x), x)
+
+
+class ServedModel(nn.Module):
+    """Inputs to latents and predictions: features, and two maps of them."""
+
+    def __init__(self, features: nn.Module, latents: Affine, predictions: nn.Module) -> None:
         super().__init__()
         self.features, self.latents, self.predictions = features, latents, predictions
         self.eval().requires_grad_(False)
