@@ -1,4 +1,4 @@
-"""Labels of the rows of data frames: arrays of one call go together by position, which is wrong if labels say otherwise."""
+"""Labels of rows of data frames: arrays go together by position, which is wrong where labels say otherwise."""
 
 from __future__ import annotations
 
