@@ -19,7 +19,7 @@ PACKAGE = [
     {"two_stages"},
     {"report"},
     {"baselines", "checking", "describing", "planning", "recording", "refining"},
-    {"comparing", "encoded_tables", "encoder_error"},
+    {"comparing", "encoded_tables", "encoder_error", "input_shares"},
     {"mtlcm", "mtrn"},
     {"encoding", "engines", "persistence", "serving", "signal_check"},
     {"datasets", "evaluation"},
