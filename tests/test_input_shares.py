@@ -5,11 +5,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from identirep import IdentifiableRegressor
 from identirep.input_shares import input_shares
 
 
 class _Known:
     """Two axes of which the shares of all inputs are known: linear, and a product."""
+
+    _encoder = None
 
     def _latents_of(self, X):
         X = np.asarray(X)
@@ -57,3 +60,33 @@ def test_inputs_of_any_form_give_the_same(form):
     found = input_shares(_Known(), form(X), _Known()._latents_of(X), 0)
     # Sums over other strides round differently.
     np.testing.assert_allclose(_numbers(found), _numbers(expected), atol=1e-12)
+
+
+def test_tables_are_encoded_once():
+    rng = np.random.default_rng(0)
+    colour, other = rng.choice(["red", "blue", "green"], 300), rng.normal(size=(300, 2))
+    Y = np.column_stack([(colour == "red") * 2.0, other[:, 0]]) @ rng.normal(size=(2, 6)) + 0.1 * rng.normal(
+        size=(300, 6)
+    )
+    X = pd.DataFrame(
+        {"id": [f"molecule {i}" for i in range(300)], "a": other[:, 0], "colour": colour, "b": other[:, 1]}
+    )
+    model = IdentifiableRegressor(2, regressor="ridge", n_checks=0, random_state=0).fit(X, Y)
+    Z = model.transform(X)
+    calls = []
+    encoder, transform = model.table_encoder_, model.table_encoder_.transform
+    encoder.transform = lambda table: calls.append(len(table)) or transform(table)
+    shares = input_shares(model, X, Z, 0)
+    assert calls == [300]
+    # What is no input has no share, and each of the others has that of the numbers it is made of.
+    assert [of_input[0].name for of_input in shares] == ["a", "colour", "b"]
+    order = np.random.default_rng(0)
+    order.permutation(300)
+    whole = []
+    for name in ("a", "colour", "b"):
+        moved = []
+        for _ in range(10):
+            shuffled = X.assign(**{name: X[name].to_numpy()[order.permutation(300)]})
+            moved.append(0.5 * ((Z - model.transform(shuffled)) ** 2).mean(axis=0))
+        whole.append(np.mean(moved, axis=0) / Z.var(axis=0))
+    np.testing.assert_allclose([[share.share for share in of_input] for of_input in shares], whole, atol=1e-10)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,34 +48,34 @@ def input_shares(model: Any, X: Any, Z: Array, seed: int) -> list[list[InputShar
             f"X has too few rows to tell what moves an axis: got {len(Z)}, expected at least {_FEWEST_ROWS}. Pass more "
             "rows."
         )
-    correlation = np.array([_correlations(table.numbers(k), Z) for k in range(table.n_columns)])
-    known = np.where(np.isnan(correlation), 1.0, np.abs(correlation)).max(axis=1)
-    chosen = np.sort(np.argsort(-known, kind="stable")[:_MOST_INPUTS])
+    places = None if model._encoder is None else _places(model._encoder, table)
+    correlation = {
+        k: _correlations(table.numbers(k), Z) for k in (range(table.n_columns) if places is None else places)
+    }
+    known = {k: np.where(np.isnan(found), 1.0, np.abs(found)).max() for k, found in correlation.items()}
+    chosen = sorted(sorted(known, key=lambda k: -known[k])[:_MOST_INPUTS])
     n_rows = int(np.clip(_ALL_ROWS // len(chosen), _LEAST_ROWS, _MOST_ROWS))
     rows = np.sort(rng.permutation(len(Z))[:n_rows])
-    part, own = table.rows(rows), Z[rows]
+    part, own = _Shuffled(model, table.rows(rows), places), Z[rows]
     n_draws = int(np.clip(_ALL_ROWS // (len(chosen) * len(rows)), 1, _MOST_DRAWS))
     found = []
     for k in chosen:
-        share, error = _share(model, part, own, int(k), [rng.permutation(len(rows)) for _ in range(n_draws)])
+        share, error = _share(part, own, k, [rng.permutation(len(rows)) for _ in range(n_draws)])
         low, high = np.maximum(share - _QUANTILE * error, 0.0), share + _QUANTILE * error
         found.append(
             [
-                InputShare(table.names[k], float(share[i]), (float(low[i]), float(high[i])), float(correlation[k, i]))
+                InputShare(table.names[k], float(share[i]), (float(low[i]), float(high[i])), float(correlation[k][i]))
                 for i in range(Z.shape[1])
             ]
         )
     return found
 
 
-def _share(model: Any, part: _Columns, Z: Array, k: int, orders: list[IntArray]) -> tuple[Array, Array]:
+def _share(part: _Shuffled, Z: Array, k: int, orders: list[IntArray]) -> tuple[Array, Array]:
     """Return the share of each axis that input k moves, with its standard error over rows, averaged over shuffles."""
     half, both = np.zeros_like(Z), np.zeros_like(Z)
     for order in orders:
-        with warnings.catch_warnings():
-            # What is to be said of these rows was said when their latents were computed.
-            warnings.simplefilter("ignore")
-            moved = 0.5 * (Z - model._latents_of(part.shuffled(k, order))) ** 2
+        moved = 0.5 * (Z - part.latents(k, order)) ** 2
         half += moved / len(orders)
         # Each row counts as the one that gets a value, and as the one that gives its own.
         both += (moved + moved[np.argsort(order)]) / len(orders)
@@ -81,6 +83,39 @@ def _share(model: Any, part: _Columns, Z: Array, k: int, orders: list[IntArray])
     variance = square.mean(axis=0)
     share = half.mean(axis=0) / variance
     return share, np.std(both - share * square, axis=0) / (variance * np.sqrt(len(Z)))
+
+
+def _places(encoder: Any, table: _Columns) -> dict[int, IntArray]:
+    """Return where the numbers of each column that is an input are, once it is encoded; of a matrix by position."""
+    names = table.names if table.has_names else [column.name for column in encoder.columns_]
+    places = encoder._places
+    return {k: places[name] for k, name in enumerate(names) if name in places}
+
+
+class _Shuffled:
+    """Rows of which one input at a time is shuffled; a table is encoded once, and not for each input again."""
+
+    def __init__(self, model: Any, part: _Columns, places: dict[int, IntArray] | None) -> None:
+        self._model, self._part, self._places = model, part, places
+        with _silence():
+            self._numbers = None if places is None else model._encoder.transform(part.X)
+
+    def latents(self, k: int, order: IntArray) -> Array:
+        """Return the latents of the rows with input k in another order."""
+        with _silence():
+            if self._places is None or self._numbers is None:
+                return np.asarray(self._model._latents_of(self._part.shuffled(k, order)))
+            moved, own = self._numbers.copy(), self._places[k]
+            moved[:, own] = self._numbers[np.ix_(order, own)]
+            return np.asarray(self._model._latents_of_numbers(moved))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Say nothing more of these rows: it was said when their latents were computed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _correlations(column: Array | None, Z: Array) -> Array:
@@ -100,6 +135,7 @@ class _Columns:
         self.is_arrow, self.is_frame = hasattr(self.X, "set_column"), hasattr(self.X, "iloc")
         self.n_columns = int(self.X.shape[1])
         names = column_names(self.X)
+        self.has_names = names is not None
         self.names = [f"input {k}" for k in range(self.n_columns)] if names is None else [str(name) for name in names]
 
     def rows(self, index: IntArray) -> _Columns:

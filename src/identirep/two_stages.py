@@ -207,7 +207,11 @@ class TwoStages(EncodedTables, CertifiedLatents):
     def _latents_of(self, X: Any) -> Array:
         """Return the latents as an array, whatever `set_output` says."""
         check_is_fitted(self)
-        H = self.regressor_.transform(self._inputs(X))
+        return self._latents_of_numbers(self._inputs(X))
+
+    def _latents_of_numbers(self, X: Any) -> Array:
+        """Return the latents of inputs of stage one."""
+        H = self.regressor_.transform(X)
         return H if self.causal_model_ is None else self.causal_model_.transform(H)
 
     def predict(self, X: Any, *, use: Use = "all") -> Array:
