@@ -74,7 +74,8 @@ EXPERIMENT = Experiment(
         "have gross errors, and robust moments need tasks with rows of their own, so labels further than five "
         "interquartile ranges from the median are left out; `gross errors kept` is without that. `names of "
         "molecules`, the same properties from the mean embedding of the tokens of their names (static, from "
-        "`wordllama`). Molecules of one formula stay together. Nobody knows the true latents of these.\n\n"
+        "`wordllama`), by a small network with much dropout and weight decay. Molecules "
+        "of one formula stay together. Nobody knows the true latents of these.\n\n"
         "False: axes called identified or reproducible with less than 0.90 in the other fit, and axes called "
         "identified with less than 0.95 with the truth."
     ),
