@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, BoolArray, IntArray, RandomState
+from identirep.mapped_rows import MappedRows
 from identirep.mtrn.base import StageOne
 from identirep.mtrn.cut import warn_of_unclear_cut
 from identirep.mtrn.logistic_heads import with_logistic_heads
@@ -243,23 +244,29 @@ class MTRN(StageOne):
         return [] if found is None else [Fault(found)]
 
     def _fit(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> None:
+        from identirep.mtrn.mapped_fit import mapped_moments
         from identirep.mtrn.network_fit import fit_network
 
         data, groups, validating = self._in_order(data, groups, rng)
         levels = self._levels if data.task_index is None else None
         network = fit_network(NetworkSettings.of(self), data, groups, rng, held_out=validating, levels=levels)
         self._set_network(network)
-        F = self._base_features(data.X)
-        trained, untouched, held_out = split_moments(F, data, groups, network.held_out)
+        F: Any = None
+        if isinstance(data.X, MappedRows):
+            trained, untouched, held_out = mapped_moments(self._base_features, data, groups, network.held_out)
+        else:
+            F = self._base_features(data.X)
+            trained, untouched, held_out = split_moments(F, data, groups, network.held_out)
         heads = linear_heads(trained, n_blocks=self.n_replicates)
         n, m = trained.n_samples, untouched.n_samples
         squares = n * heads.noise + residual_squares(untouched, heads.coef, heads.intercept)
         heads = Heads(heads.coef, heads.intercept, squares / np.maximum(n + m, 1))
-        if levels is not None:
+        if levels is not None and F is not None:
             seen = ~network.held_out
             heads = with_logistic_heads(heads, F, data.targets, levels, seen, data.weights, self.n_replicates)
         reduction = self._fit_reduction(trained, heads, trained + untouched, held_out, rng)
-        self._fit_kinds((F - self.mean_) @ self.components_.T, data)
+        if F is not None:
+            self._fit_kinds((F - self.mean_) @ self.components_.T, data)
         warn_of_unclear_cut(trained, heads.coef, reduction, self.n_replicates, self.n_components_)
 
     def _in_order(
