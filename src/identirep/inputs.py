@@ -124,7 +124,7 @@ def _mapped_inputs(X: MappedRows, estimator: Any, reset: bool, name: str, faults
         faults.append(f"{name} has too few rows: got {len(X)}, expected at least 2. Pass more rows.")
         return None
     if estimator is None:
-        return X
+        return X.named(None)
     if reset:
         estimator.n_features_in_, estimator._input_shape = X.shape[1], ()
         if X.names is not None:
@@ -137,7 +137,7 @@ def _mapped_inputs(X: MappedRows, estimator: Any, reset: bool, name: str, faults
             "fit. Write the same columns to disk."
         )
         return None
-    return X
+    return X.named(None)
 
 
 def _columns_of_fit(X: Any, estimator: Any, name: str, faults: list[Fault | str]) -> Any:

@@ -217,7 +217,7 @@ def _as_targets(y: Any, faults: list[Fault | str]) -> tuple[Array | None, list[H
         )
         return None, None
     if isinstance(y, MappedRows):
-        return y, None if y.names is None else list(y.names)  # type: ignore[return-value]
+        return y.named(None), None if y.names is None else list(y.names)  # type: ignore[return-value]
     y = as_array(y, "y")
     names = column_names(y)
     series = getattr(y, "name", None) if names is None else None

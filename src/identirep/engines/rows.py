@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,7 @@ def _written(columns: TableBlocks, tables: Iterable[tuple[str, Any]], place: Pat
         for where, table in tables:
             for block in columns.blocks(table, where):
                 if writer is None:
-                    writer = RowWriter(path, _widths(columns))
+                    writer = RowWriter(path, _widths(columns), by_column={"y"})
                 parts = {"X": block.H, "y": block.y}
                 if block.sample_weight is not None:
                     parts["weight"] = block.sample_weight
@@ -160,15 +160,16 @@ def _written(columns: TableBlocks, tables: Iterable[tuple[str, Any]], place: Pat
                 if block.tasks is not None:
                     # One object for each label, however many rows have it.
                     labels.append(np.array([seen.setdefault(label, label) for label in block.tasks], dtype=object))
+        if writer is not None:
+            writer.close()
     except OSError as error:
         raise _full(error, place) from None
     finally:
         if writer is not None:
-            writer.close()
+            with suppress(OSError):
+                writer.close()
     if writer is None:
-        raise ValueError(
-            "the table is empty: got no row, expected at least two. Check the source of the rows."
-        )
+        raise ValueError("the table is empty: got no row, expected at least two. Check the source of the rows.")
     file = MappedFile(path)
     check_room(place, file.n_rows * _TRAINED * (file.widths["X"] + file.widths["y"]))
     with taking_turns(place.parent):

@@ -19,7 +19,7 @@ from identirep._typing import Array, IntArray, RandomState
 from identirep.evaluation import score_tasks
 from identirep.gross_errors import gross_error_remark
 from identirep.known_tasks import left_out_meta, remember_left_out, restore_left_out
-from identirep.mapped_rows import MappedRows
+from identirep.mapped_rows import MappedRows, some_of
 from identirep.moments import TaskMoments
 from identirep.mtrn.fit_data import check_fit_data
 from identirep.mtrn.logistic_heads import as_zero_and_one, fit_logistic, levels_of
@@ -75,6 +75,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     _least_labels: int = 2
     left_out_tasks_: dict[Hashable, str]
     _given_tasks: tuple[Hashable, ...]
+    # Whether rows may be on disk.
+    _takes_rows_on_disk: ClassVar[bool] = False
     # Whether to find out if there is signal; refits with a given number of components have no use for the answer.
     _judges_signal: bool = True
     # What "auto" takes, whatever number was asked for.
@@ -143,6 +145,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         )
         if isinstance(data.X, MappedRows):
             _check_kinds(self.target_kinds_, self.task_names_)
+            self._check_takes_rows_on_disk()
         self._levels = levels_of(data.targets, data.task_index, self.target_kinds_)
         remember_left_out(self, data)
         if data.left_out:
@@ -163,6 +166,13 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     def _weight_faults(self) -> list[Fault]:
         """Return why rows cannot have weights."""
         return []
+
+    def _check_takes_rows_on_disk(self) -> None:
+        if not self._takes_rows_on_disk:
+            raise ValueError(
+                f"X is on disk: got {type(self).__name__}, which is fitted to rows in memory, expected MTRN. Pass one, "
+                "or fewer rows in memory."
+            )
 
     @abstractmethod
     def _base_features(self, X: NDArray[Any]) -> Array:
@@ -329,8 +339,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         if np.any(self.spectrum_ > self.spectrum_threshold_):
             return Signal("signal", "", {})
         data, rows = data.in_memory()
-        groups = groups if groups is None or rows is None else groups[rows]
-        signal = check_signal(data, groups, rng, self._who, getattr(self, "regressor", None))
+        signal = check_signal(data, some_of(groups, rows), rng, self._who, getattr(self, "regressor", None))
         warnings.warn(signal.statement, UserWarning, stacklevel=3)
         return signal
 

@@ -17,7 +17,7 @@ from identirep.mtrn.cut import warn_of_unclear_cut
 from identirep.mtrn.logistic_heads import with_logistic_heads
 from identirep.mtrn.reduction import Heads, linear_heads, residual_squares
 from identirep.mtrn.settings import LATENTS_BATCH, NetworkSettings
-from identirep.mtrn.sides import split_moments
+from identirep.mtrn.sides import mapped_moments, split_moments
 from identirep.parameters import Choice, Either, Fault, Made, Number, Rule, Sizes, Whole
 from identirep.persistence import taken
 from identirep.shapes import FINITE, Damage, check_shapes, check_values
@@ -237,6 +237,8 @@ class MTRN(StageOne):
         """Whether samples may have several axes: an encoder of the user gets them as they are."""
         return not isinstance(self.encoder, str)
 
+    _takes_rows_on_disk = True
+
     def _faults(self, groups: ArrayLike | None, order: ArrayLike | None) -> list[Fault]:
         from identirep.mtrn.devices import device_fault
 
@@ -244,7 +246,6 @@ class MTRN(StageOne):
         return [] if found is None else [Fault(found)]
 
     def _fit(self, data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> None:
-        from identirep.mtrn.mapped_fit import mapped_moments
         from identirep.mtrn.network_fit import fit_network
 
         data, groups, validating = self._in_order(data, groups, rng)

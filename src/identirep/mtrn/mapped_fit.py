@@ -1,9 +1,9 @@
-"""What a fit to rows on disk does block by block: inputs and targets of training, their batches, moments of features."""
+"""What a fit to rows on disk does block by block: inputs and targets of training, and their batches."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -12,23 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from identirep._typing import Array, BoolArray, IntArray
-from identirep.mapped_rows import MappedFile, MappedRows, RowWriter, some_rows
-from identirep.moments import TaskMoments
+from identirep._typing import Array, BoolArray
+from identirep.mapped_rows import MappedFile, MappedRows, RowWriter
 from identirep.mtrn.batches import WideBatches
-from identirep.mtrn.reduction import HeldOut
-from identirep.mtrn.sides import dependent_rows, feature_moments
 from identirep.row_weights import effective_weights
 from identirep.units import Spread, spread_of
 from identirep.validation import TaskData
 
-__all__ = ["MappedTensor", "MappedWideBatches", "mapped_moments", "mapped_tensors"]
+__all__ = ["MappedTensor", "MappedWideBatches", "mapped_inputs", "mapped_tensors"]
 
 # Rows that stay neighbours in the order of training, and runs of them that are mixed: fewer rows than these two make
 # are in any order.
 _RUN, _RUNS = 256, 64
-# Rows held out that tell how much signal directions have.
-_MOST_HELD_OUT = 65_536
 
 
 class MappedTensor:
@@ -53,27 +48,51 @@ def mapped_tensors(
     assert isinstance(X, MappedRows)
     assert isinstance(Y, MappedRows)
     spread = _spread(Y, train, data.weights)
+
+    def blocks() -> Iterator[dict[str, NDArray[Any]]]:
+        for rows in X.slices():
+            yield {"x": _scaled(X[rows], scaling), "y": spread.scaled(Y[rows]).astype(np.float32)}
+
+    file = _written(X, {"x": X.shape[1], "y": Y.shape[1]}, blocks())
+    return MappedTensor(file.rows("x")), MappedTensor(file.rows("y"))
+
+
+def mapped_inputs(data: TaskData, scaling: Callable[[NDArray[Any]], Array] | None) -> MappedTensor:
+    """Do so with the inputs of the long layout, those of a task beside each other; targets are in memory."""
+    X = data.X
+    assert isinstance(X, MappedRows)
+    assert data.task_index is not None
+    order = np.argsort(data.task_index, kind="stable")
+    file = _written(X, {"x": X.shape[1]}, ({"x": _scaled(X.take(order[rows]), scaling)} for rows in X.slices()))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return MappedTensor(file.rows("x")[place])
+
+
+def _scaled(block: NDArray[Any], scaling: Callable[[NDArray[Any]], Array] | None) -> NDArray[Any]:
+    return np.asarray(block if scaling is None else scaling(block), dtype=np.float32)
+
+
+def _written(X: MappedRows, widths: dict[str, int], blocks: Iterable[dict[str, NDArray[Any]]]) -> MappedFile:
+    """Write what is trained on beside the rows that it is made of, and map it."""
     path = X.folder / f"training-{secrets.token_hex(4)}.arrow"
-    columns = {"x": (X.shape[1], np.float32), "y": (Y.shape[1], np.float32)}
     try:
-        with RowWriter(path, columns, n_rows=len(X)) as writer:
-            for rows in X.slices():
-                block = X[rows]
-                x = np.asarray(block if scaling is None else scaling(block), dtype=np.float32)
-                writer.write(x=x, y=spread.scaled(Y[rows]).astype(np.float32))
-        file = MappedFile(path)
+        with RowWriter(path, {name: (width, np.float32) for name, width in widths.items()}, n_rows=len(X)) as writer:
+            for block in blocks:
+                writer.write(**block)
+        return MappedFile(path)
     finally:
         # What is mapped stays until nobody needs it, and takes no room after that, however the fit ends.
         with suppress(OSError):
             path.unlink()
-    return MappedTensor(file.rows("x")), MappedTensor(file.rows("y"))
 
 
 def _spread(Y: MappedRows, train: BoolArray, weights: Array | None) -> Spread:
     """Look at the targets of training, column by column."""
     own = None if weights is None else weights[train]
     found = [spread_of(column[train][:, None], own) for column in Y.T]
-    return Spread(*(np.concatenate([getattr(each, name) for each in found]) for name in Spread._fields[:4]))
+    center, deviation, peak, last_place = (np.concatenate(parts) for parts in zip(*(f[:4] for f in found), strict=True))
+    return Spread(center, deviation, peak, last_place)
 
 
 class MappedWideBatches(WideBatches):
@@ -117,28 +136,3 @@ def _factor(weights: Array, seen: BoolArray, of: BoolArray) -> float:
     own = np.where(seen, weights, 0.0)
     largest = int(np.argmax(own))
     return float(effective_weights(own, of=of)[largest] / own[largest])
-
-
-def mapped_moments(
-    features: Callable[[NDArray[Any]], Array], data: TaskData, groups: IntArray | None, held_out: BoolArray
-) -> tuple[TaskMoments, TaskMoments, HeldOut]:
-    """Return what `split_moments` does, block by block; of very many rows held out some are kept."""
-    sides: list[TaskMoments | None] = [None, None]
-    assert isinstance(data.X, MappedRows)
-    for rows in data.X.slices():
-        F, y = features(data.X[rows]), data.targets[rows]
-        for side, chosen in enumerate((~held_out[rows], held_out[rows])):
-            if chosen.any():
-                index, weights = (None if of is None else of[rows][chosen] for of in (data.task_index, data.weights))
-                part = feature_moments(F[chosen], y[chosen], index, data.n_tasks, weights)
-                before = sides[side]
-                sides[side] = part if before is None else before + part
-    trained, untouched = sides
-    assert trained is not None
-    assert untouched is not None
-    places = np.flatnonzero(held_out)
-    kept = np.zeros_like(held_out)
-    kept[places[some_rows(len(places), _MOST_HELD_OUT)]] = True
-    part_of = data.rows(kept)
-    rest = part_of.task_index, dependent_rows(data, groups, kept), part_of.weights
-    return trained, untouched, HeldOut(features(np.asarray(part_of.X)), np.asarray(part_of.targets), *rest)

@@ -21,7 +21,7 @@ from identirep.mtrn.batches import LongBatches, WideBatches
 from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, make_encoder, side_by_side
 from identirep.mtrn.initial_weights import refuse_equal_starts
 from identirep.mtrn.logistic_heads import as_zero_and_one
-from identirep.mtrn.mapped_fit import MappedTensor, MappedWideBatches, mapped_tensors
+from identirep.mtrn.mapped_fit import MappedTensor, MappedWideBatches, mapped_inputs, mapped_tensors
 from identirep.mtrn.network import LongObjective, WideObjective
 from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
@@ -86,8 +86,10 @@ def fit_network(
         scaling = None if own else _input_scaling(trained.X, settings.input_scaling, trained.weights)
         targets: Any
         x: Any
-        if isinstance(data.X, MappedRows):
+        if isinstance(data.X, MappedRows) and data.task_index is None:
             x, targets = mapped_tensors(data, held_out, scaling)
+        elif isinstance(data.X, MappedRows):
+            x, targets = mapped_inputs(data, scaling), _standardised(data, held_out)
         else:
             x = torch.from_numpy(np.ascontiguousarray(scaling(data.X) if scaling else data.X, dtype=np.float32))
             targets = _standardised(data, held_out)
@@ -107,7 +109,7 @@ def fit_network(
         log_odds = None
         if levels is not None and not np.isnan(levels).all():
             targets, log_odds = _with_binary(targets, data, held_out, levels)
-        y = targets if isinstance(targets, MappedTensor) else torch.from_numpy(targets.astype(np.float32))
+        y: Any = targets if isinstance(targets, MappedTensor) else torch.from_numpy(targets.astype(np.float32))
         objective: LongObjective | WideObjective
         batches: LongBatches | WideBatches
         batch_rows = settings.batch_rows(data, held_out)
