@@ -20,12 +20,16 @@ __all__ = ["write_page"]
 
 def write_page(path: str | Path, template: str, **content: Any) -> None:
     """Write a page; a reader never sees half of one."""
-    page = _templates().get_template(template).render(
-        **content,
-        light=LIGHT,
-        dark=DARK,
-        version=version("identirep"),
-        date=f"{datetime.now(timezone.utc):%d %B %Y}".lstrip("0"),
+    page = (
+        _templates()
+        .get_template(template)
+        .render(
+            **content,
+            light=LIGHT,
+            dark=DARK,
+            version=version("identirep"),
+            date=f"{datetime.now(timezone.utc):%d %B %Y}".lstrip("0"),
+        )
     )
     with replaced_file(Path(path)) as staging:
         # Names of files and columns need not be in UTF-8.
