@@ -19,7 +19,7 @@ PACKAGE = [
     {"two_stages"},
     {"report"},
     {"baselines", "checking", "describing", "planning", "recording", "refining"},
-    {"comparing", "encoded_tables", "encoder_error"},
+    {"comparing", "encoded_tables", "encoder_error", "input_shares"},
     {"mtlcm", "mtrn"},
     {"encoding", "engines", "persistence", "serving", "signal_check"},
     {"datasets", "evaluation"},
@@ -35,7 +35,7 @@ PACKAGE = [
     {"accumulation", "agreement", "canonical_analysis", "parameters", "run_files", "seeds", "training"},
     {"gaps", "gross_errors", "missing", "sentinels", "units"},
     {"directories", "files", "naming"},
-    {"_typing", "divergence", "scratch", "shapes", "tensors", "wording"},
+    {"_typing", "divergence", "row_labels", "scratch", "shapes", "tensors", "wording"},
 ]
 STAGE_TWO = [
     {"mtlcm"},

@@ -8,58 +8,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from identirep import MTRN, IdentifiableRegressor
-from identirep.describing import _input_shares, describe_axes
-
-
-class _Known:
-    """Two axes of which the shares of all inputs are known: linear, and a product."""
-
-    def _latents_of(self, X):
-        X = np.asarray(X)
-        return np.column_stack([X @ [1.0, 0.5, 0.2, 0.0], X[:, 1] * X[:, 2]])
-
-
-def _numbers(shares):
-    return [[(share.share, *share.interval) for share in of_input] for of_input in shares]
-
-
-_LINEAR = np.array([1.0, 0.25, 0.04, 0.0]) / 1.29
-
-
-def test_shares_are_those_of_a_known_map():
-    X = np.random.default_rng(0).normal(size=(1000, 4))
-    shares = _input_shares(_Known(), X, _Known()._latents_of(X), 0)
-    found = np.array([[share.share for share in of_input] for of_input in shares])
-    np.testing.assert_allclose(found[:, 0], _LINEAR, atol=0.05)
-    # Both factors of a product move all of it.
-    np.testing.assert_allclose(found[:, 1], [0.0, 1.0, 1.0, 0.0], atol=0.1)
-    assert shares[0][0].correlation == pytest.approx(1.0 / np.sqrt(1.29), abs=0.05)
-
-
-def test_intervals_hold_the_truth_as_often_as_they_say():
-    held = np.zeros(3)
-    for seed in range(100):
-        X = np.random.default_rng(seed).normal(size=(150, 4))
-        shares = _input_shares(_Known(), X, _Known()._latents_of(X), seed)
-        held += [shares[k][0].interval[0] <= _LINEAR[k] <= shares[k][0].interval[1] for k in range(3)]
-    assert ((held >= 82) & (held <= 98)).all(), held
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        np.asarray,
-        lambda X: X.tolist(),
-        lambda X: pd.DataFrame(X, columns=list("abcd")),
-        lambda X: pa.table(list(X.T), names=list("abcd")),
-    ],
-)
-def test_inputs_of_any_form_give_the_same(form):
-    X = np.random.default_rng(0).normal(size=(60, 4))
-    expected = _input_shares(_Known(), X, _Known()._latents_of(X), 0)
-    found = _input_shares(_Known(), form(X), _Known()._latents_of(X), 0)
-    # Sums over other strides round differently.
-    np.testing.assert_allclose(_numbers(found), _numbers(expected), atol=1e-12)
+from identirep.describing import describe_axes
 
 
 def test_axes_have_targets_inputs_and_extreme_rows():

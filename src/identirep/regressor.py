@@ -20,6 +20,7 @@ from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, choose_reg
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
 from identirep.recording import recorded
 from identirep.robust_weights import needs_rows_fault
+from identirep.row_labels import warn_of_other_order
 from identirep.seeds import as_generator
 from identirep.stored_stages import StoredStages
 from identirep.target_kinds import TOLD_TYPE, TargetType, needs_labels_fault
@@ -242,6 +243,8 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         stage = self._with_number_of(like, self._stage_one(0))
         raise_faults(self._faults(stage, y, tasks))
         earlier = self._earlier(like, X)
+        rows = {"y": y, "tasks": tasks, "groups": groups, "order": order, "sample_weight": sample_weight}
+        warn_of_other_order("X", X, **rows)
         given = Given(self._fit_encoder(stage, X, sample_weight), y, tasks, groups, order, sample_weight)
         with recorded(self, given, checkpoint, rng, earlier and earlier.digests()) as done:
             # What has become of the axes of an earlier model is not stored: such a fit is made again of its parts.

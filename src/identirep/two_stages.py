@@ -29,6 +29,7 @@ from identirep.mtlcm import (
 )
 from identirep.mtrn import MTRN, PredictiveFeatures
 from identirep.naming import Names
+from identirep.row_labels import warn_of_other_order
 from identirep.shapes import CORRELATION, Damage, check_shapes, check_values
 from identirep.signal_check import Signal
 from identirep.target_kinds import has_binary_targets
@@ -206,7 +207,11 @@ class TwoStages(EncodedTables, CertifiedLatents):
     def _latents_of(self, X: Any) -> Array:
         """Return the latents as an array, whatever `set_output` says."""
         check_is_fitted(self)
-        H = self.regressor_.transform(self._inputs(X))
+        return self._latents_of_numbers(self._inputs(X))
+
+    def _latents_of_numbers(self, X: Any) -> Array:
+        """Return the latents of inputs of stage one."""
+        H = self.regressor_.transform(X)
         return H if self.causal_model_ is None else self.causal_model_.transform(H)
 
     def predict(self, X: Any, *, use: Use = "all") -> Array:
@@ -293,6 +298,7 @@ class TwoStages(EncodedTables, CertifiedLatents):
                 "the model has no latents: got targets without signal in fit, expected at least one latent. Fit to "
                 "targets that the inputs say something about."
             )
+        warn_of_other_order("X", X, y=y, sample_weight=sample_weight)
         X = self._inputs(X)
         check_new_task(self.regressor_, X, y, name="X", sample_weight=sample_weight)
         task = self.causal_model_.adapt(self.regressor_.transform(X), y, sample_weight=sample_weight)
@@ -318,6 +324,7 @@ class TwoStages(EncodedTables, CertifiedLatents):
             Mean R^2.
         """
         check_is_fitted(self)
+        warn_of_other_order("X", X, y=y, tasks=tasks, sample_weight=sample_weight)
         return float(self.regressor_.score(self._inputs(X), y, tasks, sample_weight=sample_weight))
 
     def report(

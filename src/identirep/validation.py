@@ -15,6 +15,7 @@ from identirep.accumulation import effective_number, factorize, floats_of, unlik
 from identirep.inputs import as_array, collect_inputs, column_names
 from identirep.missing import as_labels, missing_labels
 from identirep.parameters import Fault, raise_faults
+from identirep.row_labels import warn_of_other_order
 from identirep.row_weights import as_weights, effective_numbers, unless_ones
 from identirep.units import spread_of, spread_of_tasks, unit_faults
 from identirep.wording import short
@@ -113,6 +114,7 @@ def check_task_data(
     or if the estimator takes them. Rows of weight 0 are left out, once it is sure that they are rows.
     """
     faults: list[Fault | str] = list(found)
+    warn_of_other_order(name, X, y=y, tasks=tasks, sample_weight=sample_weight)
     inputs = collect_inputs(X, estimator, reset, name, faults, gaps)
     n_rows = None if inputs is None else len(inputs)
     targets, columns = _as_targets(y, faults)

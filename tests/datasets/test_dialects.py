@@ -68,6 +68,15 @@ def test_blanks_separate(tmp_path, ending, separator, decimal):
     assert_array_equal(np.column_stack([data.X, data.Y]), NUMBERS)
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("last", ["49.5", "49,5", "n.a."])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_whole_numbers_before_others_take_no_time(tmp_path, separator, last):
+    rows = [["x", "y"], *[["1234567", "49"] for _ in range(45)], ["3", last]]
+    table = read_whole(write(tmp_path / "t.csv", rows, separator))
+    assert table.column("y")[45].as_py() == ("n.a." if last == "n.a." else 49.5)
+
+
 def test_labels_with_blanks_in_quotes(tmp_path):
     path = tmp_path / "t.txt"
     path.write_text('"the name" x  y\n"an iron" 1.5 2\ntin 2.5   3\n')

@@ -32,7 +32,7 @@ def _values(draw, n_rows, n_columns):
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     X = rng.normal(size=(n_rows, n_columns))
     X[:, n_columns // 2 :] += X[:, : n_columns - n_columns // 2]
-    return X * 10.0 ** draw(st.sampled_from([0, 0, 0, -50, 50, 200])) + draw(st.sampled_from([0.0, 0.0, 2461000.5]))
+    return X * 10.0 ** draw(st.sampled_from([0, 0, 3, -50, 50, 200])) + draw(st.sampled_from([0.0, 0.0, 2461000.5]))
 
 
 @st.composite

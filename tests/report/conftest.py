@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from identirep.datasets import make_linear_tasks
-from identirep.describing import Axis, Cloud, InputShare
+from identirep.describing import Axis, Cloud
 from identirep.evaluation import Evaluation, score_tasks
+from identirep.input_shares import InputShare
 from identirep.metrics import stability
 from identirep.mtlcm import MTLCM, ComesBack, GoodnessOfFit
 from identirep.report import Description, describe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,12 +61,14 @@ def as_matrix(columns: Sequence[Any], n_rows: int, missing: Sequence[float] = ()
 
 def as_labels(column: Any) -> list[Any]:
     """Return the labels of an Arrow column: only an empty cell is missing, and no text but a blank one is empty."""
-    return [None if is_missing(label) else trimmed(label) for label in column.to_pylist()]
+    return [None if is_missing(label) else as_label(label) for label in column.to_pylist()]
 
 
-def trimmed(label: Any) -> Any:
-    """Take blanks around a text off, as off names of columns; None for one without anything else in it."""
-    return label.strip() or None if isinstance(label, str) else label
+def as_label(value: Any) -> Any:
+    """Return a label as a text file has it: no blanks around, None if nothing is left; dates and moments as text."""
+    if isinstance(value, datetime.date):
+        return str(value)
+    return value.strip() or None if isinstance(value, str) else value
 
 
 def check_distinct(path: Path, columns: Sequence[str]) -> None:

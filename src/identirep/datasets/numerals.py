@@ -9,8 +9,9 @@ __all__ = ["FALSE", "TRUE", "evidence", "is_number", "remark_on"]
 
 TRUE, FALSE = ("True", "true", "TRUE"), ("False", "false", "FALSE")
 _SIGN, _EXPONENT = r"[+-]?", r"(?:[eE][+-]?\d+)?"
+# Digits are read in one way alone: with two, columns of whole numbers that end in something else take forever.
 _NUMBER = {
-    mark: rf"(?:{_SIGN}(?:\d+{re.escape(mark)}?\d*|{re.escape(mark)}\d+){_EXPONENT}|{_SIGN}(?i:inf|infinity|nan))"
+    mark: rf"(?:{_SIGN}(?:\d+(?:{re.escape(mark)}\d*)?|{re.escape(mark)}\d+){_EXPONENT}|{_SIGN}(?i:inf|infinity|nan))"
     for mark in (".", ",")
 }
 _ONE = {mark: re.compile(number) for mark, number in _NUMBER.items()}

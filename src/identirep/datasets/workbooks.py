@@ -13,12 +13,12 @@ from typing import Any
 from identirep.datasets.batches import (
     Batch,
     NotNumericError,
+    as_label,
     as_matrix,
     blank_rows,
     check_distinct,
     empty_message,
     first_places,
-    trimmed,
 )
 from identirep.datasets.headers import check_header
 from identirep.datasets.kinds import look
@@ -214,8 +214,10 @@ def _values(rows: Iterator[Any], errors: Counter[str] | None) -> Iterator[tuple[
 
 
 def _label(value: Any) -> Any:
-    """Return a label: nothing for an empty text, a whole number as one."""
-    value = trimmed(value)
+    """Return a label: nothing for an empty text, a whole number as one, a day without the midnight that sheets add."""
+    if isinstance(value, dt.datetime) and value.time() == dt.time():
+        value = value.date()
+    value = as_label(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

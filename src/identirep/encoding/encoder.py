@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from identirep._typing import Array
+from identirep._typing import Array, IntArray
 from identirep.datasets import Markers
 from identirep.encoding.columns import Column, judge_columns
 from identirep.encoding.frames import as_table, is_frame
@@ -279,6 +279,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def n_features_in_(self) -> int:
         """Number of columns that are inputs."""
         return len(self._fitted().inputs)
+
+    @property
+    def _places(self) -> dict[str, IntArray]:
+        """Where the numbers of each input are in the rows that `transform` returns."""
+        return self._fitted().places
 
     def _fitted(self) -> Recipe:
         try:

@@ -218,8 +218,8 @@ class Recipe:
         return np.cumsum([0, *widths])[:-1].astype(np.int64)
 
     @cached_property
-    def _layout(self) -> tuple[list[str], IntArray]:
-        """Names of all numbers in the order of the columns, and where each is among numbers, gaps and categories."""
+    def _outputs(self) -> dict[str, list[tuple[str, int]]]:
+        """Name of each number of an input, and where it is among numbers, gaps and categories."""
         outputs: dict[str, list[tuple[str, int]]] = {each.name: [] for each in self.inputs}
         found = [(each.name, name) for each in self.numeric for name in each.names]
         found += [(name, f"{name} is missing") for name in self.indicated]
@@ -227,8 +227,19 @@ class Recipe:
             found += [(each.name, name) for name in self._names_of_values(i)]
         for place, (column, name) in enumerate(found):
             outputs[column].append((name, place))
-        listed = [output for each in self.inputs for output in outputs[each.name]]
+        return outputs
+
+    @cached_property
+    def _layout(self) -> tuple[list[str], IntArray]:
+        """Names of all numbers in the order of the columns, and where each is among numbers, gaps and categories."""
+        listed = [output for each in self.inputs for output in self._outputs[each.name]]
         return _distinct([name for name, _ in listed]), np.array([place for _, place in listed], dtype=np.int64)
+
+    @property
+    def places(self) -> dict[str, IntArray]:
+        """Where the numbers of each input are in what `encode` returns."""
+        ends = np.cumsum([0, *(len(self._outputs[each.name]) for each in self.inputs)])
+        return {each.name: np.arange(ends[i], ends[i + 1]) for i, each in enumerate(self.inputs)}
 
     def _names_of_values(self, i: int) -> list[str]:
         """Name the inputs of the values of a category, the rare ones last."""

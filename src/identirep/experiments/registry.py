@@ -23,6 +23,7 @@ NAMES = (
     "trust",
     "adaptation",
     "retraining",
+    "domains",
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["device_fault", "fabric_settings", "usable_device"]
+__all__ = ["device_fault", "fabric_settings", "means_cpu", "usable_device"]
 
 _DEVICES = re.compile(r"(auto|cpu|mps|(gpu|cuda)(:\d+)?)")
 
@@ -31,6 +31,13 @@ def device_fault(device: Any) -> str | None:
 def usable_device(device: Any) -> str:
     """Return a device, or "auto" in its place if a model has come from a machine that had others."""
     return "auto" if device_fault(device) else str(device)
+
+
+def means_cpu(device: str) -> bool:
+    """Tell whether a device is the CPU: by its name, or since there is no other to choose."""
+    return device == "cpu" or (
+        device == "auto" and not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    )
 
 
 def fabric_settings(device: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from identirep._typing import BoolArray, IntArray
 from identirep.gross_errors import limited
 from identirep.parameters import Fault, raise_faults
+from identirep.row_labels import warn_of_other_order
 from identirep.row_weights import weights_of_tasks
 from identirep.splits import number_groups, order_ranks, row_groups
 from identirep.validation import TaskData, check_task_data
@@ -38,6 +39,7 @@ def check_fit_data(
     ``n_features_in_`` and ``feature_names_in_``.
     """
     group_index, ranks, found = None, None, list(faults)
+    warn_of_other_order("X", X, groups=groups, order=order)
     if groups is not None:
         group_index = number_groups(groups)
         n_rows = _n_rows(X, len(group_index))

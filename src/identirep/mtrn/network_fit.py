@@ -17,6 +17,7 @@ from identirep.checkpoints import array_digest, current_step
 from identirep.gross_errors import fences
 from identirep.label_sides import Labels
 from identirep.mtrn.batches import LongBatches, WideBatches
+from identirep.mtrn.devices import means_cpu
 from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, make_encoder, side_by_side
 from identirep.mtrn.initial_weights import refuse_equal_starts
 from identirep.mtrn.logistic_heads import as_zero_and_one
@@ -149,7 +150,7 @@ def encode(encoder: ReplicatedMLP | ModuleEncoder, X: NDArray[Any], device: str)
 
     The perceptron is evaluated in float64, so they do not depend on the other rows of the batch.
     """
-    target = make_fabric(device, "32-true").device
+    target = torch.device("cpu") if means_cpu(device) else make_fabric(device, "32-true").device
     double = isinstance(encoder, ReplicatedMLP) and target.type != "mps"
     dtype = torch.float64 if double else torch.float32
     module = copy.deepcopy(encoder).to(target).eval()

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from identirep._typing import IntArray
-from identirep.describing import Axis, Cloud, InputShare, describe_axes
+from identirep.describing import Axis, Cloud, describe_axes
+from identirep.input_shares import InputShare
 
 __all__ = ["Description", "Made", "describe", "read_kept", "versions", "write_kept"]
 

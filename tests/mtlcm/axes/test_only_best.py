@@ -18,7 +18,7 @@ def test_the_best_end_is_that_of_a_full_search(seed):
     full, quick = (
         fit_latents(moments, 5, **settings, rng=np.random.default_rng(1), only_best=only) for only in (False, True)
     )
-    np.testing.assert_allclose(np.abs(quick.unmixing), np.abs(full.unmixing), atol=1e-5)
+    np.testing.assert_allclose(np.abs(quick.unmixing), np.abs(full.unmixing), atol=1e-4)
     assert quick.starts.criterion.min() == pytest.approx(full.starts.criterion.min(), abs=1e-9)
     assert len(quick.starts.criterion) <= 3 < 20 <= len(full.starts.criterion)
     assert quick.starts.converged[quick.starts.best]

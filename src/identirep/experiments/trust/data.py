@@ -13,7 +13,7 @@ from identirep.datasets import make_linear_tasks, make_nonlinear_tasks
 from identirep.experiments.experiment import Cell
 from identirep.experiments.trust.tables import equal_rows, load_real
 
-__all__ = ["Drawn", "draw"]
+__all__ = ["Drawn", "draw", "in_each_task", "three_parts"]
 
 _MOST_UNSEEN = 4000
 # A target has at least so many rows that do not hold its commonest value.
@@ -41,7 +41,7 @@ def draw(cell: Cell) -> Drawn:
 
 def _table(cell: Cell, rng: np.random.Generator) -> Drawn:
     data = load_real(cell["data"])
-    first, other, unseen = _three_parts(equal_rows(data.X) if data.groups is None else data.groups, cell["rows"], rng)
+    first, other, unseen = three_parts(equal_rows(data.X) if data.groups is None else data.groups, cell["rows"], rng)
     varies = np.all([_varies(data.Y[part]) for part in (first, other, unseen)], axis=0)
     return Drawn(data.X, data.Y[:, varies], first, other, unseen, groups=data.groups)
 
@@ -52,7 +52,7 @@ def _varies(targets: Array) -> BoolArray:
     return len(targets) - np.array(common) >= _FEWEST_OTHERS
 
 
-def _three_parts(groups: IntArray, n_rows: int, rng: np.random.Generator) -> tuple[IntArray, IntArray, IntArray]:
+def three_parts(groups: IntArray, n_rows: int, rng: np.random.Generator) -> tuple[IntArray, IntArray, IntArray]:
     """Split rows, groups kept whole; the two fits share rows only where there are too few for both."""
     n_all = len(groups)
     _, index = np.unique(groups, return_inverse=True)
@@ -65,7 +65,7 @@ def _three_parts(groups: IntArray, n_rows: int, rng: np.random.Generator) -> tup
     return first, other, unseen[~np.isin(groups[unseen], groups[seen])]
 
 
-def _in_each_task(n_tasks: int, n_rows: int) -> tuple[IntArray, IntArray, IntArray]:
+def in_each_task(n_tasks: int, n_rows: int) -> tuple[IntArray, IntArray, IntArray]:
     """Split the rows of tasks that have three times as many, in order of the tasks."""
     place = np.arange(3 * n_tasks * n_rows) % (3 * n_rows)
     first, other, unseen = (np.flatnonzero(place // n_rows == part) for part in range(3))
@@ -111,7 +111,7 @@ def _nonlinear(cell: Cell, rng: np.random.Generator) -> Drawn:
         random_state=rng,
     )
     X = data.X if cell["mixing"] == "leaky" else _decode(data.Z, data.decoder, _BENT[cell["mixing"]])
-    return Drawn(X, data.y, *_in_each_task(T, n), tasks=data.tasks, truth=data.Z)
+    return Drawn(X, data.y, *in_each_task(T, n), tasks=data.tasks, truth=data.Z)
 
 
 _BENT: dict[str, Callable[[Array], Array]] = {
@@ -135,7 +135,7 @@ def _linear_long(cell: Cell, rng: np.random.Generator) -> Drawn:
     data = make_linear_tasks(
         T, 3 * n, D, max(1, (D + 1) // 3), n_features=2 * D, observation_noise=cell["noise"], random_state=rng
     )
-    return Drawn(data.H, data.y, *_in_each_task(T, n), tasks=data.tasks, truth=data.Z)
+    return Drawn(data.H, data.y, *in_each_task(T, n), tasks=data.tasks, truth=data.Z)
 
 
 def _linear_wide(cell: Cell, rng: np.random.Generator) -> Drawn:
@@ -152,7 +152,7 @@ def _linear_wide(cell: Cell, rng: np.random.Generator) -> Drawn:
 
 def _shuffled_table(cell: Cell, rng: np.random.Generator) -> Drawn:
     data = load_real("superconductivity")
-    first, other, unseen = _three_parts(data.groups, cell["rows"], rng)
+    first, other, unseen = three_parts(data.groups, cell["rows"], rng)
     return Drawn(data.X, data.Y[rng.permutation(len(data.Y))], first, other, unseen, groups=data.groups)
 
 
@@ -161,7 +161,7 @@ def _shuffled_long(cell: Cell, rng: np.random.Generator) -> Drawn:
     T, n = cell["tasks"], cell["rows"]
     data = make_linear_tasks(T, 3 * n, 5, 2, random_state=rng)
     y = rng.permuted(data.y.reshape(T, 3 * n), axis=1).reshape(-1)
-    return Drawn(data.H, y, *_in_each_task(T, n), tasks=data.tasks)
+    return Drawn(data.H, y, *in_each_task(T, n), tasks=data.tasks)
 
 
 def _random_walks(cell: Cell, rng: np.random.Generator) -> Drawn:

@@ -16,7 +16,7 @@ from identirep.mtlcm.axes.covariances import Covariances, DenseCovariances, Shar
 from identirep.mtlcm.axes.exact import exact_starts, maximise_exact
 from identirep.mtlcm.axes.noise import SAME_AXES, denoised_joint_moments, denoised_residual_covariances, find_noise
 from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, maximise_noisy_likelihood
-from identirep.mtlcm.axes.rotation import ROUGH, HeadsOfTasks, mostly_shared, sparsest_heads
+from identirep.mtlcm.axes.rotation import NEAR, ROUGH, HeadsOfTasks, mostly_shared, sparsest_heads
 from identirep.mtlcm.axes.solutions import Solutions, Starts, equal_to_best
 from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks, solve_until_found
 from identirep.mtlcm.model import (
@@ -71,9 +71,8 @@ class _State:
     noisy: NoisyFit | None = None
 
 
-# Where only the best end counts: log F that starts may yet fall from where their gradients are rough, and how many of
-# those that lead lowest are followed.
-_NEAR, _MOST_FOLLOWED = 1e-4, 3
+# Where only the best end counts: how many of the starts that lead lowest are followed, and how far.
+_MOST_FOLLOWED, _FOLLOWED_TO = 3, 1e-5
 
 
 def fit_latents(
@@ -122,16 +121,20 @@ def _solve(
     """Search from the starts for axes that diagonalise covariances, or that make heads sparse."""
     solve: Callable[[Array], Solutions]
     if isinstance(problem, HeadsOfTasks) and only_best:
-        solve = partial(sparsest_heads, problem, max_iter=max_iter, tol=max(ROUGH, tol))
-        rough = search(solve, initial, equal=_NEAR)
+        rough = search(partial(_rough, problem, max_iter=max_iter, tol=max(ROUGH, tol)), initial, equal=NEAR)
         near = np.argsort(rough.criterion, kind="stable")[:_MOST_FOLLOWED]
-        near = near[rough.criterion[near] <= rough.criterion[near[0]] + _NEAR]
-        return sparsest_heads(problem, rough.unmixing[near], max_iter=max_iter, tol=tol)
+        near = near[rough.criterion[near] <= rough.criterion[near[0]] + NEAR]
+        return sparsest_heads(problem, rough.unmixing[near], max_iter=max_iter, tol=max(_FOLLOWED_TO, tol))
     if isinstance(problem, HeadsOfTasks):
         solve = partial(sparsest_heads, problem, max_iter=max_iter, tol=tol)
     else:
         solve = partial(solve_in_blocks, problem, max_iter=max_iter, tol=tol)
     return search(solve, initial)
+
+
+def _rough(problem: HeadsOfTasks, starts: Array, *, max_iter: int, tol: float) -> Solutions:
+    """Follow starts until it is clear which of them leads lowest."""
+    return sparsest_heads(problem, starts, max_iter=max_iter, tol=tol, rivals=np.zeros(len(starts), dtype=np.int64))
 
 
 def _subspace(moments: TaskMoments, n_components: int) -> tuple[Array, float | None]:

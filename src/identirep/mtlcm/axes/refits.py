@@ -66,7 +66,9 @@ def _sparsest(
     n_starts = _n_starts(len(heads[0].coef), fits[0], 2, most_rotations)
     starts = random_rotations(n * n_starts, D, rng)
     starts[::n_starts] = [fit.unmixing @ np.linalg.inv(W) for fit, W in zip(fits, whiteners, strict=True)]
-    rough = sparsest_heads(HeadsOfTasks.stacked(heads, n_starts), starts, max_iter=_MAX_ITER, tol=ROUGH)
+    rivals = np.repeat(np.arange(n), n_starts)
+    stacked = HeadsOfTasks.stacked(heads, n_starts)
+    rough = sparsest_heads(stacked, starts, max_iter=_MAX_ITER, tol=ROUGH, rivals=rivals)
     best = rough.unmixing[np.argmin(rough.criterion.reshape(n, -1), axis=1) + n_starts * np.arange(n)]
     found = sparsest_heads(HeadsOfTasks.stacked(heads, 1), best, max_iter=_MAX_ITER, tol=_TOL)
     return [B @ W for B, W in zip(found.unmixing, whiteners, strict=True)]
