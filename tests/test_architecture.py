@@ -35,7 +35,7 @@ PACKAGE = [
     {"accumulation", "agreement", "canonical_analysis", "parameters", "run_files", "seeds", "training"},
     {"gaps", "gross_errors", "missing", "sentinels", "units"},
     {"directories", "files", "mapped_rows", "naming"},
-    {"_typing", "divergence", "row_labels", "scratch", "shapes", "tensors", "wording"},
+    {"_typing", "divergence", "row_labels", "scratch", "shapes", "tensors", "threads", "wording"},
 ]
 STAGE_TWO = [
     {"mtlcm"},

@@ -28,7 +28,7 @@ def test_noise_is_looked_for_from_the_end_of_the_first_start_and_again_from_a_be
     data = make_linear_tasks(n_latents=4, mixing="identity", observation_noise=0.0, random_state=0)
     moments = TaskMoments.from_long(data.H, data.y, data.tasks)
     asked = []
-    monkeypatch.setattr(fit, "find_noise", lambda moments, clean: asked.append(clean))
+    monkeypatch.setattr(fit, "find_noise", lambda moments, clean, rng: asked.append(clean))
     model = MTLCM(n_init=3, random_state=0).fit_moments(moments)
     assert len(asked) == 1
     assert len(model.start_criteria_) == 3

@@ -6,6 +6,7 @@ import pytest
 from identirep import MTLCM, TaskMoments
 from identirep.datasets import make_linear_tasks
 from identirep.metrics import mcc_score
+from identirep.mtlcm.axes import noise
 from identirep.mtlcm.axes.noise import denoised_residual_covariances, find_noise
 
 
@@ -57,7 +58,7 @@ def test_noise_of_orthogonal_mixing_cannot_be_told_from_latents():
     data = make_linear_tasks(mixing="orthogonal", observation_noise=0.01, random_state=0)
     moments = TaskMoments.from_long(data.H, data.y, data.tasks)
     clean = MTLCM(noise_std=0.0, random_state=0).fit_moments(moments)
-    assert find_noise(moments, clean.fit_.unmixing) is None
+    assert find_noise(moments, clean.fit_.unmixing, np.random.default_rng(0)) is None
     assert MTLCM(random_state=0).fit_moments(moments).noise_std_ == 0.0
 
 
@@ -66,6 +67,25 @@ def test_no_noise_is_found_without_noise():
     model = MTLCM(random_state=0).fit(data.H, data.y, tasks=data.tasks)
     assert model.noise_std_ < 1e-3
     assert mcc_score(model.transform(data.H), data.Z) > 0.9995
+
+
+def test_some_of_many_tasks_tell_where_noise_is_looked_for(monkeypatch):
+    data = make_linear_tasks(120, 60, 4, 2, observation_noise=0.3, random_state=0)
+    moments = TaskMoments.from_long(data.H, data.y, data.tasks)
+    whole = MTLCM(random_state=0).fit_moments(moments)
+    climbed = []
+    plain = noise.climb_with_noise
+    monkeypatch.setattr(noise, "_MOST_TASKS", 40)
+    monkeypatch.setattr(
+        noise,
+        "climb_with_noise",
+        lambda R, n, start, moves: climbed.append((len(R), moves)) or plain(R, n, start, moves),
+    )
+    found = MTLCM(random_state=0).fit_moments(moments)
+    assert climbed.count((120, "joined")) == 1
+    assert (120, "apart") not in climbed
+    assert found.noise_std_ == pytest.approx(whole.noise_std_, rel=0.02) != 0.0
+    assert mcc_score(found.transform(data.H), whole.transform(data.H)) > 0.9999
 
 
 def test_given_noise_is_taken_out_and_eigenvalues_stay_positive():

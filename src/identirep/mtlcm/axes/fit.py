@@ -105,7 +105,7 @@ def fit_latents(
         return _canonical(_with_sparse_heads(reduced, known, initial, solve), basis, prior)
     # One covariance for all tasks cannot tell noise from latents.
     if noise_std == "estimate" and outside is None and not moments.is_shared:
-        state = _with_noise_found(reduced, initial, solve, partial(solve_in_blocks, max_iter=max_iter, tol=tol))
+        state = _with_noise_found(reduced, initial, solve, partial(solve_in_blocks, max_iter=max_iter, tol=tol), rng)
     else:
         state = _diagonalised(reduced, known, initial, solve)
     if state.noise_variance > 0.0:
@@ -189,19 +189,20 @@ def _with_noise_found(
     initial: Array,
     solve: Callable[[Problem, Array], Solutions],
     solve_one: Callable[[Problem, Array], Solutions],
+    rng: np.random.Generator,
 ) -> _State:
     """Look for noise from the end of the first start, and diagonalise from all of them what it leaves, if any.
 
     Without noise the others count as well: noise is looked for again from a better end that they reach.
     """
     first = _diagonalised(moments, 0.0, initial[:1], solve_one)
-    found = find_noise(moments, first.unmixing)
+    found = find_noise(moments, first.unmixing, rng)
     if found is None:
         state = _diagonalised(moments, 0.0, initial, solve, NoisyFit(first.unmixing, first.variances, 0.0))
         state.solutions.n_iter[0] += first.solutions.n_iter[0]
         state = replace(state, noisy=None)
         if not equal_to_best(np.r_[state.solutions.criterion.min(), first.solutions.criterion])[1]:
-            found = find_noise(moments, state.unmixing)
+            found = find_noise(moments, state.unmixing, rng)
         if found is None:
             return state
     return _diagonalised(moments, found.noise_variance, initial, solve, found)

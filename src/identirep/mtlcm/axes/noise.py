@@ -32,6 +32,8 @@ _ROUGHLY: dict[str, Any] = {"max_iter": 5, "tol": 1e-2}
 _CHEAP = 0.25
 # Nats that noise on the grid must gain for the full likelihood to be climbed from there.
 _WORTH_A_TRY = 1.0
+# Tasks that tell where to climb from.
+_MOST_TASKS = 4000
 
 
 def denoised_residual_covariances(moments: TaskMoments, noise_variance: float) -> Array:
@@ -47,26 +49,56 @@ def denoised_joint_moments(moments: TaskMoments, noise_variance: float) -> Joint
     return JointMoments(S, moments.cov_hy, moments.var_y, moments.weights)
 
 
-def find_noise(moments: TaskMoments, clean: Array) -> NoisyFit | None:
+def find_noise(moments: TaskMoments, clean: Array, rng: np.random.Generator) -> NoisyFit | None:
     """Look for observation noise: starts on a grid of noise variances, the full likelihood from the best of them.
 
     The likelihood can have a maximum far from the one without noise. A latent whose share of the features is no larger
     than the noise is not seen at all by a fit that knows of none. Then the noise is about the smallest variance of the
     features in any direction. Taking that much out seems to cost something, since what is left of the latent is little
     and badly known, but far less than it does where the noise is small. So the largest noise that costs little is a
-    start too.
+    start too. Of very many tasks some tell where to climb from; all of them are climbed, and tested.
 
     `clean` is the unmixing matrix without noise. None unless a likelihood-ratio test at 0.1% prefers noise: where A'A
     is diagonal the latents' own variances take noise up and nothing can tell.
     """
-    R, n, weights = regular_residual_covariances(moments), moments.n_samples, moments.weights
+    n_rows = float(moments.n_samples.sum())
+    if moments.n_tasks <= _MOST_TASKS:
+        R = regular_residual_covariances(moments)
+        start = _start_of_climb(R, moments, clean, n_rows)
+    else:
+        some = np.sort(rng.choice(moments.n_tasks, _MOST_TASKS, replace=False))
+        part = moments.select_tasks(some)
+        R = regular_residual_covariances(part)
+        start = _start_of_climb(R, part, clean, n_rows)
+        if start is not None:
+            found = climb_with_noise(R, part.n_samples, start, "joined")
+            R, B = denoised_residual_covariances(moments, found.noise_variance), found.unmixing
+            start = NoisyFit(B, np.einsum("tij,ij->ti", B @ R, B), found.noise_variance)
+            R = regular_residual_covariances(moments)
+    if start is None:
+        return None
+    found = climb_with_noise(R, moments.n_samples, start, "joined")
+    same = latent_agreement(clean, found.unmixing, moments.pooled_covariance()).per_latent.min() > SAME_AXES
+    # Next to the fit without noise its variance is one parameter more; elsewhere an axis is free to be another one.
+    freedom = 1 if same else 1 + len(clean)
+    gain = 2.0 * n_rows * (found.log_likelihood - _without_noise(R, moments, clean))
+    return found if gain > chi2.isf(_LEVEL, freedom) else None
+
+
+def _without_noise(R: Array, moments: TaskMoments, clean: Array) -> float:
+    """Log-likelihood of the axes without noise."""
+    return log_likelihood(R, moments.weights, clean, np.einsum("tij,ij->ti", clean @ R, clean), 0.0)
+
+
+def _start_of_climb(R: Array, moments: TaskMoments, clean: Array, n_rows: float) -> NoisyFit | None:
+    """Where the likelihood is to be climbed from, if a gain in so many rows would be worth it."""
+    n, weights, B = moments.n_samples, moments.weights, clean
     values = np.linalg.eigvalsh(np.tensordot(weights, R, axes=1))
     # Noise cannot exceed the smallest variance that there is.
     largest = float(values[0])
     if largest <= 1e-14 * values[-1]:
         return None
-    n_rows, B = float(n.sum()), clean
-    without = log_likelihood(R, weights, B, np.einsum("tij,ij->ti", B @ R, B), 0.0)
+    without = _without_noise(R, moments, clean)
     spectra, axes = np.linalg.eigh(R)
     grid = []
     for share in _GRID:
@@ -78,16 +110,8 @@ def find_noise(moments: TaskMoments, clean: Array) -> NoisyFit | None:
         grid.append(NoisyFit(B, variances, share * largest, height))
         if without - height > _CHEAP:
             break
-    starts = _starts(grid, without, n_rows, largest)
-    rough = [climb_with_noise(R, n, start, "apart") for start in starts]
-    if not rough:
-        return None
-    found = climb_with_noise(R, n, max(rough, key=lambda fit: fit.log_likelihood), "joined")
-    same = latent_agreement(clean, found.unmixing, moments.pooled_covariance()).per_latent.min() > SAME_AXES
-    # Next to the fit without noise its variance is one parameter more; elsewhere an axis is free to be another one.
-    freedom = 1 if same else 1 + len(clean)
-    gain = 2.0 * n_rows * (found.log_likelihood - without)
-    return found if gain > chi2.isf(_LEVEL, freedom) else None
+    rough = [climb_with_noise(R, n, start, "apart") for start in _starts(grid, without, n_rows, largest)]
+    return max(rough, key=lambda fit: fit.log_likelihood, default=None)
 
 
 def _starts(grid: list[NoisyFit], without: float, n_rows: float, largest: float) -> list[NoisyFit]:

@@ -51,8 +51,8 @@ _MOST_CORRELATED = 0.98
 NOISE_SHARES = (0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
 # Least eigenvalue of the correlations: what is given need not be positive definite.
 _LEAST = 1e-2
-# Numbers held at once (float64, 64 MB).
-_MAX_NUMBERS = 2**23
+# Numbers held at once: few enough that a cache holds most of them (float64, 8 and 2 MB).
+_MAX_NUMBERS, _MAX_SETS = 2**20, 2**18
 
 
 class Dependence(NamedTuple):
@@ -80,9 +80,14 @@ def set_evidence(
     (n_tasks, n_scales, 2**k): `scales` are positions in the grid of strengths, sets in the order of `set_members`.
     What each cell brings by itself is left out.
     """
-    strengths = STRENGTH_SCALES[scales]
-    parts = [_regression_evidence(correlation, n_samples, candidates, causal, float(tau)) for tau in strengths]
-    evidence = np.stack(parts, axis=1)
+    T, n_sets = len(candidates), 2 ** candidates.shape[1]
+    evidence = np.empty((T, len(scales), n_sets))
+    block = max(1, _MAX_SETS // n_sets)
+    for first in range(0, T, block):
+        few = slice(first, first + block)
+        own = correlation[few], n_samples[few], candidates[few], causal[few]
+        for k, tau in enumerate(STRENGTH_SCALES[scales]):
+            evidence[few, k] = _regression_evidence(*own, float(tau))
     if dependence is not None:
         evidence += _dependence_evidence(dependence, n_samples, candidates, causal)[:, None]
     return evidence
@@ -259,14 +264,20 @@ def _over_sets(R: Array, F: Array) -> Array:
     The recursion of `all_sets`: a cause is dropped, an effect is taken out of the others.
     """
     k, T = R.shape[1], len(R)
-    R, F = (M.transpose(1, 2, 0) for M in (R, F))
+    R, F = R.transpose(1, 2, 0), F.transpose(1, 2, 0)
     value = np.zeros(T)
     for size in range(k - 1, -1, -1):
+        rest_R, rest_F = R[:size, :size], F[:size, :size]
         column, pivot, own = R[:size, size], np.maximum(R[size, size], _LEAST**2), F[size, size]
         u = column / pivot
-        cross = u[:, None] * F[:size, size]
-        left_R = R[:size, :size] - u[:, None] * column
-        left_F = F[:size, :size] - cross - cross.swapaxes(0, 1) + u[:, None] * (own * u)
+        v = F[:size, size] - 0.5 * own * u
+        R, F = np.empty((size, size, 2 * len(own))), np.empty((size, size, 2 * len(own)))
+        R[..., len(own) :], F[..., len(own) :] = rest_R, rest_F
+        left_R, left_F = R[..., : len(own)], F[..., : len(own)]
+        np.subtract(rest_R, np.multiply(u[:, None], column, out=left_R), out=left_R)
+        # u v' + v u' is what leaves F, symmetric as it is.
+        cross = u[:, None] * v
+        np.subtract(rest_F, cross, out=left_F)
+        left_F -= cross.swapaxes(0, 1)
         value = np.concatenate([value + np.log(pivot) + own / pivot, value])
-        R, F = (np.concatenate([a, b], axis=-1) for a, b in ((left_R, R[:size, :size]), (left_F, F[:size, :size])))
     return value.reshape(-1, T).T

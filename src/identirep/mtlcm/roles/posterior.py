@@ -37,6 +37,7 @@ from identirep.mtlcm.roles.evidence import (
 )
 from identirep.mtlcm.roles.prior import STRENGTH_SCALES, RolePrior, SharedScales, scales_may_be_shared
 from identirep.mtlcm.roles.sets import TINY, search_mode, set_members
+from identirep.threads import in_threads
 
 __all__ = ["CausalPosterior", "RoleOdds", "causal_posterior"]
 
@@ -47,8 +48,8 @@ _MAX_CELLS = 20_000
 _EM_ITERATIONS = 100
 _EM_TOL = 3e-4
 _SEARCHES = 3
-# Tasks summed over at once.
-_MAX_TASKS = 1000
+# Tasks searched at once, and of those summed over at once: what a cache holds.
+_MAX_TASKS, _SUMMED = 1000, 64
 # Log odds of a task that may change, in sum, before exponentials are taken anew.
 _NEIGHBOURHOOD = 300.0
 
@@ -162,6 +163,10 @@ class RoleOdds(NamedTuple):
             unrelated += scales.as_cause
         none = np.logaddexp(effect, unrelated)
         return cls(cause - none, none, np.exp(unrelated - none), shares)
+
+    def select(self, tasks: IntArray) -> RoleOdds:
+        """Keep some of the tasks."""
+        return RoleOdds(*(values[tasks] for values in self))
 
 
 class _Roles(NamedTuple):
@@ -291,31 +296,59 @@ def _maximise(cells: _Cells, prior: RolePrior, scales: SharedScales | None, vari
 
 
 def _posterior(cells: _Cells, prior: RolePrior, scales: SharedScales | None) -> _Roles:
-    """Roles under a prior, a bounded number of tasks at a time."""
+    """Roles under a prior, a bounded number of tasks at a time, on as many threads as the linear algebra has."""
     odds, T = RoleOdds.of(cells.effects, prior, scales), len(cells.rho2)
-    parts = []
-    for first in range(0, T, _MAX_TASKS):
+
+    def of_part(first: int) -> list[_Roles]:
         tasks = np.arange(first, min(first + _MAX_TASKS, T))
-        few, own = cells.select(tasks), RoleOdds(*(values[tasks] for values in odds))
-        parts.append(_e_step(_sets(few, prior, own), own, prior))
-    if len(parts) == 1:
-        return parts[0]
+        few, own = cells.select(tasks), odds.select(tasks)
+        chosen = _choose(few, prior, own)
+        return [
+            _e_step(_evaluated(few.select(part), prior, one := own.select(part), chosen.select(part)), one, prior)
+            for part in np.split(np.arange(len(tasks)), range(_SUMMED, len(tasks), _SUMMED))
+        ]
+
+    parts = [part for several in in_threads(of_part, range(0, T, _MAX_TASKS)) for part in several]
     cause, unrelated, best = (np.concatenate([part[k] for part in parts]) for k in range(3))
-    return _Roles(cause, unrelated, best, parts[0].scales, parts[0].scale_counts, sum(x.log_evidence for x in parts))
+    counts = np.sum([part.scale_counts for part in parts], axis=0)
+    return _Roles(cause, unrelated, best, parts[0].scales, counts, sum(part.log_evidence for part in parts))
+
+
+class _Chosen(NamedTuple):
+    """Which sets are summed over: `candidates`, `causal` and `flips` as in `_Sets`."""
+
+    candidates: IntArray
+    causal: BoolArray
+    flips: Array
+
+    def select(self, tasks: IntArray) -> _Chosen:
+        return _Chosen(self.candidates[tasks], self.causal[tasks], self.flips[tasks])
 
 
 def _sets(cells: _Cells, prior: RolePrior, odds: RoleOdds) -> _Sets:
+    """Evidence of the sets to sum over."""
+    return _evaluated(cells, prior, odds, _choose(cells, prior, odds))
+
+
+def _choose(cells: _Cells, prior: RolePrior, odds: RoleOdds) -> _Chosen:
     """Choose sets to sum over: all of few latents, and of many those that differ in the least clear ones."""
     T, D = cells.rho2.shape
-    candidates, causal, flips = np.tile(np.arange(D), (T, 1)), np.zeros((T, D), dtype=bool), np.zeros((T, D))
-    if D > _MAX_ENUMERATED:
-        causal, flips = _search(cells, prior, odds)
-        candidates = np.argsort(np.abs(flips), axis=1, kind="stable")[:, :_N_AMBIGUOUS]
-        np.put_along_axis(causal, candidates, False, axis=1)
-    scales = prior.likely_scales()
-    evidence = set_evidence(cells.correlation, cells.n_samples, candidates, causal, scales, cells.dependence)
+    if D <= _MAX_ENUMERATED:
+        return _Chosen(np.tile(np.arange(D), (T, 1)), np.zeros((T, D), dtype=bool), np.zeros((T, D)))
+    causal, flips = _search(cells, prior, odds)
+    candidates = np.argsort(np.abs(flips), axis=1, kind="stable")[:, :_N_AMBIGUOUS]
+    np.put_along_axis(causal, candidates, False, axis=1)
+    return _Chosen(candidates, causal, flips)
+
+
+def _evaluated(cells: _Cells, prior: RolePrior, odds: RoleOdds, chosen: _Chosen) -> _Sets:
+    """Evidence of the sets chosen, on the scales that are likely."""
+    candidates, scales = chosen.candidates, prior.likely_scales()
+    evidence = set_evidence(cells.correlation, cells.n_samples, candidates, chosen.causal, scales, cells.dependence)
     far = np.full(candidates.shape, np.inf)
-    return _Sets(candidates, scales, evidence, causal, flips, far, evidence, evidence[:, 0, 0]).centred(odds)
+    return _Sets(candidates, scales, evidence, chosen.causal, chosen.flips, far, evidence, evidence[:, 0, 0]).centred(
+        odds
+    )
 
 
 def _search(cells: _Cells, prior: RolePrior, odds: RoleOdds) -> tuple[BoolArray, Array]:

@@ -21,11 +21,12 @@ amount to is said in `verdict`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.stats import chi2
 
-from identirep._typing import Array, BoolArray
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import LatentFit, Starts, latent_agreement
 from identirep.mtlcm.model import fisher_leakage
@@ -33,9 +34,10 @@ from identirep.mtlcm.trust.comes_back import ComesBack
 from identirep.mtlcm.trust.goodness import GoodnessOfFit, goodness_of_fit
 from identirep.mtlcm.trust.latents import latent_information, noise_reliability
 from identirep.mtlcm.trust.leakage import loss_quantiles, moderated_leakage, robust_leakage
-from identirep.mtlcm.trust.refits import bootstrap, refitted
+from identirep.mtlcm.trust.refits import BootstrapResult, bootstrap, refitted
 from identirep.mtlcm.trust.showing import certificate_html, certificate_text
 from identirep.mtlcm.trust.signal import heads, noise_edge, signal_strength
+from identirep.mtlcm.trust.some_tasks import on_some_tasks
 from identirep.mtlcm.trust.verdict import IDENTIFIED, REPRODUCIBLE, Evidence, judge
 
 __all__ = ["Certificate", "certify"]
@@ -301,7 +303,7 @@ def certify(
     separation, modelled = fisher_leakage(information)
     robust, freedom = robust_leakage(information)
     joined = moderated_leakage(modelled, robust, freedom)
-    refits = bootstrap(fit, moments, causal, "tasks", _N_REFITS, rng)
+    refits = BootstrapResult("tasks", on_some_tasks(partial(_reweighted, rng=rng), fit, moments, causal, rng))
     tied = _tied(fit.starts, moments._n_effective_rows)
     ties = fit.starts.agreement[tied].min(axis=0)
     noise = noise_reliability(fit, moments)
@@ -337,6 +339,13 @@ def certify(
         factorized_mcc=_factorized_agreement(fit, moments, causal, rng) if fit.prior == "exact" else None,
         rows_examined=rows_examined,
     )._judged()
+
+
+def _reweighted(
+    fit: LatentFit, moments: TaskMoments, causal: BoolArray, _: IntArray, rng: np.random.Generator
+) -> Array:
+    """Agreement of refits with other weights of the tasks."""
+    return bootstrap(fit, moments, causal, "tasks", _N_REFITS, rng).agreement
 
 
 def _factorized_agreement(fit: LatentFit, moments: TaskMoments, causal: BoolArray, rng: np.random.Generator) -> Array:

@@ -12,13 +12,16 @@ rows takes the place of halves.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from identirep._typing import Array, BoolArray
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import LatentFit, latent_agreement
 from identirep.mtlcm.trust.comes_back import TURNED, ComesBack
 from identirep.mtlcm.trust.refits import bootstrap, refitted, refitted_to
+from identirep.mtlcm.trust.some_tasks import on_some_tasks
 
 __all__ = ["check_rows", "disturbed_agreement", "whitened_heads"]
 
@@ -52,15 +55,23 @@ def check_rows(
         rest = halves[1] if len(halves) > 1 else moments._without(half)
         if min(half.n_samples.min(), rest.n_samples.min()) >= _LEAST_ROWS:
             if moments._has_own_rows:
-                return _of_agreement(_own_rows(fit, moments, causal, half, rest, rng), _HALVES)
+                sides = partial(_own_rows, half=half, rest=rest, rng=rng)
+                return _of_agreement(on_some_tasks(sides, fit, moments, causal, rng), _HALVES)
             if moments.is_shared and _vary(moments, half, rest):
                 delta = (whitened_heads(half, moments) - whitened_heads(rest, moments)) / np.sqrt(2.0)
                 return _of_agreement(disturbed_agreement(fit, moments, causal, delta, rng), _HALVES)
-    n_refits = int(np.clip(_WORK / moments.n_tasks, 2, _N_DRAWS))
-    found = bootstrap(fit, moments, causal, "samples", n_refits, rng).agreement
+    found = on_some_tasks(partial(_drawn_anew, rng=rng), fit, moments, causal, rng)
     # The refits differ from the fit, which stands for the truth: two fits differ from each other by twice as much.
     why = _BOOTSTRAP if halves else _MOMENTS
     return _of_agreement(np.maximum(1.0 - 2.0 * (1.0 - found), 0.0), why)
+
+
+def _drawn_anew(
+    fit: LatentFit, moments: TaskMoments, causal: BoolArray, _: IntArray, rng: np.random.Generator
+) -> Array:
+    """Agreement of refits to rows of the parametric bootstrap."""
+    n_refits = int(np.clip(_WORK / moments.n_tasks, 2, _N_DRAWS))
+    return bootstrap(fit, moments, causal, "samples", n_refits, rng).agreement
 
 
 def _vary(moments: TaskMoments, *halves: TaskMoments) -> bool:
@@ -84,11 +95,17 @@ def _own_rows(
     fit: LatentFit,
     moments: TaskMoments,
     causal: BoolArray,
+    tasks: IntArray,
     half: TaskMoments,
     rest: TaskMoments,
     rng: np.random.Generator,
 ) -> Array:
-    """Agreement between fits to moments that differ as those of other rows do, shape (n_draws, D)."""
+    """Agreement between fits to moments that differ as those of other rows do, shape (n_draws, D).
+
+    The tasks of the fit are at `tasks` of the halves.
+    """
+    if len(tasks) < half.n_tasks:
+        half, rest = half.select_tasks(tasks), rest.select_tasks(tasks)
     S = moments.pooled_covariance()
     found = []
     for _ in range(_n_draws(moments)):
