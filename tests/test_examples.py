@@ -38,6 +38,7 @@ def test_headline_of_two_trainings_is_that_of_the_run():
     assert headline(good, bad).endswith("in this run latents do no better")
 
 
+@pytest.mark.slow
 def test_readme_python_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
