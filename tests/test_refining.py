@@ -36,6 +36,35 @@ def test_latents_come_closer_to_the_truth(data, refined):
 
 
 @pytest.mark.slow
+def test_auto_refines_where_the_encoder_falls_short(data, refined):
+    # Three layers, twice as many observations as latents: hard to read for the small network.
+    hard = make_nonlinear_tasks(
+        60, 60, 3, 6, 1, hidden_sizes=[6] * 3, activation="leaky_relu", random_state=np.random.default_rng(3)
+    )
+    plain, auto = (_fit(hard, n, n_checks=0) for n in (0, "auto"))
+    assert plain.encoder_mcc_.min() < 0.99
+    assert auto.n_refinements_ > 0
+    assert mcc_score(auto.transform(hard.X), hard.Z) > mcc_score(plain.transform(hard.X), hard.Z)
+    # A linear mixture is read as it is.
+    easy = IdentifiableRegressor(3, regressor=MTRN(**_NETWORK), n_refinements="auto", n_checks=0, random_state=0)
+    easy.fit(data.Z, data.y, data.tasks)
+    assert easy.n_refinements_ == 0
+
+
+@pytest.mark.slow
+def test_auto_leaves_shared_inputs_alone():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    y = X[:, :2] @ rng.laplace(size=(2, 8)) + 0.1 * rng.normal(size=(300, 8))
+    fits = [
+        IdentifiableRegressor(2, regressor=MTRN(**_NETWORK), n_refinements=n, n_checks=0, random_state=0).fit(X, y)
+        for n in (0, "auto")
+    ]
+    assert fits[1].n_refinements_ == 0
+    np.testing.assert_array_equal(fits[0].transform(X), fits[1].transform(X))
+
+
+@pytest.mark.slow
 def test_a_refined_model_is_whole(data, refined, tmp_path):
     assert refined.regressor_.n_features_in_ == 15
     Z = refined.transform(data.X)
