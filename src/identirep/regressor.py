@@ -14,6 +14,7 @@ from identirep._typing import RandomState
 from identirep.carrying import CarriedStages, Earlier
 from identirep.checked_stages import Given
 from identirep.checkpoints import FitRecord
+from identirep.fitted_stages import STAGE_TWO_LABELS, StageOne
 from identirep.missing import shape_of
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, choose_regressor, named_stage
@@ -24,7 +25,6 @@ from identirep.row_labels import warn_of_other_order
 from identirep.seeds import as_generator
 from identirep.stored_stages import StoredStages
 from identirep.target_kinds import TOLD_TYPE, TargetType, needs_labels_fault
-from identirep.two_stages import STAGE_TWO_LABELS, StageOne
 
 if TYPE_CHECKING:
     from typing_extensions import Self
