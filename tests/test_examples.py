@@ -63,6 +63,7 @@ def test_python_of_the_page_on_engines_runs(tmp_path, monkeypatch):
     np.testing.assert_allclose(dask.scatter_h, files.scatter_h, rtol=1e-10)
     assert encoded.n_rows == files.n_rows
     assert list(names["model"].certificate_.verdict) == ["identified"] * 4
+    np.testing.assert_allclose(names["spread"].mixing_, names["model"].mixing_, rtol=1e-6)
     assert names["both"].regressor_.moments_.n_rows == files.n_rows
     assert len(list(tmp_path.iterdir())) == 5
 

@@ -11,6 +11,7 @@ from identirep.engines.on_dask import check_dask as check_dask
 from identirep.engines.on_dask import connected as connected
 from identirep.engines.on_dask import dask_moments
 from identirep.engines.on_dask import tree_reduced as tree_reduced
+from identirep.engines.on_dask_fit import dask_fit
 from identirep.engines.on_ray import ray_moments
 from identirep.engines.rows import RowsOnDisk as RowsOnDisk
 from identirep.engines.rows import rows_on_disk
@@ -24,4 +25,4 @@ from identirep.engines.tables import files_of as files_of
 from identirep.engines.tables import relabelled as relabelled
 
 # What users get. The other names, imported as themselves, are for the rest of this library.
-__all__ = ["dask_moments", "ray_moments", "rows_on_disk", "stream_moments"]
+__all__ = ["dask_fit", "dask_moments", "ray_moments", "rows_on_disk", "stream_moments"]

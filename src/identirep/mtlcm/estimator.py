@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
@@ -16,6 +17,8 @@ from identirep.moment_arguments import check_moments
 from identirep.moments import TaskMoments
 from identirep.mtlcm.axes import (
     LatentFit,
+    ShardedTasks,
+    Shards,
     fit_in_units,
     fit_latents,
     fit_to_own,
@@ -264,6 +267,13 @@ class MTLCM(StoredLatents, UsableLatents, BaseEstimator):
         self.__dict__.pop("feature_names_in_", None)
         return self
 
+    def _fit_shards(self, moments: TaskMoments, shards: Shards) -> Self:
+        """Fit as `fit_moments`, covariances diagonalised on shards that hold the same tasks, each with its own rows."""
+        raise_faults([*parameter_faults(self), *self._faults_without_rows()])
+        self._fit(moments, shards=ShardedTasks(shards))
+        self.__dict__.pop("feature_names_in_", None)
+        return self
+
     def partial_fit(
         self, X: Any, y: Any, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None
     ) -> Self:
@@ -327,6 +337,7 @@ class MTLCM(StoredLatents, UsableLatents, BaseEstimator):
         examined: Examined | None = None,
         *,
         only_best: bool = False,
+        shards: ShardedTasks | None = None,
     ) -> Self:
         """Fit to moments, which may be bad; a warning of no convergence says what helps.
 
@@ -343,11 +354,13 @@ class MTLCM(StoredLatents, UsableLatents, BaseEstimator):
         settings: dict[str, Any] = {"prior": self.prior, "noise_std": noise_std, "max_iter": self.max_iter}
         settings |= n_starts(self.n_init, moments, self.prior)
 
-        def refit(part: TaskMoments) -> LatentFit:
-            return fit_latents(part, D, **settings, tol=self.tol, rng=rng, only_best=only_best)
+        def refit(part: TaskMoments, on: ShardedTasks | None = None) -> LatentFit:
+            return fit_latents(part, D, **settings, tol=self.tol, rng=rng, only_best=only_best, shards=on)
 
         examined = Examined(rows=moments.row_weights_ is not None) if examined is None else examined
-        fit = refit(scaled := moments if units is None else moments_in_units(moments, units))
+        if units is not None and shards is not None:
+            shards = shards.mapped(np.diag(1.0 / units))
+        fit = refit(scaled := moments if units is None else moments_in_units(moments, units), shards)
         if self.robust is not None:
             fit, foreign, repeated = fit_to_own(fit, scaled, refit, rng)
             examined = examined._replace(foreign=foreign, repeated=repeated)

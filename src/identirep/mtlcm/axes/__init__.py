@@ -10,12 +10,15 @@ from identirep.mtlcm.axes.nearest import nearest_fit
 from identirep.mtlcm.axes.noise import denoised_joint_moments
 from identirep.mtlcm.axes.refits import refit_axes, refit_heads
 from identirep.mtlcm.axes.rotation import mostly_shared, n_starts
+from identirep.mtlcm.axes.sharded import ShardedTasks, Shards
 from identirep.mtlcm.axes.solutions import Starts
 from identirep.mtlcm.axes.units import fit_in_units, like_units, moments_in_units
 
 __all__ = [
     "DenseCovariances",
     "LatentFit",
+    "ShardedTasks",
+    "Shards",
     "Starts",
     "climb",
     "denoised_joint_moments",

@@ -10,16 +10,66 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from identirep._typing import Array, IntArray
 
-__all__ = ["Covariances", "DenseCovariances", "SharedCovariances"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "Covariances",
+    "DenseCovariances",
+    "DiagonalisedCovariances",
+    "Measured",
+    "SharedCovariances",
+    "TaskVariances",
+]
 
 
-class Covariances(Protocol):
+class Measured(Protocol):
+    """What the tasks add up to at unmixing matrices of several starts, with their weights p_t and variances lambda."""
+
+    def mean_log(self) -> Array:
+        """Return sum_ti p_t log lambda_ti, shape (n_starts,)."""
+        ...
+
+    def mean_variances(self) -> Array:
+        """Return sum_t p_t lambda_ti, shape (n_starts, D)."""
+        ...
+
+    def scaled(self, scale: Array) -> Self:
+        """Return the same with the rows of the unmixing matrices multiplied, (n_starts, D)."""
+        ...
+
+    def select(self, starts: Any) -> Self:
+        """Keep some of the starts."""
+        ...
+
+    def replaced(self, starts: IntArray, other: Self) -> Self:
+        """Return the same with other values at some of the starts."""
+        ...
+
+    def gradient(self, B: Array) -> tuple[Array, Array]:
+        """Return sum_t p_t / lambda_ti R_t b_i and sum_t p_t lambda_tj / lambda_ti, both (n_starts, D, D)."""
+        ...
+
+    def rounding(self, B: Array) -> Array:
+        """Return the size of what is rounded in `mean_log`, shape (n_starts,)."""
+        ...
+
+
+class DiagonalisedCovariances(Protocol):
+    """Covariances as joint diagonalisation asks for them, wherever they are."""
+
+    def measured(self, B: Array, start: IntArray) -> Measured:
+        """Return what the tasks add up to at B, the unmixing matrices of the starts at these positions."""
+        ...
+
+
+class Covariances(DiagonalisedCovariances, Protocol):
     """Covariances R_t of the tasks with their weights; B stands for unmixing matrices of shape (n_starts, D, D)."""
 
     @property
@@ -64,6 +114,49 @@ _triangle = lru_cache(maxsize=8)(_Triangle.of)
 
 
 @dataclass(frozen=True)
+class TaskVariances:
+    """`Measured` of tasks that are all here: their variances (n_starts, n_tasks, D) and weights (n_starts, n_tasks)."""
+
+    covariances: Covariances
+    lam: Array
+    weights: Array
+
+    @classmethod
+    def of(cls, covariances: Covariances, B: Array, start: IntArray) -> TaskVariances:
+        """Variances at B; where each start has weights of its own, those of the starts at these positions."""
+        weights = covariances.weights
+        own = weights[start] if weights.ndim == 2 else np.broadcast_to(weights, (len(B), len(weights)))
+        return cls(covariances, covariances.variances(B), own)
+
+    def mean_log(self) -> Array:
+        return np.asarray(np.einsum("st,sti->s", self.weights, np.log(self.lam)))
+
+    def mean_variances(self) -> Array:
+        return np.asarray(np.einsum("st,sti->si", self.weights, self.lam))
+
+    def scaled(self, scale: Array) -> TaskVariances:
+        return TaskVariances(self.covariances, self.lam * scale[:, None, :] ** 2, self.weights)
+
+    def select(self, starts: Any) -> TaskVariances:
+        return TaskVariances(self.covariances, self.lam[starts], self.weights[starts])
+
+    def replaced(self, starts: IntArray, other: TaskVariances) -> TaskVariances:
+        if len(starts) == len(self.lam):
+            return other
+        lam = self.lam.copy()
+        lam[starts] = other.lam
+        return TaskVariances(self.covariances, lam, self.weights)
+
+    def gradient(self, B: Array) -> tuple[Array, Array]:
+        ratio = self.weights[:, :, None] / self.lam
+        return self.covariances.weighted_rows(ratio, B), ratio.swapaxes(1, 2) @ self.lam
+
+    def rounding(self, B: Array) -> Array:
+        sizes = np.abs(np.log(self.lam)) + self.covariances.magnitudes(B) / self.lam
+        return np.asarray(np.einsum("st,sti->s", self.weights, sizes))
+
+
+@dataclass(frozen=True)
 class DenseCovariances:
     """One covariance matrix for each task, shape (n_tasks, D, D), stored as its upper triangle."""
 
@@ -95,6 +188,9 @@ class DenseCovariances:
         deviations = np.sqrt(self.packed[:, np.diag(_triangle(B.shape[1]).place)])
         return np.asarray((deviations @ np.abs(B).swapaxes(1, 2)) ** 2)
 
+    def measured(self, B: Array, start: IntArray) -> TaskVariances:
+        return TaskVariances.of(self, B, start)
+
     def reweighted(self, weights: Array) -> DenseCovariances:
         return DenseCovariances(self.packed, weights)
 
@@ -118,6 +214,9 @@ class SharedCovariances:
 
     def magnitudes(self, B: Array) -> Array:
         return np.sum(B @ self.common * B, axis=2)[:, None]
+
+    def measured(self, B: Array, start: IntArray) -> TaskVariances:
+        return TaskVariances.of(self, B, start)
 
     def reweighted(self, weights: Array) -> SharedCovariances:
         return SharedCovariances(self.common, self.vectors, weights)

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.mtlcm.axes.covariances import Covariances
+from identirep.mtlcm.axes.covariances import DiagonalisedCovariances, Measured
 from identirep.mtlcm.axes.solutions import Solutions
 
 __all__ = ["StepMemory", "joint_diagonalise", "pair_step"]
@@ -53,7 +53,9 @@ _SIZE = 5
 _LEAST_COSINE = 1e-10
 
 
-def joint_diagonalise(covariances: Covariances, initial: Array, *, max_iter: int = 500, tol: float = 1e-7) -> Solutions:
+def joint_diagonalise(
+    covariances: DiagonalisedCovariances, initial: Array, *, max_iter: int = 500, tol: float = 1e-7
+) -> Solutions:
     """Minimise Pham's criterion from each start, shape (n_starts, D, D), in the coordinates of the covariances."""
     n_starts, D = initial.shape[:2]
     state = _State.at(covariances, initial)
@@ -63,15 +65,15 @@ def joint_diagonalise(covariances: Covariances, initial: Array, *, max_iter: int
     memory, step, last = StepMemory(), np.zeros_like(unmixing), np.zeros_like(unmixing)
     for iteration in range(max_iter + 1):
         state = state.scaled()
-        index, ratio = state.start, state.weights[:, :, None] / state.lam
-        G = covariances.weighted_rows(ratio, state.B) @ state.B.swapaxes(1, 2)
+        index = state.start
+        rows, h = state.tasks.gradient(state.B)
+        G = rows @ state.B.swapaxes(1, 2)
         # The criterion does not see the scale of a row: what differs from one on the diagonal is rounding.
         G[:, np.arange(D), np.arange(D)] = 0.0
-        h = ratio.swapaxes(1, 2) @ state.lam
         before, norm[index] = norm[index], np.abs(G).max(axis=(1, 2), initial=0.0)
         gain, rounding = _newton_gain(G, h), np.zeros(len(index))
         if np.any(gain < _NEAR):
-            rounding = _rounding_error(state, covariances.magnitudes(state.B))
+            rounding = _rounding_error(state)
         lost = gain <= rounding
         # Rounding error stops a start only where it keeps the gradient from falling.
         converged[index] = (norm[index] <= tol) | (lost & (norm[index] >= before))
@@ -102,27 +104,26 @@ def joint_diagonalise(covariances: Covariances, initial: Array, *, max_iter: int
 
 
 class _State(NamedTuple):
-    """The starts that are still iterated: position, unmixing matrix, variances (C_t)_ii, task weights, criterion."""
+    """The starts that are still iterated: position, unmixing matrix, what the tasks add up to there, criterion."""
 
     start: IntArray
     B: Array
-    lam: Array
-    weights: Array
+    tasks: Measured
     value: Array
 
     @classmethod
-    def at(cls, covariances: Covariances, B: Array) -> _State:
-        weights = np.broadcast_to(covariances.weights, (len(B), covariances.weights.shape[-1]))
-        lam = covariances.variances(B)
-        return cls(np.arange(len(B)), B, lam, weights, _criterion(B, lam, weights))
+    def at(cls, covariances: DiagonalisedCovariances, B: Array) -> _State:
+        start = np.arange(len(B))
+        tasks = covariances.measured(B, start)
+        return cls(start, B, tasks, _criterion(B, tasks))
 
     def select(self, starts: Any) -> _State:
-        return _State(*(values[starts] for values in self))
+        return _State(self.start[starts], self.B[starts], self.tasks.select(starts), self.value[starts])
 
     def scaled(self) -> _State:
         """Rows of unit mean variance make gradients scale-free; the criterion leaves the scale of rows open."""
-        scale = 1.0 / np.sqrt(np.einsum("st,sti->si", self.weights, self.lam))
-        return self._replace(B=self.B * scale[:, :, None], lam=self.lam * scale[:, None, :] ** 2)
+        scale = 1.0 / np.sqrt(self.tasks.mean_variances())
+        return self._replace(B=self.B * scale[:, :, None], tasks=self.tasks.scaled(scale))
 
 
 def pair_step(gradient: Array, curvature: Array, least: float) -> Array:
@@ -138,8 +139,8 @@ def pair_step(gradient: Array, curvature: Array, least: float) -> Array:
     return np.asarray(E)
 
 
-def _criterion(B: Array, lam: Array, weights: Array) -> Array:
-    value: Array = -np.linalg.slogdet(B)[1] + 0.5 * np.einsum("st,sti->s", weights, np.log(lam))
+def _criterion(B: Array, tasks: Measured) -> Array:
+    value: Array = -np.linalg.slogdet(B)[1] + 0.5 * tasks.mean_log()
     return value
 
 
@@ -150,33 +151,33 @@ def _newton_gain(G: Array, h: Array) -> Array:
     return np.asarray(0.5 * np.sum((ht * G - G.swapaxes(1, 2)) * G / determinant, axis=(1, 2)))
 
 
-def _rounding_error(state: _State, magnitudes: Array) -> Array:
+def _rounding_error(state: _State) -> Array:
     """Bound on the rounding error of the criterion: of its terms, and of the variances that they are logarithms of."""
-    terms = np.einsum("st,sti->s", state.weights, np.abs(np.log(state.lam)) + magnitudes / state.lam)
-    return np.asarray(_EPS * (np.abs(np.linalg.slogdet(state.B)[1]) + 0.5 * terms))
+    return np.asarray(_EPS * (np.abs(np.linalg.slogdet(state.B)[1]) + 0.5 * state.tasks.rounding(state.B)))
 
 
 def _line_search(
-    covariances: Covariances, state: _State, E: Array, rounding: Array, starts: BoolArray
+    covariances: DiagonalisedCovariances, state: _State, E: Array, rounding: Array, starts: BoolArray
 ) -> tuple[_State, BoolArray]:
     """Halve the step of the starts named until the criterion falls; one that cannot fall any more has stalled."""
-    B, lam, criterion = state.B.copy(), state.lam.copy(), state.value.copy()
+    B, tasks, criterion = state.B.copy(), state.tasks, state.value.copy()
     pending, step = np.flatnonzero(starts), 1.0
     for _ in range(_MAX_HALVINGS):
         moved = B[pending] + step * E[pending] @ B[pending]
-        variances = covariances.variances(moved)
-        value = _criterion(moved, variances, state.weights[pending])
+        there = covariances.measured(moved, state.start[pending])
+        value = _criterion(moved, there)
         # Rounding in the criterion is no reason to refuse a step.
         fell = value <= criterion[pending] + rounding[pending]
         done = pending[fell]
-        B[done], lam[done], criterion[done] = moved[fell], variances[fell], value[fell]
+        B[done], criterion[done] = moved[fell], value[fell]
+        tasks = tasks.replaced(done, there.select(fell))
         pending = pending[~fell]
         if not len(pending):
             break
         step *= 0.5
     stalled = np.zeros(len(B), dtype=bool)
     stalled[pending] = True
-    return state._replace(B=B, lam=lam, value=criterion), stalled
+    return state._replace(B=B, tasks=tasks, value=criterion), stalled
 
 
 class _Pair(NamedTuple):

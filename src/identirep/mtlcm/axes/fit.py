@@ -17,6 +17,7 @@ from identirep.mtlcm.axes.exact import exact_starts, maximise_exact
 from identirep.mtlcm.axes.noise import SAME_AXES, denoised_joint_moments, denoised_residual_covariances, find_noise
 from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, maximise_noisy_likelihood
 from identirep.mtlcm.axes.rotation import NEAR, ROUGH, HeadsOfTasks, mostly_shared, sparsest_heads
+from identirep.mtlcm.axes.sharded import ShardedCovariances, ShardedTasks
 from identirep.mtlcm.axes.solutions import Solutions, Starts, equal_to_best
 from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks, solve_until_found
 from identirep.mtlcm.model import (
@@ -29,7 +30,7 @@ from identirep.mtlcm.model import (
 
 __all__ = ["LatentFit", "fit_from", "fit_latents", "whitened_covariances"]
 
-Problem: TypeAlias = Covariances | HeadsOfTasks
+Problem: TypeAlias = Covariances | ShardedCovariances | HeadsOfTasks
 
 # Correlation of two axes that differ by no more than noise makes them: mixed evenly with another one it would be 0.71.
 _ABOUT_THE_SAME = 0.8
@@ -87,15 +88,19 @@ def fit_latents(
     tol: float,
     rng: np.random.Generator,
     only_best: bool = False,
+    shards: ShardedTasks | None = None,
 ) -> LatentFit:
     """Fit to valid moments; latents come in order of falling association with targets.
 
     Where tasks have rows of their own, that maximises the marginal likelihood; on shared rows the factorised prior
     leaves the axes to `rotation`. More starts than `n_init` are taken, up to `most_starts`, until several end in the
-    best optimum. With `only_best` starts that lead elsewhere on shared rows are not followed to their ends.
+    best optimum. With `only_best` starts that lead elsewhere on shared rows are not followed to their ends. `shards`
+    have the same tasks, and diagonalise their covariances where they are.
     """
     basis, outside = _subspace(moments, n_components)
     reduced = moments.map_features(basis.T)
+    whitened = partial(whitened_covariances, reduced) if shards is None else shards.mapped(basis.T).whitened
+    diagonalised = partial(_diagonalised, reduced, whitened)
     initial = np.concatenate([np.eye(n_components)[None], random_rotations(n_init - 1, n_components, rng)])
     search = partial(solve_until_found, most_starts=most_starts or n_init, rng=rng)
     solve = partial(_solve, search=search, max_iter=max_iter, tol=tol, only_best=only_best)
@@ -105,9 +110,12 @@ def fit_latents(
         return _canonical(_with_sparse_heads(reduced, known, initial, solve), basis, prior)
     # One covariance for all tasks cannot tell noise from latents.
     if noise_std == "estimate" and outside is None and not moments.is_shared:
-        state = _with_noise_found(reduced, initial, solve, partial(solve_in_blocks, max_iter=max_iter, tol=tol), rng)
+        one = partial(solve_in_blocks, max_iter=max_iter, tol=tol)
+        state = _with_noise_found(
+            reduced, initial, partial(diagonalised, solve=solve), partial(diagonalised, solve=one), rng
+        )
     else:
-        state = _diagonalised(reduced, known, initial, solve)
+        state = diagonalised(known, initial, solve)
     if state.noise_variance > 0.0:
         state = _with_noise_inside(state)
     if prior == "exact":
@@ -148,13 +156,14 @@ def _subspace(moments: TaskMoments, n_components: int) -> tuple[Array, float | N
 
 def _diagonalised(
     moments: TaskMoments,
+    whitened: Callable[[float], tuple[Covariances | ShardedCovariances, Array]],
     noise_variance: float,
     initial: Array,
     solve: Callable[[Problem, Array], Solutions],
     near: NoisyFit | None = None,
 ) -> _State:
     """Diagonalise the covariances given the target, less noise, from all starts, the first of them `near` a fit."""
-    covariances, whitener = whitened_covariances(moments, noise_variance)
+    covariances, whitener = whitened(noise_variance)
     if near is not None:
         initial = np.concatenate([np.linalg.solve(whitener.T, near.unmixing.T).T[None], initial[1:]])
     found = solve(covariances, initial)
@@ -187,25 +196,25 @@ def _variances(unmixing: Array, R: Array) -> Array:
 def _with_noise_found(
     moments: TaskMoments,
     initial: Array,
-    solve: Callable[[Problem, Array], Solutions],
-    solve_one: Callable[[Problem, Array], Solutions],
+    diagonalised: Callable[..., _State],
+    diagonalised_once: Callable[..., _State],
     rng: np.random.Generator,
 ) -> _State:
     """Look for noise from the end of the first start, and diagonalise from all of them what it leaves, if any.
 
     Without noise the others count as well: noise is looked for again from a better end that they reach.
     """
-    first = _diagonalised(moments, 0.0, initial[:1], solve_one)
+    first = diagonalised_once(0.0, initial[:1])
     found = find_noise(moments, first.unmixing, rng)
     if found is None:
-        state = _diagonalised(moments, 0.0, initial, solve, NoisyFit(first.unmixing, first.variances, 0.0))
+        state = diagonalised(0.0, initial, near=NoisyFit(first.unmixing, first.variances, 0.0))
         state.solutions.n_iter[0] += first.solutions.n_iter[0]
         state = replace(state, noisy=None)
         if not equal_to_best(np.r_[state.solutions.criterion.min(), first.solutions.criterion])[1]:
             found = find_noise(moments, state.unmixing, rng)
         if found is None:
             return state
-    return _diagonalised(moments, found.noise_variance, initial, solve, found)
+    return diagonalised(found.noise_variance, initial, near=found)
 
 
 def _with_noise_inside(state: _State) -> _State:

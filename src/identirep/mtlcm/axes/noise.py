@@ -36,9 +36,9 @@ _WORTH_A_TRY = 1.0
 _MOST_TASKS = 4000
 
 
-def denoised_residual_covariances(moments: TaskMoments, noise_variance: float) -> Array:
+def denoised_residual_covariances(moments: TaskMoments, noise_variance: float, pooled: Array | None = None) -> Array:
     """Return R_t - o^2 I with eigenvalues held positive, small tasks with part of a pseudo-row of the pooled R."""
-    R = regular_residual_covariances(moments)
+    R = regular_residual_covariances(moments, pooled)
     return R if noise_variance == 0.0 else _rebuild(*np.linalg.eigh(R), noise_variance)
 
 

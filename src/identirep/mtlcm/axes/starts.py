@@ -9,6 +9,7 @@ import numpy as np
 from identirep._typing import Array
 from identirep.mtlcm.axes.covariances import Covariances
 from identirep.mtlcm.axes.diagonalise import joint_diagonalise
+from identirep.mtlcm.axes.sharded import ShardedCovariances
 from identirep.mtlcm.axes.solutions import Solutions, equal_to_best
 
 __all__ = ["random_rotations", "solve_in_blocks", "solve_until_found"]
@@ -25,8 +26,12 @@ def random_rotations(n: int, D: int, rng: np.random.Generator) -> Array:
     return Q * np.where(np.einsum("sii->si", R) < 0, -1.0, 1.0)[:, None, :]
 
 
-def solve_in_blocks(covariances: Covariances, starts: Array, *, max_iter: int, tol: float) -> Solutions:
+def solve_in_blocks(
+    covariances: Covariances | ShardedCovariances, starts: Array, *, max_iter: int, tol: float
+) -> Solutions:
     """Iterate as many starts at once as fit into a bounded amount of memory."""
+    if isinstance(covariances, ShardedCovariances):
+        return joint_diagonalise(covariances, starts, max_iter=max_iter, tol=tol)
     n_starts, D = starts.shape[:2]
     weights = np.broadcast_to(covariances.weights, (n_starts, covariances.weights.shape[-1]))
     block = max(1, int(_MAX_NUMBERS // (D * (weights.shape[1] + D**2))))

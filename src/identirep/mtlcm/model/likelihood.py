@@ -77,13 +77,13 @@ def residual_covariances(moments: TaskMoments) -> Array:
     return moments.cov_h[moments.group] - explained[:, :, None] * explained[:, None, :]
 
 
-def regular_residual_covariances(moments: TaskMoments) -> Array:
-    """Return R_t, small tasks with part of a pseudo-row of the pooled R."""
+def regular_residual_covariances(moments: TaskMoments, pooled: Array | None = None) -> Array:
+    """Return R_t, small tasks with part of a pseudo-row of the pooled R, of other tasks as well if it is given."""
     R = residual_covariances(moments)
     n = moments.n_samples
     small = n < PRIOR_BELOW * moments.n_features
     if small.any():
-        pooled = np.tensordot(moments.weights, R, axes=1)
+        pooled = np.tensordot(moments.weights, R, axes=1) if pooled is None else pooled
         rows = n[small, None, None]
         R[small] = (rows * R[small] + _PRIOR_ROWS * pooled) / (rows + _PRIOR_ROWS)
     return R
