@@ -106,6 +106,12 @@ def _likely(powers: list[Any], targets: slice) -> tuple[BoolArray, Array]:
     """
     weight, values, squares = powers
     weight_t, values_t, squares_t = (power[:, targets] for power in powers)
+    if not issparse(weight) and weight.all():
+        # Without gaps columns are centred and scaled alike for all others, and one product is enough.
+        n_rows, known = len(weight), squares.any(axis=0)
+        correlation = values.T @ values_t / n_rows
+        likely = (correlation**2 > 1.0 - 10 * _REST) & known[:, None] & known[targets]
+        return likely & (n_rows >= _LEAST_ROWS), np.full(likely.shape, float(n_rows))
     with np.errstate(invalid="ignore", divide="ignore"):
         n = _sums(weight, weight_t)
         mean, mean_t = _sums(values, weight_t) / n, _sums(weight, values_t) / n

@@ -17,8 +17,9 @@ from identirep.checkpoints import array_digest, kept_array
 from identirep.gaps import takes_gaps
 from identirep.moments import TaskMoments
 from identirep.mtrn.base import StageOne
-from identirep.mtrn.reduction import Heads, HeldOut
+from identirep.mtrn.reduction import Heads, HeldOut, least_noise
 from identirep.mtrn.regressor_units import RegressorUnits, has_a_say
+from identirep.mtrn.row_space import RowSpace
 from identirep.mtrn.sides import dependent_rows
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole
 from identirep.persistence import prefixed, taken
@@ -160,9 +161,14 @@ class PredictiveFeatures(StageOne):
         F, part = unseen[predicted], data.rows(predicted)
         targets, weights = part.targets, part.weights
         noise = np.average((targets - F) ** 2, axis=0, weights=weights)
-        heads = Heads(np.eye(data.n_tasks), np.zeros(data.n_tasks), noise)
-        moments = TaskMoments.from_arrays(F, targets, sample_weight=weights)
-        held_out = HeldOut(F, targets, None, dependent_rows(data, groups, predicted), weights)
+        spread = np.average((targets - np.average(targets, axis=0, weights=weights)) ** 2, axis=0, weights=weights)
+        space = RowSpace.of(F, least_noise(noise, spread), weights)
+        if space is None:
+            features, heads = F, Heads(np.eye(data.n_tasks), np.zeros(data.n_tasks), noise)
+        else:
+            features, heads = space.coordinates, space.heads(noise)
+        moments = TaskMoments.from_arrays(features, targets, sample_weight=weights)
+        held_out = HeldOut(features, targets, None, dependent_rows(data, groups, predicted), weights)
         # Directions and their signal come from the same rows: of many targets without any, those that folds happen to
         # predict alike come first. All targets together cannot be chosen.
         inflation = CROSS_FITTED
@@ -173,6 +179,8 @@ class PredictiveFeatures(StageOne):
             unit = np.arange(len(F)) if held_out.groups is None else held_out.groups
             inflation = CROSS_FITTED if above_chance(p, y, None, unit, rng, weights) else np.inf
         self._fit_reduction(moments, heads, moments, held_out, rng, inflation)
+        if space is not None:
+            self.components_, self.mean_ = space.of_targets(self.components_), space.mean
         scale = self._units.target_scale
         self.moments_ = self._units.own_moments(self.moments_)
         self.coef_, self.intercept_ = self.coef_ * scale[:, None], self._units.own(self.intercept_)

@@ -15,7 +15,7 @@ from scipy.linalg import svd
 from identirep._typing import Array, IntArray
 from identirep.moments import TaskMoments
 
-__all__ = ["Heads", "HeldOut", "Reduction", "linear_heads", "reduce_features", "residual_squares"]
+__all__ = ["Heads", "HeldOut", "Reduction", "least_noise", "linear_heads", "reduce_features", "residual_squares"]
 
 # Strength of the ridge on a head, in pseudo-observations of a feature of average variance.
 HEAD_PENALTY = 0.1
@@ -121,6 +121,12 @@ def residual_squares(moments: TaskMoments, coef: Array, intercept: Array) -> Arr
     return np.maximum(centred, 0.0) + moments.n_samples * bias**2
 
 
+def least_noise(noise: Array, var_y: Array) -> Array:
+    """Return the standard deviation that targets are divided by; of a task without labels inf: it has no say."""
+    variance = noise + NOISE_SHARE * var_y
+    return np.sqrt(np.where(variance > 0, variance, np.inf))
+
+
 def reduce_features(moments: TaskMoments, coef: Array, noise: Array) -> Reduction:
     r"""Find the leading directions of the predicted targets.
 
@@ -129,9 +135,7 @@ def reduce_features(moments: TaskMoments, coef: Array, noise: Array) -> Reductio
     3.2 of the paper features that predict optimally are the latents up to an invertible matrix, as far as the heads of
     the tasks span them: these directions, all above rounding (at most 64), are what they span.
     """
-    variance = noise + NOISE_SHARE * moments.var_y
-    # A task without labels here has no say, in the heads as in the held-out rows.
-    scale = np.sqrt(np.where(variance > 0, variance, np.inf))
+    scale = least_noise(noise, moments.var_y)
     share = np.sqrt(moments.weights)
     G = coef * (share / scale)[:, None]
     values, vectors = np.linalg.eigh(moments.pooled_covariance())

@@ -72,5 +72,5 @@ def _draw(rng: np.random.Generator, quick: bool) -> Drawn:
 
 
 SPRITES = Domain(
-    _draw, len(FACTORS), {"encoder": _encoder, "batch_size": 256, "max_epochs": 40}, quick_epochs=4, factors=FACTORS
+    _draw, len(FACTORS), {"encoder": _encoder, "batch_size": 256, "max_epochs": 30}, quick_epochs=4, factors=FACTORS
 )
