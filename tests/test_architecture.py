@@ -19,7 +19,7 @@ PACKAGE = [
     {"two_stages"},
     {"report"},
     {"baselines", "checking", "describing", "planning", "recording", "refining"},
-    {"comparing", "encoded_tables", "encoder_error", "input_shares"},
+    {"comparing", "encoded_tables", "encoder_error", "input_shares", "losses_of_halves"},
     {"mtlcm", "mtrn"},
     {"encoding", "engines", "persistence", "serving", "signal_check"},
     {"datasets", "evaluation"},

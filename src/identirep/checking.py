@@ -131,11 +131,11 @@ def check_fit(
     spread = np.sqrt(_LOG_ERROR**2 * (1.0 + 1.0 / n_pairs) / 2.0 + 4.0 / _effective(fit.data, reserve))
     interval = np.stack([1.0 - largest * np.exp(_QUANTILE * spread[0]), 1.0 - likely * np.exp(-_QUANTILE * spread[1])])
     same = np.clip(same - _held_out(fit.stage) * likely, 0.0, 1.0)
-    # Disturbed heads err on the side of turns; fits to halves that do not turn say so, and count as much. Few targets
-    # have no heads to disturb.
-    disturbed, seen = _turns(fit, fits, rng), np.mean(to_halves < TURNED, axis=0)
-    turns = np.where(np.isnan(disturbed), seen, 0.5 * (disturbed + seen))
-    turns = np.maximum(turns, _cut_turns(fit, fits, share, rng))
+    # Disturbed heads and redrawn cuts err on the side of turns; fits to halves that do not turn say so, and count as
+    # much. Few targets have no heads to disturb.
+    disturbed, cut = _turns(fit, fits, rng), _cut_turns(fit, fits, share, rng)
+    seen = np.mean(to_halves < TURNED, axis=0)
+    turns = 0.5 * (np.maximum(np.where(np.isnan(disturbed), seen, disturbed), cut) + seen)
     return ComesBack(
         same,
         1.0 - likely,
