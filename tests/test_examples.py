@@ -38,6 +38,7 @@ def test_headline_of_two_trainings_is_that_of_the_run():
     assert headline(good, bad).endswith("in this run latents do no better")
 
 
+@pytest.mark.slow
 def test_readme_python_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -56,11 +57,14 @@ def test_python_of_the_page_on_engines_runs(tmp_path, monkeypatch):
     moments = []
     for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
         exec(block, names)
-        moments.append(names["moments"])
+        if "moments" in names:
+            moments.append(names.pop("moments"))
     files, dask, encoded = moments
     np.testing.assert_allclose(dask.scatter_h, files.scatter_h, rtol=1e-10)
     assert encoded.n_rows == files.n_rows
     assert list(names["model"].certificate_.verdict) == ["identified"] * 4
+    assert names["both"].regressor_.moments_.n_rows == files.n_rows
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_readme_commands_exist():

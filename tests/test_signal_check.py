@@ -12,11 +12,6 @@ from identirep.signal_check import check_signal, units
 from identirep.validation import TaskData
 
 
-@pytest.fixture(autouse=True)
-def _few_trees(monkeypatch):
-    monkeypatch.setattr(signal_check, "_N_TREES", 10)
-
-
 def _judge(X, Y, seed=0, groups=None, task_index=None):
     n_tasks = Y.shape[1] if task_index is None else int(task_index.max()) + 1
     data = TaskData(X, Y, task_index, tuple(range(n_tasks)))

@@ -17,6 +17,7 @@ from identirep.comparing import Reference, TrainedRows, targets_looked_at
 from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
 from identirep.linear_copies import copy_remarks, linear_copies
+from identirep.mapped_rows import some_of
 from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN, ChosenRegressor, check_fit_data
 from identirep.parameters import Fault
@@ -120,8 +121,9 @@ class CheckedStages(TwoStages):
         """Look at the rows, at the encoder and at fits to halves of the rows; return what is to be said of the rows."""
         own = given.own_groups(data)
         self._trained_rows, self._reference = TrainedRows.of(data.X, own), self._looked_at(data, groups, own)
-        self.row_order_, names = check_row_order(data, groups), self._names_of_inputs(self.regressor_)
-        copies = copy_remarks(linear_copies(data, None if names is None else names.tolist()))
+        looked, rows = data.in_memory()
+        self.row_order_, names = check_row_order(looked, some_of(groups, rows)), self._names_of_inputs(self.regressor_)
+        copies = copy_remarks(linear_copies(looked, None if names is None else names.tolist()))
         self.encoder_mcc_ = self._encoder_mcc(data)
         self.comes_back_, numbers = self._checked(data, groups, rng)
         remarks = [f"{'; '.join(copies)}." if copies else "", self.row_order_.remark, self._remark_on_number(numbers)]
@@ -132,10 +134,13 @@ class CheckedStages(TwoStages):
         stage, model = self.regressor_, self.causal_model_
         if model is None:
             return None
-        Z = model._map(stage._reduce(data.X))
         is_network = isinstance(stage, MTRN)
-        if is_network:
-            unseen = np.where(self._held_out_rows(data, groups)[:, None], Z, np.nan)
+        held_out = self._held_out_rows(data, groups) if is_network else None
+        data, rows = data.in_memory()
+        groups, own, held_out = (some_of(of, rows) for of in (groups, own, held_out))
+        Z = model._map(stage._reduce(data.X))
+        if held_out is not None:
+            unseen = np.where(held_out[:, None], Z, np.nan)
         else:
             unseen = Fitted(stage, model, data, groups).latents(np.ones(len(Z), dtype=bool))
         targets = targets_looked_at(data.targets, data.X, data.task_index, len(data.task_names), own)

@@ -269,13 +269,13 @@ def _same_rows(
     """
     Z = fit.latents(reserve)
     if isinstance(fit.stage, MTRN):
-        groups = replicate_groups(fit.stage, fit.data, fit.groups)
+        groups = replicate_groups(fit.stage, fit.data, fit.groups, reserve)
         if not groups:
             return np.full(Z.shape[1], np.nan)
         pair = []
         for H, moments in groups:
             model = clone(fit.model).set_params(random_state=int(rng.integers(2**31)))
-            pair.append(model.fit_moments(moments).transform(H[reserve]))
+            pair.append(model.fit_moments(moments).transform(H))
         share = (fit.stage.n_replicates // 2) / fit.stage.n_replicates
     else:
         again = refit(rows, int(rng.integers(2**31)), True)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from identirep._typing import Array
 from identirep.checkpoint_files import CheckpointFiles, Entry
+from identirep.mapped_rows import MappedRows
 from identirep.scratch import raising_at_sigterm
 
 __all__ = ["Checkpoint", "FitRecord", "Step", "array_digest", "current_step", "kept_array"]
@@ -262,13 +263,16 @@ def kept_array(
     return values
 
 
-def array_digest(*arrays: NDArray[Any] | None) -> str:
+def array_digest(*arrays: NDArray[Any] | MappedRows | None) -> str:
     """Return a digest of shapes, types and values."""
     digest = hashlib.sha256()
     for array in arrays:
         kind = None if array is None else (array.shape, array.dtype.str)
         digest.update(repr(kind).encode())
-        if array is not None:
+        if isinstance(array, MappedRows):
+            for block in array.blocks():
+                digest.update(np.ascontiguousarray(block).data)
+        elif array is not None:
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
 

@@ -84,8 +84,11 @@ def encoder_correlation_of(stage: MTRN, model: MTLCM, data: TaskData) -> Encoder
     # With an order the held-out rows are those of a part of the data.
     if data.task_index is None or data.order is not None:
         return None
+    data, rows = data.in_memory()
+    held_out = stage._held_out if rows is None else stage._held_out[rows]
+    assert data.task_index is not None
     Z = model._map(stage._reduce(data.X))
-    return encoder_correlation(Z, data.targets, data.task_index, stage._held_out, data.weights)
+    return encoder_correlation(Z, data.targets, data.task_index, held_out, data.weights)
 
 
 def encoder_correlation(

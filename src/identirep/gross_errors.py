@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep._typing import Array, IntArray
+from identirep.mapped_rows import MappedRows
 
 __all__ = ["fences", "gross_error_remark", "limited"]
 
@@ -39,6 +40,10 @@ def fences(values: NDArray[np.floating]) -> tuple[Array, Array]:
 def limited(targets: Array, task_index: IntArray | None, n_tasks: int) -> tuple[Array, IntArray]:
     """Return targets whose gross errors are as far out as the farthest other label, and their number in each task."""
     counts = np.zeros(n_tasks, dtype=np.int64)
+    if isinstance(targets, MappedRows):
+        low, high = fences(targets)
+        outside = [np.sum((y < a) | (y > b)) for y, a, b in zip(targets.T, low, high, strict=True)]
+        return targets.limited(low, high), np.array(outside)
     bounded = targets.copy()
     if task_index is None:
         low, high = fences(targets)

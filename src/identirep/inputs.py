@@ -12,6 +12,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_array, validate_data
 
 from identirep.accumulation import floats_of
+from identirep.mapped_rows import MappedRows
 from identirep.parameters import Fault
 from identirep.tensors import unless_tensors
 from identirep.units import spread_of, unit_faults
@@ -73,6 +74,8 @@ def collect_inputs(
         X = _columns_of_fit(X, estimator, name, faults)
         if X is None:
             return None
+    if isinstance(X, MappedRows):
+        return _mapped_inputs(X, estimator, reset, name, faults)
     X = as_array(X, name)
     try:
         X = _without_masks(X) if column_names(X) is not None else floats_of(X, name)
@@ -113,6 +116,28 @@ def collect_inputs(
         labels = column_names(X) or range(array.shape[1])
         faults += unit_faults(spread_of(array), name, labels, "column", small=reset, digits=reset)
     return np.asarray(array)
+
+
+def _mapped_inputs(X: MappedRows, estimator: Any, reset: bool, name: str, faults: list[Fault | str]) -> Any:
+    """Return inputs on disk, whose values were looked at when they were written."""
+    if reset and len(X) < 2:
+        faults.append(f"{name} has too few rows: got {len(X)}, expected at least 2. Pass more rows.")
+        return None
+    if estimator is None:
+        return X.named(None)
+    if reset:
+        estimator.n_features_in_, estimator._input_shape = X.shape[1], ()
+        if X.names is not None:
+            estimator.feature_names_in_ = np.array(X.names, dtype=object)
+        elif hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    elif X.shape[1] != estimator.n_features_in_:
+        faults.append(
+            f"{name} has the wrong number of columns: got {X.shape[1]}, expected the {estimator.n_features_in_} of the "
+            "fit. Write the same columns to disk."
+        )
+        return None
+    return X.named(None)
 
 
 def _columns_of_fit(X: Any, estimator: Any, name: str, faults: list[Fault | str]) -> Any:

@@ -9,12 +9,13 @@ group, that such a target has a label in; nothing is moved where every target ha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import effective_number
+from identirep.mapped_rows import MappedRows
 from identirep.row_weights import effective_numbers
 
 __all__ = ["Labels", "keep_labels"]
@@ -47,6 +48,9 @@ class Labels:
 
     def enough(self, rows: BoolArray, least: int) -> BoolArray:
         """Tell which tasks have so many labels in some rows, not all the same where two are needed, (n_tasks,)."""
+        if isinstance(self.targets, MappedRows):
+            columns = (replace(self, targets=column[:, None]) for column in self.targets.T)
+            return np.array([own.enough(rows, least)[0] for own in columns])
         if self.task_index is None:
             y = self.targets[rows]
             count = self._counts(rows, least)

@@ -14,6 +14,7 @@ from identirep._typing import RandomState
 from identirep.carrying import CarriedStages, Earlier
 from identirep.checked_stages import Given
 from identirep.checkpoints import FitRecord
+from identirep.mapped_rows import MappedRows
 from identirep.missing import shape_of
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, choose_regressor, named_stage
@@ -241,7 +242,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         self.regressor_choice_: ChosenRegressor | None = None
         raise_faults(self._like_faults(like, X))
         stage = self._with_number_of(like, self._stage_one(0))
-        raise_faults(self._faults(stage, y, tasks))
+        raise_faults([*self._faults(stage, y, tasks), *self._faults_on_disk(stage, X, like)])
         earlier = self._earlier(like, X)
         rows = {"y": y, "tasks": tasks, "groups": groups, "order": order, "sample_weight": sample_weight}
         warn_of_other_order("X", X, **rows)
@@ -310,6 +311,23 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
                 )
             )
         return faults
+
+    def _faults_on_disk(self, stage: StageOne, X: Any, like: Any) -> list[str]:
+        """List what rows on disk do not go with: what needs all of them in memory."""
+        if not isinstance(X, MappedRows):
+            return []
+        others = {
+            f"regressor={self.regressor!r}": not isinstance(stage, MTRN) or self.regressor == "auto",
+            f"n_refinements={self.n_refinements}": self.n_refinements > 0,
+            "a table_encoder": self.table_encoder is not None and not isinstance(self.table_encoder, str),
+            "like": like is not None,
+        }
+        return [
+            f"X is on disk: got {name} as well, which needs all rows in memory, expected an MTRN and none of the "
+            "others. Leave it out, or fit to fewer rows in memory."
+            for name, given in others.items()
+            if given
+        ]
 
     def _stage_one(self, seed: int) -> StageOne:
         """Return stage one, not fitted; between the stages go arrays, whatever `set_output` says."""

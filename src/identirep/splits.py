@@ -19,6 +19,7 @@ from sklearn.model_selection import GroupKFold, KFold
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import factorize
 from identirep.label_sides import Labels, keep_labels
+from identirep.mapped_rows import MappedRows
 from identirep.missing import as_labels, missing_labels
 from identirep.wording import place_of
 
@@ -62,6 +63,9 @@ def _equal_rows(X: NDArray[Any]) -> IntArray | None:
         return None
     index = index.reshape(-1)
     repeated = np.flatnonzero(np.bincount(index)[index] > 1)
+    if isinstance(X, MappedRows):
+        # Of different rows with one hash, which hardly ever are, it does no harm to keep them together.
+        return np.asarray(index, dtype=np.int64)
     if not np.array_equal(X[repeated], X[first[index[repeated]]], equal_nan=True):
         # Two different rows with one hash, which hardly ever happens.
         index = np.unique(X, axis=0, return_inverse=True)[1].reshape(-1)

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from identirep._typing import Array, IntArray
+from identirep.mapped_rows import MappedRows
 from identirep.parameters import Choice, Either, Fault, Made, Rule
 from identirep.shapes import Damage
 from identirep.wording import short
@@ -66,6 +67,12 @@ def kind_of(values: Array) -> str:
 
 def kinds_of_columns(Y: Array, names: Sequence[Hashable], given: TargetType) -> tuple[str, ...]:
     """Return the kind of each column of the wide layout, NaN left out; ValueError for kinds that values do not have."""
+    if isinstance(Y, MappedRows):
+        if isinstance(given, Mapping):
+            _check_names(given, names)
+        own = [{name: given[name]} if name in given else "auto" for name in names] if isinstance(given, Mapping) else []
+        parts = zip(Y.T, names, own or [given] * len(names), strict=True)
+        return tuple(kinds_of_columns(column[:, None], [name], told)[0] for column, name, told in parts)
     labels = [column[~np.isnan(column)] for column in Y.T]
     return _chosen(labels, [kind_of(own) for own in labels], names, given)
 

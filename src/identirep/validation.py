@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import effective_number, factorize, floats_of, unlike_labels
 from identirep.inputs import as_array, collect_inputs, column_names
+from identirep.mapped_rows import MappedRows, some_rows
 from identirep.missing import as_labels, missing_labels
 from identirep.parameters import Fault, raise_faults
 from identirep.row_labels import warn_of_other_order
@@ -20,8 +21,11 @@ from identirep.row_weights import as_weights, effective_numbers, unless_ones
 from identirep.units import spread_of, spread_of_tasks, unit_faults
 from identirep.wording import short
 
-__all__ = ["TaskData", "check_features", "check_task_data"]
+__all__ = ["TaskData", "check_features", "check_task_data", "judged_tasks", "label_faults", "left_out_remark"]
+__all__ += ["without_tasks"]
 
+# Rows on disk that are looked at where a look at some tells enough.
+_MOST_ROWS = 65_536
 # Tasks named in one message; a data set with thousands of faulty tasks should not print them all.
 _MAX_NAMED = 5
 # Why a task says nothing, beside the number of its labels.
@@ -60,11 +64,19 @@ class TaskData:
         """The inputs with the axes that they were given with."""
         return self.X.reshape(-1, *self.input_shape) if self.input_shape else self.X
 
-    def rows(self, kept: BoolArray) -> TaskData:
+    def rows(self, kept: BoolArray | IntArray) -> TaskData:
         """Return some of the rows, of the same tasks."""
         names = [name for name in ("task_index", "order", "weights") if getattr(self, name) is not None]
         parts = {name: getattr(self, name)[kept] for name in ("X", "targets", *names)}
         return replace(self, **parts, given_rows=None)
+
+    def in_memory(self) -> tuple[TaskData, IntArray | None]:
+        """Return the data; of rows on disk some, in memory, and which these are."""
+        if not isinstance(self.X, MappedRows):
+            return self, None
+        chosen = some_rows(len(self.X), _MOST_ROWS)
+        part = self.rows(chosen)
+        return replace(part, X=np.asarray(part.X), targets=np.asarray(part.targets)), chosen
 
     def tasks(self, kept: Sequence[int]) -> TaskData:
         """Return some of the tasks; of the long layout their rows."""
@@ -126,7 +138,7 @@ def check_task_data(
             f"y does not match {name}: got {len(targets)} rows for {n_rows} in {name}, expected equal lengths. "
             "Align the rows."
         )
-    infinite = np.isinf(targets)
+    infinite = np.zeros(0, dtype=bool) if isinstance(targets, MappedRows) else np.isinf(targets)
     if infinite.any():
         row = int(np.argwhere(infinite)[0][0])
         faults.append(
@@ -149,23 +161,43 @@ def check_task_data(
     if targets.ndim == 1 and labels is not None:
         index, names = _long_tasks(labels, len(targets), known_tasks, faults, counted)
     else:
-        targets = targets.reshape(len(targets), -1)
+        targets = targets if targets.ndim == 2 else targets.reshape(len(targets), -1)
         index = None
         targets, names = _wide_tasks(targets, columns if labels is None else labels, known_tasks, faults)
     if index is None or len(index) == len(targets):
-        finite = np.where(np.isinf(targets), np.nan, targets)
-        spread = spread_of(finite) if index is None else spread_of_tasks(finite, index, len(names))
-        faults += unit_faults(spread, "y", names, "task", small=reset, digits=reset)
-        unfit = _unfit_tasks(targets, index, names, min_labels, spread.deviation == 0.0, weights)
+        found_of_units, unfit = judged_tasks(targets, index, names, min_labels, weights, fits=reset)
+        faults += found_of_units
         if not leaves_out or len(unfit) == len(names):
-            faults += _label_faults(unfit, min_labels)
+            faults += label_faults(unfit, min_labels)
             unfit = {}
     raise_faults(faults)
     assert inputs is not None
     shape = getattr(estimator, "_input_shape", ())
     parts: dict[str, Any] = {"input_shape": shape, "given_tasks": names, "given_rows": counted}
     data = TaskData(inputs, targets, index, names, is_flat, weights=unless_ones(weights), **parts)
-    return _without(data, unfit) if unfit else data
+    return without_tasks(data, unfit) if unfit else data
+
+
+def judged_tasks(
+    targets: Array,
+    index: IntArray | None,
+    names: tuple[Hashable, ...],
+    min_labels: int,
+    weights: Array | None,
+    *,
+    fits: bool = True,
+) -> tuple[list[str], dict[Hashable, str]]:
+    """Return what is wrong with units of targets, and which tasks have too few labels or do not vary, and why."""
+    if isinstance(targets, MappedRows):
+        parts = [
+            judged_tasks(column[:, None], None, (name,), min_labels, weights, fits=fits)
+            for column, name in zip(targets.T, names, strict=True)
+        ]
+        return [fault for found, _ in parts for fault in found], {n: w for _, found in parts for n, w in found.items()}
+    finite = np.where(np.isinf(targets), np.nan, targets)
+    spread = spread_of(finite) if index is None else spread_of_tasks(finite, index, len(names))
+    faults = unit_faults(spread, "y", names, "task", small=fits, digits=fits)
+    return faults, _unfit_tasks(targets, index, names, min_labels, spread.deviation == 0.0, weights)
 
 
 def check_features(estimator: Any, X: Any, *, name: str = "X") -> NDArray[Any]:
@@ -186,6 +218,8 @@ def _as_targets(y: Any, faults: list[Fault | str]) -> tuple[Array | None, list[H
             "None. Pass one column of targets for each task."
         )
         return None, None
+    if isinstance(y, MappedRows):
+        return y.named(None), None if y.names is None else list(y.names)  # type: ignore[return-value]
     y = as_array(y, "y")
     names = column_names(y)
     series = getattr(y, "name", None) if names is None else None
@@ -316,7 +350,7 @@ def _labels(n: int) -> str:
     return f"{n} label{'' if n == 1 else 's'}"
 
 
-def _label_faults(bad: Mapping[Hashable, str], min_labels: int) -> list[str]:
+def label_faults(bad: Mapping[Hashable, str], min_labels: int) -> list[str]:
     """Return a fault for tasks that have too few labels, and another for those whose targets do not vary."""
     faults = []
     few = [name for name, why in bad.items() if why != CONSTANT]
@@ -335,7 +369,7 @@ def _label_faults(bad: Mapping[Hashable, str], min_labels: int) -> list[str]:
     return faults
 
 
-def _without(data: TaskData, bad: Mapping[Hashable, str]) -> TaskData:
+def without_tasks(data: TaskData, bad: Mapping[Hashable, str]) -> TaskData:
     """Leave tasks out: columns of the wide layout, rows of the long one."""
     return replace(data.tasks([t for t, name in enumerate(data.task_names) if name not in bad]), left_out=dict(bad))
 

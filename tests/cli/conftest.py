@@ -1,12 +1,18 @@
 """Tables, a fitted run and a way to call the command line, for all tests of it."""
 
+from functools import cache
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import csv
-from typer.testing import CliRunner
+from typer import testing
+from typer.main import get_command
 
 from identirep.cli import app, console
+
+# The commands do not change: made once, they need not be made anew for each call.
+testing._get_command = cache(get_command)
 
 _FAST = ("--epochs", "40", "--replicates", "1")
 
@@ -15,7 +21,7 @@ def _invoke(*arguments):
     # Consoles take COLUMNS as it is when they are made, which worker processes of the tests set.
     for each in (console.OUTPUT, console._MESSAGES):
         each.width = 120
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return testing.CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="session")

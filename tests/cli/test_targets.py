@@ -82,7 +82,7 @@ def test_options_without_a_name_are_refused(invoke, table, tmp_path, option, val
 
 def test_long_cells_and_names_do_not_fill_the_terminal(invoke, tmp_path):
     columns = _columns()
-    n = 300_000
+    n = 30_000
     labels = np.array(["T" * n + str(i % 3) for i in range(120)], dtype=object)
     cells = columns["x0"].astype(str).astype(object)
     cells[7] = "a b" * (n // 3)

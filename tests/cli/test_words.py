@@ -69,8 +69,8 @@ def test_names_come_back_from_a_shell(work, name):
 
 @pytest.mark.parametrize("name", [name for name in _NAMES if "\udcff" not in name], ids=ascii)
 def test_what_fit_prints_runs_as_printed(invoke, columns, work, name):
-    table = pa.table({key: columns[key] for key in columns if key.startswith(("x", "y_1", "y_2", "y_3"))})
-    gaps = pa.array(["?" if i in (3, 5) else repr(float(value)) for i, value in enumerate(columns["y_4"])])
+    table = pa.table({key: columns[key][:100] for key in ("x0", "x1", "x2", "y_1", "y_2", "y_3")})
+    gaps = pa.array(["?" if i in (3, 5) else repr(float(value)) for i, value in enumerate(columns["y_4"][:100])])
     csv.write_csv(table.append_column("y_4", gaps), f"./{name}.csv")
     options = ("--targets", "y_1,y_2,y_3", "--drop", "y_4", "--missing", "?", "--missing", "-5,-6", "-d", 2)
     run = ("--regressor", "ridge", "--checks", 0, "--out", f"{name} run")
@@ -86,7 +86,7 @@ def test_what_fit_prints_runs_as_printed(invoke, columns, work, name):
     assert "--missing=-5,-6" in transform
     result = invoke(*transform[1:])
     assert result.exit_code == 0, result.output
-    assert csv.read_csv("latents.csv").num_rows == 300
+    assert csv.read_csv("latents.csv").num_rows == 100
 
 
 def test_latents_do_not_replace_the_table(invoke, columns, work):

@@ -36,6 +36,7 @@ def write(path, rows, separator=",", decimal=".", encoding="utf-8", end="\n", qu
 
 ROWS = [[*NAMES, "metal"], *([*row, METALS[i % 5]] for i, row in enumerate(NUMBERS.tolist()))]
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-32-le", "latin-1", "cp1252"]
+ENDINGS = ["csv", "tsv", "txt", "csv.gz"]
 
 
 @pytest.mark.parametrize("quoting", ["needed", "all"])
@@ -44,7 +45,9 @@ ENCODINGS = ["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-32-le", "latin
 @pytest.mark.parametrize("decimal", [".", ","], ids=["point", "comma"])
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"], ids=["commas", "semicolons", "tabs", "bars"])
 def test_same_values(tmp_path, separator, decimal, encoding, end, quoting):
-    for ending in ("csv", "tsv", "txt", "csv.gz"):
+    # All endings with one encoding; with the others one after the other.
+    which = ENCODINGS.index(encoding)
+    for ending in ENDINGS if encoding == "utf-8" else [ENDINGS[(which + len(end) + (decimal == ",")) % 4]]:
         path = write(tmp_path / f"t.{ending}", ROWS, separator, decimal, encoding, end, quoting)
         data = load_table(path, "y", features=NAMES[:2], drop="metal")
         assert_array_equal(np.column_stack([data.X, data.Y]), NUMBERS)

@@ -73,7 +73,7 @@ def test_long_layout(tmp_path, ending):
 
 
 def test_many_rows_stay_in_order(tmp_path, ending):
-    values = np.random.default_rng(0).normal(size=(200_000, 2))
+    values = np.random.default_rng(0).normal(size=(60_000, 2))
     rows = "\n".join(f"{u!r},{v!r}" for u, v in values.tolist())
     data = load_table(_write(tmp_path, f"table.{ending}", f"x,y\n{rows}\n"), "y")
     assert_array_equal(np.column_stack([data.X, data.Y]), values)

@@ -35,6 +35,11 @@ def test_weights_of_zero_and_one_leave_rows_out_bit_for_bit(layout, prior):
     kept = rng.random(len(H)) < 0.7
     model = MTLCM(prior=prior, random_state=0).fit(H, y, tasks, sample_weight=kept)
     _same(model, MTLCM(prior=prior, random_state=0).fit(H[kept], y[kept], None if tasks is None else tasks[kept]))
+
+
+@pytest.mark.parametrize("layout", ["long", "wide"])
+def test_equal_weights_change_no_bit(layout):
+    H, y, tasks, *_ = _problem(layout)
     _same(MTLCM(random_state=0).fit(H, y, tasks, sample_weight=np.ones(len(H))), MTLCM(random_state=0).fit(H, y, tasks))
 
 

@@ -49,7 +49,7 @@ def test_linear_regression_recovers_features_and_their_number():
     ],
 )
 def test_other_regressors(regressor):
-    X, Y, Z = _problem()
+    X, Y, Z = _problem(n=300, T=8)
     first, second = (PredictiveFeatures(regressor, 3, cross_fit=3, random_state=0).fit(X, Y) for _ in range(2))
     assert canonical_correlations(first.transform(X), Z).min() > 0.85
     # Seeds are handed on to regressors, nested ones too, that have none.
@@ -59,7 +59,7 @@ def test_other_regressors(regressor):
 @pytest.mark.filterwarnings("ignore:y has no predictive signal")
 @pytest.mark.parametrize("seed", range(3))
 def test_shuffled_targets_carry_no_signal_although_trees_memorise(seed):
-    X, Y, _ = _problem(seed=seed)
+    X, Y, _ = _problem(n=300, T=10, seed=seed)
     Y = Y[np.random.default_rng(seed).permutation(len(Y))]
     forest = RandomForestRegressor(20)
     assert forest.set_params(random_state=0).fit(X, Y).score(X, Y) > 0.7
@@ -228,7 +228,7 @@ def test_chance_takes_stretches_of_an_order_for_one(rng):
 def test_many_targets_without_signal_are_none():
     # Directions and their signal come from the same rows: without a test of all targets nearly every table would pass.
     found = 0
-    for seed in range(20):
+    for seed in range(10):
         rng = np.random.default_rng(seed)
         X, Y = rng.normal(size=(100, 3)), rng.normal(size=(100, 20))
         found += PredictiveFeatures(LinearRegression(), random_state=seed).fit(X, Y).n_components_ > 0

@@ -81,10 +81,11 @@ _FAULTS = """() => {
 
 @pytest.fixture(scope="module")
 def pages(stage_two, of_size, tmp_path_factory):
-    """Pages of 2,000 targets with long names, of tasks with rows of their own, and of a comparison."""
+    """Pages of 2,000 and of 50 targets with long names, of tasks with rows of their own, and of a comparison."""
     folder = tmp_path_factory.mktemp("pages")
     with pytest.MonkeyPatch.context() as patch:
-        for name, (n_targets, n_latents, wide) in {"wide": (2000, 10, True), "long": (12, 3, False)}.items():
+        sizes = {"wide": (2000, 10, True), "small": (50, 10, True), "long": (12, 3, False)}
+        for name, (n_targets, n_latents, wide) in sizes.items():
             names = "a_very_long_name_without_a_space_" + "x" * 60 if wide else "assay"
             found, evaluation, description = of_size(n_targets, n_latents, wide=wide, name=names)
             patch.setattr(Findings, "of", lambda _, found=found: found)
@@ -214,7 +215,7 @@ def test_captions_and_words_of_a_comparison_are_whole_on_a_phone(opened):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["wide", "long", "compared"])
+@pytest.mark.parametrize("name", ["small", "long", "compared"])
 def test_it_can_be_read_in_both_colours_and_by_screen_readers(opened, name, scheme):
     page = opened(name, scheme=scheme)
     assert page.evaluate(_FAULTS) == []

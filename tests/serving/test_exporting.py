@@ -144,6 +144,7 @@ def test_onnx_gives_what_the_model_gives(kind, rows, tmp_path):
     assert about["latents"][0]["name"] == "latent_0"
 
 
+@pytest.mark.slow
 def test_python_of_the_page_runs(tmp_path, monkeypatch):
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
     monkeypatch.chdir(tmp_path)

@@ -1,7 +1,8 @@
-"""Moments of more rows than memory holds, on engines that exist: Arrow streams, Dask, Ray Data.
+"""More rows than memory holds: moments on engines that exist (Arrow streams, Dask, Ray Data), and rows on disk.
 
-All of them do two things with our code, moments of a block of rows and moments of two blocks together (`blocks`), and
-what they return is the `TaskMoments` of all rows in one process, up to rounding.
+What computes moments does two things with our code, moments of a block of rows and moments of two blocks together
+(`blocks`), and returns the `TaskMoments` of all rows in one process, up to rounding. Rows on disk (`rows`) are what
+both stages are fitted to where a regressor is to be trained.
 """
 
 from identirep.engines.blocks import BlockError as BlockError
@@ -11,6 +12,9 @@ from identirep.engines.on_dask import connected as connected
 from identirep.engines.on_dask import dask_moments
 from identirep.engines.on_dask import tree_reduced as tree_reduced
 from identirep.engines.on_ray import ray_moments
+from identirep.engines.rows import RowsOnDisk as RowsOnDisk
+from identirep.engines.rows import rows_on_disk
+from identirep.engines.rows import written_rows as written_rows
 from identirep.engines.sides import Sides as Sides
 from identirep.engines.sides import sides_added as sides_added
 from identirep.engines.sides import sides_of_file as sides_of_file
@@ -20,4 +24,4 @@ from identirep.engines.tables import files_of as files_of
 from identirep.engines.tables import relabelled as relabelled
 
 # What users get. The other names, imported as themselves, are for the rest of this library.
-__all__ = ["dask_moments", "ray_moments", "stream_moments"]
+__all__ = ["dask_moments", "ray_moments", "rows_on_disk", "stream_moments"]

@@ -11,7 +11,7 @@ from identirep.engines.blocks import BlockError, Encoder, Part, as_one_error, bl
 from identirep.engines.tables import Patterns, TableBlocks, files_of, relabelled
 from identirep.moments import TaskMoments
 
-__all__ = ["stream_moments"]
+__all__ = ["stream_moments", "tables_of"]
 
 
 def stream_moments(
@@ -84,7 +84,7 @@ def stream_moments(
     columns = TableBlocks(targets, tasks, features, drop, weights, missing, takes_gaps=encoder is not None)
     total: Part | None = None
     with as_one_error():
-        for where, table in _tables(source):
+        for where, table in tables_of(source):
             for block in columns.blocks(table, where):
                 names = columns.target_names if tasks is None else None
                 rows = (block.H, block.y, block.tasks, block.sample_weight)
@@ -94,7 +94,7 @@ def stream_moments(
     return moments if tasks is None else relabelled(moments)
 
 
-def _tables(source: Any) -> Iterator[tuple[str, Any]]:
+def tables_of(source: Any) -> Iterator[tuple[str, Any]]:
     """Yield files and batches, with what messages call them."""
     if isinstance(source, str | os.PathLike):
         files = files_of(source)

@@ -19,6 +19,7 @@ from identirep._typing import Array, IntArray, RandomState
 from identirep.evaluation import score_tasks
 from identirep.gross_errors import gross_error_remark
 from identirep.known_tasks import left_out_meta, remember_left_out, restore_left_out
+from identirep.mapped_rows import MappedRows, some_of
 from identirep.moments import TaskMoments
 from identirep.mtrn.fit_data import check_fit_data
 from identirep.mtrn.logistic_heads import as_zero_and_one, fit_logistic, levels_of
@@ -74,6 +75,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     _least_labels: int = 2
     left_out_tasks_: dict[Hashable, str]
     _given_tasks: tuple[Hashable, ...]
+    # Whether rows may be on disk.
+    _takes_rows_on_disk: ClassVar[bool] = False
     # Whether to find out if there is signal; refits with a given number of components have no use for the answer.
     _judges_signal: bool = True
     # What "auto" takes, whatever number was asked for.
@@ -140,6 +143,9 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         self.target_kinds_ = kinds_of(
             data.targets, data.task_index, data.task_names, self.target_type, data.given_tasks
         )
+        if isinstance(data.X, MappedRows):
+            _check_kinds(self.target_kinds_, self.task_names_)
+            self._check_takes_rows_on_disk()
         self._levels = levels_of(data.targets, data.task_index, self.target_kinds_)
         remember_left_out(self, data)
         if data.left_out:
@@ -160,6 +166,13 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
     def _weight_faults(self) -> list[Fault]:
         """Return why rows cannot have weights."""
         return []
+
+    def _check_takes_rows_on_disk(self) -> None:
+        if not self._takes_rows_on_disk:
+            raise ValueError(
+                f"X is on disk: got {type(self).__name__}, which is fitted to rows in memory, expected MTRN. Pass one, "
+                "or fewer rows in memory."
+            )
 
     @abstractmethod
     def _base_features(self, X: NDArray[Any]) -> Array:
@@ -259,6 +272,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         return self._of_link(linear, self._levels[task_index])
 
     def _reduce(self, X: NDArray[Any]) -> Array:
+        if isinstance(X, MappedRows):
+            return np.concatenate([self._reduce(block) for block in X.blocks()])
         return (self._base_features(X) - self.mean_) @ self.components_.T
 
     def _fit_reduction(
@@ -323,7 +338,8 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         """Say whether there is signal; where the directions show none, let others try, and warn."""
         if np.any(self.spectrum_ > self.spectrum_threshold_):
             return Signal("signal", "", {})
-        signal = check_signal(data, groups, rng, self._who, getattr(self, "regressor", None))
+        data, rows = data.in_memory()
+        signal = check_signal(data, some_of(groups, rows), rng, self._who, getattr(self, "regressor", None))
         warnings.warn(signal.statement, UserWarning, stacklevel=3)
         return signal
 
@@ -378,3 +394,14 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
         return tags
+
+
+def _check_kinds(kinds: Sequence[str], names: Sequence[Hashable]) -> None:
+    """Raise if rows on disk have targets of levels, whose heads and moments need all rows at once."""
+    other = [(name, kind) for name, kind in zip(names, kinds, strict=True) if kind != "continuous"]
+    if other:
+        raise ValueError(
+            f"y on disk has targets of levels: got {other[0][0]!r}, which looks {other[0][1]}"
+            f"{f', and {len(other) - 1} more' if len(other) > 1 else ''}, expected continuous ones. Pass "
+            "target_type='continuous' to take them as numbers, or fit to fewer rows in memory."
+        )

@@ -44,7 +44,7 @@ class WideBatches:
 
     def epoch(self, generator: torch.Generator, rank: int = 0, world_size: int = 1) -> Iterator[tuple[Tensor, ...]]:
         """Yield batches of training rows in random order, the share of one process."""
-        for rows in _batches(self.train[torch.randperm(len(self.train), generator=generator)], self.batch_size):
+        for rows in _batches(self.train[self._order(generator)], self.batch_size):
             share = rows[rank::world_size] if len(rows) >= 2 * world_size else rows
             yield self._batch(share)
 
@@ -52,6 +52,10 @@ class WideBatches:
         """Yield batches of held-out rows."""
         for rows in self.valid.split(_EVALUATION_ROWS):
             yield self._batch(rows)
+
+    def _order(self, generator: torch.Generator) -> Tensor:
+        """Draw an order of the training rows."""
+        return torch.randperm(len(self.train), generator=generator)
 
     def _batch(self, rows: Tensor) -> tuple[Tensor, ...]:
         return (self.x[rows], self.y[rows], *([] if self.weight is None else [self.weight[rows]]))

@@ -11,12 +11,13 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, BoolArray, IntArray, RandomState
+from identirep.mapped_rows import MappedRows
 from identirep.mtrn.base import StageOne
 from identirep.mtrn.cut import warn_of_unclear_cut
 from identirep.mtrn.logistic_heads import with_logistic_heads
 from identirep.mtrn.reduction import Heads, linear_heads, residual_squares
 from identirep.mtrn.settings import LATENTS_BATCH, NetworkSettings
-from identirep.mtrn.sides import split_moments
+from identirep.mtrn.sides import mapped_moments, split_moments
 from identirep.parameters import Choice, Either, Fault, Made, Number, Rule, Sizes, Whole
 from identirep.persistence import taken
 from identirep.shapes import FINITE, Damage, check_shapes, check_values
@@ -236,6 +237,8 @@ class MTRN(StageOne):
         """Whether samples may have several axes: an encoder of the user gets them as they are."""
         return not isinstance(self.encoder, str)
 
+    _takes_rows_on_disk = True
+
     def _faults(self, groups: ArrayLike | None, order: ArrayLike | None) -> list[Fault]:
         from identirep.mtrn.devices import device_fault
 
@@ -249,17 +252,22 @@ class MTRN(StageOne):
         levels = self._levels if data.task_index is None else None
         network = fit_network(NetworkSettings.of(self), data, groups, rng, held_out=validating, levels=levels)
         self._set_network(network)
-        F = self._base_features(data.X)
-        trained, untouched, held_out = split_moments(F, data, groups, network.held_out)
+        F: Any = None
+        if isinstance(data.X, MappedRows):
+            trained, untouched, held_out = mapped_moments(self._base_features, data, groups, network.held_out)
+        else:
+            F = self._base_features(data.X)
+            trained, untouched, held_out = split_moments(F, data, groups, network.held_out)
         heads = linear_heads(trained, n_blocks=self.n_replicates)
         n, m = trained.n_samples, untouched.n_samples
         squares = n * heads.noise + residual_squares(untouched, heads.coef, heads.intercept)
         heads = Heads(heads.coef, heads.intercept, squares / np.maximum(n + m, 1))
-        if levels is not None:
+        if levels is not None and F is not None:
             seen = ~network.held_out
             heads = with_logistic_heads(heads, F, data.targets, levels, seen, data.weights, self.n_replicates)
         reduction = self._fit_reduction(trained, heads, trained + untouched, held_out, rng)
-        self._fit_kinds((F - self.mean_) @ self.components_.T, data)
+        if F is not None:
+            self._fit_kinds((F - self.mean_) @ self.components_.T, data)
         warn_of_unclear_cut(trained, heads.coef, reduction, self.n_replicates, self.n_components_)
 
     def _in_order(

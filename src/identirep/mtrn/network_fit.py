@@ -16,11 +16,13 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.checkpoints import array_digest, current_step
 from identirep.gross_errors import fences
 from identirep.label_sides import Labels
+from identirep.mapped_rows import MappedRows
 from identirep.mtrn.batches import LongBatches, WideBatches
 from identirep.mtrn.devices import means_cpu
 from identirep.mtrn.encoders import FeatureMap, ModuleEncoder, ReplicatedMLP, make_encoder, side_by_side
 from identirep.mtrn.initial_weights import refuse_equal_starts
 from identirep.mtrn.logistic_heads import as_zero_and_one
+from identirep.mtrn.mapped_fit import MappedTensor, MappedWideBatches, mapped_inputs, mapped_tensors
 from identirep.mtrn.network import LongObjective, WideObjective
 from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
@@ -79,10 +81,19 @@ def fit_network(
         torch.manual_seed(seed)
         own = not isinstance(settings.encoder, str)
         if own:
-            raise_faults(unit_faults(spread_of(data.X).in_float32(), "X as float32", range(data.X.shape[1]), "column"))
-        trained = data.rows(~held_out)
+            spread = spread_of(data.in_memory()[0].X)
+            raise_faults(unit_faults(spread.in_float32(), "X as float32", range(data.X.shape[1]), "column"))
+        trained = data.rows(~held_out).in_memory()[0]
         scaling = None if own else _input_scaling(trained.X, settings.input_scaling, trained.weights)
-        x = torch.from_numpy(np.ascontiguousarray(scaling(data.X) if scaling else data.X, dtype=np.float32))
+        targets: Any
+        x: Any
+        if isinstance(data.X, MappedRows) and data.task_index is None:
+            x, targets = mapped_tensors(data, held_out, scaling)
+        elif isinstance(data.X, MappedRows):
+            x, targets = mapped_inputs(data, scaling), _standardised(data, held_out)
+        else:
+            x = torch.from_numpy(np.ascontiguousarray(scaling(data.X) if scaling else data.X, dtype=np.float32))
+            targets = _standardised(data, held_out)
         sizes = (x.shape[1], *settings.hidden_sizes, settings.width(data, held_out))
         encoder = make_encoder(
             settings.encoder,
@@ -96,16 +107,17 @@ def fit_network(
             refuse_equal_starts(settings.encoder, encoder.replicates)
             _check_batch_size(settings, encoder)
         n_features = _probe(encoder, x[:2])
-        targets, log_odds = _standardised(data, held_out), None
+        log_odds = None
         if levels is not None and not np.isnan(levels).all():
             targets, log_odds = _with_binary(targets, data, held_out, levels)
-        y = torch.from_numpy(targets.astype(np.float32))
+        y: Any = targets if isinstance(targets, MappedTensor) else torch.from_numpy(targets.astype(np.float32))
         objective: LongObjective | WideObjective
         batches: LongBatches | WideBatches
         batch_rows = settings.batch_rows(data, held_out)
         if data.task_index is None:
             objective = WideObjective(encoder, settings.n_replicates, n_features, data.n_tasks, generator, log_odds)
-            batches = WideBatches(x, y, held_out, batch_rows, data.weights)
+            kind = MappedWideBatches if isinstance(y, MappedTensor) else WideBatches
+            batches = kind(x, y, held_out, batch_rows, data.weights)
         else:
             objective = LongObjective(encoder)
             batches = LongBatches(x, y, data.task_index, held_out, batch_rows, data.weights)
@@ -125,8 +137,8 @@ def fit_network(
 
 
 def _starts_from(
-    x: torch.Tensor,
-    y: torch.Tensor,
+    x: torch.Tensor | MappedTensor,
+    y: torch.Tensor | MappedTensor,
     held_out: BoolArray,
     row_weights: Array | None,
     objective: nn.Module,
@@ -238,9 +250,9 @@ def _with_binary(targets: Array, data: TaskData, held_out: BoolArray, levels: Ar
 
 def _check_split(settings: NetworkSettings, data: TaskData, held_out: BoolArray) -> None:
     """Refuse a split that leaves nothing to train or to validate on."""
-    seen = ~np.isnan(data.targets)
+    labels = Labels(data.targets, data.task_index, _LEAST_LABELS)
     for name, rows in (("training", ~held_out), ("validation", held_out)):
-        if not seen[rows].any():
+        if not labels.enough(rows, 1).any():
             raise ValueError(
                 f"validation_fraction leaves no labels for {name}: got {settings.validation_fraction} of {len(rows)} "
                 "rows, expected labels on both sides. Change validation_fraction or pass more rows."

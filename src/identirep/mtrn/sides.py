@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.mapped_rows import MappedRows, some_rows
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import HeldOut
 from identirep.splits import stretches
 from identirep.task_rows import sums_of_levels
 from identirep.validation import TaskData
 
-__all__ = ["dependent_rows", "feature_moments", "split_moments", "with_levels"]
+__all__ = ["dependent_rows", "feature_moments", "mapped_moments", "split_moments", "with_levels"]
+
+# Rows held out that tell how much signal directions have, of rows on disk.
+_MOST_HELD_OUT = 65_536
 
 
 def feature_moments(
@@ -50,6 +55,31 @@ def split_moments(
     trained, untouched = (feature_moments(*side[:3], data.n_tasks, side[3]) for side in sides)
     features, targets, index, weights = sides[1]
     return trained, untouched, HeldOut(features, targets, index, dependent_rows(data, groups, held_out), weights)
+
+
+def mapped_moments(
+    features: Callable[[NDArray[Any]], Array], data: TaskData, groups: IntArray | None, held_out: BoolArray
+) -> tuple[TaskMoments, TaskMoments, HeldOut]:
+    """Return what `split_moments` does, block by block; of very many rows held out some are kept."""
+    sides: list[TaskMoments | None] = [None, None]
+    assert isinstance(data.X, MappedRows)
+    for rows in data.X.slices():
+        F, y = features(data.X[rows]), data.targets[rows]
+        for side, chosen in enumerate((~held_out[rows], held_out[rows])):
+            if chosen.any():
+                index, weights = (None if of is None else of[rows][chosen] for of in (data.task_index, data.weights))
+                part = feature_moments(F[chosen], y[chosen], index, data.n_tasks, weights)
+                before = sides[side]
+                sides[side] = part if before is None else before + part
+    trained, untouched = sides
+    assert trained is not None
+    assert untouched is not None
+    places = np.flatnonzero(held_out)
+    kept = np.zeros_like(held_out)
+    kept[places[some_rows(len(places), _MOST_HELD_OUT)]] = True
+    part_of = data.rows(kept)
+    rest = part_of.task_index, dependent_rows(data, groups, kept), part_of.weights
+    return trained, untouched, HeldOut(features(np.asarray(part_of.X)), np.asarray(part_of.targets), *rest)
 
 
 def with_levels(moments: TaskMoments, H: Array, data: TaskData, kinds: tuple[str, ...]) -> TaskMoments:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -46,9 +46,17 @@ class TrainingOptions:
     verbose: bool
 
 
+class _Fabric(Fabric):
+    """Without callbacks of other packages: all that is installed is searched for them whenever one is made."""
+
+    @staticmethod
+    def _configure_callbacks(callbacks: Any) -> list[Any]:
+        return []
+
+
 def make_fabric(device: str, precision: str) -> Fabric:
     """Set up `device` ("cuda:1" for one of several); one process, or those that ``torchrun`` has started."""
-    fabric = Fabric(precision=precision, **fabric_settings(device))  # type: ignore[arg-type]
+    fabric = _Fabric(precision=precision, **fabric_settings(device))  # type: ignore[arg-type]
     fabric.launch()
     return fabric
 
