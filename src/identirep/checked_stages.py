@@ -16,6 +16,7 @@ from identirep.checking import Fitted, check_fit
 from identirep.comparing import Reference, TrainedRows, targets_looked_at
 from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
+from identirep.fitted_stages import StageOne
 from identirep.linear_copies import copy_remarks, linear_copies
 from identirep.mapped_rows import some_of
 from identirep.mtlcm import MTLCM, ComesBack
@@ -23,7 +24,7 @@ from identirep.mtrn import MTRN, ChosenRegressor, check_fit_data
 from identirep.parameters import Fault
 from identirep.refining import refine
 from identirep.splits import number_groups, two_sides
-from identirep.two_stages import StageOne, TwoStages
+from identirep.two_stages import TwoStages
 from identirep.validation import TaskData, check_features
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from identirep._typing import RandomState
 from identirep.carrying import CarriedStages, Earlier
 from identirep.checked_stages import Given
 from identirep.checkpoints import FitRecord
+from identirep.fitted_stages import STAGE_TWO_LABELS, StageOne
 from identirep.mapped_rows import MappedRows
 from identirep.missing import shape_of
 from identirep.mtlcm import MTLCM
@@ -25,7 +26,6 @@ from identirep.row_labels import warn_of_other_order
 from identirep.seeds import as_generator
 from identirep.stored_stages import StoredStages
 from identirep.target_kinds import TOLD_TYPE, TargetType, needs_labels_fault
-from identirep.two_stages import STAGE_TWO_LABELS, StageOne
 
 if TYPE_CHECKING:
     from typing_extensions import Self
