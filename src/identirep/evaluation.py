@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from identirep._typing import Array, IntArray
 from identirep.known_tasks import known_task_data
+from identirep.mapped_rows import MappedRows
 from identirep.metrics import StabilityResult
 from identirep.parameters import raise_faults
 from identirep.row_weights import as_weights, effective_weights
@@ -132,6 +133,8 @@ def score_tasks(
     model: Any, X: Any, y: ArrayLike, tasks: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None
 ) -> Array:
     """Return R^2 of each task of a fitted model, NaN where labels do not vary; arguments as for `MTRN.score`."""
+    if isinstance(X, MappedRows):
+        return _r2_on_disk(model, X, y, tasks, sample_weight)
     data, predicted, weight = _predicted(model, X, y, tasks, sample_weight)
     return _r2(data.targets, predicted, data.task_index, data.n_tasks, weight)
 
@@ -189,6 +192,33 @@ def _predicted(
     else:
         predicted = model._predict_rows(X, data.task_index)
     return data, predicted, weight
+
+
+def _r2_on_disk(model: Any, X: MappedRows, y: Any, tasks: Any, sample_weight: Any) -> Array:
+    """Return R^2 of each task on rows on disk, block by block."""
+    check_is_fitted(model)
+    stage = model._fitted() if hasattr(model, "_fitted") else model
+    data = known_task_data(stage, X, y, tasks, sample_weight=sample_weight)
+    T, origin = data.n_tasks, stage.moments_.mean_y
+    count, total, squares, residual = np.zeros((4, T))
+    inputs: Any = data.X
+    for rows in inputs.slices():
+        part, index = inputs[np.arange(rows.start, rows.stop)], data.task_index
+        targets = data.targets[rows]
+        if index is None:
+            predicted, task = stage.predict(part).reshape(targets.shape), np.broadcast_to(np.arange(T), targets.shape)
+        else:
+            predicted, task = stage._predict_rows(part, index[rows]), index[rows]
+        weight = np.ones(len(part)) if data.weights is None else data.weights[rows]
+        seen = ~np.isnan(targets)
+        w = np.broadcast_to(weight if targets.ndim == 1 else weight[:, None], targets.shape)[seen]
+        own, moved, left = task[seen], targets[seen] - origin[task[seen]], (targets - predicted)[seen]
+        for sums, values in ((count, w), (total, w * moved), (squares, w * moved**2), (residual, w * left**2)):
+            sums += np.bincount(own, values, T)
+    mean = total / np.where(count > 0, count, 1.0)
+    spread = squares - count * mean**2
+    varies = spread > 1e-12 * np.maximum(squares, 1e-300)
+    return np.where(varies, 1.0 - residual / np.where(varies, spread, 1.0), np.nan)
 
 
 def _r2(

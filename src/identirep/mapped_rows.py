@@ -190,7 +190,7 @@ class MappedFile:
 class MappedRows:
     """A matrix on disk, or some of its rows and columns, as far as fits index matrices.
 
-    Slices of rows, columns and ``take`` are arrays in memory; masks and places of rows, and lists of columns, views.
+    Slices of rows, and columns, are arrays in memory; masks and places of rows, and lists of columns, are views.
     """
 
     ndim = 2
@@ -218,11 +218,15 @@ class MappedRows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def take(self, rows: IntArray) -> NDArray[Any]:
+    def read(self, rows: IntArray) -> NDArray[Any]:
         """Return rows at some places, as an array."""
         found = self._file.gather(self._name, rows if self._rows is None else self._rows[rows])
         found = found if self._columns is None else found[:, self._columns]
         return found if self._limits is None else np.clip(found, *self._limits)
+
+    def take(self, rows: IntArray) -> MappedRows:
+        """Return rows at some places, as a view."""
+        return self[rows]
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """Yield all rows, block by block."""
@@ -251,12 +255,12 @@ class MappedRows:
         if isinstance(key, tuple):
             rows, columns = key
             if not isinstance(rows, slice):
-                return self.take(np.asarray(rows))[:, columns]
+                return self.read(np.asarray(rows))[:, columns]
             if isinstance(columns, int | np.integer):
                 return self.column(int(columns))
             return self._of_columns(np.asarray(columns, dtype=np.int64))
         if isinstance(key, slice):
-            return self.take(np.arange(*key.indices(len(self))))
+            return self.read(np.arange(*key.indices(len(self))))
         key = np.asarray(key)
         places = np.flatnonzero(key) if key.dtype == bool else key.astype(np.int64)
         rows = places if self._rows is None else self._rows[places]
@@ -287,7 +291,7 @@ class MappedRows:
                 f"rows on disk do not fit into memory: got {self.shape[0]:,} rows of {n_bytes / 2**30:.1f} GiB where "
                 f"all are needed at once, expected at most {_MOST_BYTES / 2**30:g}. Take fewer rows of them."
             )
-        found = self.take(np.arange(len(self)))
+        found = self.read(np.arange(len(self)))
         return found if dtype is None else found.astype(dtype)
 
 

@@ -124,7 +124,7 @@ def test_what_a_run_of_features_is_good_for(invoke, run, parts, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--targets", "y", "--engine", "dask"), "--engine computes moments of features: got --regressor mtrn"),
+        (("--targets", "y", "--engine", "dask"), "--engine does not go with the regressor: got --regressor mtrn"),
         (
             (*LONG, "--scheduler", "tcp://127.0.0.1:1"),
             "--scheduler is one of Dask: got 'tcp://127.0.0.1:1' with --engine",

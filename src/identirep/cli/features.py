@@ -37,7 +37,7 @@ from identirep.mtlcm import LEAST_LABELS, MTLCM, Examined
 from identirep.report import Findings, count
 from identirep.validation import CONSTANT, left_out_remark
 
-__all__ = ["fit_to_features"]
+__all__ = ["Source", "fit_to_features", "start_columns", "where_of"]
 
 
 # Seconds to wait for a scheduler, and for its first worker.
@@ -80,7 +80,7 @@ def _fit(source: Source, n_components: int | Literal["auto"], share: float, seed
     """Fit stage two to the moments of all rows but those held out, and score it on these."""
     files = files_of(source.data)
     with as_one_error():
-        _start(source, files)
+        start_columns(source, files)
         sides = _sides(source, files, share, seed)
         moments, half = sides.to_fit()
         held_out = sides.held_out.moments
@@ -108,11 +108,11 @@ def _fit(source: Source, n_components: int | Literal["auto"], share: float, seed
     return model, Evaluation(name, moments.n_rows, n_held_out, None, r2, weighted_by=weighted_by)
 
 
-def _start(source: Source, files: Sequence[Path]) -> None:
+def start_columns(source: Source, files: Sequence[Path]) -> None:
     """Choose the columns by those of the first file, and say what they are not."""
     columns = source.columns
     table = open_table(files[0], columns.missing, **columns.reading)
-    columns.start(table.columns, _where(files[0], files), table.index_columns)
+    columns.start(table.columns, where_of(files[0], files), table.index_columns)
     for text in table.remarks:
         remark(text)
     answer(left_out=[{"column": name, "reason": why} for name, why in columns.left_out.items()])
@@ -126,7 +126,7 @@ def _columns_of(source: Source) -> list[str]:
     return [*source.columns.feature_names, *source.columns.target_names]
 
 
-def _where(file: Path, files: Sequence[Path]) -> str:
+def where_of(file: Path, files: Sequence[Path]) -> str:
     """Name a file in messages: with its folder where there are several."""
     return file.name if len(files) == 1 else str(file)
 
@@ -137,7 +137,7 @@ def _sides(source: Source, files: Sequence[Path], share: float, seed: int) -> Si
         with progress(len(files)) as done:
             found: Sides | None = None
             for file in files:
-                part = sides_of_file(source.columns, file, _where(file, files), share, seed)
+                part = sides_of_file(source.columns, file, where_of(file, files), share, seed)
                 found = part if found is None else sides_added([found, part])
                 done(file.name)
         assert found is not None
@@ -147,7 +147,7 @@ def _sides(source: Source, files: Sequence[Path], share: float, seed: int) -> Si
 
     # Workers may have another working directory.
     task = delayed(sides_of_file, pure=False)
-    parts = [task(source.columns, file.resolve(), _where(file, files), share, seed) for file in files]
+    parts = [task(source.columns, file.resolve(), where_of(file, files), share, seed) for file in files]
     with _cluster(source.scheduler) as address, connected(address, _TIMEOUT) as client, working("Computing moments"):
         return tree_reduced(parts, sides_added, client)
 

@@ -70,6 +70,7 @@ def fit(
     resume: given.Resume = False,
     engine: given.Engine = None,
     scheduler: given.Scheduler = None,
+    scratch: given.Scratch = None,
 ) -> None:
     """Fit latents to a table with many targets, and write a run directory with a report.
 
@@ -87,7 +88,15 @@ def fit(
         "--impute": impute != "auto",
         "--checks": checks != 2,
     }
-    given.check_engine(regressor, engine, scheduler, [option for option, value in trained.items() if value])
+    in_memory = ["--groups", "--order", "--categorical", "--like", "--labels", "--impute"]
+    of_table, of_network = ([name for name in names if trained[name]] for names in (in_memory, trained))
+    given.check_engine(regressor, engine, scheduler, of_network, of_table)
+    on_disk = regressor == "mtrn" and engine == "stream"
+    if scratch is not None and not on_disk:
+        raise ValueError(
+            f"--scratch is where networks find their rows: got '{scratch}' without --engine stream and --regressor "
+            "mtrn, expected both. Add them, or leave --scratch out."
+        )
     reading: dict[str, Any] = {"missing": missing, "separator": separator, "decimal": decimal, "sheet": sheet}
     if regressor == "none":
         from identirep.cli.features import fit_to_features
@@ -102,6 +111,16 @@ def fit(
     encoding = given.encoding_of(impute, categorical, no_encode)
     columns: dict[str, Any] = {"tasks": tasks, "groups": groups, "order": order, "weights": weights, "labels": labels}
     columns |= {"features": features, "drop": drop}
+    trains: dict[str, Any] = {"replicates": replicates, "epochs": epochs, "n_checks": checks}
+    if on_disk:
+        from identirep.cli.from_disk import table_on_disk
+
+        options = {name: columns[name] for name in ("tasks", "weights", "features", "drop")}
+        with table_on_disk(data, targets, out, options | reading, scratch) as rows:
+            found = _fit_to_disk(rows, data, out, (components, held_out, seed), target_type, trains, resume, command)
+        go_on(out)
+        end(found)
+        return
     earlier = None if like is None else _earlier(like)
     table = _read(data, targets, out, columns | reading | encoding)
     from identirep.cli.found import found_in
@@ -117,9 +136,7 @@ def fit(
             components,
             seed,
             regressor,
-            replicates=replicates,
-            epochs=epochs,
-            n_checks=checks,
+            **trains,
             record=work and work.record(1),
             like=earlier,
             target_type=kinds,
@@ -134,6 +151,37 @@ def fit(
     findings = Findings.of(model)
     go_on(out, *([_transform(out, data, reading)] if findings.has_signal else []))
     end(findings)
+
+
+def _fit_to_disk(
+    table: Table,
+    data: Path,
+    out: Path,
+    choices: tuple[int | Literal["auto"], float, int],
+    target_type: list[str] | None,
+    trains: dict[str, Any],
+    resume: bool,
+    command: dict[str, Any],
+) -> Findings:
+    """Fit to a table on disk, say what was found and write the run; some of its rows describe the axes."""
+    from identirep.cli.found import found_in
+    from identirep.cli.from_disk import in_memory
+    from identirep.cli.reporting import made_of
+    from identirep.cli.runs import evaluate, fit_model, print_findings, split, write_run
+    from identirep.report import Findings
+
+    components, held_out, seed = choices
+    kinds = given.parse_target_type(target_type, table.names_of_tasks)
+    training, rest = split(table, held_out, seed)
+    with kept_work(out, resume, command) as work:
+        model = fit_model(training, components, seed, **trains, record=work and work.record(1), target_type=kinds)
+        evaluation = evaluate(model, table, training, rest)
+        print_findings(model, evaluation)
+        answer(run=out, **found_in(model, evaluation), like=None)
+        about = {"inputs": list(table.X.names), "left_out": dict(table.left_out)}
+        made = made_of(out, data, **about, target=table.target, tasks=table.task_column)
+        write_run(out, model, evaluation, made, [in_memory(side) for side in (training, rest) if len(side.targets)])
+    return Findings.of(model)
 
 
 def _earlier(like: Path) -> IdentifiableRegressor:
@@ -231,7 +279,7 @@ def stability(
 
 def _deciding(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that decide the result of a fit, by their names on the command line."""
-    others = {"data", "out", "fits", "resume", "engine", "scheduler"}
+    others = {"data", "out", "fits", "resume", "engine", "scheduler", "scratch"}
     return {
         f"--{name.replace('_', '-')}": str(value) if isinstance(value, Path) else value
         for name, value in options.items()

@@ -30,8 +30,8 @@ __all__ = [
     "NoEncode",
     "Order",
 ]
-__all__ += ["RegressorOrNone", "Replicates", "Resume", "Run", "Scheduler", "Seed", "Separator", "Sheet", "Targets"]
-__all__ += ["TargetType", "Tasks", "Weights"]
+__all__ += ["RegressorOrNone", "Replicates", "Resume", "Run", "Scheduler", "Scratch", "Seed", "Separator", "Sheet"]
+__all__ += ["TargetType", "Targets", "Tasks", "Weights"]
 __all__ += ["check_engine", "check_settings", "encoding_of", "options_of_files", "parse_components"]
 __all__ += ["parse_target_type"]
 
@@ -45,8 +45,8 @@ DataOfFit = Annotated[
     Path,
     typer.Argument(
         metavar="DATA",
-        help="Table: text such as CSV, Parquet, Feather, Arrow or Excel (.xlsx). With --regressor none also a folder "
-        "of Parquet, or a pattern in quotes, 'parts/*.csv'.",
+        help="Table: text such as CSV, Parquet, Feather, Arrow or Excel (.xlsx). With --engine, or --regressor none, "
+        "also a folder of Parquet, or a pattern in quotes, 'parts/*.csv'.",
         show_default=False,
     ),
 ]
@@ -154,8 +154,18 @@ RegressorOrNone = Annotated[
 Engine = Annotated[
     Literal["stream", "dask"] | None,
     typer.Option(
-        help="With --regressor none, what reads the tables: this process, or Dask, a file at a time on each worker.",
-        show_default="stream",
+        help="For tables larger than memory. stream: networks are trained on rows from disk, see --scratch. With "
+        "--regressor none what reads the tables: this process, or dask, a file at a time on each worker.",
+        show_default=False,
+    ),
+]
+Scratch = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="With --engine stream, where rows lie while networks are trained on them, 12 bytes for each number. "
+        "Default: where the run directory is.",
+        show_default=False,
     ),
 ]
 Scheduler = Annotated[
@@ -249,13 +259,26 @@ def encoding_of(impute: str, categorical: list[str] | None, no_encode: bool) -> 
     return {"impute": impute, "categorical": categorical, "encode": not no_encode}
 
 
-def check_engine(regressor: str, engine: str | None, scheduler: str | None, trained: Sequence[str]) -> None:
-    """Raise if an engine is to compute what it cannot, or if features as they are have options of what is trained."""
-    if regressor != "none":
+def check_engine(
+    regressor: str, engine: str | None, scheduler: str | None, trained: Sequence[str], in_memory: Sequence[str] = ()
+) -> None:
+    """Raise if an engine is to compute what it cannot, or if features as they are have options of what is trained.
+
+    Options that need the table `in_memory` do not go with rows on disk.
+    """
+    if regressor == "mtrn" and engine == "stream" and scheduler is None:
+        if in_memory:
+            raise ValueError(
+                f"--engine stream trains networks on rows from disk, of numbers without gaps: got "
+                f"{', '.join(in_memory)} as well, expected none of these. Leave them out, or leave --engine out, which "
+                "reads the table into memory."
+            )
+    elif regressor != "none":
         if engine is not None or scheduler is not None:
             raise ValueError(
-                f"--engine computes moments of features: got --regressor {regressor}, which is trained on a table in "
-                "memory, expected --regressor none, which takes the inputs as features. Add it, or leave --engine out."
+                f"--engine does not go with the regressor: got --regressor {regressor} with --engine {engine or 'none'}"
+                f"{'' if scheduler is None else ' and --scheduler'}, expected --engine stream for mtrn, which is "
+                "trained on rows from disk, or --regressor none, which takes the inputs as features. Change one."
             )
     elif scheduler is not None and engine != "dask":
         raise ValueError(

@@ -28,6 +28,7 @@ from identirep.datasets import (
 )
 from identirep.encoding import Column, TableEncoder, check_columns, check_names, judge_columns
 from identirep.files import replaced_file
+from identirep.mapped_rows import MappedRows
 from identirep.parameters import raise_faults
 from identirep.row_weights import weight_faults
 from identirep.splits import number_groups, order_ranks
@@ -51,7 +52,7 @@ class Table:
     """Inputs and targets of a fit."""
 
     name: str
-    X: Any  # pyarrow.Table with the columns that are inputs, as they were read
+    X: Any  # pyarrow.Table with the columns that are inputs, as they were read, or MappedRows
     targets: Array  # wide layout: (n_rows, n_tasks), long layout: (n_rows,)
     tasks: Any  # long layout: the task of each row, wide layout: names of the targets
     is_long: bool
@@ -93,6 +94,8 @@ class Table:
     @cached_property
     def looks(self) -> tuple[list[str], Array]:
         """Names and numbers of the inputs to look at, NaN in gaps; a model learns its own of the rows of training."""
+        if isinstance(self.X, MappedRows):
+            return list(map(str, self.X.names or ())), self.X  # type: ignore[return-value]
         if self.encoder is None:
             return list(self.X.column_names), np.column_stack([column.to_numpy() for column in self.X.columns])
         encoder = clone(self.encoder).set_params(impute="none").set_output(transform="default")

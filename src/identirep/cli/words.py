@@ -16,7 +16,7 @@ _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u206
 _OPTIONS = ("tasks", "drop", "missing", "categorical", "separator", "decimal", "sheet")
 _ARGUMENT = re.compile(rf"^(\s*\d+\. |- |)(targets|features|keep|{'|'.join(_OPTIONS)}|n_components)\b", re.MULTILINE)
 _PATH = re.compile(r"^path\b", re.MULTILINE)
-_KEYWORDS = {"n_components": "--n-components", "n_checks": "--checks"}
+_KEYWORDS = {"n_components": "--n-components", "n_checks": "--checks", "target_type": "--target-type"}
 _KEYWORDS |= {name: f"--{name}" for name in (*_OPTIONS, "order", "regressor", "impute")}
 _REPLICATES = re.compile(r"MTRN\(n_replicates=(\d+)\)")
 _LITERAL = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""

@@ -33,7 +33,7 @@ class MappedTensor:
         self.rows, self.shape = rows, rows.shape
 
     def __getitem__(self, key: Any) -> Tensor:
-        return torch.from_numpy(self.rows[key] if isinstance(key, slice) else self.rows.take(key.numpy()))
+        return torch.from_numpy(self.rows[key] if isinstance(key, slice) else self.rows.read(key.numpy()))
 
     def numpy(self) -> MappedRows:
         """Return the rows."""
@@ -63,7 +63,7 @@ def mapped_inputs(data: TaskData, scaling: Callable[[NDArray[Any]], Array] | Non
     assert isinstance(X, MappedRows)
     assert data.task_index is not None
     order = np.argsort(data.task_index, kind="stable")
-    file = _written(X, {"x": X.shape[1]}, ({"x": _scaled(X.take(order[rows]), scaling)} for rows in X.slices()))
+    file = _written(X, {"x": X.shape[1]}, ({"x": _scaled(X.read(order[rows]), scaling)} for rows in X.slices()))
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     return MappedTensor(file.rows("x")[place])
