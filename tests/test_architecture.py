@@ -20,7 +20,7 @@ PACKAGE = [
     {"fitted_stages"},
     {"report"},
     {"baselines", "checking", "describing", "planning", "recording", "refining"},
-    {"comparing", "encoded_tables", "encoder_error", "input_shares"},
+    {"comparing", "encoded_tables", "encoder_error", "input_shares", "losses_of_halves"},
     {"mtlcm", "mtrn"},
     {"encoding", "engines", "persistence", "serving", "signal_check"},
     {"datasets", "evaluation"},
