@@ -19,9 +19,10 @@ from identirep._typing import IntArray
 from identirep.checkpoint_files import CheckpointFiles, target_of
 from identirep.checkpoints import Checkpoint, FitRecord, array_digest
 from identirep.parameters import parameter_faults, raise_faults
+from identirep.processes import is_shared
 from identirep.validation import TaskData
 
-__all__ = ["is_shared", "recorded", "removed_checkpoint"]
+__all__ = ["recorded", "removed_checkpoint"]
 
 # What a fit prints changes nothing of its result.
 _NOT_COMPARED = frozenset({"verbose"})
@@ -67,11 +68,6 @@ def recorded(
     finally:
         if record is not checkpoint:
             record.checkpoint.close()
-
-
-def is_shared() -> bool:
-    """Tell whether torchrun has started several processes, each of which has a part of the state."""
-    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def removed_checkpoint(path: Path) -> None:

@@ -26,7 +26,7 @@ def kept_work(target: Path, resume: bool, command: dict[str, Any]) -> Iterator[A
     """
     from identirep.checkpoint_files import checkpoints_of
     from identirep.checkpoints import Checkpoint
-    from identirep.recording import is_shared
+    from identirep.processes import is_shared
 
     if is_shared():
         if resume:
