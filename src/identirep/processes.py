@@ -6,7 +6,8 @@ A WORLD_SIZE that something else than torchrun has set means nothing here.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -14,9 +15,23 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["by_first", "common_generator", "is_shared", "joined", "joint_mean", "of_all", "of_first", "place", "summed"]
+__all__ = [
+    "by_first",
+    "common_generator",
+    "is_shared",
+    "joined",
+    "joint_mean",
+    "of_all",
+    "of_first",
+    "place",
+    "summed",
+    "together",
+]
 
 Value = TypeVar("Value")
+
+# What the libraries that processes talk by say where one is gone.
+_LOST = ("Connection closed", "Connection reset", "Broken pipe", "Timed out", "timed out", "NCCL", "gloo")
 
 
 def is_shared() -> bool:
@@ -49,8 +64,9 @@ def summed(*values: Tensor) -> tuple[Tensor, ...]:
     import torch
 
     found = tuple(value.detach().clone() for value in values)
-    for value in found:
-        torch.distributed.all_reduce(value)
+    with together():
+        for value in found:
+            torch.distributed.all_reduce(value)
     return found
 
 
@@ -73,7 +89,8 @@ def of_first(value: Value) -> Value:
 
     joined()
     held: list[Any] = [value if place()[0] == 0 else None]
-    torch.distributed.broadcast_object_list(held, src=0)
+    with together():
+        torch.distributed.broadcast_object_list(held, src=0)
     return held[0]
 
 
@@ -85,8 +102,25 @@ def of_all(value: Value) -> list[Value]:
 
     joined()
     held: list[Any] = [None] * place()[1]
-    torch.distributed.all_gather_object(held, value)
+    with together():
+        torch.distributed.all_gather_object(held, value)
     return held
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Say in words that another process has ended, where that shows."""
+    try:
+        yield
+    except RuntimeError as error:
+        words = str(error)
+        if not is_shared() or not any(mark in words for mark in _LOST):
+            raise
+        raise ConnectionError(
+            f"one of the {place()[1]} processes of this job has ended: got no answer from it, expected all of them to "
+            "go on to the end. Look for its error above, and start the job again; what was kept is gone on from with "
+            "--resume, in Python with the same checkpoint."
+        ) from None
 
 
 def by_first(work: Callable[[], Value]) -> Value:

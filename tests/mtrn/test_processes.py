@@ -1,4 +1,4 @@
-"""Several processes that torchrun starts fit what one fits at the same batches, up to rounding of float32, and agree."""
+"""Several processes that torchrun starts fit what one does at the same batches, up to rounding of float32."""
 
 import os
 import subprocess

@@ -15,7 +15,7 @@ from identirep.checkpoints import Step
 from identirep.mtrn.devices import fabric_settings
 from identirep.mtrn.network import NOISE_FLOOR, LongObjective, WideObjective
 from identirep.mtrn.resuming import Best, KeptTraining
-from identirep.processes import joined, place, summed
+from identirep.processes import joined, place, summed, together
 from identirep.training import Training
 
 __all__ = ["Batches", "TrainingOptions", "make_fabric", "train"]
@@ -91,7 +91,8 @@ def train(
         for epoch in () if finished else training.epochs():
             if options.patience is not None and epoch - 1 - best.epoch >= options.patience:
                 break
-            train_loss = _run_epoch(wrapped, training, batches, fabric, generator)
+            with together():
+                train_loss = _run_epoch(wrapped, training, batches, fabric, generator)
             validation_loss = _validate(objective, batches, fabric, len(train_loss))
             losses = zip(train_loss.tolist(), validation_loss.tolist(), strict=True)
             training.record(
