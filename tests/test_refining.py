@@ -6,7 +6,7 @@ import pytest
 from identirep import MTRN, IdentifiableRegressor
 from identirep.datasets import make_nonlinear_tasks
 from identirep.metrics import mcc_score
-from identirep.refining import information_of_targets, latents_given_targets, refine
+from identirep.refining import information_of_targets, latents_given_targets, refine, told_by_targets
 
 _NETWORK = {"hidden_sizes": (64,), "n_replicates": 2, "max_epochs": 40, "device": "cpu"}
 
@@ -33,6 +33,35 @@ def test_latents_come_closer_to_the_truth(data, refined):
     assert refined.n_refinements_ > 0
     before, after = (1 - mcc_score(model.transform(data.X), data.Z) for model in (_fit(data, 0), refined))
     assert after < 0.8 * before
+
+
+@pytest.mark.slow
+def test_auto_refines_where_the_encoder_falls_short(data, refined):
+    # Three layers, twice as many observations as latents: hard to read for the small network.
+    hard = make_nonlinear_tasks(
+        60, 60, 3, 6, 1, hidden_sizes=[6] * 3, activation="leaky_relu", random_state=np.random.default_rng(3)
+    )
+    plain, auto = (_fit(hard, n, n_checks=0) for n in (0, "auto"))
+    assert plain.encoder_mcc_.min() < 0.99
+    assert auto.n_refinements_ > 0
+    assert mcc_score(auto.transform(hard.X), hard.Z) > mcc_score(plain.transform(hard.X), hard.Z)
+    # A linear mixture is read as it is.
+    easy = IdentifiableRegressor(3, regressor=MTRN(**_NETWORK), n_refinements="auto", n_checks=0, random_state=0)
+    easy.fit(data.Z, data.y, data.tasks)
+    assert easy.n_refinements_ == 0
+
+
+@pytest.mark.slow
+def test_auto_leaves_shared_inputs_alone():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    y = X[:, :2] @ rng.laplace(size=(2, 8)) + 0.1 * rng.normal(size=(300, 8))
+    fits = [
+        IdentifiableRegressor(2, regressor=MTRN(**_NETWORK), n_refinements=n, n_checks=0, random_state=0).fit(X, y)
+        for n in (0, "auto")
+    ]
+    assert fits[1].n_refinements_ == 0
+    np.testing.assert_array_equal(fits[0].transform(X), fits[1].transform(X))
 
 
 @pytest.mark.slow
@@ -71,6 +100,7 @@ class _Teachable(MTRN):
         return self.Z + np.where(self._held_out, *self.errors[0][::-1])[:, None] * X
 
     def _taught(self, data, latents, groups, rng):
+        self.lesson = latents
         return _Teachable(self.Z, self.errors[1:])
 
 
@@ -100,6 +130,17 @@ def test_rounds_are_judged_on_held_out_rows(errors, kept, seed):
     assert (refined is not None) == kept
 
 
+def test_rows_whose_target_is_silent_do_not_teach():
+    rng = np.random.default_rng(0)
+    tasks, y = np.repeat(np.arange(30), 60), rng.normal(size=1800)
+    is_effect = np.array([[True, False], [False, True]])[np.arange(30) % 2][tasks]
+    Z = np.where(is_effect, y[:, None], 0.0) + np.where(is_effect, 0.05, 1.0) * rng.normal(size=(1800, 2))
+    stage = _Teachable(Z, [(0.3, 0.3), (0.1, 0.1)])
+    assert refine(stage, _Identity(), rng.normal(size=(1800, 2)), y, tasks, None, 0) is not None
+    np.testing.assert_array_equal(np.isfinite(stage.lesson), is_effect)
+    assert np.std((stage.lesson - Z)[is_effect]) < 0.15
+
+
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [(-1, ValueError, "n_refinements is not valid: got -1"), (1.5, TypeError, "n_refinements has the wrong type")],
@@ -126,6 +167,19 @@ def test_posterior_takes_from_the_target_what_it_knows():
     # The first latent follows from the target, the second has nothing to do with it.
     assert error_after[0] < 0.3 * error_before[0]
     assert error_after[1] < 1.2 * error_before[1]
+
+
+def test_rows_teach_what_their_target_tells():
+    rng = np.random.default_rng(0)
+    tasks, y = np.repeat(np.arange(40), 50), rng.normal(size=2000)
+    # The first latent is an effect in half of the tasks, the second in two of them, the third everywhere but vaguely.
+    effect = np.column_stack([np.arange(40) < 20, np.arange(40) < 2, np.full(40, 0.3)]).astype(float)
+    Z = effect[tasks] * y[:, None] + np.where(effect[tasks] == 1.0, 0.05, 1.0) * rng.normal(size=(2000, 3))
+    seen, held_out = Z + 0.3 * rng.normal(size=Z.shape), np.arange(2000) % 5 == 0
+    told = told_by_targets(seen, y, tasks, np.full(3, 0.09), held_out)
+    np.testing.assert_array_equal(told[:, 0], tasks < 20)
+    # Too few rows are told of the others: all of them teach.
+    assert told[:, 1:].all()
 
 
 def test_errors_of_an_encoder_lower_the_information():

@@ -11,10 +11,10 @@ from identirep.checked_stages import CheckedStages
 from identirep.checking import Fitted
 from identirep.checkpoints import array_digest
 from identirep.comparing import Comparison, Measured, aligned, inputs_of, least_rows, remark_on_lost
+from identirep.fitted_stages import StageOne
 from identirep.inputs import column_names
 from identirep.missing import shape_of
 from identirep.parameters import Fault
-from identirep.two_stages import StageOne
 from identirep.validation import TaskData
 
 __all__ = ["CarriedStages", "Earlier"]

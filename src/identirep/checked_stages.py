@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from identirep.checking import Fitted, check_fit
 from identirep.comparing import Reference, TrainedRows, targets_looked_at
 from identirep.encoder_error import encoder_correlation_of
 from identirep.exchangeability import RowOrder, check_row_order
+from identirep.fitted_stages import StageOne
 from identirep.linear_copies import copy_remarks, linear_copies
 from identirep.mapped_rows import some_of
 from identirep.mtlcm import MTLCM, ComesBack
@@ -23,7 +24,7 @@ from identirep.mtrn import MTRN, ChosenRegressor, check_fit_data
 from identirep.parameters import Fault
 from identirep.refining import refine
 from identirep.splits import number_groups, two_sides
-from identirep.two_stages import StageOne, TwoStages
+from identirep.two_stages import TwoStages
 from identirep.validation import TaskData, check_features
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ __all__ = ["CheckedStages", "Given"]
 
 # Numbers of latents that differ by no more are the same, up to a latent that is as good in as out.
 _ABOUT_AS_MANY = 1
+# Rounds of refinement if their number is "auto", and the correlation of an axis with its latent that needs none.
+_MOST_REFINEMENTS, _GOOD_ENCODER = 3, 0.99
 
 
 class Given(NamedTuple):
@@ -63,7 +66,7 @@ class CheckedStages(TwoStages):
 
     causal_model: MTLCM | None
     n_checks: int
-    n_refinements: int
+    n_refinements: int | Literal["auto"]
     verbose: bool
     regressor_choice_: ChosenRegressor | None
     n_refinements_: int
@@ -99,14 +102,17 @@ class CheckedStages(TwoStages):
         self.regressor_: StageOne = stage.fit(given.X, given.y, given.tasks, **options)
         self.causal_model_ = self._stage_two(seed)
         self.n_refinements_ = 0
-        if self.n_refinements > 0 and self.causal_model_ is not None:
+        if self.causal_model_ is not None and isinstance(self.regressor_, MTRN):
             self._refine(given, rng)
 
     def _refine(self, given: Given, rng: np.random.Generator) -> None:
         """Train the encoder again on the latents, as often as asked for and as it helps."""
-        for _ in range(self.n_refinements):
+        automatic = isinstance(self.n_refinements, str)
+        for _ in range(_MOST_REFINEMENTS if isinstance(self.n_refinements, str) else self.n_refinements):
             assert isinstance(self.regressor_, MTRN)
             assert self.causal_model_ is not None
+            if automatic and not self._encoder_falls_short(given):
+                break
             seeds = rng.integers(2**31, size=2)
             stages, data = (self.regressor_, self.causal_model_), (given.X, given.y, given.tasks, given.groups)
             rows = {"order": given.order, "sample_weight": given.sample_weight}
@@ -116,6 +122,12 @@ class CheckedStages(TwoStages):
             self.regressor_ = refined.set_output(transform="default")
             self.causal_model_ = self._stage_two(int(seeds[1]))
             self.n_refinements_ += 1
+
+    def _encoder_falls_short(self, given: Given) -> bool:
+        """Tell whether the encoder is shown to leave an axis too low a correlation with its latent."""
+        data, _ = given.checked(self.regressor_)
+        # Unknown is NaN, which is no reason.
+        return bool(np.any(self._encoder_mcc(data) < _GOOD_ENCODER))
 
     def _check(self, data: TaskData, groups: IntArray | None, given: Given, rng: np.random.Generator) -> list[str]:
         """Look at the rows, at the encoder and at fits to halves of the rows; return what is to be said of the rows."""

@@ -7,20 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from identirep._typing import Array, IntArray
+from identirep._typing import Array, BoolArray, IntArray
 from identirep.encoder_error import encoder_correlation, line_in_target
 from identirep.moments import TaskMoments
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, check_fit_data
 from identirep.row_weights import effective_weights
 
-__all__ = ["information_of_targets", "latents_given_targets", "refine"]
+__all__ = ["information_of_targets", "latents_given_targets", "refine", "told_by_targets"]
 
 # An error that is not known is at most this share of a latent's variance: where no target determines the latent the
 # encoder counts.
 _LARGEST_ERROR = 0.1
 # Least variance of a latent given the target, in units of the encoder's error.
 _LEAST_VARIANCE = 0.1
+# A row teaches a latent of which its target says at least as much as the encoder does ...
+_MOST_OF_ENCODER = 0.5
+# ... where at least this share of the rows does; else all rows teach it, each as far as its target goes.
+_LEAST_TOLD = 0.2
 
 
 def refine(
@@ -50,11 +54,16 @@ def refine(
     largest = np.where(known.known, np.inf, _LARGEST_ERROR * _variance(latents, data.weights))
     error = np.minimum(known.variance, largest)
     targets = latents_given_targets(latents, data.targets, data.task_index, error, data.weights)
-    refined = stage._taught(data, targets, group_index, np.random.default_rng(seed))
+    told = told_by_targets(latents, data.targets, data.task_index, error, held_out, data.weights)
+    lesson = np.where(told, targets, np.nan)
+    refined = stage._taught(data, lesson, group_index, np.random.default_rng(seed))
     H = refined.transform(data.X)
     design = np.column_stack([H, np.ones(len(H))])
-    root = np.ones((len(H), 1)) if data.weights is None else np.sqrt(data.weights / data.weights.max())[:, None]
-    to_latents = np.linalg.lstsq((root * design)[~held_out], (root * targets)[~held_out], rcond=None)[0]
+    root = np.ones(len(H)) if data.weights is None else np.sqrt(data.weights / data.weights.max())
+    to_latents = np.empty((design.shape[1], targets.shape[1]))
+    for i, taught in enumerate((told & ~held_out[:, None]).T):
+        weighted = root[taught, None] * design[taught]
+        to_latents[:, i] = np.linalg.lstsq(weighted, root[taught] * targets[taught, i], rcond=None)[0]
     rows = data.rows(held_out)
     assert rows.task_index is not None
     before, after = (
@@ -77,6 +86,28 @@ def latents_given_targets(
 
     Each task has at least two rows and a target that varies.
     """
+    mean, kept = _line_and_share(Z, y, task_index, error, weights)
+    return np.asarray(mean + kept * (Z - mean))
+
+
+def told_by_targets(
+    Z: Array, y: Array, task_index: IntArray, error: Array, held_out: BoolArray, weights: Array | None = None
+) -> BoolArray:
+    """Tell of which latents (n_samples, D) a row's target says at least as much as the encoder.
+
+    Where it says less, the posterior mean is nearly what the encoder says already, and an encoder that is taught that
+    stays where it is: many rounds would be needed. A latent that few rows are told of is taught by all.
+    """
+    _, kept = _line_and_share(Z, y, task_index, error, weights)
+    told = kept <= _MOST_OF_ENCODER
+    enough = np.minimum(told[held_out].mean(axis=0), told[~held_out].mean(axis=0)) >= _LEAST_TOLD
+    return np.asarray(told | ~enough)
+
+
+def _line_and_share(
+    Z: Array, y: Array, task_index: IntArray, error: Array, weights: Array | None
+) -> tuple[Array, Array]:
+    """Return the line in the target of each row's latents, and the share that the encoder has in the posterior mean."""
     mean = line_in_target(Z, y, task_index, weights)
     share = np.ones(len(Z)) if weights is None else effective_weights(weights, task_index)
     n_rows = np.maximum(np.bincount(task_index, share), 1)
@@ -84,7 +115,7 @@ def latents_given_targets(
     given_target = np.stack(squares, axis=1) / n_rows[:, None]
     variance = np.maximum(given_target - error, _LEAST_VARIANCE * error)
     kept = variance / np.maximum(variance + error, np.finfo(np.float64).tiny)
-    return np.asarray(mean + kept[task_index] * (Z - mean))
+    return mean, kept[task_index]
 
 
 def information_of_targets(Z: Array, y: Array, task_index: IntArray, weights: Array | None = None) -> float:

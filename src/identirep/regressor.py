@@ -14,6 +14,7 @@ from identirep._typing import RandomState
 from identirep.carrying import CarriedStages, Earlier
 from identirep.checked_stages import Given
 from identirep.checkpoints import FitRecord
+from identirep.fitted_stages import STAGE_TWO_LABELS, StageOne
 from identirep.mapped_rows import MappedRows
 from identirep.missing import shape_of
 from identirep.mtlcm import MTLCM
@@ -26,7 +27,6 @@ from identirep.row_labels import warn_of_other_order
 from identirep.seeds import as_generator
 from identirep.stored_stages import StoredStages
 from identirep.target_kinds import TOLD_TYPE, TargetType, needs_labels_fault
-from identirep.two_stages import STAGE_TWO_LABELS, StageOne
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -57,11 +57,12 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         Fits of both stages to halves of the rows, an even number, from which `certificate_` says what comes back on
         other rows: 2 for one pair of disjoint halves, 4 for two pairs, 0 for none, with verdicts "not checked". Two
         take about as long as the fit itself.
-    n_refinements : int, default 0
+    n_refinements : int or "auto", default 0
         Rounds in which the network is trained again on what targets and causal model say of the latents of its rows; in
         the long layout, with `MTRN` only. Each takes about as long as stage one, and is the last if on held-out rows
         targets say no more of the latents than before. Two or three bring latents of nonlinear data considerably
-        closer to the truth.
+        closer to the truth. "auto" makes up to three where the network is shown to leave an axis a correlation with
+        its latent under 0.99 (see `encoder_mcc_`), and none with shared inputs or another stage one.
     table_encoder : "auto", TableEncoder or None, default "auto"
         What makes numbers of columns and fills gaps: "auto" is ``TableEncoder()`` for tables (of pandas, polars, Arrow)
         and nothing for arrays; an encoder is cloned and used for both; None takes numbers alone. Gaps are passed on to
@@ -150,7 +151,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         ),
         "causal_model": Either(Choice(None), Made("an MTLCM", ("fit_moments", "bootstrap"))),
         "n_checks": Whole(0),
-        "n_refinements": Whole(0),
+        "n_refinements": Either(Choice("auto"), Whole(0)),
         "table_encoder": Either(
             Choice("auto", None), Made("a TableEncoder", ("_to_arrays", "fit_transform", "get_feature_names_out"))
         ),
@@ -165,7 +166,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         regressor: Any = "mtrn",
         causal_model: MTLCM | None = None,
         n_checks: int = 2,
-        n_refinements: int = 0,
+        n_refinements: int | Literal["auto"] = 0,
         table_encoder: Any = "auto",
         target_type: TargetType = "auto",
         verbose: bool = False,
@@ -303,7 +304,8 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
                         f"{stage.n_components!r}. Pass n_components to {type(self).__name__} alone."
                     )
                 )
-        if self.n_refinements > 0 and (tasks is None or len(shape_of(y)) != 1 or not isinstance(stage, MTRN)):
+        rounds = 0 if isinstance(self.n_refinements, str) else self.n_refinements
+        if rounds > 0 and (tasks is None or len(shape_of(y)) != 1 or not isinstance(stage, MTRN)):
             faults.append(
                 Fault(
                     "n_refinements does not fit the data: got targets in the wide layout or a stage one that is no "
@@ -319,7 +321,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
             return []
         others = {
             f"regressor={self.regressor!r}": not isinstance(stage, MTRN) or self.regressor == "auto",
-            f"n_refinements={self.n_refinements}": self.n_refinements > 0,
+            f"n_refinements={self.n_refinements!r}": self.n_refinements != 0,
             "a table_encoder": self.table_encoder is not None and not isinstance(self.table_encoder, str),
             "like": like is not None,
         }

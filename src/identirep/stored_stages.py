@@ -12,11 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 from identirep.comparing import Comparison, Reference, TrainedRows
 from identirep.encoding import TableEncoder
 from identirep.exchangeability import RowOrder
+from identirep.fitted_stages import StageOne
 from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures
 from identirep.persistence import Part, Run, opened_run, prefixed, restored, taken, write_run
 from identirep.recording import removed_checkpoint
-from identirep.two_stages import StageOne, TwoStages
+from identirep.two_stages import TwoStages
 
 if TYPE_CHECKING:
     from typing_extensions import Self

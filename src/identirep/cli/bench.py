@@ -29,7 +29,7 @@ def bench(
             metavar="NAME",
             show_default=False,
             help="linear, nonlinear, superconductivity, qm9, ivae, failures, recovery, robustness, diversity, "
-            "structure, certificate, trust, adaptation, retraining or domains.",
+            "structure, certificate, trust, adaptation, retraining, domains or mixing.",
         ),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="A small version that takes less than a minute.")] = False,

@@ -12,12 +12,12 @@ from identirep.cli.tables import Table
 from identirep.encoding import kinds_remark
 from identirep.encoding import left_out_remark as columns_remark
 from identirep.exchangeability import LEVEL, check_row_order, consecutive_rows, neighbours_alike
+from identirep.fitted_stages import STAGE_TWO_LABELS
 from identirep.linear_copies import copy_remarks, linear_copies
 from identirep.planning import too_few
 from identirep.sentinels import sentinel_remarks
 from identirep.splits import row_groups
 from identirep.target_kinds import kinds_of_columns, kinds_of_tasks, kinds_sentence
-from identirep.two_stages import STAGE_TWO_LABELS
 from identirep.validation import TaskData, check_task_data, left_out_remark
 
 __all__ = ["remarks_of_columns", "remarks_of_table", "remarks_of_values", "repeated_rows"]

@@ -24,6 +24,7 @@ NAMES = (
     "adaptation",
     "retraining",
     "domains",
+    "mixing",
 )
 
 

@@ -1,6 +1,7 @@
 """Whether what a fit says of its axes comes back: against fits to other rows, and the truth where it is known."""
 
 from identirep.experiments.trust.data import Drawn as Drawn
+from identirep.experiments.trust.data import draw as draw
 from identirep.experiments.trust.data import in_each_task as in_each_task
 from identirep.experiments.trust.data import three_parts as three_parts
 from identirep.experiments.trust.page import EXPERIMENT

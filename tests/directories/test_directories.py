@@ -2,37 +2,16 @@
 
 import copy
 import os
-import shutil
-import signal
-import subprocess
-import sys
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from identirep import MTRN, IdentifiableRegressor, persistence
+from identirep import IdentifiableRegressor
 from identirep.directories import check_target, replaced_directory
-from identirep.files import replaced_file
-from identirep.scratch import scratch, taking_turns
 
 _FILES = {"model.safetensors", "model.json", "history.parquet"}
-
-
-@pytest.fixture(scope="module")
-def model():
-    X, Y = np.random.default_rng(0).normal(size=(2, 60, 3))
-    stage = MTRN(hidden_sizes=(4,), n_features=3, n_replicates=1, max_epochs=2)
-    return IdentifiableRegressor(1, regressor=stage, n_checks=0, random_state=0).fit(X, Y)
-
-
-@pytest.fixture
-def run(model, tmp_path):
-    model.save(tmp_path / "run")
-    return tmp_path / "run"
 
 
 def test_other_files_are_kept(model, run):
@@ -101,15 +80,6 @@ def test_nothing_of_others_is_removed_whatever_its_name(model, run, name):
     IdentifiableRegressor.load(run)
     model.save(run)
     assert (other / "old" / "thesis.tex").read_text() == "years of work"
-
-
-def test_reading_writes_nothing(run, model):
-    run.parent.chmod(0o500)
-    run.chmod(0o500)
-    before = {path: path.stat().st_mtime_ns for path in (run.parent, run, *run.iterdir())}
-    IdentifiableRegressor.load(run)
-    assert {path: path.stat().st_mtime_ns for path in (run.parent, run, *run.iterdir())} == before
-    run.parent.chmod(0o700)
 
 
 def _fails(*_, **__):
@@ -214,80 +184,6 @@ def test_names_that_are_too_long_show_before(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-_WRITER = """
-import os, signal, sys, time
-from identirep.directories import check_target, replaced_directory
-from identirep.files import replaced_file
-from identirep.scratch import taking_turns
-from identirep.files import replaced_file
-from identirep.scratch import taking_turns
-which, path, ending = sys.argv[1:]
-from pathlib import Path
-with {"directory": replaced_directory, "file": replaced_file}[which](Path(path)) as staging:
-    (staging / "x" if which == "directory" else staging).write_text("half")
-    os.kill(os.getpid(), getattr(signal, ending))
-    time.sleep(30)
-"""
-
-
-def _killed_while_writing(which, path, ending):
-    return subprocess.run([sys.executable, "-c", _WRITER, which, str(path), ending], check=False).returncode
-
-
-@pytest.mark.parametrize("which", ["directory", "file"])
-def test_sigterm_leaves_nothing(tmp_path, which):
-    assert _killed_while_writing(which, tmp_path / "a", "SIGTERM") == 128 + signal.SIGTERM
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("which", ["directory", "file"])
-def test_what_killed_writers_leave_goes_with_the_next_write_and_not_what_others_are_writing(model, run, which):
-    assert _killed_while_writing(which, run.with_name("other"), "SIGKILL") == -signal.SIGKILL
-    with replaced_file(run.with_name("table.csv")) as alive:
-        alive.write_text("")
-        IdentifiableRegressor.load(run)
-        assert len(list(run.parent.glob(".identirep-*"))) == 2
-        model.save(run)
-        assert list(run.parent.glob(".identirep-*")) == [alive.parent]
-    assert sorted(path.name for path in run.parent.iterdir()) == ["run", "table.csv"]
-
-
-def test_a_run_that_is_replaced_while_it_is_read_is_read_again(model, run, monkeypatch):
-    read, other = persistence.read_history, copy.deepcopy(model)
-    other.regressor_.spectrum_ = np.full(3, 7.0)
-    replacing = iter([True])
-
-    def replaced_meanwhile(path, digest):
-        found = read(path, digest)
-        if next(replacing, False):
-            other.save(run)
-        return found
-
-    monkeypatch.setattr(persistence, "read_history", replaced_meanwhile)
-    np.testing.assert_array_equal(IdentifiableRegressor.load(run).spectrum_, np.full(3, 7.0))
-
-
-def test_writers_take_turns(run):
-    started, proceed = threading.Event(), threading.Event()
-
-    def write():
-        with replaced_directory(run) as staging:
-            (staging / "model.json").write_text("{}")
-            started.set()
-            proceed.wait()
-
-    with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(write)
-        started.wait()
-        with taking_turns(run.parent):
-            proceed.set()
-            time.sleep(0.2)
-            assert not writing.done()
-            assert (run / "model.json").stat().st_size > 2
-        writing.result()
-    assert (run / "model.json").read_text() == "{}"
-
-
 def test_many_savers_and_readers_at_once_never_fail_and_none_sees_a_mixture(model, run):
     (run / "notes.txt").write_text("kept")
     versions = [copy.deepcopy(model) for _ in range(2)]
@@ -336,72 +232,3 @@ def test_directories_without_permission(model, tmp_path):
 def test_parents_are_made(model, tmp_path):
     model.save(tmp_path / "a" / "b")
     assert {path.name for path in (tmp_path / "a" / "b").iterdir()} == _FILES
-
-
-@pytest.mark.parametrize("file", [None, "owner", "checkpoint"])
-def test_what_writers_leave_that_were_killed_before_they_signed_goes_with_the_next_write(model, run, file):
-    place = run.with_name(".identirep-0011223344556677")
-    place.mkdir()
-    if file is not None:
-        (place / file).touch()
-    IdentifiableRegressor.load(run)
-    assert place.exists()
-    model.save(run)
-    assert [path.name for path in run.parent.iterdir()] == ["run"]
-
-
-def test_a_place_that_is_swept_away_before_it_is_signed_is_made_once_more(tmp_path, monkeypatch):
-    write, swept_once = os.write, []
-
-    def swept_meanwhile(descriptor, data):
-        if not swept_once:
-            swept_once.append(True)
-            (place,) = tmp_path.iterdir()
-            shutil.rmtree(place)
-        return write(descriptor, data)
-
-    monkeypatch.setattr("identirep.scratch.os.write", swept_meanwhile)
-    with scratch(tmp_path / "run") as place:
-        assert place.is_dir()
-        assert (place / "owner").read_bytes().endswith(b"run")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_run_that_is_moved_away_while_it_is_read_is_read_where_it_is(model, run, monkeypatch):
-    read = persistence.read_arrays
-    with scratch(run) as place:
-
-        def moved_meanwhile(path, digest):
-            if run.exists():
-                run.rename(place / "old")
-            return read(path, digest)
-
-        monkeypatch.setattr(persistence, "read_arrays", moved_meanwhile)
-        loaded = IdentifiableRegressor.load(run)
-    np.testing.assert_array_equal(loaded.spectrum_, model.spectrum_)
-    assert [path.name for path in run.parent.iterdir()] == ["run"]
-
-
-def test_a_run_that_is_put_back_while_it_is_read_is_read_again(model, run, monkeypatch):
-    read, failing = persistence.read_arrays, iter([True])
-
-    def away_for_a_moment(path, digest):
-        return read(path.with_name("away") if next(failing, False) else path, digest)
-
-    monkeypatch.setattr(persistence, "read_arrays", away_for_a_moment)
-    np.testing.assert_array_equal(IdentifiableRegressor.load(run).spectrum_, model.spectrum_)
-
-
-def test_sigterm_that_python_makes_another_error_of_ends_with_its_status(tmp_path):
-    def terminated():
-        with scratch(tmp_path / "run"):
-            try:
-                os.kill(os.getpid(), signal.SIGTERM)
-                time.sleep(5)
-            except SystemExit:
-                raise RuntimeError("Error calling __set_name__") from None
-
-    with pytest.raises(SystemExit) as end:
-        terminated()
-    assert end.value.code == 128 + signal.SIGTERM
-    assert not list(tmp_path.iterdir())
