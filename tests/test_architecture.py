@@ -35,7 +35,7 @@ PACKAGE = [
     {"inputs", "target_kinds", "task_blocks"},
     {"accumulation", "agreement", "canonical_analysis", "parameters", "run_files", "seeds", "training"},
     {"gaps", "gross_errors", "missing", "sentinels", "units"},
-    {"directories", "files", "mapped_rows", "naming"},
+    {"directories", "files", "mapped_rows", "naming", "processes"},
     {"_typing", "divergence", "row_labels", "scratch", "shapes", "tensors", "wording"},
 ]
 STAGE_TWO = [
