@@ -20,7 +20,7 @@ PACKAGE = [
     {"fitted_stages"},
     {"report"},
     {"baselines", "checking", "describing", "planning", "recording", "refining"},
-    {"comparing", "encoded_tables", "encoder_error", "input_shares"},
+    {"comparing", "encoded_tables", "encoder_error", "input_shares", "losses_of_halves"},
     {"mtlcm", "mtrn"},
     {"encoding", "engines", "persistence", "serving", "signal_check"},
     {"datasets", "evaluation"},
@@ -35,7 +35,7 @@ PACKAGE = [
     {"inputs", "target_kinds", "task_blocks"},
     {"accumulation", "agreement", "canonical_analysis", "parameters", "run_files", "seeds", "training"},
     {"gaps", "gross_errors", "missing", "sentinels", "units"},
-    {"directories", "files", "mapped_rows", "naming"},
+    {"directories", "files", "mapped_rows", "naming", "processes"},
     {"_typing", "divergence", "row_labels", "scratch", "shapes", "tensors", "threads", "wording"},
 ]
 STAGE_TWO = [

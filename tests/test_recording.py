@@ -371,13 +371,6 @@ def test_seeds_that_were_drawn_are_drawn_again(tmp_path, monkeypatch, eager):
         states.append(again)
 
 
-def test_a_checkpoint_is_not_made_for_several_processes(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    with pytest.raises(ValueError, match="checkpoint cannot be kept: got 4 processes"):
-        _ridge().fit(*_wide(), checkpoint=tmp_path / "checkpoint")
-
-
 def test_keeping_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
     now, spent = [0.0], [0.0]
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])

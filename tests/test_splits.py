@@ -48,10 +48,10 @@ def test_split_takes_the_same_share_of_each_task_and_leaves_two_rows(rng):
 
 def test_split_of_many_tasks_is_fast(rng):
     tasks = np.repeat(np.arange(50_000), 10)
-    start = time.perf_counter()
+    start = time.process_time()
     held_out = split_rows(len(tasks), 0.2, rng, tasks=tasks)
     # Seconds if each task is looked for among all rows.
-    assert time.perf_counter() - start < 1.5
+    assert time.process_time() - start < 1.5
     np.testing.assert_array_equal(np.bincount(tasks[held_out]), 2)
     # Any row may be the one, not just the first of its task.
     assert np.bincount(np.arange(len(tasks))[held_out] % 10).min() > 9_000

@@ -238,7 +238,8 @@ def test_columns_of_a_frame_are_taken_by_their_names(named, tmp_path, name, kind
         if hasattr(each, "predict"):
             np.testing.assert_array_equal(each.predict(frame), each.predict(X))
         if hasattr(each, "score"):
-            assert each.score(frame, Y) == each.score(X, Y)
+            # Sums over columns of another memory layout round differently.
+            assert each.score(frame, Y) == pytest.approx(each.score(X, Y), rel=1e-12)
         if hasattr(each, "adapt"):
             adapted, plain = each.adapt(frame, Y[:, 0]), each.adapt(X, Y[:, 0])
             np.testing.assert_array_equal(adapted.predict(frame), plain.predict(X))

@@ -29,6 +29,7 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import effective_number
 from identirep.canonical_analysis import column_correlations
 from identirep.label_sides import Labels
+from identirep.losses_of_halves import kinship, losses, of_fits
 from identirep.metrics import mcc
 from identirep.mtlcm import (
     MTLCM,
@@ -64,7 +65,6 @@ _REFITS = {"most_draws": 10, "n_rotations": 4}
 _CUT_MIXES = 0.5
 # Quantile of the normal distribution for an interval of 90%.
 _QUANTILE = 1.645
-_LEAST_LOSS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -124,18 +124,18 @@ def check_fit(
             return ComesBack.unknown(D, f"halves of the rows could not be fitted again ({got}): add rows")
     share = _share(fit.stage, pairs)
     between, to_halves = _agreement(fit, fits, reserve, folds)
-    # Errors of fits to a share of the rows are larger by 1 / share, so that between the fit and a half they sum to
-    # (1 + 1 / share) / 2 of those between two fits like it.
-    to_halves = extrapolated(to_halves, 2.0 / (1.0 + 1.0 / share))
-    likely, largest = _losses(extrapolated(between, share), to_halves)
+    between = extrapolated(between, share)
+    to_halves = extrapolated(to_halves, of_fits(share, *kinship(fit.stage, fit.groups, between, same)))
+    likely, largest = losses(between, to_halves)
     n_pairs = len(fits)
     spread = np.sqrt(_LOG_ERROR**2 * (1.0 + 1.0 / n_pairs) / 2.0 + 4.0 / _effective(fit.data, reserve))
     interval = np.stack([1.0 - largest * np.exp(_QUANTILE * spread[0]), 1.0 - likely * np.exp(-_QUANTILE * spread[1])])
     same = np.clip(same - _held_out(fit.stage) * likely, 0.0, 1.0)
-    # Disturbed heads err on the side of turns; fits to halves that do not turn say so, and count as much. Few targets
-    # have no heads to disturb.
-    disturbed, seen = _turns(fit, fits, rng), np.mean(to_halves < TURNED, axis=0)
-    turns = np.maximum(np.where(np.isnan(disturbed), seen, 0.5 * (disturbed + seen)), _cut_turns(fit, fits, rng))
+    # Disturbed heads and redrawn cuts err on the side of turns; fits to halves that do not turn say so, and count as
+    # much. Few targets have no heads to disturb.
+    disturbed, cut = _turns(fit, fits, rng), _cut_turns(fit, fits, share, rng)
+    seen = np.mean(to_halves < TURNED, axis=0)
+    turns = 0.5 * (np.maximum(np.where(np.isnan(disturbed), seen, disturbed), cut) + seen)
     return ComesBack(
         same,
         1.0 - likely,
@@ -143,19 +143,6 @@ def check_fit(
         turns,
         f"measured on {2 * n_pairs} fits to halves of the rows",
     )
-
-
-def _losses(between: Array, to_halves: Array) -> tuple[Array, Array]:
-    """Return the likely loss 1 - c of each axis in another fit, and the larger of what the halves and the fit show."""
-    of_halves = np.maximum(1.0 - to_halves, _LEAST_LOSS)
-    larger = np.maximum(of_halves.mean(axis=0), 1.0 - between.mean(axis=0))
-    # Of few halves the one that is off says less of the next fit than the one that is not: their geometric mean.
-    found = np.log([np.exp(np.log(of_halves).mean(axis=0)), np.maximum(larger, _LEAST_LOSS)])
-    # What one pair of halves shows of an axis errs as much as axes differ, so that half of the difference to the other
-    # axes of the fit counts; but no axis is said to be better than it was seen to be.
-    shrunk = 0.5 * (found + found.mean(axis=1, keepdims=True))
-    likely, largest = np.minimum(np.exp(np.maximum(found, shrunk)), 1.0)
-    return likely, largest
 
 
 def _share(stage: MTRN | PredictiveFeatures, pairs: list[tuple[BoolArray, BoolArray]]) -> float:
@@ -338,22 +325,25 @@ def _turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Genera
     return np.asarray(np.mean(np.concatenate(found) < TURNED, axis=0))
 
 
-def _cut_turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], rng: np.random.Generator) -> Array:
+def _cut_turns(fit: Fitted, fits: list[tuple[Fitted, Fitted]], share: float, rng: np.random.Generator) -> Array:
     """How often an axis turns as fits of networks to other rows keep other directions, 0 where the cut is clear, (D,).
 
-    Whether it is clear the halves tell as well as the fit. They may have the same directions by luck.
+    Whether it is clear the halves tell as well as the fit, once their errors are those of fits to all rows. They may
+    have the same directions by luck.
     """
     D, all_fits = fit.stage.n_components_, [fit, *(half for pair in fits for half in pair)]
     if not isinstance(fit.stage, MTRN) or not all(other.stage.moments_.is_shared for other in all_fits):
         return np.zeros(D)
-    if np.mean([other.stage._directions[1].mixing[D - 1] for other in all_fits]) < _CUT_MIXES:
+    shares = [1.0 if other is fit else share for other in all_fits]
+    spectra = [other.stage._directions[1] for other in all_fits]
+    if np.mean([of.mixing_of(D, part) for of, part in zip(spectra, shares, strict=True)]) < _CUT_MIXES:
         return np.zeros(D)
     turned = []
-    for other in all_fits:
+    for other, part in zip(all_fits, shares, strict=True):
         reduction, spectrum = other.stage._directions
         model, moments = other.model, other.stage.moments_
         causal = model.posterior_.best if model.prior == "exact" else np.zeros((moments.n_tasks, D), dtype=bool)
-        subspaces = spectrum.redrawn(D, _REFITS["most_draws"], rng)
+        subspaces = spectrum.redrawn(D, _REFITS["most_draws"], rng, part)
         directions = reduction.direction_moments(moments)
         found = cut_agreement(model.fit_, directions, causal, subspaces, rng, _REFITS["n_rotations"])
         turned.append(np.mean(found < TURNED, axis=0))

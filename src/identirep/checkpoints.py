@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from identirep._typing import Array
 from identirep.checkpoint_files import CheckpointFiles, Entry
 from identirep.mapped_rows import MappedRows
+from identirep.processes import by_first, common_generator, of_first
 from identirep.scratch import raising_at_sigterm
 
-__all__ = ["Checkpoint", "FitRecord", "Step", "array_digest", "current_step", "kept_array"]
+__all__ = ["Checkpoint", "FitRecord", "FollowedCheckpoint", "Step", "array_digest", "current_step", "kept_array"]
 
 # Share of the time that keeping may take; seconds between looks at the work, and between writes.
 _SHARE = 0.015
@@ -162,6 +163,23 @@ class Checkpoint:
         self.close()
 
 
+class FollowedCheckpoint(Checkpoint):
+    """The checkpoint of a process that is not the first: that one keeps all work, and says what it has read."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(), "")
+
+    def choose(self, name: str, header: dict[str, Any]) -> Entry | None:
+        """Leave it to the first process."""
+        return None
+
+    def keep(self, name: str, take: Take, *, always: bool = False) -> None:
+        """Leave it to the first process."""
+
+    def keep_model(self, name: str, model: Any) -> None:
+        """Leave it to the first process."""
+
+
 class FitRecord:
     """What is kept of one of the fits of a checkpoint; with `keeps_model` its result as well."""
 
@@ -171,6 +189,10 @@ class FitRecord:
 
     def begin(self, header: dict[str, Any], rng: np.random.Generator, *, drawn: bool) -> None:
         """Compare what is fitted with what is kept; a generator that was `drawn` gets the state that it had then."""
+        by_first(lambda: self._begin(header, rng, drawn=drawn))
+        common_generator(rng)
+
+    def _begin(self, header: dict[str, Any], rng: np.random.Generator, *, drawn: bool) -> None:
         name = f"{self.number}-fit"
         header = _plain({**header, "command": self.checkpoint.command, "versions": _versions(), "machine": _machine()})
         if self.number == 1:
@@ -188,7 +210,7 @@ class FitRecord:
     @property
     def model(self) -> Path | None:
         """Run directory of the result, if it is there."""
-        return self.checkpoint.model_of(f"{self.number}-run")
+        return by_first(lambda: self.checkpoint.model_of(f"{self.number}-run"))
 
     def finish(self, model: Any) -> None:
         """Keep the result, if it is to be kept."""
@@ -225,7 +247,7 @@ class Step:
     def __init__(self, checkpoint: Checkpoint, name: str, about: dict[str, Any]) -> None:
         self._checkpoint, self._name, self._about = checkpoint, name, _plain(about)
         entry = checkpoint.read(name)
-        self.saved = entry if entry is not None and entry.content.get("about") == self._about else None
+        self.saved = of_first(entry if entry is not None and entry.content.get("about") == self._about else None)
 
     def keep(self, take: Take, *, finished: bool = False) -> None:
         """Keep how far this work has come, if it is time for it, or since it is finished."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -17,11 +16,12 @@ import numpy as np
 
 from identirep._typing import IntArray
 from identirep.checkpoint_files import CheckpointFiles, target_of
-from identirep.checkpoints import Checkpoint, FitRecord, array_digest
+from identirep.checkpoints import Checkpoint, FitRecord, FollowedCheckpoint, array_digest
 from identirep.parameters import parameter_faults, raise_faults
+from identirep.processes import by_first, place
 from identirep.validation import TaskData
 
-__all__ = ["is_shared", "recorded", "removed_checkpoint"]
+__all__ = ["recorded", "removed_checkpoint"]
 
 # What a fit prints changes nothing of its result.
 _NOT_COMPARED = frozenset({"verbose"})
@@ -44,12 +44,13 @@ def recorded(
             f"checkpoint has the wrong type: got {type(checkpoint).__name__}, expected a str or Path. Pass the name of "
             "a directory, or leave checkpoint out."
         )
-    if is_shared():
-        raise ValueError(
-            f"checkpoint cannot be kept: got {os.environ['WORLD_SIZE']} processes that torchrun has started, expected "
-            "one. Leave checkpoint out."
-        )
-    record = checkpoint if isinstance(checkpoint, FitRecord) else _record_at(Path(checkpoint).absolute())
+    if isinstance(checkpoint, FitRecord):
+        record = checkpoint
+    else:
+        path = Path(checkpoint).absolute()
+        # What is wrong with the directory is wrong for all processes.
+        by_first(lambda: _check_place(path))
+        record = _record_at(path)
     try:
         header = _header(model, given, more or {})
         record.begin(header, rng, drawn=not isinstance(model.random_state, Integral))
@@ -69,11 +70,6 @@ def recorded(
             record.checkpoint.close()
 
 
-def is_shared() -> bool:
-    """Tell whether torchrun has started several processes, each of which has a part of the state."""
-    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 def removed_checkpoint(path: Path) -> None:
     """Remove a checkpoint whose result is written, if it is there and nobody uses it."""
     with suppress(ValueError, OSError):
@@ -82,14 +78,21 @@ def removed_checkpoint(path: Path) -> None:
 
 
 def _record_at(path: Path) -> FitRecord:
+    """Return the record of a fit in a directory; of several processes the first one keeps it."""
+    if place()[0]:
+        return FitRecord(FollowedCheckpoint())
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return FitRecord(Checkpoint(path, path.name))
-    if target_of(path) is None:
+    return FitRecord(Checkpoint(path, path.name, [path]))
+
+
+def _check_place(path: Path) -> None:
+    """Raise if a directory holds something else than the work of a fit."""
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())) and target_of(path) is None:
         raise ValueError(
             f"checkpoint is no directory of ours: got '{path}', which holds other files, expected a new directory or "
             "one that a fit has kept its work in. Choose another name."
         )
-    return FitRecord(Checkpoint(path, path.name, [path]))
 
 
 def _header(model: Any, given: Any, more: Mapping[str, str]) -> dict[str, Any]:

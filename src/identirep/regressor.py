@@ -20,6 +20,7 @@ from identirep.missing import shape_of
 from identirep.mtlcm import MTLCM
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures, choose_regressor, named_stage
 from identirep.parameters import Choice, Either, Fault, Made, Rule, Whole, parameter_faults, raise_faults
+from identirep.processes import common_generator
 from identirep.recording import recorded
 from identirep.robust_weights import needs_rows_fault
 from identirep.row_labels import warn_of_other_order
@@ -239,7 +240,7 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         raise_faults(parameter_faults(self))
         # Where `save` looks for it, the working directory may be another.
         kept = Path(checkpoint).absolute() if isinstance(checkpoint, (str, Path)) else None
-        rng = as_generator(self.random_state)
+        rng = common_generator(as_generator(self.random_state))
         self.regressor_choice_: ChosenRegressor | None = None
         raise_faults(self._like_faults(like, X))
         stage = self._with_number_of(like, self._stage_one(0))

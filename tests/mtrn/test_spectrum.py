@@ -246,3 +246,8 @@ def test_redrawn_directions_differ_as_those_of_fits_to_other_rows(n):
     np.testing.assert_allclose(drawn[:, :, :2], drawn[:, :, :2].transpose(0, 2, 1), atol=1e-10)
     outside = np.mean(np.linalg.norm(drawn[:, :, 2:], axis=2) ** 2, axis=0).max()
     assert outside == pytest.approx(found.mixing[1], rel=0.6)
+    # Of a fit to a quarter of the rows: what fits to all of them would do.
+    assert found.mixing_of(2, 1.0) == found.mixing[1]
+    assert found.mixing_of(2, 0.25) == pytest.approx(0.25 * found.mixing[1])
+    drawn = found.redrawn(2, 50, np.random.default_rng(0), 0.25)
+    assert np.mean(np.linalg.norm(drawn[:, :, 2:], axis=2) ** 2, axis=0).max() == pytest.approx(0.25 * outside, rel=0.4)

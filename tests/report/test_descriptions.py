@@ -58,7 +58,7 @@ def test_damage_is_said_in_one_line(of_size, tmp_path, change):
 
 def test_rows_have_the_numbers_and_labels_that_they_are_given():
     class Model:
-        latent_names_, task_names_, causal_model_ = ("a",), (), None
+        latent_names_, task_names_, causal_model_, _encoder = ("a",), (), None, None
         _latents_of = staticmethod(lambda X: np.asarray(X)[:, :1])
 
     X = np.random.default_rng(0).normal(size=(40, 2))

@@ -20,6 +20,7 @@ from rich.text import Text
 from identirep.cli.answers import answering, error_document, noted, send
 from identirep.cli.faults import Fault, Status, fault_of, signal_of
 from identirep.cli.words import in_words_of_options, printable, quoted
+from identirep.processes import is_shared, place
 from identirep.scratch import raising_at_sigterm
 from identirep.wording import readable
 
@@ -83,11 +84,15 @@ def reports_faults(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(*args: Any, as_json: bool = False, quiet: bool = False, **kwargs: Any) -> None:
         status, fault = int(Status.DONE), None
+        # Of several processes the first one speaks.
+        is_first = place()[0] == 0
+        as_json, quiet = as_json and is_first, quiet or not is_first
         out = sys.stdout
         with answering(command.__name__) as current, raising_at_sigterm():
             try:
                 with _channels(as_json, quiet), warnings.catch_warnings():
                     warnings.showwarning = _show_warning
+                    _check_processes(command.__name__)
                     command(*args, **kwargs)
             except typer.Exit as ended:
                 status = ended.exit_code
@@ -96,7 +101,7 @@ def reports_faults(command: Callable[..., None]) -> Callable[..., None]:
                     raise
                 fault = fault_of(error)
                 status = fault.status
-        if fault is not None:
+        if fault is not None and (is_first or fault.kind in ("failure", "memory")):
             report_fault(fault)
         if as_json:
             send(current.document(status) if fault is None else error_document(command.__name__, fault, current), out)
@@ -109,6 +114,15 @@ def reports_faults(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])  # type: ignore[attr-defined]
     run.__annotations__ = {**command.__annotations__, **_OPTIONS}
     return run
+
+
+def _check_processes(command: str) -> None:
+    """Raise if several processes are to do what one does."""
+    if is_shared() and command != "fit":
+        raise ValueError(
+            f"several processes share a fit: got {place()[1]} that torchrun has started for {command!r}, expected one. "
+            f"Call identirep {command} without torchrun."
+        )
 
 
 def report_fault(fault: Fault) -> None:

@@ -13,6 +13,7 @@ import typer
 from identirep.cli.console import say
 from identirep.cli.faults import CutOffError, cut_off, signal_of
 from identirep.cli.words import printable, quoted
+from identirep.processes import is_shared, place
 from identirep.scratch import new_place
 
 __all__ = ["command_line", "kept_work"]
@@ -25,15 +26,11 @@ def kept_work(target: Path, resume: bool, command: dict[str, Any]) -> Iterator[A
     If the block is cut off, all is written, and the command that goes on is printed. None where nothing can be kept.
     """
     from identirep.checkpoint_files import checkpoints_of
-    from identirep.checkpoints import Checkpoint
-    from identirep.recording import is_shared
+    from identirep.checkpoints import Checkpoint, FollowedCheckpoint
 
-    if is_shared():
-        if resume:
-            raise ValueError(
-                "--resume is for one process: got several that torchrun has started, expected one. Leave it out."
-            )
-        yield None
+    if place()[0]:
+        # The first process keeps all work.
+        yield FollowedCheckpoint()
         return
     target = target.resolve()
     found = checkpoints_of(target)
@@ -70,7 +67,8 @@ def kept_work(target: Path, resume: bool, command: dict[str, Any]) -> Iterator[A
 
 def command_line(*more: str) -> str:
     """Return the command that was called, as a shell takes it, with more options."""
-    words = ["identirep", *sys.argv[1:]]
+    launch = ["torchrun", "--nproc_per_node", str(place()[1]), "--no-python"] if is_shared() else []
+    words = [*launch, "identirep", *sys.argv[1:]]
     return " ".join(map(quoted, [*words, *(word for word in more if word not in words)]))
 
 

@@ -23,6 +23,7 @@ from identirep.directories import replaced_directory
 from identirep.evaluation import Evaluation, score_binary, score_tasks
 from identirep.label_sides import Labels
 from identirep.metrics import StabilityResult, stability, weak_mcc_score
+from identirep.processes import place
 from identirep.report import (
     VERDICT_COLOURS,
     VERDICT_SYMBOLS,
@@ -159,6 +160,9 @@ def write_run(
 
     The report describes the axes by the rows of the `tables`, if there are any.
     """
+    if place()[0]:
+        # Of several processes the first one writes.
+        return
     description = None
     try:
         with working("Describing the axes"):

@@ -18,6 +18,7 @@ from identirep.engines.blocks import as_one_error
 from identirep.engines.streams import tables_of
 from identirep.engines.tables import Patterns, TableBlocks
 from identirep.mapped_rows import MappedFile, MappedRows, RowWriter, check_room
+from identirep.processes import by_first, of_all, place
 from identirep.scratch import scratch as scratch_directory
 from identirep.scratch import swept, taking_turns
 
@@ -139,12 +140,19 @@ def written_rows(columns: TableBlocks, tables: Iterable[tuple[str, Any]], folder
         raise FileNotFoundError(
             f"scratch is no directory: got '{folder}', expected one with room for the rows. Create it, or name another."
         )
-    with scratch_directory(folder.resolve() / "rows") as place:
-        yield _written(columns, tables, place)
+    if place()[0]:
+        # Of several processes the first one writes, and all read.
+        yield _mapped(columns, *by_first(lambda: _written(columns, tables, folder)))
+        return
+    with scratch_directory(folder.resolve() / "rows") as directory:
+        yield _mapped(columns, *by_first(lambda: _written(columns, tables, directory)))
 
 
-def _written(columns: TableBlocks, tables: Iterable[tuple[str, Any]], place: Path) -> RowsOnDisk:
-    path = place / "rows.arrow"
+def _written(
+    columns: TableBlocks, tables: Iterable[tuple[str, Any]], directory: Path
+) -> tuple[Path, dict[str, Any], NDArray[Any] | None]:
+    """Write tables; return the file, what their columns are, and the task of each row in the long layout."""
+    path = directory / "rows.arrow"
     writer: RowWriter | None = None
     labels: list[NDArray[Any]] = []
     seen: dict[Any, Any] = {}
@@ -163,7 +171,7 @@ def _written(columns: TableBlocks, tables: Iterable[tuple[str, Any]], place: Pat
         if writer is not None:
             writer.close()
     except OSError as error:
-        raise _full(error, place) from None
+        raise _full(error, directory) from None
     finally:
         if writer is not None:
             with suppress(OSError):
@@ -171,14 +179,23 @@ def _written(columns: TableBlocks, tables: Iterable[tuple[str, Any]], place: Pat
     if writer is None:
         raise ValueError("the table is empty: got no row, expected at least two. Check the source of the rows.")
     file = MappedFile(path)
-    check_room(place, file.n_rows * _TRAINED * (file.widths["X"] + file.widths["y"]))
-    with taking_turns(place.parent):
-        swept(place.parent)
+    check_room(directory, file.n_rows * _TRAINED * (file.widths["X"] + file.widths["y"]))
+    with taking_turns(directory.parent):
+        swept(directory.parent)
+    return path, vars(columns), None if columns.tasks is None else _joined(labels, seen)
+
+
+def _mapped(columns: TableBlocks, path: Path, chosen: dict[str, Any], tasks: NDArray[Any] | None) -> RowsOnDisk:
+    """Map rows that were written, the columns of which are as they were chosen then."""
+    vars(columns).update(chosen)
+    file = MappedFile(path)
+    # All have mapped it before the first one can remove it.
+    of_all(None)
     X, y = file.rows("X").named(columns.feature_names), file.rows("y").named(columns.target_names)
     weight = None if columns.weights is None else file.rows("weight").column(0)
     if columns.tasks is None:
         return RowsOnDisk(X, y, None, weight, dict(columns.left_out))
-    return RowsOnDisk(X, y.column(0), _joined(labels, seen), weight, dict(columns.left_out))
+    return RowsOnDisk(X, y.column(0), tasks, weight, dict(columns.left_out))
 
 
 def _widths(columns: TableBlocks) -> dict[str, tuple[int, Any]]:

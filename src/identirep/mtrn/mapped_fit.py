@@ -15,6 +15,7 @@ from torch import Tensor
 from identirep._typing import Array, BoolArray
 from identirep.mapped_rows import MappedFile, MappedRows, RowWriter
 from identirep.mtrn.batches import WideBatches
+from identirep.processes import by_first, of_all, of_first
 from identirep.row_weights import effective_weights
 from identirep.units import Spread, spread_of
 from identirep.validation import TaskData
@@ -75,12 +76,19 @@ def _scaled(block: NDArray[Any], scaling: Callable[[NDArray[Any]], Array] | None
 
 def _written(X: MappedRows, widths: dict[str, int], blocks: Iterable[dict[str, NDArray[Any]]]) -> MappedFile:
     """Write what is trained on beside the rows that it is made of, and map it."""
-    path = X.folder / f"training-{secrets.token_hex(4)}.arrow"
-    try:
+    path = X.folder / f"training-{of_first(secrets.token_hex(4))}.arrow"
+
+    def write() -> None:
         with RowWriter(path, {name: (width, np.float32) for name, width in widths.items()}, n_rows=len(X)) as writer:
             for block in blocks:
                 writer.write(**block)
-        return MappedFile(path)
+
+    try:
+        # Of several processes the first one writes; all have mapped it before it can be removed.
+        by_first(write)
+        file = MappedFile(path)
+        of_all(None)
+        return file
     finally:
         # What is mapped stays until nobody needs it, and takes no room after that, however the fit ends.
         with suppress(OSError):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from identirep.mtrn.reduction import HEAD_PENALTY
+from identirep.processes import joint_mean, place, summed
 
 __all__ = ["LongObjective", "WideObjective"]
 
@@ -51,16 +52,20 @@ class WideObjective(nn.Module):
         self.register_buffer("count", torch.ones(n_tasks))
 
     def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Return the objective per label of a batch, up to terms without gradient, shape (n_replicates,)."""
-        rss, count = self.residual_squares(x, y, weight)
+        """Return the objective per label of a batch, up to terms without gradient, shape (n_replicates,).
+
+        Of a share of the batch, which one of several processes has, it is such that their mean is that of the batch.
+        """
+        rss, own_count = self.residual_squares(x, y, weight)
+        all_rss, count = summed(rss, own_count)
         with torch.no_grad():
-            self.rss.mul_(_NOISE_DECAY).add_(rss, alpha=1 - _NOISE_DECAY)
+            self.rss.mul_(_NOISE_DECAY).add_(all_rss, alpha=1 - _NOISE_DECAY)
             self.count.mul_(_NOISE_DECAY).add_(count, alpha=1 - _NOISE_DECAY)
             noise = (self.rss / self.count.clamp_min(1e-12)).clamp_min(NOISE_FLOOR)
         loss = 0.5 * rss / noise
         if self.is_binary is not None:
             loss = torch.where(self.is_binary.to(loss.device), rss, loss)
-        return loss.sum(dim=1) / count.sum().clamp_min(1 if weight is None else 1e-12)
+        return place()[1] * loss.sum(dim=1) / count.sum().clamp_min(1 if weight is None else 1e-12)
 
     def residual_squares(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return sums of squared residuals (n_replicates, n_tasks) and numbers of labels (n_tasks,).
@@ -105,12 +110,14 @@ class LongObjective(nn.Module):
         # Mixed precision is for the encoder; Fabric has rounded all inputs.
         (features, y), weight = self._by_task(x, y.float()), weight.float()
         with torch.autocast(device_type=x.device.type, enabled=False):
-            features, penalty, head = _profile_heads(features, y, weight)
+            features, penalty, head = _profile_heads(features, y, weight, is_share=True)
             root = weight.sqrt()
             residuals = y * root - (features * root[..., None] @ head)[..., 0]
             count = weight.sum(dim=1)
+            (all_count,) = summed(count.sum())
             rss = residuals.square().sum(dim=2) + penalty * head.square().sum(dim=(2, 3))
-            return 0.5 * (count * (rss / count).clamp_min(NOISE_FLOOR).log()).sum(dim=1) / count.sum()
+            loss = 0.5 * (count * (rss / count).clamp_min(NOISE_FLOOR).log()).sum(dim=1)
+            return place()[1] * loss / all_count
 
     def residual_squares(self, x: Tensor, y: Tensor, weight: Tensor, held_out: Tensor) -> tuple[Tensor, Tensor]:
         """Return sums of squares (n_replicates, n_tasks) and counts (n_tasks,) of `held_out` rows under these heads."""
@@ -129,15 +136,18 @@ class LongObjective(nn.Module):
         return features.unflatten(1, y.shape), y
 
 
-def _profile_heads(features: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return centred features, penalties and the ridge heads of each replicate and task."""
+def _profile_heads(
+    features: Tensor, y: Tensor, weight: Tensor, *, is_share: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return centred features, penalties and the ridge heads of each replicate and task, of a share of the batch."""
     count = weight.sum(dim=1)
     mask = weight[..., None]
     features = features - (features * mask).sum(dim=2, keepdim=True) / count[:, None, None]
     root = weight.sqrt()
     masked = features * root[..., None]
     # Mean variance of the features over the tasks of the batch, as in `linear_heads`.
-    variance = (masked.square().sum(dim=(2, 3)) / (count * features.shape[-1])).mean(dim=1, keepdim=True)
+    of_tasks = masked.square().sum(dim=(2, 3)) / (count * features.shape[-1])
+    variance = joint_mean(of_tasks) if is_share else of_tasks.mean(dim=1, keepdim=True)
     penalty = (HEAD_PENALTY * variance).clamp_min(1e-8)
     with torch.no_grad():
         gram = masked.mT @ masked

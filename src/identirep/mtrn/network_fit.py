@@ -27,6 +27,7 @@ from identirep.mtrn.network import LongObjective, WideObjective
 from identirep.mtrn.settings import NetworkSettings
 from identirep.mtrn.training import TrainingOptions, make_fabric, train
 from identirep.parameters import raise_faults
+from identirep.processes import common_generator
 from identirep.splits import two_sides
 from identirep.training import ordinary_torch
 from identirep.units import spread_of, spread_of_tasks, unit_faults
@@ -68,7 +69,7 @@ def fit_network(
 
     `levels` (n_tasks, 2) are both values of targets that are binary, NaN for others, in the wide layout.
     """
-    seed = int(rng.integers(2**62))
+    seed = int(common_generator(rng).integers(2**62))
     generator = torch.Generator().manual_seed(seed)
     if held_out is None:
         labels = Labels(data.targets, data.task_index, _LEAST_LABELS)

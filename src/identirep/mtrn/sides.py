@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.mapped_rows import MappedRows, some_rows
 from identirep.moments import TaskMoments
 from identirep.mtrn.reduction import HeldOut
+from identirep.processes import of_all, place
 from identirep.splits import stretches
 from identirep.task_rows import sums_of_levels
 from identirep.validation import TaskData
@@ -60,10 +63,16 @@ def split_moments(
 def mapped_moments(
     features: Callable[[NDArray[Any]], Array], data: TaskData, groups: IntArray | None, held_out: BoolArray
 ) -> tuple[TaskMoments, TaskMoments, HeldOut]:
-    """Return what `split_moments` does, block by block; of very many rows held out some are kept."""
+    """Return what `split_moments` does, block by block; of very many rows held out some are kept.
+
+    Of several processes each goes through its share of the blocks.
+    """
     sides: list[TaskMoments | None] = [None, None]
     assert isinstance(data.X, MappedRows)
-    for rows in data.X.slices():
+    rank, size = place()
+    for i, rows in enumerate(data.X.slices()):
+        if i % size != rank:
+            continue
         F, y = features(data.X[rows]), data.targets[rows]
         for side, chosen in enumerate((~held_out[rows], held_out[rows])):
             if chosen.any():
@@ -71,9 +80,8 @@ def mapped_moments(
                 part = feature_moments(F[chosen], y[chosen], index, data.n_tasks, weights)
                 before = sides[side]
                 sides[side] = part if before is None else before + part
-    trained, untouched = sides
-    assert trained is not None
-    assert untouched is not None
+    parts = list(zip(*of_all(sides), strict=True))
+    trained, untouched = (reduce(add, [part for part in own if part is not None]) for own in parts)
     places = np.flatnonzero(held_out)
     kept = np.zeros_like(held_out)
     kept[places[some_rows(len(places), _MOST_HELD_OUT)]] = True

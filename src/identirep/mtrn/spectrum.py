@@ -78,9 +78,16 @@ class Spectrum:
         low, high = (_leading(self.values + sign * margin > self.threshold) for sign in (-1.0, 1.0))
         return min(max(low, 1), n), max(high, n)
 
-    def redrawn(self, n_components: int, n_draws: int, rng: np.random.Generator) -> Array:
-        """Draw the leading directions of fits to other rows, each as near to these as it spans, (n_draws, D, K)."""
-        D, deviation = n_components, np.sqrt(self.variance)
+    def mixing_of(self, n_components: int, share: float) -> float:
+        """Squared sine between the leading directions of two fits to other rows, of which this one had a share."""
+        return float(_mixing(self.signal, share * self.variance)[n_components - 1])
+
+    def redrawn(self, n_components: int, n_draws: int, rng: np.random.Generator, share: float = 1.0) -> Array:
+        """Draw the leading directions of fits to other rows, each as near to these as it spans, (n_draws, D, K).
+
+        Errors are those of fits to all rows, of which this one had a share.
+        """
+        D, deviation = n_components, np.sqrt(share * self.variance)
         found = []
         for _ in range(n_draws):
             error = np.triu(rng.normal(size=deviation.shape) * deviation)

@@ -15,6 +15,7 @@ from identirep.checkpoints import Step
 from identirep.mtrn.devices import fabric_settings
 from identirep.mtrn.network import NOISE_FLOOR, LongObjective, WideObjective
 from identirep.mtrn.resuming import Best, KeptTraining
+from identirep.processes import joined, place, summed, together
 from identirep.training import Training
 
 __all__ = ["Batches", "TrainingOptions", "make_fabric", "train"]
@@ -56,6 +57,7 @@ class _Fabric(Fabric):
 
 def make_fabric(device: str, precision: str) -> Fabric:
     """Set up `device` ("cuda:1" for one of several); one process, or those that ``torchrun`` has started."""
+    joined()
     fabric = _Fabric(precision=precision, **fabric_settings(device))  # type: ignore[arg-type]
     fabric.launch()
     return fabric
@@ -89,8 +91,9 @@ def train(
         for epoch in () if finished else training.epochs():
             if options.patience is not None and epoch - 1 - best.epoch >= options.patience:
                 break
-            train_loss = _run_epoch(wrapped, training, batches, fabric, generator)
-            validation_loss = _validate(objective, batches, fabric)
+            with together():
+                train_loss = _run_epoch(wrapped, training, batches, fabric, generator)
+            validation_loss = _validate(objective, batches, fabric, len(train_loss))
             losses = zip(train_loss.tolist(), validation_loss.tolist(), strict=True)
             training.record(
                 *({"replicate": i, "train_loss": seen, "validation_loss": new} for i, (seen, new) in enumerate(losses))
@@ -117,24 +120,43 @@ def _run_epoch(
         # Replicates share no weight, so the gradient of the sum trains each on its own loss.
         training.step(loss.sum(), backward=fabric.backward)
         losses.append(loss.detach())
-    return torch.stack(losses).mean(dim=0).cpu()
+    (loss,) = summed(torch.stack(losses).mean(dim=0))
+    return (loss / fabric.world_size).cpu()
 
 
 @torch.no_grad()
-def _validate(objective: WideObjective | LongObjective, batches: Batches, fabric: Fabric) -> Tensor:
-    """Return the profile likelihood per label on held-out rows, shape (n_replicates,)."""
+def _validate(objective: WideObjective | LongObjective, batches: Batches, fabric: Fabric, n_replicates: int) -> Tensor:
+    """Return the profile likelihood per label on held-out rows, shape (n_replicates,), each process on its batches."""
     objective.eval()
-    parts = [objective.residual_squares(*fabric.to_device(batch)) for batch in batches.validation()]
-    squares, counts = zip(*parts, strict=True)
-    if objective.tasks_in_every_batch:
+    rank, size = place()
+    own = (batch for i, batch in enumerate(batches.validation()) if i % size == rank)
+    parts = [objective.residual_squares(*fabric.to_device(batch)) for batch in own]
+    if isinstance(objective, WideObjective):
+        nothing = torch.zeros_like(objective.rss), torch.zeros_like(objective.count)
+        squares, counts = zip(*parts, strict=True) if parts else ([nothing[0]], [nothing[1]])
         rss, count = torch.stack(squares).sum(dim=0), torch.stack(counts).sum(dim=0)
-    else:
+        if size > 1:
+            # Numbers of labels are whole ones, or floats of weights.
+            rss, count = summed(rss, count.to(rss.dtype))
+        loss = _losses(objective, rss, count)
+        return (loss.sum(dim=1) / count.sum().clamp_min(1)).cpu()
+    # A process may have none of the tasks.
+    total, n_labels = torch.zeros(n_replicates, device=fabric.device), torch.zeros((), device=fabric.device)
+    if parts:
+        squares, counts = zip(*parts, strict=True)
         rss, count = torch.cat(squares, dim=1), torch.cat(counts)
+        total, n_labels = _losses(objective, rss, count).sum(dim=1), count.sum()
+    total, n_labels = summed(total, n_labels)
+    return (total / n_labels.clamp_min(1)).cpu()
+
+
+def _losses(objective: WideObjective | LongObjective, rss: Tensor, count: Tensor) -> Tensor:
+    """Return the negative log-likelihood of each replicate and task."""
     noise = (rss / count.clamp_min(1)).clamp_min(NOISE_FLOOR)
     loss = 0.5 * count * noise.log()
     if objective.is_binary is not None:
         loss = torch.where(objective.is_binary.to(loss.device), rss, loss)
-    return (loss.sum(dim=1) / count.sum().clamp_min(1)).cpu()
+    return loss
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:

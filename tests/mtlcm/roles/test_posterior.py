@@ -235,3 +235,22 @@ def test_roles_of_latents_close_to_the_noise_are_found_and_calibrated():
     assert match.score < 0.98
     assert roc_auc_score(truth.ravel(), model.causal_probability_.ravel()) > 0.98
     assert _calibration_error(model.causal_probability_, truth) < 0.06
+
+
+def test_the_scale_of_causes_may_leave_those_that_were_left(monkeypatch):
+    """What roles have in common pulled it away from the only one left, and there was nothing to sum over."""
+    moments, _ = _moments(n_tasks=10, n_samples=30, n_latents=3, n_causal=1)
+    expected = causal_posterior(_correlations(moments), moments.n_samples)
+    pruned, lost = role_posterior._Sets.pruned, []
+
+    def none_left(sets, prior):
+        left = pruned(sets, prior)
+        if lost:
+            return left
+        lost.append(left.scales)
+        return left._replace(scales=left.scales[:0], evidence=left.evidence[:, :0], relative=left.relative[:, :0])
+
+    monkeypatch.setattr(role_posterior._Sets, "pruned", none_left)
+    found = causal_posterior(_correlations(moments), moments.n_samples)
+    assert len(lost) == 1
+    np.testing.assert_allclose(found.cause, expected.cause, atol=1e-6)

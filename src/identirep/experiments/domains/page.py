@@ -27,7 +27,7 @@ def _cells(quick: bool, n_seeds: int | None) -> list[Cell]:
     return [
         {"domain": name, "quick": quick, "seed": seed}
         for name in names
-        for seed in range(n_seeds or (1 if quick else 2))
+        for seed in range(n_seeds or (1 if quick else 3))
     ]
 
 

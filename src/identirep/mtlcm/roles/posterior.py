@@ -289,7 +289,9 @@ def _maximise(cells: _Cells, prior: RolePrior, scales: SharedScales | None, vari
             if prior.distance(before) < _EM_TOL:
                 break
             odds = RoleOdds.of(cells.effects, prior, scales)
-            sets = sets.pruned(prior).centred(odds)
+            left = sets.pruned(prior)
+            # What roles have in common may pull the scale of causes away from all that were left.
+            sets = left.centred(odds) if len(left.scales) else _sets(cells, prior, odds)
         if prior.distance(start) < _EM_TOL:
             break
     return _Learnt(prior, scales, roles)
