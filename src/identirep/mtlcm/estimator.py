@@ -262,15 +262,15 @@ class MTLCM(StoredLatents, UsableLatents, BaseEstimator):
         """
         check_moments(moments, "moments")
         raise_faults([*parameter_faults(self), *self._faults_without_rows()])
-        self._fit(moments)
-        # Moments have no names of features, and those of an earlier fit are not theirs.
-        self.__dict__.pop("feature_names_in_", None)
-        return self
+        return self._fit(moments)._without_names_of_features()
 
     def _fit_shards(self, moments: TaskMoments, shards: Shards) -> Self:
-        """Fit as `fit_moments`, covariances diagonalised on shards that hold the same tasks, each with its own rows."""
+        """Fit to moments, covariances diagonalised on shards that hold the same tasks, each with rows of its own."""
         raise_faults([*parameter_faults(self), *self._faults_without_rows()])
-        self._fit(moments, shards=ShardedTasks(shards))
+        return self._fit(moments, shards=ShardedTasks(shards))._without_names_of_features()
+
+    def _without_names_of_features(self) -> Self:
+        """Moments have no names of features, and those of an earlier fit are not theirs."""
         self.__dict__.pop("feature_names_in_", None)
         return self
 
