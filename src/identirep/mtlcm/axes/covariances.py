@@ -179,9 +179,8 @@ class DenseCovariances:
     def weighted_rows(self, coefficients: Array, B: Array) -> Array:
         S, D, _ = B.shape
         place = _triangle(D).place
-        sums = coefficients.swapaxes(1, 2) @ self.packed
-        # One start at a time: unpacked, the sums are D matrices a start.
-        return np.stack([(sums[s][:, place] @ B[s, :, :, None])[..., 0] for s in range(S)])
+        # One start at a time: unpacked, the sums are D matrices a start, and a stack of products is four times as slow.
+        return np.stack([((coefficients[s].T @ self.packed)[:, place] @ B[s, :, :, None])[..., 0] for s in range(S)])
 
     def magnitudes(self, B: Array) -> Array:
         # No entry of a covariance exceeds the geometric mean of its variances.

@@ -17,6 +17,7 @@ from scipy.linalg.lapack import dpotri
 
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.moments import TaskMoments
+from identirep.threads import n_threads
 
 __all__ = [
     "PRIOR_BELOW",
@@ -39,8 +40,9 @@ __all__ = [
 # tasks depend on each other's errors, and costs accuracy.
 PRIOR_BELOW = 5
 _PRIOR_ROWS = 0.05
-# From this size on the Cholesky factor gives the inverse in half the time of a general solver.
-_LARGE = 20
+# From this size on the Cholesky factor gives the inverse in less time than a general solver, but on several threads
+# LAPACK wakes all of them for each small matrix and takes five to ten times as long.
+_LARGE = 32
 # Share of the target's variance that features never explain.
 _LEAST_UNEXPLAINED = 1e-8
 
@@ -109,7 +111,7 @@ def inverse_and_log_det(covariances: Array) -> tuple[Array, Array]:
     """Invert positive definite matrices, shape (n, D, D); LinAlgError if one is not positive definite."""
     factor = np.linalg.cholesky(covariances)
     log_det = np.asarray(2.0 * np.log(np.einsum("tii->ti", factor)).sum(axis=1))
-    if covariances.shape[1] < _LARGE:
+    if covariances.shape[1] < _LARGE or n_threads() > 1:
         return np.asarray(np.linalg.inv(covariances), dtype=np.float64), log_det
     for t in range(len(factor)):
         # In place: the transposed factor is upper triangular in Fortran order.
