@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 from scipy.stats import multivariate_normal
+from threadpoolctl import threadpool_limits
 
 from identirep import TaskMoments
 from identirep.datasets import make_linear_tasks
