@@ -1,6 +1,7 @@
 """Signal, none, or too few rows: known truth, and tables where chance looks like signal."""
 
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -169,3 +170,21 @@ def test_chance_on_many_targets_is_the_same_in_a_fraction_of_the_time():
     start = time.process_time()
     assert not signal_check.above_chance(p, y, None, np.arange(1500), rng)
     assert time.process_time() - start < 5.0
+
+
+def test_networks_find_what_few_groups_cannot_test():
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(150, 2))
+    X, Y = Z @ rng.normal(size=(2, 5)), Z @ rng.normal(size=(2, 6)) + 0.3 * rng.normal(size=(150, 6))
+    groups = np.repeat(np.arange(25), 6)
+    settings = {"n_replicates": 1, "max_epochs": 20, "device": "cpu", "random_state": 0}
+    for seed in range(3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            network = MTRN(2, **{**settings, "random_state": seed}).fit(X, Y, groups=groups)
+        assert network.signal_.answer == "signal"
+    # Where others find none, nobody does.
+    with pytest.warns(UserWarning, match="no predictive signal"):
+        network = MTRN(2, **settings).fit(X, Y[rng.permutation(150)], groups=groups)
+    assert network.signal_.answer != "signal"
+    assert not np.any(network.spectrum_ > network.spectrum_threshold_)

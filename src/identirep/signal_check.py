@@ -37,7 +37,17 @@ from identirep.units import plain_units
 from identirep.validation import TaskData
 from identirep.weighted_fit import fitted
 
-__all__ = ["CROSS_FITTED", "Signal", "above_chance", "beyond_signs", "check_signal", "extra_trees", "ridge", "units"]
+__all__ = [
+    "CROSS_FITTED",
+    "WORTH_SEEING",
+    "Signal",
+    "above_chance",
+    "beyond_signs",
+    "check_signal",
+    "extra_trees",
+    "ridge",
+    "units",
+]
 
 Answer = Literal["signal", "none", "too few rows"]
 
@@ -49,7 +59,7 @@ _LARGEST = 2.75
 # Predictions of all rows are more variable than the null has them with predictions held fixed.
 CROSS_FITTED = np.sqrt(2.0)
 # "None" is said only where signal of this share of the variance would have been seen.
-_WORTH_SEEING = 0.2
+WORTH_SEEING = 0.2
 # More rows and tasks cost time, and of signal in so many nothing is missed.
 _MAX_ROWS, _MAX_TASKS = 2000, 64
 # Targets count with at most so many standard deviations: a single row decides nothing.
@@ -96,7 +106,7 @@ def check_signal(
     least = min(CROSS_FITTED**2 * _LARGEST**2 / n_effective, 1.0)
     too_few = (
         f"{found_none}, and {n_effective} independent rows are too few to tell{{tried}}: got rows that show signal of "
-        f"R^2 {least:.2f} and more, expected {_WORTH_SEEING:g}. Add rows, {_enough_units()} or more."
+        f"R^2 {least:.2f} and more, expected {WORTH_SEEING:g}. Add rows, {_enough_units()} or more."
     )
     if n_effective < _MIN_UNITS:
         return Signal("too few rows", too_few.format(tried=""), {})
@@ -120,7 +130,7 @@ def check_signal(
             return Signal("signal", f"{found_none}, {what}. Add rows: these are too few to tell directions apart.", r2)
         best = max(others, key=lambda name: r2[name])
         return Signal("signal", f"{found_none}, but others find some ({tried}). Use regressor={best!r}.", r2)
-    if least > _WORTH_SEEING:
+    if least > WORTH_SEEING:
         return Signal("too few rows", too_few.format(tried=f" ({tried})"), r2)
     return Signal("none", f"{found_none}, nor by others ({tried}). Check that X says something about y.", r2)
 
@@ -135,7 +145,7 @@ def _kind_of(regressor: Any) -> str | None:
 
 
 def _enough_units() -> int:
-    return int(np.ceil(CROSS_FITTED**2 * _LARGEST**2 / _WORTH_SEEING))
+    return int(np.ceil(CROSS_FITTED**2 * _LARGEST**2 / WORTH_SEEING))
 
 
 def _sample(data: TaskData, groups: IntArray | None, rng: np.random.Generator) -> tuple[TaskData, IntArray]:

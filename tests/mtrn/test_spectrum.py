@@ -7,9 +7,9 @@ import pytest
 
 from identirep import TaskMoments
 from identirep.metrics import canonical_correlations
-from identirep.mtrn.reduction import HeldOut, linear_heads, reduce_features
+from identirep.mtrn.reduction import HeldOut, Reduction, linear_heads, reduce_features
 from identirep.mtrn.sides import feature_moments
-from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, predictive_spectrum
+from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, _Blocks, predictive_spectrum
 
 
 def _wide(n=600, D=3, K=8, T=30, noise=0.5, seed=0):
@@ -251,3 +251,35 @@ def test_redrawn_directions_differ_as_those_of_fits_to_other_rows(n):
     assert found.mixing_of(2, 0.25) == pytest.approx(0.25 * found.mixing[1])
     drawn = found.redrawn(2, 50, np.random.default_rng(0), 0.25)
     assert np.mean(np.linalg.norm(drawn[:, :, 2:], axis=2) ** 2, axis=0).max() == pytest.approx(0.25 * outside, rel=0.4)
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.8])
+def test_few_groups_show_signal_and_chance_does_not(alike):
+    found = np.zeros(2)
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(12), rng.integers(1, 9, 12))
+
+        def draw(width, rng=rng, groups=groups):
+            shared = rng.normal(size=(12, width))[groups]
+            return np.sqrt(alike) * shared + np.sqrt(1.0 - alike) * rng.normal(size=(len(groups), width))
+
+        W, F, Y = rng.normal(size=(8, 4)), draw(4), draw(8)
+        reduction = Reduction(np.eye(4), np.zeros(4), W, np.ones(8))
+        for i, targets in enumerate((Y, F @ W.T + Y)):
+            spectrum = predictive_spectrum(reduction, HeldOut(F, targets, None, groups), rng, 400.0)
+            found[i] += np.any(spectrum.values > spectrum.threshold)
+    assert found[0] <= 3
+    assert found[1] >= 54
+
+
+def test_groups_get_the_rows_of_others_whole():
+    groups = np.repeat(np.arange(4), [3, 3, 1, 5])
+    blocks = _Blocks.of(groups)
+    for seed in range(20):
+        source = blocks.permuted(np.random.default_rng(seed))
+        for g in range(4):
+            own = source[groups == g]
+            (other,) = set(groups[own])
+            first = np.flatnonzero(groups == other)
+            np.testing.assert_array_equal(own, first[np.arange(len(own)) % len(first)])

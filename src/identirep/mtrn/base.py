@@ -30,7 +30,7 @@ from identirep.parameters import Fault, Rule, parameter_faults
 from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
 from identirep.shapes import FINITE, SIZE, check_shapes, check_values
-from identirep.signal_check import Signal, check_signal
+from identirep.signal_check import WORTH_SEEING, Signal, check_signal
 from identirep.target_kinds import TargetType, has_binary_targets, kinds_of, stored_kinds
 from identirep.validation import TaskData, check_features, left_out_remark
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StageOne"]
 
+# Of what others predict of all rows, a stage one has to predict so much of few groups held out.
+_AS_MUCH = 0.5
 # What is stored, and its shape: tasks, features, base features, directions.
 _STORED = {"components_": "DK", "mean_": "K", "coef_": "TD", "intercept_": "T", "noise_std_": "T"}
 _STORED |= {"spectrum_": "S", "spectrum_threshold_": "S"}
@@ -340,8 +342,19 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
             return Signal("signal", "", {})
         data, rows = data.in_memory()
         signal = check_signal(data, some_of(groups, rows), rng, self._who, getattr(self, "regressor", None))
+        if self._finds_as_much(signal):
+            # Which directions have it, the held-out groups cannot tell.
+            self.spectrum_threshold_ = np.zeros_like(self.spectrum_threshold_)
+            return Signal("signal", "", signal.r2)
         warnings.warn(signal.statement, UserWarning, stacklevel=3)
         return signal
+
+    def _finds_as_much(self, signal: Signal) -> bool:
+        """Tell whether rows of too few groups for a test are predicted, about as well as others predict all rows."""
+        spectrum, best = self._directions[1], max(signal.r2.values(), default=0.0)
+        if spectrum.can_decide or not self.n_components_ or signal.answer != "signal" or best < WORTH_SEEING:
+            return False
+        return spectrum.share(self.n_components_) >= _AS_MUCH * best
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the fitted state but for what predicts, as arrays and as what JSON can hold."""

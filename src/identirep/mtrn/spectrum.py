@@ -17,6 +17,7 @@ by the sum of two such errors.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,8 @@ _RESOLUTION = 0.02
 PERMUTATIONS = 199
 # So many are enough to order directions, where their number is given.
 FEW_PERMUTATIONS = 19
+# Of fewer rows or groups there are too few permutations for a threshold.
+_FEWEST_UNITS = 7
 # Directions within so many standard errors of the threshold are as good in as out.
 _UNDECIDED = 2.0
 # A cut comes back if the squared sine of the angle between fits to other rows is less than this,
@@ -61,11 +64,23 @@ class Spectrum:
     # M in the directions, and the variance of its entries from fit to fit.
     signal: Array
     variance: Array
+    # Rows, or groups of these, that were held out.
+    n_units: float = np.inf
 
     @property
     def n_signal(self) -> int:
         """Number of leading directions above their thresholds."""
         return _leading(self.values > self.threshold)
+
+    @property
+    def can_decide(self) -> bool:
+        """Whether enough was held out for signal to exceed what chance gives."""
+        return self.n_units >= _FEWEST_UNITS
+
+    def share(self, n_components: int) -> float:
+        """Share of the variance of the targets that the leading directions predict on held-out rows."""
+        ratio = float(np.maximum(self.values[:n_components], 0.0).sum())
+        return ratio / (1.0 + ratio)
 
     @property
     def range(self) -> tuple[int, int]:
@@ -118,9 +133,9 @@ def predictive_spectrum(
 ) -> Spectrum:
     """Measure the signal of each direction, what chance would give, and where another fit would cut.
 
-    What chance gives is the same with targets permuted within tasks (the same way for tasks that share rows), or with
-    random signs for whole groups, and for rows that have weights. A group counts once, however many rows it has: large
-    ones would decide alone.
+    What chance gives is the same with targets permuted within tasks (the same way for tasks that share rows), or where
+    these share rows with the targets of whole groups, or with random signs for groups of tasks with rows of their own,
+    and for rows that have weights. A group counts once, however many rows it has: large ones would decide alone.
     `n_trained` labels have led to the directions. Chance does `inflation` times as much as permuted targets
     show; inf stands for targets that have been found to carry none.
     """
@@ -155,13 +170,14 @@ def predictive_spectrum(
     value = np.diagonal(M)
 
     # Signs leave each label to its row, which is how noisy its weight says.
-    by_signs = held_out.groups is not None or held_out.weights is not None
+    by_signs = held_out.weights is not None or (held_out.groups is not None and held_out.task_index is not None)
+    blocks = None if held_out.groups is None else _Blocks.of(groups)
 
     def permuted() -> Array:
         if by_signs:
             return labels * rng.choice([-1.0, 1.0], size=int(groups.max()) + 1)[groups][:, None]
         if held_out.task_index is None:
-            return labels[rng.permutation(n_rows)]
+            return labels[rng.permutation(n_rows) if blocks is None else blocks.permuted(rng)]
         order = np.empty(n_rows, dtype=np.int64)
         order[np.argsort(index, kind="stable")] = np.lexsort((rng.random(n_rows), index))
         return y[order] * reduction.heads[index]
@@ -183,7 +199,35 @@ def predictive_spectrum(
     error = np.sqrt(np.diagonal(V))
     # Two fits differ by two errors.
     variance = 2.0 * _ENCODER * V * n_labels / n_trained
-    return Spectrum(order, np.diagonal(M), threshold[order], error, _mixing(M, variance), M, variance)
+    return Spectrum(order, np.diagonal(M), threshold[order], error, _mixing(M, variance), M, variance, n_groups)
+
+
+class _Blocks(NamedTuple):
+    """Rows of groups, one group after the other; sizes and first places of these; of each row its group and place."""
+
+    rows: IntArray
+    size: IntArray
+    start: IntArray
+    group: IntArray
+    place: IntArray
+
+    @classmethod
+    def of(cls, groups: IntArray) -> _Blocks:
+        """Order the rows by their groups 0, 1, ..."""
+        rows, size = np.argsort(groups, kind="stable"), np.bincount(groups)
+        start = np.cumsum(size) - size
+        place = np.empty(len(groups), dtype=np.int64)
+        place[rows] = np.arange(len(groups)) - start[groups[rows]]
+        return cls(rows, size, start, groups, place)
+
+    def permuted(self, rng: np.random.Generator) -> IntArray:
+        """Give each group the rows of another, from the first one again where that has fewer.
+
+        What rows of a group have in common stays. Signs would not do: where there is signal they vary with it, and few
+        groups never exceed what they give.
+        """
+        other = rng.permutation(len(self.size))[self.group]
+        return np.asarray(self.rows[self.start[other] + self.place % self.size[other]])
 
 
 def _signal(H: Array, labels: Array, weight: Array, n_groups: float) -> tuple[Array, Array]:
