@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from identirep.exchangeability import LEVEL, check_row_order
+from identirep.exchangeability import LEVEL, check_row_order, neighbours_alike
 from identirep.splits import row_groups
 from identirep.validation import TaskData
 
@@ -149,3 +149,7 @@ def test_tasks_whose_groups_are_looked_at_elsewhere(is_sorted):
     X, y = rng.normal(size=(120, 3)), rng.normal(size=120)
     X[:, 0] = np.arange(120) if is_sorted else X[:, 0]
     assert not _check(X, y, groups, tasks=tasks).is_dependent
+
+
+def test_rows_without_a_column_that_varies_out_of_order_say_nothing():
+    assert neighbours_alike([np.empty((40, 0))]) == 1.0

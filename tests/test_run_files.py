@@ -174,6 +174,22 @@ def test_files_of_another_format(run, tmp_path, name):
         IdentifiableRegressor.load(run)
 
 
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda table: table.drop_columns("validation_loss"), "no 'validation_loss' of each epoch"),
+        (lambda table: table.slice(1), r"\d+ rows for \d+ epochs of \d+ networks"),
+        (lambda table: pa.concat_tables([table, table]), r"\d+ rows for \d+ epochs of \d+ networks"),
+    ],
+)
+def test_histories_that_are_none_of_a_training(run, change, found):
+    path = run / "history.parquet"
+    parquet.write_table(change(parquet.read_table(path)), path)
+    _with_entry(run, None, "history_sha256")
+    with pytest.raises(ValueError, match=f"history.parquet' is damaged: got {found}"):
+        IdentifiableRegressor.load(run)
+
+
 def test_sizes_are_compared_before_memory_is_taken(run):
     parquet.write_table(pa.table({"epoch": pa.array(np.zeros(100_000), pa.float64())}), run / "history.parquet")
     _with_entry(run, None, "history_sha256")

@@ -151,7 +151,10 @@ def neighbours_alike(runs: list[Array]) -> float:
     if longest < _LEAST_WINDOW:
         return np.nan
     width = min(_WINDOW, max(_LEAST_WINDOW, longest // 4)) if len(runs) == 1 else _WINDOW
-    scores = _normal_scores(np.concatenate(runs))
+    columns = np.concatenate(runs)
+    if not columns.shape[1]:
+        return 1.0
+    scores = _normal_scores(columns)
     starts = np.cumsum([0, *(len(run) for run in runs)])
     excess, variance = np.zeros(scores.shape[1]), np.zeros(scores.shape[1])
     for start, run in zip(starts, runs, strict=False):

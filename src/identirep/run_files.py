@@ -24,6 +24,9 @@ _Content = TypeVar("_Content")
 _TRUSTED = ("sklearn.tree._tree.Tree", "numpy.dtype")
 # Deflate makes nothing smaller than a thousandth.
 _MOST_INFLATION = 1100
+# What an entry of a training has, and what tells it from others.
+_OF_TRAINING = ("replicate", "epoch", "validation_loss")
+_PLACES = (("replicate",), ("epoch",), ("replicate", "epoch"))
 
 
 def damaged(path: Path, found: str) -> ValueError:
@@ -126,7 +129,13 @@ def _parquet_rows(path: Path) -> list[dict[str, float]]:
         table = file.read()
     if other := [name for name in table.column_names if not _is_number(table.schema.field(name).type, pa)]:
         raise Damage(f"a column '{other[0]}' that has no numbers")
-    return table.to_pylist()
+    if lacking := [name for name in _OF_TRAINING if name not in table.column_names or table[name].null_count]:
+        raise Damage(f"no '{lacking[0]}' of each epoch")
+    rows = table.to_pylist()
+    networks, epochs, places = ({tuple(row[name] for name in of) for row in rows} for of in _PLACES)
+    if not len(networks) * len(epochs) == len(places) == len(rows):
+        raise Damage(f"{len(rows):,} rows for {len(epochs):,} epochs of {len(networks):,} networks")
+    return rows
 
 
 def _is_number(kind: Any, pa: Any) -> bool:

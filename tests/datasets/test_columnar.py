@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from pyarrow import feather, parquet
 
-from identirep.datasets import load_table
+from identirep.datasets import load_table, read_whole
 
 _LOAD = """
 import pathlib, sys
@@ -54,3 +54,14 @@ def test_dictionaries_of_numbers(tmp_path, ending):
     write = parquet.write_table if ending == "parquet" else feather.write_feather
     write(table, tmp_path / f"t.{ending}")
     assert_array_equal(load_table(tmp_path / f"t.{ending}", "y").X[:, 0], values)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_names_that_are_no_utf8_are_damage(tmp_path, stream):
+    table, path = pa.table({"x_name": [1.0, 2.0]}), tmp_path / "t.arrow"
+    new = pa.ipc.new_stream if stream else pa.ipc.new_file
+    with pa.OSFile(str(path), "wb") as file, new(file, table.schema) as writer:
+        writer.write_table(table)
+    path.write_bytes(path.read_bytes().replace(b"x_name", b"x_\xfd\xa3me"))
+    with pytest.raises(ValueError, match=r"t\.arrow cannot be read: got .* can't decode"):
+        read_whole(path)

@@ -32,6 +32,8 @@ class ColumnarFile(ArrowColumns):
             raise self._explain(ValueError("neither the mark of an Arrow file nor that of a stream"))
         try:
             schema = self._read_schema()
+            # Decoded when asked for, and not all that calls itself UTF-8 is.
+            _ = schema.names
         except unreadable() as error:
             raise self._explain(error) from None
         super().__init__(path, schema, markers)
@@ -91,7 +93,9 @@ class ColumnarFile(ArrowColumns):
         """Say what is wrong with a file that cannot be decoded."""
         with self.path.open("rb") as file:
             found = look(file.read(1 << 12))
-        what = str(error) if found is None else f"what looks like {found.what}"
+        # One of this format that is damaged looks like what is expected.
+        is_other = found is not None and self.path.suffix.lower() not in found.endings
+        what = f"what looks like {found.what}" if found is not None and is_other else str(error)
         return ValueError(
             f"{self.path.name} cannot be read: got {what}, expected a {_NAMES[self.kind]} file. Check that the ending "
             "of its name tells its format, and that it is whole."
