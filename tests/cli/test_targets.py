@@ -108,3 +108,22 @@ def test_divergence_is_no_failure_of_ours(invoke, table, tmp_path, monkeypatch):
     assert result.exit_code == 2
     assert "Error: training diverged: got a loss that is not finite." in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("words", [("Yes", "No"), ("active", "inactive")])
+def test_checks_read_the_texts_of_the_fit(invoke, tmp_path, words):
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(240, 2))
+    Y = Z @ rng.normal(size=(2, 4)) + 0.2 * rng.normal(size=(240, 4))
+    columns = {f"x{j}": Z[:, j] for j in range(2)} | {f"y{t}": Y[:, t] for t in range(4)}
+    table = pa.table(columns | {"y_hit": np.where(Z[:, 0] > 0, *words)})
+    new = pa.table(columns | {"y_hit": [words[1]] * 240})
+    for name, rows in (("t", table), ("new", new)):
+        csv.write_csv(rows, tmp_path / f"{name}.csv")
+    fit = ("--targets", "y*", "--regressor", "ridge", "--checks", 0, "-d", 2, "--out", tmp_path / "run")
+    assert invoke("fit", tmp_path / "t.csv", *fit).exit_code == 0
+    assert invoke("report", tmp_path / "run", tmp_path / "t.csv").exit_code == 0
+    check = ("transform", tmp_path / "run", tmp_path / "new.csv", "--out", tmp_path / "z.csv", "--check", "--json")
+    found = json.loads(invoke(*check).stdout)["drift"]["targets"]
+    # A table with one of the words alone has moved in this target.
+    assert [target["name"] for target in found if target["moved"]] == ["y_hit"]

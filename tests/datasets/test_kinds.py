@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import pickle
 import sqlite3
 import zipfile
@@ -13,7 +14,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from identirep.datasets import load_table
+from identirep.datasets import load_table, read_whole
 
 FRAME = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0]})
 CSV = FRAME.to_csv(index=False).encode()
@@ -121,3 +122,12 @@ def test_bytes_that_are_no_text(tmp_path):
         (tmp_path / "t.csv").write_bytes(np.random.default_rng(seed).bytes(2_000))
         with pytest.raises(ValueError, match=r"^t\.csv "):
             load_table(tmp_path / "t.csv", "y")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipes_are_refused_unopened(tmp_path):
+    os.mkfifo(tmp_path / "t.csv")
+    with pytest.raises(ValueError, match=r"path is no file: got .*t\.csv', a pipe .* Write the rows to a file first"):
+        read_whole(tmp_path / "t.csv")
+    with pytest.raises(FileNotFoundError, match="Write the rows to a file first"):
+        read_whole("-")

@@ -69,6 +69,7 @@ def test_inputs(values, kind):
         (pa.array(np.arange(N, 0.0, -1)), "number", "numbers the rows"),
         (pa.array([f"molecule {i}" for i in range(N)]), "text", "a text of its own in each row"),
         (pa.array([f"molecule {i % 25}" for i in range(N)]), "text", "text with 25 values"),
+        (pa.array(["looks odd", *[None] * (N - 2), "looks fine"]), "text", f"text in 2 of {N} rows"),
         (pa.array([f"{d:%d.%m.%Y}" for d in DAYS]), "text", "dates that are not written as 2020-12-31"),
         (pa.array(np.ones(N)), "number", "constant"),
         (pa.array(["a"] * N), "category", "constant"),

@@ -117,14 +117,16 @@ def read_targets(
     import numpy as np
 
     from identirep.cli.tables import reading_of
-    from identirep.datasets import load_targets, open_table
+    from identirep.cli.text_targets import read_targets as read_columns
+    from identirep.datasets import open_table
 
     names = [str(name) for name in model.task_names_]
     file = open_table(data, **reading_of(model, reading))
     if tasks is not None and target is not None:
         for option, column in (("--targets", target), ("--tasks", tasks)):
             _check_column(file, data, option, column)
-        return TargetValues(*load_targets(file, [target], tasks))
+        y, of_tasks, _ = read_columns(file, [target], tasks, of_run=True)
+        return TargetValues(y, of_tasks)
     if model.moments_._has_own_rows:
         # Labels of tasks are no names of columns.
         return None
@@ -132,7 +134,7 @@ def read_targets(
     present = [t for t, name in enumerate(names) if name in columns]
     if not present:
         return None
-    found, _ = load_targets(file, [names[t] for t in present], None)
+    found, *_ = read_columns(file, [names[t] for t in present], None, of_run=True)
     y = np.full((len(found), len(names)), np.nan)
     y[:, present] = found
     return TargetValues(y)

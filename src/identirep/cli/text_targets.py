@@ -25,12 +25,17 @@ _PAIRS: tuple[tuple[str, str], ...] = (
 )
 _PAIRS += (("pos", "neg"), ("present", "absent"), ("on", "off"), ("pass", "fail"), ("+", "-"))
 _ONES = {frozenset(pair): pair[0] for pair in _PAIRS}
+# What each word means by itself.
+_MEANING = {word: pair for pair in map(frozenset, _PAIRS) for word in pair}
 
 
-def read_targets(file: Any, names: Sequence[str], tasks: str | None) -> tuple[Array, Any, list[str]]:
+def read_targets(
+    file: Any, names: Sequence[str], tasks: str | None, *, of_run: bool = False
+) -> tuple[Array, Any, list[str]]:
     """Return targets and labels of tasks as `load_targets` does, and which texts count as 1.
 
-    Texts of other than two values are refused as they are there.
+    Texts of other than two values are refused as they are there; to check a run, which does not keep what its texts
+    were, all but those of words that always mean the same.
     """
     try:
         return (*load_targets(file, names, tasks), [])
@@ -38,7 +43,7 @@ def read_targets(file: Any, names: Sequence[str], tasks: str | None) -> tuple[Ar
         whole = file.read_whole(list(names))
         found = {}
         for name in names:
-            if (coded := _coded(plain(whole.column(name)), file.markers.texts)) is not None:
+            if (coded := _coded(plain(whole.column(name)), file.markers.texts, of_run)) is not None:
                 found[name] = coded
         if not found:
             raise
@@ -54,7 +59,7 @@ def read_targets(file: Any, names: Sequence[str], tasks: str | None) -> tuple[Ar
     return (y if of_tasks is None else y[:, 0]), of_tasks, said
 
 
-def _coded(values: Any, markers: Any) -> tuple[Array, str] | None:
+def _coded(values: Any, markers: Any, of_run: bool) -> tuple[Array, str] | None:
     """Return 1 and 0 for the two texts of a column, NaN for missing ones, and which is which; None for others."""
     import pyarrow as pa
 
@@ -67,6 +72,11 @@ def _coded(values: Any, markers: Any) -> tuple[Array, str] | None:
     for text in texts:
         if text is not None:
             words.setdefault(text.casefold(), text)
+    if of_run:
+        # Of a pair that means the same in every table one word is enough.
+        pairs = {_MEANING.get(word) for word in words}
+        (pair,) = pairs if len(pairs) == 1 else (None,)
+        words = {} if pair is None else {**{word: word for word in pair}, **words}
     if len(words) != 2:
         return None
     one = _ONES.get(frozenset(words), max(words))

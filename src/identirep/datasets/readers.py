@@ -96,9 +96,15 @@ def read_whole(
 def _ending(path: Path) -> str:
     """Return the ending that tells the format, once it is sure that there is a file."""
     if not path.exists():
-        raise FileNotFoundError(f"path does not exist: got '{path}', expected a {READABLE} file. Check the spelling.")
+        action = "Write the rows to a file first" if str(path) == "-" else "Check the spelling"
+        raise FileNotFoundError(f"path does not exist: got '{path}', expected a {READABLE} file. {action}.")
     if path.is_dir():
         raise IsADirectoryError(f"path is a directory: got '{path}', expected a {READABLE} file. Name one file in it.")
+    if not path.is_file():
+        raise ValueError(
+            f"path is no file: got '{path}', a pipe or a device, expected a {READABLE} file, which is read more than "
+            "once. Write the rows to a file first."
+        )
     if path.stat().st_size == 0:
         raise ValueError(empty_message(path))
     suffixes = [suffix.lower() for suffix in path.suffixes]

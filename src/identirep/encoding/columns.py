@@ -188,7 +188,9 @@ def _text(name: str, values: Any, markers: Markers, most: int, is_kept: bool) ->
     if sum(_DATE.fullmatch(text) is not None for text in present) > _MOST_DISTINCT * len(present):
         why = "dates that are not written as 2020-12-31"
         return Column(name, "text", n_rows, n_missing, len(distinct), why, "write them so")
-    if len(distinct) == len(present):
+    if len(present) < _MOST_DISTINCT * n_rows:
+        why = f"text in {len(present):,} of {n_rows:,} rows"
+    elif len(distinct) == len(present):
         why = "a text of its own in each row"
     else:
         why = f"text with {len(distinct):,} values"
