@@ -93,6 +93,14 @@ def test_no_inputs(values, kind, why):
     assert not column.is_fault
 
 
+@pytest.mark.parametrize("text", ["7,5", "7.5 %", "1 000", "\u22127"])
+def test_few_numbers_written_otherwise_are_no_codes(text):
+    column = _judge(pa.array(["1.5", "2.5", "7.5", text] * (N // 4)))
+    assert column.is_fault
+    assert column.why_not == f"{text!r} among numbers, first at row 4"
+    assert _judge(pa.array(["1", "2", "3", "1a"] * (N // 4))).is_input
+
+
 @pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__"])
 def test_index_columns_by_name(name):
     assert _judge(X, name).numbers_rows

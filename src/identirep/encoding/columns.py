@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from identirep._typing import Array
-from identirep.datasets import Markers, as_given, declared_index, index_columns, row_numbers
+from identirep.datasets import Markers, as_given, declared_index, index_columns, remark_on, row_numbers
 from identirep.encoding.values import (
     as_dates,
     as_matrix_of_lists,
@@ -168,7 +168,8 @@ def _text(name: str, values: Any, markers: Markers, most: int, is_kept: bool) ->
     if as_dates(values) is not None:
         return _date(name, "date or time", values, is_kept)
     bad = None if numbers is not None else _among_numbers(texts, markers)
-    if bad is not None and (not is_few or _looks_missing(texts[bad])):
+    # Numbers that are written otherwise are no codes: 7,5 and 7.5 would be two of them.
+    if bad is not None and (not is_few or _looks_missing(texts[bad]) or remark_on(str(texts[bad]), ".")):
         return Column(
             name,
             "text",
