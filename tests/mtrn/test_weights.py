@@ -7,6 +7,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from identirep import MTRN, PredictiveFeatures
+from identirep.mtrn import network_fit
 from identirep.mtrn.batches import LongBatches, WideBatches
 from identirep.mtrn.network import LongObjective, WideObjective
 from identirep.mtrn.reduction import HeldOut, linear_heads, reduce_features
@@ -177,3 +178,19 @@ def test_scales_of_the_weights_of_tasks_say_nothing():
         models = [MTRN(**settings).fit(X, y, tasks, sample_weight=v) for v in (one, other)]
         np.testing.assert_array_equal(models[0].spectrum_, models[1].spectrum_)
         np.testing.assert_array_equal(models[0].predict(X), models[1].predict(X))
+
+
+def test_weights_reach_the_batches(monkeypatch):
+    """Heads and moments know of weights as well, so that a fit shows little of what its loss does without them."""
+    X, y, _, rng = _rows()
+    w, seen = rng.exponential(size=400), []
+
+    class Batches(WideBatches):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            seen.append(self.weight)
+
+    monkeypatch.setattr(network_fit, "WideBatches", Batches)
+    MTRN(2, **_SMALL).set_params(max_epochs=1).fit(X, y, sample_weight=w)
+    ratio = seen[0].numpy() / w[:, None]
+    np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:1], ratio.shape), rtol=1e-5)
