@@ -189,7 +189,7 @@ def test_many_savers_and_readers_at_once_never_fail_and_none_sees_a_mixture(mode
     versions = [copy.deepcopy(model) for _ in range(2)]
     for i, version in enumerate(versions):
         version.regressor_.spectrum_ = np.full(3, float(i))
-        version.regressor_.history_ = [{"epoch": i}]
+        version.regressor_.history_ = [{"replicate": 0, "epoch": i, "validation_loss": 1.0}]
     versions[0].save(run)
 
     def save(i):
