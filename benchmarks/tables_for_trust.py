@@ -75,6 +75,12 @@ def from_r() -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
     cars = data("ISLR", "Auto").drop(columns=["rownames", "name"]).dropna()
     college = data("ISLR", "College").drop(columns="rownames")
     diamonds = data("ggplot2", "diamonds")
+    houses = data("modeldata", "ames").drop(columns=["rownames", "Mas_Vnr_Type", "Misc_Feature"])
+    areas = ["First_Flr_SF", "Second_Flr_SF", "Gr_Liv_Area", "Total_Bsmt_SF", "Garage_Area", "Lot_Area"]
+    athletes, bodies = data("DAAG", "ais").drop(columns="rownames"), data("openintro", "bdims").drop(columns="rownames")
+    girths = [name for name in bodies if name.endswith("_gi")]
+    players = data("ISLR", "Hitters").drop(columns=["rownames", "Salary"])
+    schools = data("AER", "CASchools").drop(columns=["rownames", "district", "school", "county"])
     contents = ["water", "fat", "protein"]
     return {
         # Contents of 215 samples of meat from absorbances at 100 wavelengths.
@@ -89,6 +95,20 @@ def from_r() -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
             diamonds[["carat", "cut", "color", "clarity", "depth", "table", "price", "x", "y", "z"]],
             ["depth", "table", "price", "x", "y", "z"],
         ),
+        "ames": _split(houses, [*areas, "TotRms_AbvGrd", "Mas_Vnr_Area", "Sale_Price"]),
+        # Blood, skin folds and lean mass of 202 athletes, from sport, sex, height and weight.
+        "athletes": _split(athletes, ["rcc", "wcc", "hc", "hg", "ferr", "ssf", "pcBfat", "lbm"]),
+        # Girths and weight of 507 bodies, from their diameters, height, age and sex.
+        "bodies": _split(bodies, [*girths, "wgt"]),
+        "boston": _split(
+            data("MASS", "Boston").drop(columns="rownames"), ["crim", "nox", "tax", "ptratio", "lstat", "medv"]
+        ),
+        "computers": _split(
+            data("Ecdat", "Computers").drop(columns="rownames"), ["price", "speed", "hd", "ram", "ads"]
+        ),
+        # What 322 players of baseball did in all their years, from the last one.
+        "players": _split(players, [name for name in players if name.startswith("C")]),
+        "schools": _split(schools, ["read", "math", "calworks", "lunch", "english"]),
     }
 
 
