@@ -22,8 +22,8 @@ __all__ = ["MappedFile", "MappedRows", "RowWriter", "check_room", "some_of", "so
 
 # Rows of a record batch, its bytes if rows are long, and rows that are worked on at once.
 _BATCH_ROWS, _BATCH_BYTES, _BLOCK_ROWS = 8_192, 2**25, 16_384
-# Bytes of a map that are kept, and those that the system maps around one that is read.
-_MOST_MAPPED, _AROUND = 2**26, 2**16
+# Bytes of a map that are kept, and those that the system may map around one that is read: a large page.
+_MOST_MAPPED, _AROUND = 2**26, 2**21
 # Bytes that become an array without being asked for: whoever needs more works in blocks.
 _MOST_BYTES = 2**28
 # Rows that are neighbours in a sample.
@@ -154,28 +154,22 @@ class MappedFile:
         shape = (len(at), self.widths[name]) if column is None else (len(at),)
         found = np.empty(shape, dtype=self.kinds[name])
         batches = self._batches[name]
-        by_column = isinstance(batches[0], list)
-        # Rows that lie apart map what is around each of them, in each of the columns that are read.
-        size = found.itemsize * (1 if by_column else self.widths[name])
-        n_maps = self.widths[name] if by_column and column is None else 1
-        piece = np.cumsum(np.diff(at * size // _AROUND, prepend=-1) != 0) if len(at) else at
-        most = max(_MOST_MAPPED // (_AROUND * n_maps), 1)
-        for places_of_part in np.split(np.arange(len(at)), np.flatnonzero(np.diff(piece // most)) + 1):
-            batch = at[places_of_part] // self._batch_rows
-            order = np.argsort(batch, kind="stable")
-            for own in np.split(order, np.flatnonzero(np.diff(batch[order])) + 1):
-                places = places_of_part[own]
-                if not len(places):
-                    continue
-                number = int(at[places[0]]) // self._batch_rows
-                block, rows = batches[number], at[places] - number * self._batch_rows
-                if isinstance(block, np.ndarray):
-                    found[places] = block[rows] if column is None else block[rows, column]
-                elif column is None:
-                    found[places] = np.stack([values[rows] for values in block], axis=1)
-                else:
-                    found[places] = block[column][rows]
-            self._n_mapped += min(most, int(piece[-1]) if len(piece) else 0) * _AROUND * n_maps
+        batch = at // self._batch_rows
+        order = np.argsort(batch, kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(batch[order])) + 1) if len(at) else []:
+            number = int(batch[places[0]])
+            block, rows = batches[number], at[places] - number * self._batch_rows
+            if isinstance(block, np.ndarray):
+                found[places] = block[rows] if column is None else block[rows, column]
+                n_bytes = min(len(np.unique(rows * block[0].nbytes // _AROUND)) * _AROUND, block.nbytes)
+            elif column is None:
+                found[places] = np.stack([values[rows] for values in block], axis=1)
+                n_bytes = sum(values.nbytes for values in block)
+            else:
+                found[places] = block[column][rows]
+                n_bytes = block[column].nbytes
+            # Neither end lies where what is mapped at once begins.
+            self._n_mapped += n_bytes + 2 * _AROUND
             if self._n_mapped >= _MOST_MAPPED:
                 self.release()
         return found
