@@ -84,7 +84,7 @@ def test_fit_leaves_out_row_numbers_and_says_so(invoke, tmp_path, frame):
     result = invoke("fit", path, "--targets", "y_*", "--out", tmp_path / "run", *_FAST)
     assert result.exit_code == 0, result.output
     assert "2 inputs, 3 targets" in result.stdout
-    assert "Left out of the inputs: '' (a column without a name). To keep one, name it with --features." in result.stdout
+    assert "Left out of the inputs: '' (a column without a name). To keep one, name it" in result.stdout
     dropped = invoke("fit", path, "--targets", "y_*", "--drop", "", "--out", tmp_path / "run", *_FAST)
     assert "2 inputs" in dropped.stdout
     assert "Left out" not in dropped.stdout
