@@ -140,7 +140,7 @@ def test_gaps_are_passed_on_to_a_regressor_that_takes_them():
     assert model.score(X[FIT:], Y[FIT:]) > 0.7
     assert model.row_order_.p_inputs > 0.001
     framed = pd.DataFrame(X, columns=["x", "z"])
-    with pytest.warns(UserWarning, match=r"Gaps in 1 input, by share of the rows: 'x' .* %; passed on as they are"):
+    with pytest.warns(UserWarning, match=r"by share of the 160 rows of training: 'x' .* %; passed on as they are"):
         other = IdentifiableRegressor(1, regressor=trees, random_state=0).fit(framed[:FIT], Y[:FIT])
     np.testing.assert_array_equal(other.transform(framed), model.transform(X))
     with pytest.warns(UserWarning, match="filled with the median"):

@@ -75,6 +75,11 @@ FORGED = [
     ("ridge", "causal_model.moments.counts", lambda a: -a),
     ("ridge", "causal_model.moments.group", lambda a: a.astype(np.float64)),
     ("ridge", "causal_model.moments.mean_y", _with(np.inf)),
+    # Possible of moments, but nothing that a fit takes.
+    ("ridge", "causal_model.moments.counts", lambda a: 0 * a),
+    ("ridge", "causal_model.moments.scatter_y", lambda a: 0 * a),
+    ("latents", "model.moments.scatter_y", _with(0.0)),
+    ("network", "causal_model.starts.criterion", _with(np.nan)),
     ("ridge", "model.comes_back.same_rows", _with(5.0)),
     ("ridge", "model.encoder_mcc", _with(-3.0)),
     ("ridge", "model.reference.center", _with(np.nan)),

@@ -60,7 +60,7 @@ def test_a_raw_table_is_fitted_and_transformed(invoke, path, frame):
     assert "Left out of the inputs: 'mol' (a text of its own in each row), 'batch' (text with 45 values)." in said
     assert "To keep one, name it with --features, or a text with --categorical." in said
     assert "'colour', 'dose' (category: one input for each value)" in said
-    assert "Gaps in 1 input, by share of the rows: 'x' 1" in said
+    assert "Gaps in 1 input, by share of the 120 rows of training: 'x' 1" in said
     model = IdentifiableRegressor.load(run)
     # What is held out is not learnt from.
     assert {column.n_rows for column in model.table_encoder_.columns_} == {4 * N // 5}

@@ -116,7 +116,7 @@ def test_inspect(invoke, folder):
         ("y_0", "gaps: target or filled"),
         ("batch", "--groups, --tasks or drop"),
         ("same", "constant: drop"),
-        ("id", "number of a row: drop"),
+        ("id", "numbers the rows: drop"),
     ):
         assert re.search(rf"^ *{column} .*{re.escape(remark)}", result.stdout, flags=re.MULTILINE), column
     assert "--targets 'y_*' --groups batch --drop id,same" in result.stdout

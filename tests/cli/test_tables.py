@@ -1,5 +1,6 @@
 """Tables of the command line: labels, orders and columns that are no inputs, as they are said to the user."""
 
+import gzip
 import shlex
 import sys
 
@@ -7,7 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from identirep.cli.raw import raw_columns
 from identirep.cli.tables import read_table
+from identirep.datasets import load_table, open_table
+from identirep.encoding import judge_columns
 
 _FAST = ("--regressor", "ridge", "--checks", 0, "-d", 1)
 RNG = np.random.default_rng(0)
@@ -80,7 +84,7 @@ def test_fit_leaves_out_row_numbers_and_says_so(invoke, tmp_path, frame):
     result = invoke("fit", path, "--targets", "y_*", "--out", tmp_path / "run", *_FAST)
     assert result.exit_code == 0, result.output
     assert "2 inputs, 3 targets" in result.stdout
-    assert "Left out of the inputs: '' (an index column). To keep one, name it with --features." in result.stdout
+    assert "Left out of the inputs: '' (a column without a name). To keep one, name it" in result.stdout
     dropped = invoke("fit", path, "--targets", "y_*", "--drop", "", "--out", tmp_path / "run", *_FAST)
     assert "2 inputs" in dropped.stdout
     assert "Left out" not in dropped.stdout
@@ -88,10 +92,37 @@ def test_fit_leaves_out_row_numbers_and_says_so(invoke, tmp_path, frame):
     assert "1 input," in kept.stdout
 
 
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".csv.gz"])
+@pytest.mark.parametrize("n_trailing", [1, 2])
+def test_inspect_and_fit_agree_on_separators_at_the_end_of_rows(invoke, tmp_path, frame, ending, n_trailing):
+    mark = "\t" if ending == ".tsv" else ","
+    text = "".join(f"{line}{mark * n_trailing}\n" for line in frame.to_csv(index=False, sep=mark).splitlines())
+    path = tmp_path / f"t{ending}"
+    path.write_bytes(gzip.compress(text.encode()) if ending.endswith("gz") else text.encode())
+    result = invoke("inspect", path)
+    assert result.stdout.count("a column without a name: drop") == n_trailing
+    assert result.stdout.count("--drop") == 1
+    assert read_table(path, ["y_*"]).left_out == {"": "a column without a name"}
+    assert load_table(path, ["y_*"]).left_out == {"": "a column without a name"}
+
+
+@pytest.mark.parametrize("texts", [["a", "b", "c", "d"], ["1", "2", "3", "x"], [""] * 4, ["1"] * 4])
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_an_index_is_one_by_its_name_whatever_it_holds(tmp_path, frame, texts, ending):
+    table = frame.assign(**{"Unnamed: 0": (texts * N)[:N]})
+    path = tmp_path / f"t{ending}"
+    table.to_parquet(path) if ending == ".parquet" else table.to_csv(path, index=False)
+    said = {"Unnamed: 0": "an index column"}
+    assert read_table(path, ["y_*"]).left_out == load_table(path, ["y_*"]).left_out == said
+    judged = judge_columns(raw_columns(open_table(path), list(table), []))
+    assert {column.name: column.why_not for column in judged if column.why_not} == said
+
+
 def test_inspect_and_fit_agree_on_row_numbers(invoke, tmp_path, frame):
     path = _write(tmp_path, frame.assign(is_big=frame.x0 > 0, **{"no input": range(N)}), index=True)
     result = invoke("inspect", path)
-    assert result.stdout.count("number of a row: drop") == 2
+    assert result.stdout.count("numbers the rows: drop") == 1
+    assert result.stdout.count("a column without a name: drop") == 1
     command = shlex.split(result.stdout.split("want explained: ")[1])
     assert command[command.index("--drop") + 1 :: 2][:2] == ["no input", ""]
     fitted = invoke(*command[1:-1], tmp_path / "run", *_FAST)

@@ -245,7 +245,7 @@ def test_columns_left_out_are_said(frame):
     }
     assert encoder.remarks_[0].startswith("Left out of the inputs: 'row' (numbers the rows), 'id' (a text of its own")
     assert encoder.remarks_[1].startswith(
-        "Gaps in 1 input, by share of the rows: 'x' 11 %; filled with the mean, and 1"
+        "Gaps in 1 input, by share of the 90 rows of training: 'x' 11 %; filled with the mean, and 1"
     )
     kept = TableEncoder(keep=["row"], categorical=["id"]).fit(frame.assign(row=np.arange(N), id=frame.colour))
     assert kept.left_out_ == {}

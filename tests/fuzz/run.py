@@ -2,7 +2,9 @@
 
     python tests/fuzz/run.py [--cases 10000] [--processes N] [--seed S] [--only WORD]
 
-Each test runs in pieces with seeds of their own; what fails is printed with what repeats it. Status 1 on faults.
+Each test runs in pieces with seeds of their own, all tests once before any of them again, so that a run that is
+stopped has tried them all. What a piece has found is told when it ends; at the end comes each fault once, with what
+repeats it. Status 1 on faults.
 """
 
 from __future__ import annotations
@@ -78,12 +80,18 @@ def main() -> int:
     share = -(-options.cases // len(chosen))
     pieces = [
         (test, min(PIECE, share - done), options.seed + 1000 * i + done // PIECE)
-        for i, test in enumerate(chosen)
         for done in range(0, share, PIECE)
+        for i, test in enumerate(chosen)
     ]
     start = time.perf_counter()
     with ThreadPoolExecutor(options.processes) as pool:
-        found = list(pool.map(lambda arguments: piece(*arguments), pieces))
+        found = []
+        for arguments, ended in zip(pieces, pool.map(lambda arguments: piece(*arguments), pieces), strict=True):
+            test, number, took, wrong = ended
+            sys.stderr.write(f"{test}: {number} cases, seed {arguments[2]}, {took:.0f} s, {len(wrong)} faults\n")
+            sys.stderr.writelines(f"    {fault['what']}\n        {fault['case'][:1500]}\n" for fault in wrong)
+            sys.stderr.flush()
+            found.append(ended)
     cases, seconds = defaultdict(int), defaultdict(float)
     faults: dict[str, dict[str, list[dict[str, str]]]] = defaultdict(lambda: defaultdict(list))
     for test, number, took, wrong in found:

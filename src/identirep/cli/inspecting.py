@@ -68,8 +68,6 @@ class Shown:
             uses = [_USES[column.kind]] if column.kind in _USES else []
             gaps = column.n_missing and column.kind != "category"
             return "; ".join(uses + (["gaps: target or filled" if self.is_number else "gaps: filled"] if gaps else []))
-        if column.numbers_rows:
-            return "number of a row: drop"
         if column.why_not.startswith("text"):
             return _LABELS
         why = "label of a row" if column.why_not.startswith("a text") else column.why_not
@@ -189,8 +187,8 @@ def _suggest(path: Path, columns: list[Shown], reading: str) -> None:
         role, targets = "--tasks", "YOUR_TARGET" if labels else "YOUR_TARGETS"
     options = [f"--targets {quoted(targets)}", *(f"{role} {quoted(name)}" for name in labels[:1])]
     # Names without a letter would be lost in a list.
-    lists = [",".join(filter(None, drop)), *("" for name in drop if not name)]
-    options += [f"--drop {quoted(names)}" for names in lists if names or "" in drop]
+    lists = [names for names in [",".join(filter(None, drop))] if names] + ([""] if "" in drop else [])
+    options += [f"--drop {quoted(names)}" for names in lists]
     start = f"identirep fit {quoted_path(path)} {' '.join(options)}{reading} --out runs/first"
     say(f"To start, with the targets that you want explained: {suggested(start)}")
 

@@ -24,8 +24,13 @@ _FEWEST_ROWS = 10
 
 
 def index_columns(names: Sequence[str], declared: Sequence[str] = ()) -> dict[str, str]:
-    """Return the columns that are an index by their names, or as their file declares, and why."""
-    found = {name: "an index column" for name in names if _UNNAMED.fullmatch(name.strip())}
+    """Return the columns that are an index by their names, or as their file declares, and why; whatever they hold."""
+    found = {
+        # An index of pandas, or what is behind a separator at the end of each row.
+        name: "an index column" if name.strip() else "a column without a name"
+        for name in names
+        if _UNNAMED.fullmatch(name.strip())
+    }
     return found | {name: "the index of the table" for name in declared if name in names}
 
 

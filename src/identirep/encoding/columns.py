@@ -85,8 +85,9 @@ def judge_columns(
     raise_faults(_no_categories([name for name in names if name in categorical], table))
     for name, values in zip(names, table.columns, strict=True):
         column = _judged(name, plain(values), rules, name in categorical, most_categories, name in keep)
-        if name in numbering and column.is_input and name not in keep:
-            column = replace(column, why_not=numbering[name], numbers_rows=True)
+        # What a name says goes before what values do: readers of numbers know the names alone.
+        if name in numbering and name not in keep:
+            column = replace(column, why_not=numbering[name], remedy="", numbers_rows=True, is_fault=False)
         found.append(column)
     return found
 

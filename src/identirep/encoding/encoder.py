@@ -299,7 +299,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def remarks_(self) -> list[str]:
         """Sentences on columns that were left out and on gaps, as a fit says them."""
         check_is_fitted(self)
-        found = [left_out_remark(self.left_out_, _HOW_TO_KEEP), gaps_remark(self.gaps_, self._recipe.how_filled)]
+        n_rows = self.columns_[0].n_rows
+        found = [left_out_remark(self.left_out_, _HOW_TO_KEEP)]
+        found.append(gaps_remark(self.gaps_, self._recipe.how_filled, n_rows))
         return [text for text in found if text]
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

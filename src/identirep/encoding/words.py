@@ -35,15 +35,14 @@ def kinds_remark(columns: Sequence[Column]) -> str:
     return f"Encoded inputs: {'; '.join(found)}." if found else ""
 
 
-def gaps_remark(shares: Mapping[str, float], how: str) -> str:
-    """Return the sentence on inputs with missing values, those with most first; empty if there are none."""
+def gaps_remark(shares: Mapping[str, float], how: str, n_rows: int) -> str:
+    """Return the sentence on inputs with missing values in rows of training, those with most first; empty of none."""
     if not shares:
         return ""
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     listed = _first([f"{name!r} {_percent(share)}" for name, share in ordered])
-    return (
-        f"Gaps in {len(shares):,} {'input' if len(shares) == 1 else 'inputs'}, by share of the rows: {listed}; {how}."
-    )
+    inputs = "input" if len(shares) == 1 else "inputs"
+    return f"Gaps in {len(shares):,} {inputs}, by share of the {n_rows:,} rows of training: {listed}; {how}."
 
 
 def _percent(share: float) -> str:

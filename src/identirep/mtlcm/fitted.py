@@ -338,7 +338,12 @@ class FittedLatents:
 
 
 def _check_together(fit: LatentFit, moments: TaskMoments) -> None:
-    """Raise unless axes are the inverse of the mixing, and of a size that goes with the moments."""
+    """Raise unless axes are the inverse of the mixing, of a size that goes with the moments, and both are of a fit."""
+    if not (np.all(moments.n_samples > 0) and np.all(moments.scatter_y > 0.0)):
+        raise Damage("tasks without labels, or whose labels do not vary")
+    # The best of several is none of them if one is not a number.
+    if not np.isfinite(fit.starts.criterion[fit.starts.best]):
+        raise Damage("starts of which none is the best")
     product, size = fit.unmixing @ fit.mixing, np.abs(fit.unmixing) @ np.abs(fit.mixing)
     if not np.all(np.abs(product - np.eye(len(product))) <= _APART * size):
         raise Damage("axes that do not undo the mixing")
