@@ -21,16 +21,16 @@ from identirep.gross_errors import gross_error_remark
 from identirep.known_tasks import left_out_meta, remember_left_out, restore_left_out
 from identirep.mapped_rows import MappedRows, some_of
 from identirep.moments import TaskMoments
-from identirep.mtrn.fit_data import check_fit_data
+from identirep.mtrn.fit_data import check_fit_data, refuse_levels
 from identirep.mtrn.logistic_heads import as_zero_and_one, fit_logistic, levels_of
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, reduce_features
 from identirep.mtrn.sides import with_levels
-from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, Spectrum, predictive_spectrum
+from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, Spectrum, finds_as_much, predictive_spectrum
 from identirep.parameters import Fault, Rule, parameter_faults
 from identirep.persistence import prefixed, taken
 from identirep.seeds import as_generator
 from identirep.shapes import FINITE, SIZE, check_shapes, check_values
-from identirep.signal_check import WORTH_SEEING, Signal, check_signal
+from identirep.signal_check import Signal, check_signal
 from identirep.target_kinds import TargetType, has_binary_targets, kinds_of, stored_kinds
 from identirep.validation import TaskData, check_features, left_out_remark
 
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["StageOne"]
 
-# Of what others predict of all rows, a stage one has to predict so much of few groups held out.
-_AS_MUCH = 0.5
 # What is stored, and its shape: tasks, features, base features, directions.
 _STORED = {"components_": "DK", "mean_": "K", "coef_": "TD", "intercept_": "T", "noise_std_": "T"}
 _STORED |= {"spectrum_": "S", "spectrum_threshold_": "S"}
@@ -146,7 +144,7 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
             data.targets, data.task_index, data.task_names, self.target_type, data.given_tasks
         )
         if isinstance(data.X, MappedRows):
-            _check_kinds(self.target_kinds_, self.task_names_)
+            refuse_levels(self.target_kinds_, self.task_names_)
             self._check_takes_rows_on_disk()
         self._levels = levels_of(data.targets, data.task_index, self.target_kinds_)
         remember_left_out(self, data)
@@ -342,19 +340,12 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
             return Signal("signal", "", {})
         data, rows = data.in_memory()
         signal = check_signal(data, some_of(groups, rows), rng, self._who, getattr(self, "regressor", None))
-        if self._finds_as_much(signal):
+        if finds_as_much(self._directions[1], self.n_components_, signal):
             # Which directions have it, the held-out groups cannot tell.
             self.spectrum_threshold_ = np.zeros_like(self.spectrum_threshold_)
             return Signal("signal", "", signal.r2)
         warnings.warn(signal.statement, UserWarning, stacklevel=3)
         return signal
-
-    def _finds_as_much(self, signal: Signal) -> bool:
-        """Tell whether rows of too few groups for a test are predicted, about as well as others predict all rows."""
-        spectrum, best = self._directions[1], max(signal.r2.values(), default=0.0)
-        if spectrum.can_decide or not self.n_components_ or signal.answer != "signal" or best < WORTH_SEEING:
-            return False
-        return spectrum.share(self.n_components_) >= _AS_MUCH * best
 
     def _to_arrays(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the fitted state but for what predicts, as arrays and as what JSON can hold."""
@@ -407,14 +398,3 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
         return tags
-
-
-def _check_kinds(kinds: Sequence[str], names: Sequence[Hashable]) -> None:
-    """Raise if rows on disk have targets of levels, whose heads and moments need all rows at once."""
-    other = [(name, kind) for name, kind in zip(names, kinds, strict=True) if kind != "continuous"]
-    if other:
-        raise ValueError(
-            f"y on disk has targets of levels: got {other[0][0]!r}, which looks {other[0][1]}"
-            f"{f', and {len(other) - 1} more' if len(other) > 1 else ''}, expected continuous ones. Pass "
-            "target_type='continuous' to take them as numbers, or fit to fewer rows in memory."
-        )

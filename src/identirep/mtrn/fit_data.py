@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from identirep.row_weights import weights_of_tasks
 from identirep.splits import number_groups, order_ranks, row_groups
 from identirep.validation import TaskData, check_task_data
 
-__all__ = ["check_fit_data"]
+__all__ = ["check_fit_data", "refuse_levels"]
 
 
 def check_fit_data(
@@ -117,3 +117,14 @@ def _n_rows(X: Any, otherwise: int) -> int:
     """Return the number of rows of inputs that are not checked yet: sparse ones have a shape and no length."""
     shape = getattr(X, "shape", None)
     return int(shape[0]) if shape else len(X) if hasattr(X, "__len__") else otherwise
+
+
+def refuse_levels(kinds: Sequence[str], names: Sequence[Hashable]) -> None:
+    """Raise if rows on disk have targets of levels, whose heads and moments need all rows at once."""
+    other = [(name, kind) for name, kind in zip(names, kinds, strict=True) if kind != "continuous"]
+    if other:
+        raise ValueError(
+            f"y on disk has targets of levels: got {other[0][0]!r}, which looks {other[0][1]}"
+            f"{f', and {len(other) - 1} more' if len(other) > 1 else ''}, expected continuous ones. Pass "
+            "target_type='continuous' to take them as numbers, or fit to fewer rows in memory."
+        )

@@ -25,9 +25,9 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.accumulation import effective_number
 from identirep.mtrn.reduction import HeldOut, Reduction
 from identirep.row_weights import effective_numbers
-from identirep.signal_check import beyond_signs
+from identirep.signal_check import WORTH_SEEING, Signal, beyond_signs
 
-__all__ = ["FEW_PERMUTATIONS", "PERMUTATIONS", "Spectrum", "predictive_spectrum"]
+__all__ = ["FEW_PERMUTATIONS", "PERMUTATIONS", "Spectrum", "finds_as_much", "predictive_spectrum"]
 
 # An imperfect encoder spreads about a hundredth of a strong direction's signal over others, and with enough rows that
 # is significant too. Directions with less than this share of the strongest signal do not count.
@@ -38,6 +38,8 @@ PERMUTATIONS = 199
 FEW_PERMUTATIONS = 19
 # Of fewer rows or groups there are too few permutations for a threshold.
 _FEWEST_UNITS = 7
+# Of what others predict of all rows, a stage one has to predict so much of few groups held out.
+_AS_MUCH = 0.5
 # Directions within so many standard errors of the threshold are as good in as out.
 _UNDECIDED = 2.0
 # A cut comes back if the squared sine of the angle between fits to other rows is less than this,
@@ -268,3 +270,11 @@ def _centred(values: Array, index: IntArray, weight: Array) -> Array:
     total = np.maximum(np.bincount(index, weight), np.finfo(np.float64).tiny)
     means = np.stack([np.bincount(index, column * weight) for column in values.T], axis=1) / total[:, None]
     return np.asarray(values - means[index])
+
+
+def finds_as_much(spectrum: Spectrum, n_components: int, signal: Signal) -> bool:
+    """Tell whether rows of too few groups for a test are predicted, about as well as others predict all rows."""
+    best = max(signal.r2.values(), default=0.0)
+    if spectrum.can_decide or not n_components or signal.answer != "signal" or best < WORTH_SEEING:
+        return False
+    return spectrum.share(n_components) >= _AS_MUCH * best
