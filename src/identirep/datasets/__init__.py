@@ -5,6 +5,7 @@ from identirep.datasets.arrow_objects import is_stream as is_stream
 from identirep.datasets.batches import NotNumericError as NotNumericError
 from identirep.datasets.batches import as_matrix as as_matrix
 from identirep.datasets.batches import empty_message as empty_message
+from identirep.datasets.dates import named_dates as named_dates
 from identirep.datasets.dates import order_of_dates as order_of_dates
 from identirep.datasets.headers import first_row_remedy as first_row_remedy
 from identirep.datasets.markers import Markers as Markers

@@ -43,8 +43,8 @@ _MOST_DISTINCT = 0.5
 # Words that stand for a missing value in a column of numbers, once somebody says so.
 _WORDS = {"missing", "unknown", "unk", "nd", "n.d.", "n/d", "void", "bad", "error", "not available", "no data", "empty"}
 _MAX_SHOWN = 40
-# Dates in the order of some country, which is not known.
-_DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([ T].*)?")
+# Dates in the order of some country, or with a year of two digits, which may be a day.
+_DATE = re.compile(r"\d{1,4}[./-](\d{1,2}|[^\W\d_]{3,9})[./-]\d{1,4}([ T].*)?")
 
 
 @dataclass(frozen=True)
