@@ -4,11 +4,13 @@ import datetime as dt
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from identirep.cli.ordering import sortable
-from identirep.datasets import Markers, open_table, read_whole
+from identirep.datasets import Markers, open_table, order_of_dates, read_whole
+from identirep.encoding import as_dates, judge_columns, plain
 
 _DAYS = [dt.date(2020, 1, 31), dt.date(2020, 2, 1), dt.date(2019, 12, 5)]
 FORMS = {
@@ -74,3 +76,34 @@ def test_rows_are_ordered_by_dates_not_by_texts():
     with pytest.raises(ValueError, match=r"order cannot be sorted: got '01/02/2020' in column 'when'.* expected"):
         sortable("when", ["01/02/2020", "03/04/2020"], file)
     assert sortable("when", ["b", "a"], file)[0].tolist() == ["b", "a"]
+
+
+_NAMED = ["%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d. %B %Y", "%Y-%b-%d", "%d/%b/%Y", "%a, %d %b %Y", "%B %dth, %Y"]
+
+
+@pytest.mark.parametrize("form", [*_NAMED, "%d-%b-%Y %H:%M", "%b %d, %Y %H:%M:%S"])
+@pytest.mark.parametrize("change", [str, str.upper, lambda text: text.lstrip("0")])
+def test_months_by_name_are_read_in_every_format(tmp_path, form, change):
+    days = [dt.datetime(2020 + i // 12, 1 + i % 12, 1 + i, 9, 30) for i in range(24)]
+    texts = [change(day.strftime(form)) for day in days]
+    frame = pd.DataFrame({"when": [*texts, None], "y": np.arange(25) + 0.5})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    columns, parts = [], []
+    for ending in ("csv", "parquet"):
+        table = read_whole(tmp_path / f"t.{ending}")
+        columns += [judge_columns(table)[0]]
+        parts += [as_dates(plain(table["when"]))]
+    assert [(column.kind, column.n_missing, column.why_not) for column in columns] == [("date or time", 1, "")] * 2
+    since = [(day - dt.datetime(1970, 1, 1)) / dt.timedelta(1) for day in days]
+    if "%H" not in form:
+        since = np.floor(since)
+    for part in parts:
+        np.testing.assert_allclose(part, [*since, np.nan])
+    moments = np.array([*(day if "%H" in form else day.date() for day in days), None], "datetime64[s]")
+    np.testing.assert_array_equal(order_of_dates([*texts, None], "when"), moments)
+
+
+@pytest.mark.parametrize("texts", [["31-Feb-2020"], ["01-Dec-23"], ["1 Foo 2020"], ["1-Dec-2020", "x"], ["Dec 2020"]])
+def test_what_is_no_date_with_a_month_by_name_stays_text(tmp_path, texts):
+    assert read_whole(_write(tmp_path / "t.csv", texts)).column("when").to_pylist() == texts

@@ -240,10 +240,16 @@ def test_header_without_the_names_of_rows(tmp_path):
     assert load_table(tmp_path / "t.csv", "y").feature_names == ["x"]
 
 
-@pytest.mark.parametrize("text", ["x,y\n1,5,2,5\n2,5,3,5\n", "x;y\n1;2;3\n4;5\n"])
-def test_rows_of_other_lengths(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "action"),
+    [
+        ("x,y\n1,5,2,5\n2,5,3,5\n", "If commas are decimal marks too, put numbers in double quotes"),
+        ("x;y\n1;2;3\n4;5\n", "If the names of the columns are further down, take out the lines above them"),
+    ],
+)
+def test_rows_of_other_lengths(tmp_path, text, action):
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(ValueError, match=r"t\.csv cannot be read: got CSV parse error: Expected \d columns, got \d"):
+    with pytest.raises(ValueError, match=rf"t\.csv has rows of different length: got \d cells in row 1 .* {action}"):
         read_whole(tmp_path / "t.csv")
 
 

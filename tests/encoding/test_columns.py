@@ -97,8 +97,15 @@ def test_no_inputs(values, kind, why):
 def test_few_numbers_written_otherwise_are_no_codes(text):
     column = _judge(pa.array(["1.5", "2.5", "7.5", text] * (N // 4)))
     assert column.is_fault
-    assert column.why_not == f"{text!r} among numbers, first at row 4"
+    assert column.why_not.startswith(f"{text!r} among numbers, first at row 4, of {N // 4} cells that are no numbers")
     assert _judge(pa.array(["1", "2", "3", "1a"] * (N // 4))).is_input
+
+
+def test_ways_of_writing_numbers_are_counted():
+    texts = ["1.5"] * (N - 4) + ["1,234.5", "1.5 eV", "?", "2 eV"]
+    column = _judge(pa.array(texts))
+    ways = "2 with units or signs, 1 with thousands separators, 1 of text"
+    assert column.why_not == f"'1,234.5' among numbers, first at row {N - 3}, of 4 cells that are no numbers ({ways})"
 
 
 @pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__"])

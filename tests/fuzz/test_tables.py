@@ -17,6 +17,7 @@ _ODD_CELLS = st.sampled_from(
         *("NA", "nan", "null", "None", "#N/A", "inf", "-inf", "1e400", "1e-46", "1,5", "1.234,5", "abc", "-", "?"),
         *("-9999", "True", "false", "2020-01-01", "2020-01-01T00:00:00Z", "0x10", "1_000", "½", "١٢", "12e", "1.2.3"),
         *("+5", ".5", "5.", "1d3", "🙂", ",,", ";", "\\", "'", "==1", "00012", "99999999999999999999", "a" * 300),
+        *("1,234.5", "1.5 eV", "3 %", "01-Dec-2023", "Dec 1, 2023", "1 déc 2023", "K", "n.d."),
         *("", " ", '"', '""', '"a', "a\nb", "\x00", "\x1b[31m", "\ufeff", "\t", " 1 ", "1 000"),
     ]
 )
@@ -64,6 +65,11 @@ def _delimited(draw):
         return '"' + (text.replace('"', '""') if quotes == "doubled" else text) + '"'
 
     lines = [separator.join(map(cell, row)) for row in ([header] if draw(st.booleans()) or n_rows else []) + rows]
+    if lines and draw(st.sampled_from([False, False, False, True])):
+        units = draw(st.lists(st.sampled_from(["K", "eV", "-", "", "m s^-1", "[MPa]", "%", "1", "NA"]), max_size=8))
+        lines.insert(1, separator.join((units * n_columns)[:n_columns] if draw(st.booleans()) else units))
+    head = draw(st.lists(st.sampled_from(["# a", "% b, c", "// d", "; e", ";;", "A title", "", "%x,%y"]), max_size=2))
+    lines = (head if draw(st.sampled_from([False, False, False, True])) else []) + lines
     text = end.join(lines) + (end if draw(st.booleans()) else "")
     encoding = draw(
         st.sampled_from(["utf-8", "utf-8", "utf-8", "utf-8-sig", "latin-1", "utf-16", "utf-16-le", "cp1252"])

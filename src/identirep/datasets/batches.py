@@ -35,6 +35,8 @@ class BadCell:
     is_among_numbers: bool = False
     # What to do about it, where its form tells.
     remedy: str = ""
+    # Of how many such cells it is the first, in words that go behind its row; empty if it is the only one.
+    of: str = ""
 
 
 class NotNumericError(Exception):

@@ -1,16 +1,28 @@
-"""Dates as people write them, 31.01.2020 or 01/31/2020: read where the file tells days from months, never guessed."""
+"""Dates as people write them, 31.01.2020, 01/31/2020 or 31-Jan-2020: read where days are told from months."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["as_dates", "date_remark", "order_of_dates"]
+__all__ = ["as_dates", "date_remark", "named_dates", "order_of_dates"]
 
 # Day and month in either order, the year in full, and perhaps a time.
 _PATTERN = r"^(?P<a>\d{1,2})%s(?P<b>\d{1,2})%s(?P<year>\d{4})(?:[ T](?P<time>\d{1,2}:\d{2}(?::\d{2})?))?$"
 _MARKS = {".": r"\.", "/": "/", "-": "-"}
 _MOST_MONTHS = 12
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october")
+_MONTHS += ("november", "december")
+# Each name of a month, the short ones too, and its number.
+_NUMBER_OF = {name[:n]: i + 1 for i, name in enumerate(_MONTHS) for n in (3, len(name))} | {"sept": 9}
+_DAY, _MONTH, _YEAR = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?", r"(?P<month>[a-z]{3,9})\.?", r"(?P<year>\d{4})"
+_TIME = r"(?:,?[ t]+(?P<time>\d{1,2}:\d{2}(?::\d{2})?))?"
+# The day, the month by its name and the year in full, in any order in which they are written; perhaps a weekday.
+_NAMED = (
+    rf"^(?:[a-z]{{3,9}},? )?{_DAY}[-/ .]+{_MONTH}[-/ ,]+{_YEAR}{_TIME}$",
+    rf"^(?:[a-z]{{3,9}},? )?{_MONTH}[-/ ]+{_DAY}(?:, ?|[-/ ]+){_YEAR}{_TIME}$",
+    rf"^{_YEAR}[-/ ]+{_MONTH}[-/ ]+{_DAY}{_TIME}$",
+)
 _UNTOLD = "whose day and month cannot be told apart"
 
 
@@ -19,9 +31,10 @@ def as_dates(texts: Any) -> Any:
 
     A number above 12 tells which is the day. Between points the day comes first, if nothing speaks against it.
     """
-    import pyarrow as pa
     from pyarrow import compute
 
+    if (named := named_dates(texts)) is not None:
+        return named
     found = _parts(texts)
     if found is None:
         return None
@@ -31,6 +44,34 @@ def as_dates(texts: Any) -> Any:
         return None
     first, second, year, time = (compute.struct_field(parts, name) for name in ("a", "b", "year", "time"))
     day, month = (first, second) if day_first else (second, first)
+    return _as_moments(year, month, day, time)
+
+
+def named_dates(texts: Any) -> Any:
+    """Return trimmed texts as dates, or moments, if all have their month by its name, as in 31-Jan-2020; else None."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if texts.null_count == len(texts):
+        return None
+    lower = compute.utf8_lower(texts)
+    some = compute.struct_field
+    found = [compute.extract_regex(lower, pattern) for pattern in _NAMED]
+    year, month, day, time = (
+        compute.coalesce(*(some(parts, name) for parts in found)) for name in ("year", "month", "day", "time")
+    )
+    if year.null_count > texts.null_count:
+        return None
+    place = compute.index_in(month, value_set=pa.array(list(_NUMBER_OF), month.type))
+    number = pa.array(list(map(str, _NUMBER_OF.values()))).take(place)
+    return None if number.null_count > texts.null_count else _as_moments(year, number, day, time)
+
+
+def _as_moments(year: Any, month: Any, day: Any, time: Any) -> Any:
+    """Return dates of their parts in digits, or moments if some have a time; None if one does not exist."""
+    import pyarrow as pa
+    from pyarrow import compute
+
     written = compute.binary_join_element_wise(year, *(compute.utf8_lpad(part, 2, "0") for part in (month, day)), "-")
     has_time = compute.any(compute.not_equal(time, "")).as_py()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from identirep.datasets.typed import as_typed
 
 _BLOCK_BYTES = 4 << 20
 _MAX_SHOWN = 200
+# What Arrow says of a row that is not as long as the header.
+_RAGGED = re.compile(r"Expected \d+ columns, got \d+")
 _TRUE, _FALSE = [*TRUE, "1"], [*FALSE, "0"]
 
 
@@ -234,6 +237,8 @@ class DelimitedFile:
             return ValueError(empty_message(self.path))
         # Arrow shows the rest of the file after the first line.
         what = str(error).splitlines()[0][:_MAX_SHOWN]
+        if _RAGGED.search(what) and (ragged := self._file.ragged()) is not None:
+            return ragged
         return ValueError(
             f"{self.path.name} cannot be read: got {what}, expected text with rows of equal length, in UTF-8, UTF-16 "
             "or Windows-1252. Repair the file."

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from identirep.datasets.headers import after_comments
+from identirep.datasets.headers import after_comments, has_units, units_remark
 from identirep.datasets.numerals import FALSE, TRUE, evidence, is_number
 from identirep.datasets.rows import SPACES, cells, is_blank_row, rows
 
@@ -123,9 +123,17 @@ class _Reading:
         listed = list(rows(kept, separator))
         if not listed:
             return cls(separator, [], [], 0)
-        body = [cells(row, separator) for row, is_whole in listed[1:] if is_whole and not is_blank_row(row, separator)]
-        trimmed = [["" if cell.strip() in missing else cell.strip() for cell in row] for row in body]
-        found = cls(separator, cells(listed[0][0], separator), trimmed, n_before + len(listed[0][0]))
+        below = [row for row, is_whole in listed[1:] if is_whole and not is_blank_row(row, separator)]
+        body = [[cell.strip() for cell in cells(row, separator)] for row in below]
+        trimmed = [["" if cell in missing else cell for cell in row] for row in body]
+        header, n_header, remarks = cells(listed[0][0], separator), n_before + len(listed[0][0]), []
+        if has_units(header, trimmed):
+            # Rows without anything may lie between names and units.
+            n_header += sum(len(row) for row, _ in listed[1 : [row for row, _ in listed].index(below[0], 1) + 1])
+            remarks.append(units_remark(body[0]))
+            trimmed = trimmed[1:]
+        found = cls(separator, header, trimmed, n_header)
+        found.remarks += tuple(remarks)
         if n_comments:
             what = "1 line of comments" if n_comments == 1 else f"{n_comments} lines of comments"
             found.remarks = (f"Read without {what} at the head.", *found.remarks)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
-__all__ = ["FALSE", "TRUE", "evidence", "is_number", "remark_on"]
+__all__ = ["FALSE", "TRUE", "evidence", "in_all", "is_number", "remark_on", "written"]
 
 TRUE, FALSE = ("True", "true", "TRUE"), ("False", "false", "FALSE")
 _SIGN, _EXPONENT = r"[+-]?", r"(?:[eE][+-]?\d+)?"
@@ -26,6 +27,8 @@ _THOUSANDS = re.compile(
 
 # What else is written beside numbers: currencies, shares, the minus of typesetters.
 _BESIDE = re.compile("[$€£¥%‰\u2212\u2013]")
+# A unit behind a blank, which codes such as 1a have not.
+_BEHIND = re.compile(r"[\s\u00a0\u202f]+(?:[^\W\d_]|[°%])[^\s]{0,11}(?: [^\s\d][^\s]{0,7})?")
 
 
 def is_number(text: str, decimal: str) -> bool:
@@ -55,7 +58,33 @@ def remark_on(text: str, decimal: str) -> str:
         return "It has thousands separators: write numbers without them."
     if is_number(text, other):
         return f"If the decimal mark is {other!r}, pass decimal={other!r}."
+    return "Write numbers without units, and with the usual minus." if _is_beside(text, decimal) else ""
+
+
+def written(text: str, decimal: str) -> str:
+    """Return in which way a text that is no number is written."""
+    text = text.strip()
+    other = "," if decimal == "." else "."
+    if _THOUSANDS.fullmatch(text) and not _EITHER.fullmatch(text):
+        return "with thousands separators"
+    if _EITHER.fullmatch(text) or is_number(text, other):
+        return "with commas" if other == "," else "with points"
+    return "with units or signs" if _is_beside(text, decimal) else "of text"
+
+
+def in_all(ways: Mapping[str, int]) -> str:
+    """Return of how many cells a first one is, and in which ways they are written; nothing if it is the only one."""
+    n = sum(ways.values())
+    if n < 2:
+        return ""
+    listed = ", ".join(f"{count:,} {way}" for way, count in Counter(ways).most_common())
+    return f", of {n:,} cells that are no numbers ({listed})"
+
+
+def _is_beside(text: str, decimal: str) -> bool:
+    """Tell whether a text is a number, however it is written, with a unit or a sign beside it."""
     bare = _BESIDE.sub("", text).strip()
-    if bare != text and (is_number(bare, decimal) or remark_on(bare, decimal)):
-        return "Write numbers without units, and with the usual minus."
-    return ""
+    if found := re.match(r"[^\s\u00a0\u202f]+", bare):
+        # What is behind the first blank, where that is no part of the number.
+        bare = found[0] if _BEHIND.fullmatch(bare, found.end()) else bare
+    return bare != text and bool(is_number(bare, decimal) or remark_on(bare, decimal))

@@ -313,7 +313,7 @@ def _read(
     raise_faults(
         [
             f"{table.path.name}: column {cell.column!r} is not numeric: got {_cut(cell.value)} first at row "
-            f"{cell.row}, expected numbers. {_remedy(cell, cell.column in target_names)}"
+            f"{cell.row}{cell.of}, expected numbers. {_remedy(cell, cell.column in target_names)}"
             for cell in bad
         ]
     )

@@ -13,10 +13,12 @@ from identirep.datasets.dialects import NAMES, Dialect, decimal_in, detect
 from identirep.datasets.encodings import FALLBACK, open_bytes, survey_of, utf8_blocks
 from identirep.datasets.headers import check_header
 from identirep.datasets.quotes import check_quotes
-from identirep.datasets.rows import SPACES, Stream, lines, with_tabs, without_blank_rows
+from identirep.datasets.rows import SPACES, Stream, cells, is_blank_row, lines, rows, with_tabs, without_blank_rows
 
 # The first rows, from which the dialect is told.
 _SAMPLE_ROWS, _SAMPLE_BYTES = 200, 1 << 18
+# Most characters of a row in a message.
+_MAX_SHOWN = 60
 
 
 class TextFile:
@@ -41,6 +43,8 @@ class TextFile:
         self.dialect: Dialect = detect(first, separators, separator, decimal, missing)
         if not self.dialect.header or not any(self.dialect.header):
             raise ValueError(empty_message(path))
+        if self.dialect.sample and len(self.dialect.sample[0]) != len(self.dialect.header):
+            raise self._ragged(1, list(self.dialect.sample[0]))
         self.decimal = self.dialect.decimal or self._decimal_further_down()
         check_header(path, self.dialect.header, self.dialect.sample, self.decimal)
         self._is_separator_told, self._is_decimal_told = separator is not None, decimal is not None
@@ -77,6 +81,40 @@ class TextFile:
             longest = check_quotes(self.path.name, blocks, self.delimiter, len(self.dialect.header))
             self.longest_row = max(self.longest_row, longest)
             self._is_checked = True
+
+    def ragged(self) -> ValueError | None:
+        """Look for a row that is not as long as the header, and return what is said of it; None if there is none."""
+        separator, row = self.dialect.separator, 0
+        for text, is_whole in rows(lines(self._after_header()), separator):
+            if not is_whole or is_blank_row(text, separator):
+                continue
+            row += 1
+            found = cells(text, separator)
+            if len(found) != len(self.dialect.header):
+                return self._ragged(row, found)
+        return None
+
+    def _ragged(self, row: int, found: Sequence[str]) -> ValueError:
+        """Say that a row is not as long as the header, and what to do about it."""
+        n, names = len(self.dialect.header), self.dialect.header
+        separator = NAMES.get(self.dialect.separator, repr(self.dialect.separator))
+        if len(found) < n:
+            action = "Give the row its other cells, or take it out"
+        elif len(found) == 2 * n and self.dialect.separator == ",":
+            action = "If commas are decimal marks too, put numbers in double quotes, or write them with points"
+        elif row == 1:
+            action = (
+                "If the names of the columns are further down, take out the lines above them; else name all columns"
+            )
+        elif self.dialect.separator == SPACES:
+            action = "Put double quotes around cells with blanks in them"
+        else:
+            action = f"Put double quotes around cells with {separator} in them"
+        got, expected = (repr(self.dialect.separator.join(each)[:_MAX_SHOWN]) for each in (found, names))
+        return ValueError(
+            f"{self.path.name} has rows of different length: got {len(found):,} {_cells(found)} in row {row:,} "
+            f"({got}), expected {n:,} as in the header ({expected}), separated by {separator}. {action}."
+        )
 
     def remarks(self) -> list[str]:
         """Say how the file is read where that is not what its name tells."""
@@ -131,6 +169,10 @@ class TextFile:
             if found:
                 break
         return decimal_in(found)
+
+
+def _cells(found: Sequence[str]) -> str:
+    return "cell" if len(found) == 1 else "cells"
 
 
 def _skip(stream: Any, n_bytes: int) -> None:

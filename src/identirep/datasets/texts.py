@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from identirep.datasets.batches import BadCell
 from identirep.datasets.dates import as_dates, date_remark
+from identirep.datasets.headers import first_row_remedy
 from identirep.datasets.markers import Markers
-from identirep.datasets.numerals import FALSE, TRUE, is_number, remark_on
+from identirep.datasets.numerals import FALSE, TRUE, in_all, is_number, remark_on, written
 from identirep.datasets.typed import as_typed
 
 __all__ = ["Numbers", "as_numbers", "number_remark", "typed_texts", "typing_remark"]
@@ -80,6 +84,7 @@ class Numbers:
         self._markers, self._decimal = markers, decimal
         self._has_words = self._has_others = False
         self._n_rows = 0
+        self._ways: Counter[str] = Counter()
 
     def read(self, texts: Any) -> Any:
         """Return the next texts as float64, None if one is neither a number nor missing; `bad` is the first such."""
@@ -95,28 +100,36 @@ class Numbers:
             self._has_others = not compute.all(flags).as_py()
         if self._has_words and self._has_others:
             numbers = None
-        if numbers is None and self.bad is None:
-            self.bad = self._bad_cell(texts)
+        if numbers is None:
+            self._note(texts)
         self._n_rows += len(texts)
         return numbers
 
-    def _bad_cell(self, texts: Any) -> BadCell:
-        """Find the first text that is no number, or after booleans the first that is none of them."""
+    def _note(self, texts: Any) -> None:
+        """Note the first text that is no number, or after booleans the first that is none of them, and count others."""
+        if self.bad is not None and not self.bad.is_among_numbers:
+            return
         listed = texts.to_pylist()
         trimmed = ["" if text is None or text.strip() in self._markers.texts else text.strip() for text in listed]
         words = {*TRUE, *FALSE, "0", "1"}
-        is_flag = all(text in words for text in trimmed if text)
-        n_numbers = sum(is_number(text, self._decimal) for text in trimmed)
         fits = (lambda text: text in words) if self._has_words else (lambda text: is_number(text, self._decimal))
-        place = next((i for i, text in enumerate(trimmed) if text and not fits(text)), 0)
-        n_bad = sum(bool(text) and not fits(text) for text in trimmed)
-        return BadCell(
-            self.name,
-            self._n_rows + place + 1,
-            listed[place],
-            not is_flag and n_numbers > n_bad,
-            remark_on(trimmed[place], self._decimal),
-        )
+        bad = [text for text in trimmed if text and not fits(text)]
+        if self.bad is None:
+            is_flag = all(text in words for text in trimmed if text)
+            n_numbers = sum(is_number(text, self._decimal) for text in trimmed)
+            place = next((i for i, text in enumerate(trimmed) if text and not fits(text)), 0)
+            remedy = remark_on(trimmed[place], self._decimal) or self._first_row_remedy(place, trimmed, fits)
+            is_among_numbers = not is_flag and n_numbers > len(bad)
+            self.bad = BadCell(self.name, self._n_rows + place + 1, listed[place], is_among_numbers, remedy)
+        if self.bad.is_among_numbers:
+            self._ways.update(written(text, self._decimal) for text in bad)
+            self.bad = replace(self.bad, of=in_all(self._ways))
+
+    def _first_row_remedy(self, place: int, trimmed: list[str], fits: Callable[[str], bool]) -> str:
+        """Say what to do about a first row that is none of values, if all others are numbers."""
+        others = [text for text in trimmed[place + 1 :] if text]
+        is_alone = bool(others) and all(map(fits, others))
+        return first_row_remedy(self._n_rows + place + 1, trimmed[place]) if is_alone else ""
 
 
 def typing_remark(texts: Any, typed: Any, name: str, markers: Markers, decimal: str) -> str:
@@ -137,4 +150,5 @@ def number_remark(texts: Any, name: str, markers: Markers, decimal: str) -> str:
     other = [text for text in known if not is_number(text, decimal)]
     if not other or not all(remark_on(text, decimal) for text in other):
         return ""
-    return f"Column {name!r} is read as text: got {other[0]!r}, expected numbers. {remark_on(other[0], decimal)}"
+    ways = in_all(Counter(written(text, decimal) for text in other))
+    return f"Column {name!r} is read as text: got {other[0]!r}{ways}, expected numbers. {remark_on(other[0], decimal)}"

@@ -20,7 +20,7 @@ from identirep.datasets.batches import (
     empty_message,
     first_places,
 )
-from identirep.datasets.headers import check_header
+from identirep.datasets.headers import check_header, has_units, units_remark
 from identirep.datasets.kinds import look
 from identirep.datasets.markers import Markers
 from identirep.datasets.texts import Numbers, typed_texts, typing_remark
@@ -63,6 +63,10 @@ class Workbook:
         texts = [
             [str(row[j]) if j < len(row) and row[j] is not None else "" for j in self._places] for row in first[1:]
         ]
+        trimmed = [["" if text.strip() in markers.texts else text.strip() for text in row] for row in texts]
+        # Rows without anything may lie between names and units.
+        trimmed = [row for row in trimmed if any(row)]
+        self._units = units_remark(trimmed[0]) if has_units(self.columns, trimmed) else ""
         check_header(path, self.columns, texts, ".")
         check_distinct(path, self.columns)
 
@@ -70,7 +74,7 @@ class Workbook:
     def remarks(self) -> list[str]:
         """What is said of how the sheet is read, once it has been."""
         which = [] if self._told else [f"Read from the first sheet, {self._sheet!r}."]
-        return which + self._said
+        return which + [self._units] * bool(self._units) + self._said
 
     def batches(self, numeric: Sequence[str], label: str | None) -> Iterator[Batch]:
         """Yield the numeric columns and the label column, in order of the rows."""
@@ -123,7 +127,7 @@ class Workbook:
     def _batched_rows(self) -> Iterator[list[tuple[Any, ...]]]:
         """Yield rows after the header, some at a time, and note what of them is said."""
         errors: Counter[str] = Counter()
-        n_blank = waiting = 0
+        n_blank, waiting, is_next_of_units = 0, 0, bool(self._units)
         with self._rows(errors) as (_, rows):
             header = next(rows, None)
             batch: list[tuple[Any, ...]] = []
@@ -132,6 +136,9 @@ class Workbook:
                     waiting += 1
                     continue
                 n_blank, waiting = n_blank + waiting, 0
+                if is_next_of_units:
+                    is_next_of_units = False
+                    continue
                 batch.append(row)
                 if len(batch) == _BATCH_ROWS:
                     yield batch

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from identirep._typing import Array
-from identirep.datasets import Markers, as_given, declared_index, index_columns, remark_on, row_numbers
+from identirep.datasets import (
+    Markers,
+    as_given,
+    declared_index,
+    first_row_remedy,
+    in_all,
+    index_columns,
+    remark_on,
+    row_numbers,
+    written,
+)
 from identirep.encoding.values import (
     as_dates,
     as_matrix_of_lists,
@@ -32,8 +43,8 @@ _MOST_DISTINCT = 0.5
 # Words that stand for a missing value in a column of numbers, once somebody says so.
 _WORDS = {"missing", "unknown", "unk", "nd", "n.d.", "n/d", "void", "bad", "error", "not available", "no data", "empty"}
 _MAX_SHOWN = 40
-# Dates in the order of some country, which is not known.
-_DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([ T].*)?")
+# Dates in the order of some country, or with a year of two digits, which may be a day.
+_DATE = re.compile(r"\d{1,4}[./-](\d{1,2}|[^\W\d_]{3,9})[./-]\d{1,4}([ T].*)?")
 
 
 @dataclass(frozen=True)
@@ -168,7 +179,7 @@ def _text(name: str, values: Any, markers: Markers, most: int, is_kept: bool) ->
         return _number(name, "number", numbers, is_kept)
     if as_dates(values) is not None:
         return _date(name, "date or time", values, is_kept)
-    bad = None if numbers is not None else _among_numbers(texts, markers)
+    bad, ways = (None, {}) if numbers is not None else _among_numbers(texts, markers)
     # Numbers that are written otherwise are no codes: 7,5 and 7.5 would be two of them.
     if bad is not None and (not is_few or _looks_missing(texts[bad]) or remark_on(str(texts[bad]), ".")):
         return Column(
@@ -177,9 +188,8 @@ def _text(name: str, values: Any, markers: Markers, most: int, is_kept: bool) ->
             n_rows,
             n_missing,
             len(distinct),
-            f"{texts[bad]!r:.{_MAX_SHOWN}} among numbers, first at row {bad + 1}",
-            f"pass missing={as_given(str(texts[bad]))!r:.{_MAX_SHOWN}} if it stands for a missing value, or "
-            f"categorical={name!r}",
+            f"{texts[bad]!r:.{_MAX_SHOWN}} among numbers, first at row {bad + 1}{in_all(ways)}",
+            _remedy(name, bad, str(texts[bad]), ways),
             is_fault=True,
         )
     if is_few:
@@ -199,9 +209,9 @@ def _text(name: str, values: Any, markers: Markers, most: int, is_kept: bool) ->
     return Column(name, "text", n_rows, n_missing, len(distinct), why, f"pass categorical={name!r}")
 
 
-def _among_numbers(texts: list[str | None], markers: Markers) -> int | None:
-    """Return the row of the first text that is no number, if most texts are numbers."""
-    bad, n_numbers, n_bad = None, 0, 0
+def _among_numbers(texts: list[str | None], markers: Markers) -> tuple[int | None, Counter[str]]:
+    """Return the row of the first text that is no number, if most texts are numbers, and how such are written."""
+    bad, n_numbers, ways = None, 0, Counter[str]()
     for row, text in enumerate(texts):
         if text is None or text in markers.texts:
             continue
@@ -209,9 +219,17 @@ def _among_numbers(texts: list[str | None], markers: Markers) -> int | None:
             float(text)
             n_numbers += 1
         except ValueError:
-            n_bad += 1
+            ways[written(text, ".")] += 1
             bad = row if bad is None else bad
-    return bad if n_numbers > n_bad else None
+    return bad if n_numbers > ways.total() else None, ways
+
+
+def _remedy(name: str, bad: int, text: str, ways: Mapping[str, int]) -> str:
+    """Say what to do about the first of texts among numbers."""
+    other = first_row_remedy(bad + 1, text) if sum(ways.values()) == 1 else ""
+    if other:
+        return other[:1].lower() + other[1:].rstrip(".")
+    return f"pass missing={as_given(text)!r:.{_MAX_SHOWN}} if it stands for a missing value, or categorical={name!r}"
 
 
 def _looks_missing(text: str | None) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from identirep._typing import Array
-from identirep.datasets import Markers, numbers_in
+from identirep.datasets import Markers, named_dates, numbers_in
 from identirep.missing import is_missing
 
 __all__ = [
@@ -174,7 +174,7 @@ def _present(texts: Any) -> Any:
 
 
 def _cast_to_time(texts: Any) -> Any:
-    """Return ISO texts as moments, with or without a time zone; None if one is none."""
+    """Return texts as moments, ISO with or without a time zone, or with names of months; None if one is none."""
     import pyarrow as pa
 
     for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
@@ -182,7 +182,7 @@ def _cast_to_time(texts: Any) -> Any:
             return texts.cast(kind)
         except pa.ArrowInvalid:
             continue
-    return None
+    return named_dates(texts)
 
 
 def date_parts(days: Array) -> dict[str, Array]:

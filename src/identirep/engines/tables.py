@@ -73,8 +73,8 @@ class TableBlocks:
         except NotNumericError as error:
             cell = error.cells[0]
             raise BlockError(
-                f"{where}: column {cell.column!r} is not numeric: got {cell.value!r} first at row {cell.row}, expected "
-                f"numbers. {cell.remedy or 'Leave the column out, or convert it.'}"
+                f"{where}: column {cell.column!r} is not numeric: got {cell.value!r} first at row "
+                f"{cell.row}{cell.of}, expected numbers. {cell.remedy or 'Leave the column out, or convert it.'}"
             ) from None
         except BlockError:
             raise
