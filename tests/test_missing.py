@@ -113,3 +113,14 @@ def test_labels_that_are_no_sequence_are_refused_in_our_words(labels):
 def test_labels_that_cannot_be_told_apart_are_refused():
     with pytest.raises(ValueError, match=r"tasks has labels that cannot be told apart: got an unhashable"):
         TaskMoments.from_long(np.ones((3, 1)), np.ones(3), [[1], "a", [2]])
+
+
+def test_labels_are_looked_at_one_by_one_only_if_their_types_can_be_missing(monkeypatch):
+    labels = as_labels(np.array(["a", ("b", 1), 2, True, np.int64(3), b"c"] * 3, dtype=object))
+    gaps = [None, np.nan, pd.NA, pd.NaT, np.ma.masked, np.datetime64("NaT"), np.timedelta64("NaT"), np.float32("nan")]
+    for gap in gaps:
+        mixed = labels.copy()
+        mixed[4] = gap
+        assert np.flatnonzero(missing_labels(mixed)).tolist() == [4]
+    monkeypatch.setattr("identirep.missing.is_missing", pytest.fail)
+    assert not missing_labels(labels).any()

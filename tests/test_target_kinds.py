@@ -74,3 +74,15 @@ def test_kinds_need_labels():
         MTLCM(target_type="binary").fit_moments(moments)
     with pytest.raises(ValueError, match="target_type needs all labels"):
         MTLCM(target_type={0: "binary"}).partial_fit(H, Y)
+
+
+def test_tasks_with_a_label_that_is_no_whole_number_are_told_together(monkeypatch):
+    own = [np.asarray(values, dtype=float) for all_ in BY_KIND.values() for values in all_ if len(values) >= 10]
+    y, index = np.concatenate(own), np.repeat(np.arange(len(own)), [len(values) for values in own])
+    told = tuple(kind_of(values) for values in own)
+    order = RNG.permutation(len(y))
+    seen = []
+    monkeypatch.setattr("identirep.target_kinds.kind_of", lambda values: seen.append(values) or kind_of(values))
+    assert kinds_of_tasks(y[order], index[order], tuple(range(len(own))), "auto") == told
+    assert seen
+    assert all(np.array_equal(values, np.round(values)) for values in seen)

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from identirep import MTLCM, TaskMoments
-from identirep.curved_effects import LINES, shape_of_effects
+from identirep.curved_effects import LINES, _Lines, shape_of_effects
 from identirep.datasets import make_linear_tasks
 from identirep.experiments.violated_settings import draw_violated
 from identirep.latent_targets import latent_targets
 from identirep.metrics import mcc_score
+from identirep.task_blocks import Stacks
 
 SIZE = {"T": 40, "n": 200, "D": 5, "causal": 2}
 
@@ -139,3 +140,25 @@ def test_kinds_are_stored_and_batches_refused(tmp_path):
     levels = fitted(drawn("targets of so many levels", 2, T=12, n=100))
     levels.save(tmp_path / "other")
     assert MTLCM.load(tmp_path / "other").target_kinds_ == ("binary",) * 12
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_all_powers_of_all_tasks_at_once_are_regressions_one_by_one(weighted):
+    rng = np.random.default_rng(0)
+    n, K, T = 40, 3, 4
+    H, y, index = rng.normal(size=(n * T, K)), rng.normal(size=n * T), np.repeat(np.arange(T), n)
+    H[:, 0] += y**2
+    counted = rng.uniform(0.2, 1.0, n * T) if weighted else np.ones(n * T)
+    (block,) = Stacks.of(index, T, K).blocks(np.arange(T))
+    ratios = _Lines.of(block, H, y, counted).with_powers(of_scores=False).log_ratios()
+    for place, t in enumerate(block.tasks):
+        h, own, w = H[index == t], y[index == t], counted[index == t]
+        line = own - w @ own / w.sum()
+        z = np.clip(line / np.sqrt(w @ line**2 / w.sum()), -4.0, 4.0)
+        heights = []
+        for degree in range(1, 5):
+            design = np.column_stack([np.ones(n), line, *(z**power for power in range(2, degree + 1))])
+            root = np.sqrt(w)[:, None]
+            left = root * h - root * design @ np.linalg.lstsq(root * design, root * h, rcond=None)[0]
+            heights.append(np.linalg.slogdet(left.T @ left)[1])
+        np.testing.assert_allclose(ratios[:, place], heights[0] - np.array(heights[1:]), atol=1e-6)

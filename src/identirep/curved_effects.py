@@ -60,10 +60,10 @@ def shape_of_effects(
     shapes = [Shape(power + 1, of_scores) for of_scores in (True, False) for power in range(1, _MOST_POWERS)]
     gain, freedom, aic = np.zeros((3, len(shapes)))
     for block in stacks.blocks(_large_enough(tasks, stacks, K)):
-        of_kind = {kind: _Regression.of(block, H, y, counted, kind) for kind in (True, False)}
-        for i, (degree, kind) in enumerate(shapes):
-            n, power = of_kind[kind].n, degree - 1
-            ratio = of_kind[kind].log_ratio(power)
+        lines = _Lines.of(block, H, y, counted)
+        n, ratios = lines.n, [lines.with_powers(kind).log_ratios() for kind in (True, False)]
+        for i, ((degree, _), ratio) in enumerate(zip(shapes, np.concatenate(ratios), strict=True)):
+            power = degree - 1
             gain[i] += float(np.sum((n - 2.0 - 0.5 * (K + power + 1)) * ratio))
             freedom[i] += K * power * len(n)
             aic[i] += float(np.sum(n * ratio - 2.0 * K * power * n / (n - K - power - 2)))
@@ -87,9 +87,10 @@ def curves_of(
     stacks = Stacks.of(index, n_tasks, K + _MOST_POWERS)
     found = Curves(np.zeros((n_tasks, K, K)), np.zeros((len(H), K)))
     for block in stacks.blocks(_large_enough(tasks, stacks, K)):
-        regression, power = _Regression.of(block, H, y, counted, shape.of_scores), shape.degree - 1
+        lines, power = _Lines.of(block, H, y, counted), shape.degree - 1
+        regression = lines.with_powers(shape.of_scores)
         f = regression.coefficients[:, :power]
-        found.covariance[block.tasks] = f.swapaxes(1, 2) @ f / regression.n[:, None, None]
+        found.covariance[block.tasks] = f.swapaxes(1, 2) @ f / lines.n[:, None, None]
         block.put(found.values, regression.powers[:, :, :power] @ f)
     return found
 
@@ -102,57 +103,88 @@ def _large_enough(tasks: IntArray, stacks: Stacks, K: int) -> IntArray:
     return tasks[stacks.counts[tasks] > K + _MOST_POWERS + _SPARE_ROWS]
 
 
-class _Regression(NamedTuple):
-    """Regression of the features of stacked tasks on orthonormal powers, (t, m, p), all orthogonal to y."""
+class _Lines(NamedTuple):
+    """Regression of the features of stacked tasks on their targets: rows that count for w, (t, m), and what is left.
 
+    `weighted` are centred features times w, `unit` is the centred target in unit length, and `residual` the scatter of
+    the features about the line.
+    """
+
+    block: Block
+    y: Array
+    w: Array
     n: Array
+    line: Array
+    unit: Array
+    weighted: Array
+    residual: Array
+
+    @classmethod
+    def of(cls, block: Block, H: NDArray[Any], y: Array, counted: Array) -> _Lines:
+        w = block.weights(counted)
+        n = w.sum(axis=1)
+        h, line = (_centred(part, w, n) for part in (block.of(H).astype(np.float64), block.of(y)[..., None]))
+        unit, weighted = _unit(line, w), h * w[..., None]
+        slope = unit.swapaxes(1, 2) @ weighted
+        residual = weighted.swapaxes(1, 2) @ h - slope.swapaxes(1, 2) @ slope
+        return cls(block, y, w, n, line, unit, weighted, residual)
+
+    def with_powers(self, of_scores: bool) -> _Regression:
+        """Add orthonormal powers of a kind."""
+        w = self.w
+        score = _normal_scores(self.block, self.y, w) if of_scores else _within_reach(self.line[..., 0], w)
+        basis = [self.unit]
+        for power in range(2, _MOST_POWERS + 1):
+            column = _centred(score[..., None] ** power, w, self.n)
+            size = np.sqrt(_summed(w, column**2))
+            for _ in range(2):
+                for known in basis:
+                    column = column - known * _summed(w, known * column)[:, None]
+            # A power that the others give, as with two values, is none.
+            left = np.sqrt(_summed(w, column**2))
+            column = np.where((left > 1e-6 * size)[:, None], column, 0.0)
+            basis.append(_unit(column, w))
+        powers = np.concatenate(basis[1:], axis=2)
+        return _Regression(powers, powers.swapaxes(1, 2) @ self.weighted, self.residual)
+
+
+class _Regression(NamedTuple):
+    """Regression of the features of stacked tasks on orthonormal powers, (t, m, p), all orthogonal to y.
+
+    `residual` is the scatter of the features that lines leave.
+    """
+
     powers: Array
     coefficients: Array
     residual: Array
 
-    @classmethod
-    def of(cls, block: Block, H: NDArray[Any], y: Array, counted: Array, of_scores: bool) -> _Regression:
-        w = block.weights(counted)
-        n = w.sum(axis=1)
-
-        def centred(values: Array) -> Array:
-            return values - (np.einsum("tm,tmk->tk", w, values) / n[:, None])[:, None]
-
-        h, line = centred(block.of(H).astype(np.float64)), centred(block.of(y)[..., None])
-        score = _normal_scores(block, y, w) if of_scores else _within_reach(line[..., 0], w)
-        basis = [_unit(line, w)]
-        for power in range(2, _MOST_POWERS + 1):
-            column = centred(score[..., None] ** power)
-            size = np.sqrt(np.einsum("tm,tmk->tk", w, column**2))
-            for _ in range(2):
-                for known in basis:
-                    column = column - known * np.einsum("tm,tmk,tmk->tk", w, known, column)[:, None]
-            # A power that the others give, as with two values, is none.
-            left = np.sqrt(np.einsum("tm,tmk->tk", w, column**2))
-            column = np.where((left > 1e-6 * size)[:, None], column, 0.0)
-            basis.append(_unit(column, w))
-        powers = np.concatenate(basis[1:], axis=2)
-        weighted = h * w[..., None]
-        slope = basis[0].swapaxes(1, 2) @ weighted
-        coefficients = powers.swapaxes(1, 2) @ weighted
-        residual = weighted.swapaxes(1, 2) @ h - slope.swapaxes(1, 2) @ slope
-        return cls(n, powers, coefficients, residual)
-
-    def log_ratio(self, power: int) -> Array:
-        """log|R| of lines less that of lines and so many powers, (t,)."""
-        f = self.coefficients[:, :power]
+    def log_ratios(self) -> Array:
+        """log|R| of lines less that of lines and one, two, ... powers, (n_powers, t)."""
         # Features that are constant have neither residual nor effects.
         size = np.sqrt(np.einsum("tkk->tk", self.residual))
         size = np.where(size > 0, size, 1.0)
-        f = f / size[:, None]
+        f = self.coefficients / size[:, None]
         residual = self.residual / (size[:, :, None] * size[:, None]) + RIDGE * np.eye(f.shape[2])
-        solved = np.linalg.solve(residual, f.swapaxes(1, 2))
-        sign, log_det = np.linalg.slogdet(np.eye(power) - f @ solved)
-        return np.where(sign > 0, -log_det, 0.0)
+        # One system for all powers: those of fewer are its corner.
+        explained = f @ np.linalg.solve(residual, f.swapaxes(1, 2))
+        found = []
+        for power in range(1, f.shape[1] + 1):
+            sign, log_det = np.linalg.slogdet(np.eye(power) - explained[:, :power, :power])
+            found.append(np.where(sign > 0, -log_det, 0.0))
+        return np.array(found)
+
+
+def _summed(w: Array, values: Array) -> Array:
+    """Weighted sums over the rows of each task, (t, k)."""
+    return np.asarray((w[:, None] @ values)[:, 0])
+
+
+def _centred(values: Array, w: Array, n: Array) -> Array:
+    return values - (_summed(w, values) / n[:, None])[:, None]
 
 
 def _unit(column: Array, w: Array) -> Array:
-    return column / np.sqrt(np.maximum(np.einsum("tm,tmk->tk", w, column**2), _TINY))[:, None]
+    return column / np.sqrt(np.maximum(_summed(w, column**2), _TINY))[:, None]
 
 
 def _within_reach(line: Array, w: Array) -> Array:

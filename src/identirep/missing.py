@@ -106,4 +106,14 @@ def missing_labels(labels: NDArray[Any]) -> BoolArray:
         return np.asarray(np.isnan(labels))
     if labels.dtype != object:
         return np.zeros(len(labels), dtype=bool)
+    # Types are few where labels are many.
+    if not any(_may_be_missing(kind) for kind in set(map(type, labels.tolist()))):
+        return np.zeros(len(labels), dtype=bool)
     return np.array([is_missing(label) for label in labels], dtype=bool)
+
+
+def _may_be_missing(kind: type) -> bool:
+    """Whether some value of a type stands for none."""
+    return kind.__name__ in (*_MISSING_TYPES, "NoneType") or issubclass(
+        kind, float | np.floating | np.datetime64 | np.timedelta64
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,16 @@ from identirep.parameters import raise_faults
 from identirep.row_weights import as_weights
 from identirep.wording import short
 
-__all__ = ["batches_of", "check_moments", "names_of_columns", "offset_of", "positions", "rows_of_tasks"]
+__all__ = [
+    "RowsOfTasks",
+    "batches_of",
+    "check_moments",
+    "names_of_columns",
+    "offset_of",
+    "positions",
+    "rows_of_known_tasks",
+    "rows_of_tasks",
+]
 
 
 class RowsOfTasks(NamedTuple):
@@ -123,8 +132,30 @@ def rows_of_tasks(H: Any, y: Any, tasks: Any, sample_weight: Any) -> RowsOfTasks
             f"y and tasks do not match H: got {target.shape} and {index.shape}, expected ({len(H)},) for both. "
             "Pass one target and one task label for each row."
         )
-    seen = ~np.isnan(target)
-    if not seen.all():
-        H, target, index = H[seen], target[seen], index[seen]
-        weight = None if weight is None else weight[seen]
-    return RowsOfTasks(H, target, index, names, weight, kept)
+    return _labelled(RowsOfTasks(H, target, index, names, weight, kept))
+
+
+def rows_of_known_tasks(
+    H: NDArray[Any], target: Array, index: IntArray, names: Sequence[Hashable], weight: Array | None
+) -> RowsOfTasks:
+    """Return checked rows whose tasks are known by positions in `names` as `rows_of_tasks` does, no label looked at.
+
+    Tasks that have no row are left out, and the others are in the order that labels of rows would have them in.
+    """
+    here = np.flatnonzero(np.bincount(index, minlength=len(names)))
+    labels = np.empty(len(here), dtype=object)
+    labels[:] = [names[t] for t in here.tolist()]
+    ordered, place = factorize(labels, "tasks")
+    number = np.zeros(len(names), dtype=np.int64)
+    number[here] = place
+    H, target = as_float_matrix(H, "H"), np.asarray(target, dtype=np.float64)
+    return _labelled(RowsOfTasks(H, target, number[index], ordered, weight, ~np.isnan(target)))
+
+
+def _labelled(rows: RowsOfTasks) -> RowsOfTasks:
+    """Leave rows without a label out."""
+    seen = ~np.isnan(rows.target)
+    if seen.all():
+        return rows
+    weight = None if rows.weight is None else rows.weight[seen]
+    return rows._replace(H=rows.H[seen], target=rows.target[seen], task_index=rows.task_index[seen], weight=weight)

@@ -11,7 +11,15 @@ from numpy.typing import ArrayLike
 from identirep._typing import Array, Counts, IntArray
 from identirep.accumulation import Sums, as_float_matrix, long_sums, wide_sums
 from identirep.merging import aligned, merged, without
-from identirep.moment_arguments import batches_of, check_moments, names_of_columns, offset_of, positions, rows_of_tasks
+from identirep.moment_arguments import (
+    RowsOfTasks,
+    batches_of,
+    check_moments,
+    names_of_columns,
+    offset_of,
+    positions,
+    rows_of_tasks,
+)
 from identirep.moment_statistics import MomentStatistics, check_units
 from identirep.parameters import Choice, check_arguments, raise_faults
 from identirep.robust_weights import ROBUST, Robust
@@ -224,7 +232,12 @@ class TaskMoments(MomentStatistics):
             doubles.
         """
         check_arguments(robust=(robust, Choice(*ROBUST)), target_type=(target_type, TARGET_TYPE))
-        H, target, index, names, weight, kept = rows_of_tasks(H, y, tasks, sample_weight)
+        return cls._of_rows(rows_of_tasks(H, y, tasks, sample_weight), robust, target_type)
+
+    @classmethod
+    def _of_rows(cls, rows: RowsOfTasks, robust: Robust, target_type: TargetType) -> TaskMoments:
+        """Compute moments of checked rows of the long layout."""
+        H, target, index, names, weight, kept = rows
         with np.errstate(over="ignore", invalid="ignore"):
             sums = long_sums(H, target, index, len(names), unless_ones(weight))
         check_units(sums, H, lambda: spread_of_tasks(target, index, len(names)), names)

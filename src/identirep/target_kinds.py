@@ -81,7 +81,9 @@ def kinds_of_tasks(y: Array, index: IntArray, names: Sequence[Hashable], given: 
     """Return the kind of each task of the long layout."""
     order = np.argsort(index, kind="stable")
     labels = np.split(y[order], np.cumsum(np.bincount(index, minlength=len(names)))[:-1])
-    found = [kind_of(own) for own in labels]
+    # Most tasks have some label that is no whole number, which is looked at for all of them at once.
+    broken = np.bincount(index, y != np.round(y), minlength=len(names)) > 0
+    found = ["continuous" if is_broken else kind_of(own) for is_broken, own in zip(broken, labels, strict=True)]
     if any(len(own) < _LEAST_LABELS for own in labels) and "continuous" in found:
         all_alike = kind_of(y)
         few = [len(own) < _LEAST_LABELS and kind == "continuous" for own, kind in zip(labels, found, strict=True)]

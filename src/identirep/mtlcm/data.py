@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identirep._typing import BoolArray, IntArray
+from identirep.moment_arguments import rows_of_known_tasks
 from identirep.moments import TaskMoments
 from identirep.parameters import Fault
 from identirep.robust_weights import Robust
@@ -55,13 +56,12 @@ def moments_of(
 ) -> TaskMoments:
     """Moments of checked rows, or of some of them, in either layout."""
     data = data if rows is None else data.rows(rows)
-    kinds: dict[str, Any] = {"sample_weight": data.weights, "robust": robust, "target_type": target_type}
+    names = data.task_names
     if data.task_index is None:
-        names = data.task_names
-        return TaskMoments.from_arrays(data.X, data.targets, task_names=names, **kinds)
-    labels = np.empty(data.n_tasks, dtype=object)
-    labels[:] = data.task_names
-    return TaskMoments.from_long(data.X, data.targets, labels[data.task_index], **kinds)
+        kinds: dict[str, Any] = {"robust": robust, "target_type": target_type}
+        return TaskMoments.from_arrays(data.X, data.targets, task_names=names, sample_weight=data.weights, **kinds)
+    known = rows_of_known_tasks(data.X, data.targets, data.task_index, names, data.weights)
+    return TaskMoments._of_rows(known, robust, target_type)
 
 
 def halves_of(data: TaskData, robust: Robust = None, target_type: TargetType = None) -> tuple[TaskMoments, ...]:

@@ -33,15 +33,15 @@ def test_noise_is_looked_for_from_the_end_of_the_first_start_and_again_from_a_be
     assert len(asked) == 1
     assert len(model.start_criteria_) == 3
     assert model.n_iter_ > 1
-    solve, first = fit.solve_in_blocks, []
+    solve, first = fit.solve_from_some, []
 
-    def stuck(problem, initial, *, max_iter, tol):
+    def stuck(problem, initial, *, max_iter, tol, rng):
         if not first and len(initial) == 1:
             first.append(True)
-            return solve(problem, np.linalg.qr(np.ones((4, 4)) + np.eye(4))[0][None], max_iter=0, tol=tol)
-        return solve(problem, initial, max_iter=max_iter, tol=tol)
+            return solve(problem, np.linalg.qr(np.ones((4, 4)) + np.eye(4))[0][None], max_iter=0, tol=tol, rng=rng)
+        return solve(problem, initial, max_iter=max_iter, tol=tol, rng=rng)
 
-    monkeypatch.setattr(fit, "solve_in_blocks", stuck)
+    monkeypatch.setattr(fit, "solve_from_some", stuck)
     asked.clear()
     again = MTLCM(n_init=3, robust=None, random_state=0).fit_moments(moments)
     assert len(asked) == 2

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, _Objective, log_likelihood, maximise_noisy_likelihood
+from identirep.mtlcm.axes import noisy_likelihood
+from identirep.mtlcm.axes.noisy_likelihood import (
+    NoisyFit,
+    _Objective,
+    log_likelihood,
+    maximise_noisy_likelihood,
+    scored_variances,
+)
 from identirep.mtlcm.model import gaussian_log_likelihood
 
 T, D = 30, 4
@@ -85,3 +92,40 @@ def test_a_latent_that_noise_drowns_keeps_positive_variances():
     assert np.all(found.variances > 0)
     assert np.isfinite(found.log_likelihood)
     assert found.noise_variance == pytest.approx(0.02, rel=0.05)
+
+
+@pytest.mark.parametrize("moves", ["fixed", "apart", "joined"])
+def test_parts_of_the_tasks_add_up_to_all_of_them(moves, monkeypatch):
+    A, variances, R, n = _problem()
+    start = NoisyFit(np.linalg.inv(A), variances, 0.01)
+    objective = _Objective.at(R, n, start, moves)
+    x = 0.02 * np.random.default_rng(1).normal(size=D * D + T * D + (moves != "fixed"))
+    value, gradient = objective(x)
+    height = log_likelihood(R, n / n.sum(), start.unmixing, variances, 0.01)
+    sizes = []
+    plain = noisy_likelihood.inverse_and_log_det
+    monkeypatch.setattr("identirep.threads._NUMBERS", 7 * D * D)
+    monkeypatch.setattr(noisy_likelihood, "inverse_and_log_det", lambda Sigma: sizes.append(len(Sigma)) or plain(Sigma))
+    in_parts, slope = objective(x)
+    assert in_parts == pytest.approx(value, rel=1e-13)
+    np.testing.assert_allclose(slope, gradient, rtol=1e-11, atol=1e-14)
+    assert log_likelihood(R, n / n.sum(), start.unmixing, variances, 0.01) == pytest.approx(height, rel=1e-13)
+    assert sorted(sizes) == [2, 2, *[7] * 8]
+
+
+def test_variances_of_all_tasks_are_near_the_best_for_axes_and_noise_of_some(monkeypatch):
+    A, variances, R, _ = _problem()
+    n = np.full(T, 60)
+    rows = np.linalg.cholesky(R) @ np.random.default_rng(1).normal(size=(T, D, 60))
+    R, B = rows @ rows.swapaxes(1, 2) / 60, np.linalg.inv(A)
+
+    def nats(scorings):
+        monkeypatch.setattr(noisy_likelihood, "_SCORINGS", scorings)
+        found = scored_variances(R, NoisyFit(B, variances[:3], 0.02))
+        assert (found.variances > 0).all()
+        return n.sum() * log_likelihood(R, n / n.sum(), B, found.variances, 0.02)
+
+    usual = noisy_likelihood._SCORINGS
+    best = nats(30)
+    assert nats(0) < best - 1.0
+    assert nats(usual) > best - 0.1

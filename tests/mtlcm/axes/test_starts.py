@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from identirep import MTLCM, TaskMoments
+from identirep.datasets import make_linear_tasks
 from identirep.mtlcm.axes import starts as starts_module
 from identirep.mtlcm.axes.covariances import DenseCovariances, SharedCovariances
-from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks, solve_until_found
+from identirep.mtlcm.axes.starts import random_rotations, solve_from_some, solve_in_blocks, solve_until_found
+from identirep.mtlcm.model import residual_covariances
 
 
 def test_rotations_are_drawn_uniformly():
@@ -69,3 +71,22 @@ def test_a_given_number_of_starts_is_kept_with_shared_inputs(n_init):
     moments = TaskMoments.from_arrays(Z, Z @ rng.normal(size=(4, 9)) + rng.normal(size=(300, 9)))
     assert moments.is_shared
     assert len(MTLCM(n_init=n_init, random_state=0).fit_moments(moments).start_criteria_) == n_init
+
+
+def test_some_of_many_tasks_lead_starts_to_ends_as_good_in_fewer_steps_of_all(monkeypatch):
+    data = make_linear_tasks(200, 60, 5, 2, random_state=0)
+    moments = TaskMoments.from_long(data.H, data.y, data.tasks)
+    covariances = DenseCovariances.from_matrices(residual_covariances(moments), moments.weights)
+    starts = random_rotations(4, 5, np.random.default_rng(1))
+    plain = solve_from_some(covariances, starts, max_iter=500, tol=1e-9, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(
+        plain.criterion, solve_in_blocks(covariances, starts, max_iter=500, tol=1e-9).criterion
+    )
+    monkeypatch.setattr(starts_module, "_MOST_TASKS", 60)
+    led = solve_from_some(covariances, starts, max_iter=500, tol=1e-9, rng=np.random.default_rng(0))
+    assert led.converged.all()
+    assert (led.n_iter < plain.n_iter).all()
+    assert led.criterion[led.best] <= plain.criterion[plain.best] + 1e-12
+    # An end of all tasks is left to no start of some.
+    near = solve_from_some(covariances, plain.unmixing, max_iter=500, tol=1e-9, rng=np.random.default_rng(0))
+    assert near.n_iter.max() <= 1

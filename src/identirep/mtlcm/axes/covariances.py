@@ -190,6 +190,10 @@ class DenseCovariances:
     def measured(self, B: Array, start: IntArray) -> TaskVariances:
         return TaskVariances.of(self, B, start)
 
+    def select(self, tasks: IntArray) -> DenseCovariances:
+        """Return the covariances of some tasks, weighted by their share in these."""
+        return DenseCovariances(self.packed[tasks], self.weights[tasks] / self.weights[tasks].sum())
+
     def reweighted(self, weights: Array) -> DenseCovariances:
         return DenseCovariances(self.packed, weights)
 

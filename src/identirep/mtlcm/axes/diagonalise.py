@@ -35,7 +35,7 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.mtlcm.axes.covariances import DiagonalisedCovariances, Measured
 from identirep.mtlcm.axes.solutions import Solutions
 
-__all__ = ["StepMemory", "joint_diagonalise", "pair_step"]
+__all__ = ["StepMemory", "joint_diagonalise", "pair_step", "pham_criterion"]
 
 # Pairs that no task tells apart have a singular 2 x 2 Hessian; its determinant is held above this.
 _MIN_CURVATURE = 1e-3
@@ -137,6 +137,11 @@ def pair_step(gradient: Array, curvature: Array, least: float) -> Array:
     i = np.arange(h.shape[1])
     E[:, i, i] = -gradient[:, i, i] / (h[:, i, i] + 1.0)
     return np.asarray(E)
+
+
+def pham_criterion(covariances: DiagonalisedCovariances, B: Array) -> Array:
+    """Return the criterion at unmixing matrices, (n_starts, D, D)."""
+    return _criterion(B, covariances.measured(B, np.arange(len(B))))
 
 
 def _criterion(B: Array, tasks: Measured) -> Array:

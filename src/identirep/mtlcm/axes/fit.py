@@ -19,7 +19,7 @@ from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, maximise_noisy_likel
 from identirep.mtlcm.axes.rotation import NEAR, ROUGH, HeadsOfTasks, mostly_shared, sparsest_heads
 from identirep.mtlcm.axes.sharded import ShardedCovariances, ShardedTasks
 from identirep.mtlcm.axes.solutions import Solutions, Starts, equal_to_best
-from identirep.mtlcm.axes.starts import random_rotations, solve_in_blocks, solve_until_found
+from identirep.mtlcm.axes.starts import random_rotations, solve_from_some, solve_until_found
 from identirep.mtlcm.model import (
     PRIOR_BELOW,
     FactorizedInformation,
@@ -103,14 +103,14 @@ def fit_latents(
     diagonalised = partial(_diagonalised, reduced, whitened)
     initial = np.concatenate([np.eye(n_components)[None], random_rotations(n_init - 1, n_components, rng)])
     search = partial(solve_until_found, most_starts=most_starts or n_init, rng=rng)
-    solve = partial(_solve, search=search, max_iter=max_iter, tol=tol, only_best=only_best)
+    solve = partial(_solve, search=search, max_iter=max_iter, tol=tol, only_best=only_best, rng=rng)
     # More features than latents: what lies outside their subspace is noise.
     known = (outside or 0.0) if noise_std == "estimate" else float(noise_std) ** 2
     if prior == "factorized" and mostly_shared(moments):
         return _canonical(_with_sparse_heads(reduced, known, initial, solve), basis, prior)
     # One covariance for all tasks cannot tell noise from latents.
     if noise_std == "estimate" and outside is None and not moments.is_shared:
-        one = partial(solve_in_blocks, max_iter=max_iter, tol=tol)
+        one = partial(solve_from_some, max_iter=max_iter, tol=tol, rng=rng)
         state = _with_noise_found(
             reduced, initial, partial(diagonalised, solve=solve), partial(diagonalised, solve=one), rng
         )
@@ -124,7 +124,14 @@ def fit_latents(
 
 
 def _solve(
-    problem: Problem, initial: Array, *, search: Callable[..., Solutions], max_iter: int, tol: float, only_best: bool
+    problem: Problem,
+    initial: Array,
+    *,
+    search: Callable[..., Solutions],
+    max_iter: int,
+    tol: float,
+    only_best: bool,
+    rng: np.random.Generator,
 ) -> Solutions:
     """Search from the starts for axes that diagonalise covariances, or that make heads sparse."""
     solve: Callable[[Array], Solutions]
@@ -136,7 +143,7 @@ def _solve(
     if isinstance(problem, HeadsOfTasks):
         solve = partial(sparsest_heads, problem, max_iter=max_iter, tol=tol)
     else:
-        solve = partial(solve_in_blocks, problem, max_iter=max_iter, tol=tol)
+        solve = partial(solve_from_some, problem, max_iter=max_iter, tol=tol, rng=rng)
     return search(solve, initial)
 
 
@@ -167,10 +174,13 @@ def _diagonalised(
     if near is not None:
         initial = np.concatenate([np.linalg.solve(whitener.T, near.unmixing.T).T[None], initial[1:]])
     found = solve(covariances, initial)
+    M = found.unmixing[found.best]
+    if isinstance(covariances, ShardedCovariances):
+        variances = _variances(M @ whitener, denoised_residual_covariances(moments, noise_variance))
+    else:
+        variances = np.ascontiguousarray(covariances.variances(M[None])[0])
     found = replace(found, unmixing=found.unmixing @ whitener)
-    B = found.unmixing[found.best]
-    variances = _variances(B, denoised_residual_covariances(moments, noise_variance))
-    return _State(moments, B, variances, noise_variance, found, near)
+    return _State(moments, M @ whitener, variances, noise_variance, found, near)
 
 
 def _with_sparse_heads(

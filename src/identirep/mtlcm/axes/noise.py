@@ -12,8 +12,9 @@ from identirep.moments import TaskMoments
 from identirep.mtlcm.axes.canonical import latent_agreement
 from identirep.mtlcm.axes.covariances import DenseCovariances
 from identirep.mtlcm.axes.diagonalise import joint_diagonalise
-from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, climb_with_noise, log_likelihood
+from identirep.mtlcm.axes.noisy_likelihood import NoisyFit, climb_with_noise, log_likelihood, scored_variances
 from identirep.mtlcm.model import JointMoments, explained_directions, regular_residual_covariances
+from identirep.threads import cached_parts, in_threads
 
 __all__ = ["SAME_AXES", "denoised_joint_moments", "denoised_residual_covariances", "find_noise"]
 
@@ -39,7 +40,14 @@ _MOST_TASKS = 4000
 def denoised_residual_covariances(moments: TaskMoments, noise_variance: float, pooled: Array | None = None) -> Array:
     """Return R_t - o^2 I with eigenvalues held positive, small tasks with part of a pseudo-row of the pooled R."""
     R = regular_residual_covariances(moments, pooled)
-    return R if noise_variance == 0.0 else _rebuild(*np.linalg.eigh(R), noise_variance)
+    if noise_variance == 0.0:
+        return R
+
+    def denoise(tasks: slice) -> None:
+        R[tasks] = _rebuild(*np.linalg.eigh(R[tasks]), noise_variance)
+
+    in_threads(denoise, cached_parts(len(R), R[0].size))
+    return R
 
 
 def denoised_joint_moments(moments: TaskMoments, noise_variance: float) -> JointMoments:
@@ -71,10 +79,8 @@ def find_noise(moments: TaskMoments, clean: Array, rng: np.random.Generator) -> 
         R = regular_residual_covariances(part)
         start = _start_of_climb(R, part, clean, n_rows)
         if start is not None:
-            found = climb_with_noise(R, part.n_samples, start, "joined")
-            R, B = denoised_residual_covariances(moments, found.noise_variance), found.unmixing
-            start = NoisyFit(B, np.einsum("tij,ij->ti", B @ R, B), found.noise_variance)
-            R = regular_residual_covariances(moments)
+            R, start = regular_residual_covariances(moments), climb_with_noise(R, part.n_samples, start, "joined")
+            start = scored_variances(R, start)
     if start is None:
         return None
     found = climb_with_noise(R, moments.n_samples, start, "joined")

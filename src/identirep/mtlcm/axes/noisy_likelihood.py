@@ -17,7 +17,7 @@ coordinates: o^2 then moves without disturbing it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -25,8 +25,9 @@ from scipy.optimize import minimize
 
 from identirep._typing import Array, Counts
 from identirep.mtlcm.model import inverse_and_log_det, latent_covariances
+from identirep.threads import cached_parts, in_threads
 
-__all__ = ["NoisyFit", "climb_with_noise", "log_likelihood", "maximise_noisy_likelihood"]
+__all__ = ["NoisyFit", "climb_with_noise", "log_likelihood", "maximise_noisy_likelihood", "scored_variances"]
 _Moves: TypeAlias = Literal["fixed", "apart", "joined"]
 
 # Stop when an iteration raises the log-likelihood of all rows together by less than so many nats a parameter: while
@@ -40,6 +41,8 @@ _LEAST_INFORMATION = 1e-2
 # Width, in units of the noise, of the bend that keeps variances positive when they are what the noise leaves of the
 # total.
 _BEND = 0.1
+# Steps of scoring, what steadies them, and the share of its noise that the variance of a latent starts with at least.
+_SCORINGS, _SCORING_RIDGE, _LEAST_LEFT = 2, 1e-2, 0.1
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,16 @@ def log_likelihood(R: Array, weights: Array, B: Array, variances: Array, noise_v
     if noise_variance == 0.0:
         observed = np.einsum("tij,ij->ti", B @ R, B)
         return log_det_B - 0.5 * float(weights @ (np.log(variances) + observed / variances).sum(axis=1))
+
+    def loss(tasks: slice) -> float:
+        inverse, log_det = inverse_and_log_det(latent_covariances(B, variances[tasks], noise_variance))
+        traces = np.einsum("tij,tij->t", inverse, B @ R[tasks] @ B.T)
+        return 0.5 * float(weights[tasks] @ (log_det + traces))
+
     try:
-        inverse, log_det = inverse_and_log_det(latent_covariances(B, variances, noise_variance))
+        return log_det_B - sum(in_threads(loss, cached_parts(len(R), B.size)))
     except np.linalg.LinAlgError:
         return -np.inf
-    traces = np.einsum("tij,tij->t", inverse, B @ R @ B.T)
-    return log_det_B - 0.5 * float(weights @ (log_det + traces))
 
 
 def maximise_noisy_likelihood(R: Array, n_samples: Counts, start: NoisyFit, *, fixed_noise: bool) -> NoisyFit:
@@ -85,6 +92,30 @@ def climb_with_noise(R: Array, n_samples: Counts, start: NoisyFit, moves: _Moves
     unmixing = np.asarray(np.linalg.solve(point.M, objective.unmixing), dtype=np.float64)
     height = float(np.linalg.slogdet(objective.unmixing)[1]) - float(found.fun)
     return NoisyFit(unmixing, point.variances, point.noise_variance, height)
+
+
+def scored_variances(R: Array, fit: NoisyFit) -> NoisyFit:
+    """Return a fit to some tasks with the variances of all tasks, near their best ones for its axes and noise.
+
+    By Fisher scoring of the logarithms, each task by itself.
+    """
+    B, noise = fit.unmixing, fit.noise_variance
+    part_of_noise = noise * np.einsum("ij,ij->i", B, B)
+    ridge = _SCORING_RIDGE * np.eye(len(B))
+
+    def of_part(tasks: slice) -> Array:
+        C = B @ R[tasks] @ B.T
+        variances = np.maximum(np.einsum("tii->ti", C) - part_of_noise, _LEAST_LEFT * part_of_noise)
+        for _ in range(_SCORINGS):
+            inverse, _ = inverse_and_log_det(latent_covariances(B, variances, noise))
+            slope = np.einsum("tii->ti", inverse) - np.einsum("tij,tij->ti", inverse @ C, inverse)
+            information = variances[:, :, None] * variances[:, None] * inverse**2 + ridge
+            step = np.linalg.solve(information, (variances * slope)[..., None])[..., 0]
+            variances = variances * np.exp(np.clip(-step, -1.0, 1.0))
+        return variances
+
+    variances = np.concatenate(in_threads(of_part, cached_parts(len(R), B.size)))
+    return NoisyFit(B, variances, noise)
 
 
 @dataclass(frozen=True)
@@ -187,26 +218,34 @@ class _Objective:
     def __call__(self, x: Array) -> tuple[float, Array]:
         T, D = self.variances.shape
         point = self.point(x)
-        M, mixed = point.M, point.M * point.variances[:, None, :]
-        Sigma = (mixed.reshape(-1, D) @ M.T).reshape(T, D, D) + point.noise_variance * self.noise_shape
         try:
-            inverse, log_det = inverse_and_log_det(Sigma)
+            sums = in_threads(partial(self._sums, point), cached_parts(T, D * D))
         except np.linalg.LinAlgError:
             return np.inf, np.zeros_like(x)
-        traces = np.einsum("tij,tij->t", inverse, self.C)
-        value = 0.5 * float(self.weights @ (log_det + traces))
-        # 2 G_t M, for all tasks.
-        GM = (inverse.reshape(-1, D) @ M).reshape(T, D, D)
-        GM -= inverse @ (self.C @ GM)
-        GM *= self.weights[:, None, None]
-        by_mixing = np.einsum("tij,tj->ij", GM, point.variances)
-        by_variance = 0.5 * np.einsum("tij,ij->tj", GM, M)
+        value, traces = sum(part[0] for part in sums), sum(part[1] for part in sums)
+        by_mixing = np.sum([part[2] for part in sums], axis=0)
+        by_variance = np.concatenate([part[3] for part in sums])
         np.fill_diagonal(by_mixing, 0.0)
         by_pairs = self.pair_roots[..., 0, 0] * by_mixing + self.pair_roots[..., 0, 1].T * by_mixing.T
         parts = [by_pairs.ravel(), (by_variance * point.by_own).ravel()]
         if self.moves != "fixed":
             # Sigma_t consists of latents and noise, and tr(G_t Sigma_t) is known.
-            whole = 0.5 * float(self.weights @ (D - traces))
+            whole = 0.5 * (float(self.weights.sum()) * D - traces)
             by_noise = whole - np.sum(by_variance * point.variances) + np.sum(by_variance * point.by_noise)
             parts.append(np.array([by_noise * (self.noise_scale if self.moves == "joined" else 1.0)]))
         return value, np.concatenate(parts)
+
+    def _sums(self, point: _Point, tasks: slice) -> tuple[float, float, Array, Array]:
+        """What some tasks add to the value, to traces and to the gradient in M; the gradients in their variances."""
+        M, variances, weights, C = point.M, point.variances[tasks], self.weights[tasks], self.C[tasks]
+        D = len(M)
+        mixed = M * variances[:, None, :]
+        Sigma = (mixed.reshape(-1, D) @ M.T).reshape(-1, D, D) + point.noise_variance * self.noise_shape
+        inverse, log_det = inverse_and_log_det(Sigma)
+        traces = np.einsum("tij,tij->t", inverse, C)
+        # 2 G_t M, for all tasks.
+        GM = (inverse.reshape(-1, D) @ M).reshape(-1, D, D)
+        GM -= inverse @ (C @ GM)
+        GM *= weights[:, None, None]
+        value, trace = 0.5 * float(weights @ (log_det + traces)), float(weights @ traces)
+        return value, trace, np.einsum("tij,tj->ij", GM, variances), 0.5 * np.einsum("tij,ij->tj", GM, M)

@@ -42,7 +42,7 @@ PRIOR_BELOW = 5
 _PRIOR_ROWS = 0.05
 # From this size on the Cholesky factor gives the inverse in less time than a general solver, but on several threads
 # LAPACK wakes all of them for each small matrix and takes five to ten times as long.
-_LARGE = 32
+_LARGE = 16
 # Share of the target's variance that features never explain.
 _LEAST_UNEXPLAINED = 1e-8
 
@@ -76,7 +76,11 @@ def explained_directions(moments: TaskMoments) -> Array:
 def residual_covariances(moments: TaskMoments) -> Array:
     """Return R_t, the covariance of the features given the target, shape (n_tasks, K, K)."""
     explained = explained_directions(moments)
-    return moments.cov_h[moments.group] - explained[:, :, None] * explained[:, None, :]
+    R = moments.cov_h
+    if not np.array_equal(moments.group, np.arange(len(R))):
+        R = R[moments.group]
+    R -= explained[:, :, None] * explained[:, None, :]
+    return R
 
 
 def regular_residual_covariances(moments: TaskMoments, pooled: Array | None = None) -> Array:
@@ -86,8 +90,13 @@ def regular_residual_covariances(moments: TaskMoments, pooled: Array | None = No
     small = n < PRIOR_BELOW * moments.n_features
     if small.any():
         pooled = np.tensordot(moments.weights, R, axes=1) if pooled is None else pooled
-        rows = n[small, None, None]
-        R[small] = (rows * R[small] + _PRIOR_ROWS * pooled) / (rows + _PRIOR_ROWS)
+        # All of them, as very many tasks often are, need no copies.
+        own, rows = (R, n[:, None, None]) if small.all() else (R[small], n[small, None, None])
+        own *= rows
+        own += _PRIOR_ROWS * pooled
+        own /= rows + _PRIOR_ROWS
+        if own is not R:
+            R[small] = own
     return R
 
 
