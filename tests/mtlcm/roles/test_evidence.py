@@ -10,6 +10,7 @@ from identirep.mtlcm.roles.evidence import (
     NOISE_SHARES,
     Dependence,
     _dependence_evidence,
+    _over_sets,
     effect_evidence,
     noise_dependence,
     noise_given_target,
@@ -154,3 +155,14 @@ def test_noise_that_leaks_is_what_posterior_means_covary_by_given_the_target(see
     np.testing.assert_allclose(
         found[apart], (given_target / np.outer(scale, scale))[apart], atol=0.02 * np.abs(latent_noise).max()
     )
+
+
+def test_sets_of_effects_take_one_half_of_symmetric_matrices():
+    R, F = _correlations(18), _correlations(40)
+    lower = np.tril(np.ones((_D, _D), dtype=bool))
+    found = _over_sets(*(np.where(lower, M, np.nan) for M in (R, F)))
+    for s, causes in enumerate(itertools.product([False, True], repeat=_D)):
+        effects = ~np.array(causes)
+        own, shown = (M[:, effects][:, :, effects] for M in (R, F))
+        trace = np.einsum("tii->t", np.linalg.solve(own, shown)) if effects.any() else 0.0
+        np.testing.assert_allclose(found[s], np.linalg.slogdet(own)[1] + trace, atol=1e-9)

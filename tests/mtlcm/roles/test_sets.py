@@ -100,3 +100,20 @@ def test_sweeping_twice_restores_the_matrix():
     for latent in (1, 3, 3, 1):
         sweep(M, latent)
     np.testing.assert_allclose(M.transpose(2, 0, 1), C, atol=1e-9)
+
+
+def test_all_sets_take_one_half_of_symmetric_matrices():
+    moments, _ = _moments(n_tasks=5, n_latents=6)
+    C = _correlations(moments)
+    half = C.copy()
+    # The target comes first there.
+    half[:, 6, :6] = np.nan
+    above = np.triu(np.ones((7, 7), dtype=bool), 1)
+    above[:6, 6] = False
+    half[:, above] = np.nan
+    for found, expected in zip(all_sets(half), all_sets(C), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    log_det = all_sets(C)[1]
+    for s, members in enumerate(itertools.product([False, True], repeat=6)):
+        own = C[:, :6, :6][:, members][:, :, members]
+        np.testing.assert_allclose(log_det[:, s], np.linalg.slogdet(own)[1], atol=1e-10)

@@ -26,11 +26,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp
 
 from identirep._typing import Array, BoolArray, Counts, IntArray
 from identirep.mtlcm.roles.prior import STRENGTH_SCALES
-from identirep.mtlcm.roles.sets import TINY, all_sets, set_members
+from identirep.mtlcm.roles.sets import TINY, all_sets, lower_rows, set_members
 
 __all__ = [
     "Dependence",
@@ -51,8 +50,8 @@ _MOST_CORRELATED = 0.98
 NOISE_SHARES = (0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
 # Least eigenvalue of the correlations: what is given need not be positive definite.
 _LEAST = 1e-2
-# Numbers held at once: few enough that a cache holds most of them (float64, 8 and 2 MB).
-_MAX_NUMBERS, _MAX_SETS = 2**20, 2**18
+# Numbers held at once: few enough that a cache holds most of them (float64, 4 and 2 MB).
+_MAX_NUMBERS, _MAX_SETS = 2**19, 2**18
 
 
 class Dependence(NamedTuple):
@@ -138,7 +137,9 @@ def _padded(named: BoolArray) -> tuple[IntArray, BoolArray]:
 
 def _submatrix(M: Array, rows: IntArray, columns: IntArray) -> Array:
     """Rows and columns of the matrix of each task, both of shape (n_tasks, any)."""
-    return M[np.arange(len(M))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    T, D = M.shape[:2]
+    first = D * (D * np.arange(T)[:, None] + rows)
+    return np.take(np.ascontiguousarray(M).reshape(-1), first[:, :, None] + columns[:, None, :])
 
 
 def effect_scales(noise_share: Array) -> Array:
@@ -220,64 +221,75 @@ def _dependence_evidence(dependence: Dependence, n_samples: Counts, candidates: 
 
 
 def _dependence_block(dependence: Dependence, n_samples: Counts, candidates: IntArray, causal: BoolArray) -> Array:
-    """Compute `_dependence_evidence` for a few tasks."""
-    T, D = causal.shape
-    shares = np.array(NOISE_SHARES)
+    """Compute `_dependence_evidence` for a few tasks; sets, shares and tasks are axes, tasks last."""
+    D = causal.shape[1]
     R = np.where(np.eye(D, dtype=bool), 0.0, dependence.model)
     lowest = np.linalg.eigvalsh(R)[:, 0]
     R *= np.minimum(1.0, (1.0 - _LEAST) / np.maximum(-lowest, 1.0 - _LEAST))[:, None, None]
-    # Shares and tasks are one axis, shares first.
-    R = (shares[:, None, None, None] * R + np.eye(D)).reshape(-1, D, D)
-    F = np.tile(dependence.found, (len(shares), 1, 1))
-    every = np.tile(candidates, (len(shares), 1))
     apart = ~causal
     np.put_along_axis(apart, candidates, False, axis=1)
-    plain = np.take_along_axis(np.einsum("tii->ti", F), every, axis=1)
-    R, F, start = _given(R, F, every, np.tile(apart, (len(shares), 1)))
-    loss = start[:, None] + _over_sets(R, F) - plain @ (1.0 - set_members(candidates.shape[1])).T
-    value = -0.5 * (n_samples - 1.0)[:, None] * loss.reshape(len(shares), T, -1)
-    return np.asarray(logsumexp(value, axis=0) - np.log(len(shares)))
+    own, found, start = _given(R, dependence.found, candidates, apart)
+    value = _over_sets(own, found).reshape(-1, *start.shape)
+    plain = np.take_along_axis(np.einsum("tii->ti", dependence.found), candidates, axis=1)
+    value += start
+    value -= ((1.0 - set_members(candidates.shape[1])) @ plain.T)[:, None]
+    value *= -0.5 * (n_samples - 1.0)
+    top = value.max(axis=1)
+    value -= top[:, None]
+    return (np.log(np.exp(value, out=value).mean(axis=1)) + top).T
 
 
 def _given(R: Array, F: Array, candidates: IntArray, apart: BoolArray) -> tuple[Array, Array, Array]:
-    """Correlations of the candidates given effects apart from them, and twice the negative gain of these."""
-    R_own, F_own = (_submatrix(M, candidates, candidates) for M in (R, F))
+    """Correlations of the candidates given effects apart from them, and twice the negative gain of these.
+
+    `R` has zeros on the diagonal. Of its shares as correlations: (n_shares * T, k, k), for `_over_sets`, and
+    (n_shares, T).
+    """
+    T, k = candidates.shape
+    shares = np.array(NOISE_SHARES)[:, None, None, None]
+    own, found = (_submatrix(M, candidates, candidates) for M in (R, F))
+    own, found = shares * own + np.eye(k), np.broadcast_to(found, (len(shares), *found.shape))
+    start = np.zeros((len(shares), T))
     others, real = _padded(apart)
-    if not real.size:
-        return R_own, F_own, np.zeros(len(R))
-    both = real[:, :, None] & real[:, None, :]
-    A = np.where(both, _submatrix(R, others, others), np.eye(real.shape[1]))
-    B = np.where(both, _submatrix(F, others, others), 0.0)
-    R_cross, F_cross = (np.where(real[:, :, None], _submatrix(M, others, candidates), 0.0) for M in (R, F))
-    solved = np.linalg.solve(A, np.concatenate([R_cross, B], axis=2))
-    W, AB = solved[:, :, : candidates.shape[1]], solved[:, :, candidates.shape[1] :]
-    start = np.linalg.slogdet(A)[1] + np.einsum("tii->t", AB) - np.einsum("tii->t", B)
-    mixed = W.swapaxes(1, 2) @ F_cross
-    found = F_own - mixed - mixed.swapaxes(1, 2) + W.swapaxes(1, 2) @ B @ W
-    # What is left of the candidates is measured against what they were.
-    return R_own - W.swapaxes(1, 2) @ R_cross, found, start
+    if real.size:
+        both, m = real[:, :, None] & real[:, None, :], real.shape[1]
+        A = shares * np.where(both, _submatrix(R, others, others), 0.0) + np.eye(m)
+        B = np.where(both, _submatrix(F, others, others), 0.0)
+        R_cross, F_cross = (np.where(real[:, :, None], _submatrix(M, others, candidates), 0.0) for M in (R, F))
+        R_cross = shares * R_cross
+        solved = np.linalg.solve(A, np.concatenate([R_cross, np.broadcast_to(B, A.shape)], axis=3))
+        W, AB = solved[..., :k], solved[..., k:]
+        start = np.linalg.slogdet(A)[1] + np.einsum("stii->st", AB) - np.einsum("tii->t", B)
+        mixed = W.swapaxes(2, 3) @ F_cross
+        # What is left of the candidates is measured against what they were.
+        found = found - mixed - mixed.swapaxes(2, 3) + W.swapaxes(2, 3) @ B @ W
+        own = own - W.swapaxes(2, 3) @ R_cross
+    stacked = (len(shares) * T, k, k)
+    return own.reshape(stacked), found.reshape(stacked), start
 
 
 def _over_sets(R: Array, F: Array) -> Array:
-    """log|R_SS| + tr(R_SS^{-1} F_SS) for the complements S of all sets.
+    """log|R_SS| + tr(R_SS^{-1} F_SS) for the complements S of all sets, (2**k, n).
 
     The recursion of `all_sets`: a cause is dropped, an effect is taken out of the others.
     """
-    k, T = R.shape[1], len(R)
-    R, F = R.transpose(1, 2, 0), F.transpose(1, 2, 0)
-    value = np.zeros(T)
+    (n, k), value = R.shape[:2], np.zeros(len(R))
+    R, F = lower_rows(R), lower_rows(F)
     for size in range(k - 1, -1, -1):
-        rest_R, rest_F = R[:size, :size], F[:size, :size]
-        column, pivot, own = R[:size, size], np.maximum(R[size, size], _LEAST**2), F[size, size]
+        n_rest, m = size * (size + 1) // 2, len(value)
+        column, pivot, own = R[n_rest:-1], np.maximum(R[-1], _LEAST**2), F[-1]
         u = column / pivot
-        v = F[:size, size] - 0.5 * own * u
-        R, F = np.empty((size, size, 2 * len(own))), np.empty((size, size, 2 * len(own)))
-        R[..., len(own) :], F[..., len(own) :] = rest_R, rest_F
-        left_R, left_F = R[..., : len(own)], F[..., : len(own)]
-        np.subtract(rest_R, np.multiply(u[:, None], column, out=left_R), out=left_R)
-        # u v' + v u' is what leaves F, symmetric as it is.
-        cross = u[:, None] * v
-        np.subtract(rest_F, cross, out=left_F)
-        left_F -= cross.swapaxes(0, 1)
+        v = F[n_rest:-1] - 0.5 * own * u
+        before = R, F
+        R, F = np.empty((n_rest, 2 * m)), np.empty((n_rest, 2 * m))
+        R[:, m:], F[:, m:] = before[0][:n_rest], before[1][:n_rest]
+        product, other = np.empty((2, size, m))
+        for i in range(size):
+            row, up_to = slice(i * (i + 1) // 2, (i + 1) * (i + 2) // 2), slice(i + 1)
+            np.subtract(R[row, m:], np.multiply(u[i], column[up_to], out=product[up_to]), out=R[row, :m])
+            # u v' + v u' is what leaves F, symmetric as it is.
+            np.multiply(u[i], v[up_to], out=product[up_to])
+            product[up_to] += np.multiply(v[i], u[up_to], out=other[up_to])
+            np.subtract(F[row, m:], product[up_to], out=F[row, :m])
         value = np.concatenate([value + np.log(pivot) + own / pivot, value])
-    return value.reshape(-1, T).T
+    return value.reshape(-1, n)

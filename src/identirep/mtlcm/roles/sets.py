@@ -17,6 +17,7 @@ __all__ = [
     "all_sets",
     "correlations",
     "log_residual_variances",
+    "lower_rows",
     "own_terms",
     "search_mode",
     "set_members",
@@ -61,25 +62,33 @@ def all_sets(M: Array) -> tuple[Array, Array]:
 
     Each level of the recursion splits on one latent: left out, its row and column are dropped; taken in, they are
     swept out. The matrices shrink as fast as their number doubles, so all sets cost about as much as the last few
-    levels. Sets and tasks share the last axis, along which NumPy is fast. `M` has shape (n_tasks, k + 1, k + 1), what
-    is returned (n_tasks, 2**k), sets in the order of `set_members`.
+    levels. Sets and tasks share the last axis, along which NumPy is fast, and one half of symmetric matrices does. `M`
+    has shape (n_tasks, k + 1, k + 1), what is returned (n_tasks, 2**k), sets in the order of `set_members`.
     """
     k, T = M.shape[1] - 1, len(M)
     order = np.concatenate([[k], np.arange(k)])
-    nodes, log_det = M[:, order[:, None], order].transpose(1, 2, 0), np.zeros(T)
+    nodes, log_det = lower_rows(M[:, order[:, None], order]), np.zeros(T)
     # The latent split on at last is the highest bit.
     for size in range(k, 0, -1):
-        rest, column, pivot = nodes[:size, :size], nodes[:size, size], nodes[size, size]
+        n_rest, m = size * (size + 1) // 2, nodes.shape[1]
+        rest, column, pivot = nodes[:n_rest], nodes[n_rest:-1], nodes[-1]
         usable = pivot > _COLLINEAR
-        factor = np.where(usable, 1.0 / np.where(usable, pivot, 1.0), 0.0)
-        m = len(pivot)
-        nodes = np.empty((size, size, 2 * m))
-        nodes[..., :m] = rest
-        np.multiply(column[:, None], factor * column, out=nodes[..., m:])
-        np.subtract(rest, nodes[..., m:], out=nodes[..., m:])
+        scaled = column * np.where(usable, 1.0 / np.where(usable, pivot, 1.0), 0.0)
+        nodes = np.empty((n_rest, 2 * m))
+        nodes[:, :m] = rest
+        for i in range(size):
+            row = slice(i * (i + 1) // 2, (i + 1) * (i + 2) // 2)
+            np.multiply(column[i], scaled[: i + 1], out=nodes[row, m:])
+        np.subtract(rest, nodes[:, m:], out=nodes[:, m:])
         log_det = np.concatenate([log_det, log_det + np.log(np.maximum(pivot, _COLLINEAR))])
-    log_residual = np.log(np.maximum(nodes[0, 0], TINY))
+    log_residual = np.log(np.maximum(nodes[0], TINY))
     return log_residual.reshape(-1, T).T.copy(), log_det.reshape(-1, T).T.copy()
+
+
+def lower_rows(M: Array) -> Array:
+    """Lower triangles of symmetric matrices, (n, D, D), row by row and the matrices last: (D (D + 1) / 2, n)."""
+    i, j = np.tril_indices(M.shape[1])
+    return np.ascontiguousarray(M[:, i, j].T)
 
 
 def sweep(M: Array, latent: int | IntArray, where: BoolArray | bool = True, buffer: Array | None = None) -> None:
