@@ -3,13 +3,16 @@
 import json
 import re
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import typer
 from pyarrow import csv
 
 from identirep import IdentifiableRegressor
+from identirep.cli import fit_commands
 from identirep.report import VERDICT_MEANINGS
 
 _FAST = ("--epochs", "40", "--replicates", "1")
@@ -244,3 +247,16 @@ def test_weights_go_with_encoding_reading_and_json(invoke, columns, tmp_path):
     )
     assert "--decimal ," in transform
     assert "--weights" not in transform
+
+
+@pytest.mark.parametrize(
+    ("has_signal", "no_signal", "status"),
+    [(True, "none", 0), (False, "none", 3), (False, "signal", 3), (False, "too few rows", 0)],
+)
+def test_a_fit_without_signal_is_a_failed_check_whoever_else_finds_some(has_signal, no_signal, status):
+    try:
+        fit_commands.end(SimpleNamespace(has_signal=has_signal, no_signal=no_signal))
+        ended = 0
+    except typer.Exit as error:
+        ended = error.exit_code
+    assert ended == status

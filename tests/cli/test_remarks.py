@@ -30,8 +30,8 @@ def test_later_rows_are_held_out_by_order(invoke, tmp_path):
     _, path = _series(tmp_path)
     options = ("--targets", "y_*", "--order", "hour", "-d", 2, "--out", tmp_path / "run", *_FAST)
     result = invoke("fit", path, *options)
-    # The network finds no signal in them, while trees do, which is said and no failed check.
-    assert result.exit_code == 0, result.output
+    # The network finds no signal in them, so that its check failed; that trees do is said.
+    assert result.exit_code == 3, result.output
     assert "but others find some" in result.stderr
     assert "4 inputs, 8 targets, ordered by hour." in result.stdout
     assert "80 rows, the last ones by hour after a gap; lowest" in result.stdout

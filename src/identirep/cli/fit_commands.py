@@ -339,10 +339,10 @@ def _transform(run: Path, data: Path, reading: dict[str, Any]) -> str:
 
 
 def end(findings: Findings) -> None:
-    """End with the status of a failed check where there is no signal: not if others find some, or rows are too few."""
+    """End with the status of a failed check where the fit has no signal, whoever else finds some."""
     from identirep.cli.found import signal_in
 
-    if signal_in(findings) == "none":
+    if signal_in(findings) in ("none", "found by others"):
         raise typer.Exit(int(Status.CHECK_FAILED))
 
 

@@ -51,7 +51,9 @@ _SOUND = Evidence(
         ({"other_rows": np.nan, "how": "too few rows"}, "not checked", "too few rows"),
         ({"signal": False}, "unstable", "no signal: no target"),
         ({"any_signal": False}, "unstable", "no signal: the targets"),
-        ({"any_signal": False, "other_rows": np.nan}, "unstable", "no signal"),
+        # What nobody has looked at is not known to come back nor not to, signal or none.
+        ({"any_signal": False, "other_rows": np.nan, "how": "no fits"}, "not checked", "chance; no fits"),
+        ({"signal": False, "other_rows": np.nan, "how": "no fits"}, "not checked", "one latent fewer; no fits"),
     ],
 )
 def test_the_rule(changes, verdict, reason):

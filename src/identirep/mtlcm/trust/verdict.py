@@ -59,12 +59,16 @@ class Evidence(NamedTuple):
 def judge(evidence: Evidence) -> tuple[str, str]:
     """Return the verdict on an axis, and its reason with what to do about it."""
     e = evidence
+    nothing = ""
     if not e.any_signal:
-        return UNSTABLE, "no signal: the targets depend on no direction of the features more than by chance"
-    if not e.signal:
-        return UNSTABLE, "no signal: no target depends on this axis more than by chance; fit with one latent fewer"
+        nothing = "no signal: the targets depend on no direction of the features more than by chance"
+    elif not e.signal:
+        nothing = "no signal: no target depends on this axis more than by chance; fit with one latent fewer"
     if isnan(e.other_rows):
-        return NOT_CHECKED, e.how
+        # Whether there is signal is known without a second fit, whether an axis comes back is not.
+        return NOT_CHECKED, f"{nothing}; {e.how}" if nothing else e.how
+    if nothing:
+        return UNSTABLE, nothing
     back = "comes back on other rows"
     if e.own_rows and e.by_chance:
         # Sampling error turns the fit and all refits to halves of its rows one way, and fits to other rows another.
