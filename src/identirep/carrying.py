@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +46,7 @@ class CarriedStages(CheckedStages):
 
     n_components: Any
     comparison_: Comparison | None
+    target_words_: Mapping[str, tuple[str, str]]
 
     def _like_faults(self, like: Any, X: Any) -> list[Fault]:
         """Say what is wrong with a model whose axes are wanted, or is missing in the inputs."""
@@ -101,7 +103,7 @@ class CarriedStages(CheckedStages):
 
     def _align_like(self, earlier: Earlier | None, data: TaskData, groups: IntArray | None) -> list[str]:
         """Take order, signs, scales, origins and names of axes that come back; return what is to be said of others."""
-        self.comparison_ = None
+        self.comparison_, self.target_words_ = None, {}
         model = self.causal_model_
         if earlier is None:
             return []

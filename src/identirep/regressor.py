@@ -108,6 +108,9 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         Predictive spectrum of stage one, on held-out rows.
     target_kinds_ : tuple of str, length n_tasks
         Kind of each target.
+    target_words_ : mapping of str to (str, str)
+        Of targets that a table had in two words, such as good and bad, by column: the word for 0 and that for 1. The
+        command line sets it.
     task_names_ : tuple of hashable, length n_tasks
         Labels of the tasks.
     left_out_tasks_ : dict of hashable to str

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from identirep.mtlcm import MTLCM, ComesBack
 from identirep.mtrn import MTRN, ChosenRegressor, PredictiveFeatures
 from identirep.persistence import Part, Run, opened_run, prefixed, restored, taken, write_run
 from identirep.recording import removed_checkpoint
+from identirep.shapes import Damage
 from identirep.two_stages import TwoStages
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ class StoredStages(TwoStages):
     row_order_: RowOrder
     regressor_choice_: ChosenRegressor | None
     comparison_: Comparison | None
+    target_words_: Mapping[str, tuple[str, str]] = MappingProxyType({})
     # Where the work of the fit is kept, if it is.
     _checkpoint: Path | None
     # None in a model that was stored before they were kept.
@@ -132,16 +136,18 @@ class StoredStages(TwoStages):
             arrays |= prefixed("trained_rows", self._trained_rows.to_arrays())
         if self._reference is not None:
             arrays |= prefixed("reference", self._reference.to_arrays())
-        choice = self.regressor_choice_ and asdict(self.regressor_choice_)
+        choice, words = self.regressor_choice_ and asdict(self.regressor_choice_), self.target_words_
         return arrays, {
             "n_refinements": self.n_refinements_,
             "comes_back": comes_back,
             "regressor_choice": choice,
+            **({"target_words": {name: list(pair) for name, pair in words.items()}} if words else {}),
         }
 
     def _from_arrays(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Self:
         self.n_refinements_, choice = int(meta["n_refinements"]), meta["regressor_choice"]
         self.regressor_choice_ = choice and ChosenRegressor(**choice)
+        self.target_words_ = _words_of(meta.get("target_words", {}))
         self.comes_back_ = ComesBack._of_arrays(taken("comes_back", arrays), meta["comes_back"])
         self.encoder_mcc_ = arrays["encoder_mcc"]
         if order := taken("row_order", arrays):
@@ -151,3 +157,13 @@ class StoredStages(TwoStages):
         seen = taken("reference", arrays)
         self._reference = Reference.of_arrays(seen, len(self.encoder_mcc_)) if seen else None
         return self
+
+
+def _words_of(stored: Any) -> dict[str, tuple[str, str]]:
+    """Return the words for 0 and 1 of targets, as they were stored."""
+    pairs = {name: tuple(pair) for name, pair in stored.items()}
+    if not all(len(pair) == 2 and all(isinstance(word, str) for word in pair) for pair in pairs.values()):
+        raise Damage("words of targets that are no pairs")
+    if any(zero.casefold() == one.casefold() for zero, one in pairs.values()):
+        raise Damage("words of targets that are the same")
+    return pairs

@@ -1,15 +1,20 @@
 """Kinds of targets on the command line: texts of two values, options, and what is said."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from identirep import IdentifiableRegressor
+from identirep.cli.drifting import read_targets
 from identirep.cli.options import parse_target_type
 from identirep.cli.remarks import kinds_of_table
 from identirep.cli.tables import read_table
 from identirep.evaluation import Evaluation, score_binary
+
+_READING = {"missing": None, "separator": None, "decimal": None, "sheet": None}
 
 
 @pytest.fixture
@@ -99,3 +104,53 @@ def test_scores_of_binary_targets(monkeypatch, tmp_path):
         del document[name]
     (tmp_path / "old.json").write_text(json.dumps(document))
     assert Evaluation.load(tmp_path / "old.json").auc is None
+
+
+def _worded(path, words):
+    rng = np.random.default_rng(0)
+    lines = ["a,b,y_0,y_1,y_2"]
+    for _ in range(80):
+        a, b = rng.normal(size=2)
+        lines.append(f"{a:.4f},{b:.4f},{a - b:.4f},{words[int(a + b > 0)]},{a + 2 * b:.4f}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def worded(invoke, tmp_path_factory):
+    """A run whose target has two words of which none says what it means: 'pale' is 1, last in the alphabet."""
+    folder = tmp_path_factory.mktemp("words")
+    table = _worded(folder / "t.csv", ["pale", "dark"])
+    result = invoke("fit", table, "--targets", "y_*", "--out", folder / "run", "--regressor", "ridge", "--checks", 0)
+    assert result.exit_code in (0, 3), result.output
+    return folder / "run", table
+
+
+def test_a_run_keeps_the_words_of_its_targets(invoke, worded, tmp_path):
+    run, table = worded
+    model = IdentifiableRegressor.load(run)
+    assert model.target_words_ == {"y_1": ("dark", "pale")}
+    first = read_targets(model, table, _READING, None, None)
+    assert set(first.y[:, 1]) == {0.0, 1.0}
+    # In another spelling, and in rows that have one of the words alone.
+    other = read_targets(model, _worded(tmp_path / "a.csv", ["Pale", "DARK"]), _READING, None, None)
+    np.testing.assert_array_equal(other.y, first.y)
+    alone = read_targets(model, _worded(tmp_path / "b.csv", ["dark", "dark"]), _READING, None, None)
+    assert set(alone.y[:, 1]) == {0.0}
+    for words in (["dark", "light"], ["yes", "no"]):
+        with pytest.raises(ValueError, match="column 'y_1' is not numeric"):
+            read_targets(model, _worded(tmp_path / "c.csv", words), _READING, None, None)
+    result = invoke("predict", run, table, "--out", tmp_path / "p.csv")
+    assert "Predictions of 'y_1': 1 stands for 'pale', 0 for 'dark'." in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("stored", [{"y_1": ["a"]}, {"y_1": ["a", 1]}, {"y_1": ["a", "A"]}, {"y_1": 3}, [1]])
+def test_words_that_are_no_pairs_are_damage(worded, tmp_path, stored):
+    shutil.copytree(worded[0], tmp_path / "run")
+    path = tmp_path / "run" / "model.json"
+    document = json.loads(path.read_text())
+    assert document["parts"]["model"]["meta"]["target_words"] == {"y_1": ["dark", "pale"]}
+    document["parts"]["model"]["meta"]["target_words"] = stored
+    path.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="is damaged"):
+        IdentifiableRegressor.load(tmp_path / "run")

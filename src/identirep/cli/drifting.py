@@ -125,8 +125,8 @@ def read_targets(
     if tasks is not None and target is not None:
         for option, column in (("--targets", target), ("--tasks", tasks)):
             _check_column(file, data, option, column)
-        y, of_tasks, _ = read_columns(file, [target], tasks, of_run=True)
-        return TargetValues(y, of_tasks)
+        read = read_columns(file, [target], tasks, of_run=True, words=model.target_words_)
+        return TargetValues(read.y, read.tasks)
     if model.moments_._has_own_rows:
         # Labels of tasks are no names of columns.
         return None
@@ -134,7 +134,7 @@ def read_targets(
     present = [t for t, name in enumerate(names) if name in columns]
     if not present:
         return None
-    found, *_ = read_columns(file, [names[t] for t in present], None, of_run=True)
+    found = read_columns(file, [names[t] for t in present], None, of_run=True, words=model.target_words_).y
     y = np.full((len(found), len(names)), np.nan)
     y[:, present] = found
     return TargetValues(y)

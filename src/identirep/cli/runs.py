@@ -114,6 +114,7 @@ def fit_model(
     )
     rows = {"groups": table.groups, "order": table.order, "sample_weight": table.weights}
     model.fit(table.X, table.targets, table.tasks, **rows, checkpoint=record, like=like)
+    model.target_words_ = dict(table.target_words)
     if target_type != "auto":
         say(f"Targets, as told: {kinds_sentence(model.target_kinds_)}.")
     if (choice := model.regressor_choice_) is not None:

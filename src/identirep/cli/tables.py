@@ -71,6 +71,7 @@ class Table:
     numbers: IntArray | None = None  # places of the rows in the file; None for all of them in their order
     labels: NDArray[np.object_] | None = None  # names of the rows
     task_column: str | None = None  # long layout: name of the column of tasks
+    target_words: dict[str, tuple[str, str]] = field(default_factory=dict)  # of columns of texts, the words for 0 and 1
 
     def rows(self, index: IntArray) -> Table:
         """Return some of the rows."""
@@ -159,7 +160,7 @@ def read_table(
         feature_names, data_names, kept = choose_columns(path, columns, *chosen)
         X, encoded = _read_encoded(file, feature_names, kept, missing, categorical, impute)
         rest |= encoded
-        y, of_tasks, said = read_targets(file, data_names, tasks)
+        y, of_tasks, said, rest["target_words"] = read_targets(file, data_names, tasks)
         names, rest["read_as"] = data_names if of_tasks is None else of_tasks, [*file.remarks, *said]
     rest["read_as"] += [of_order] if of_order else []
     target = match_columns("targets", chosen[0], columns)[0] if is_long else None

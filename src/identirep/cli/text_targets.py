@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from identirep.datasets import load_targets
 from identirep.encoding import plain
 from identirep.wording import short
 
-__all__ = ["read_targets"]
+__all__ = ["in_words", "read_targets"]
 
 # The word for what is so, and that for what is not.
 _PAIRS: tuple[tuple[str, str], ...] = (
@@ -29,21 +29,36 @@ _ONES = {frozenset(pair): pair[0] for pair in _PAIRS}
 _MEANING = {word: pair for pair in map(frozenset, _PAIRS) for word in pair}
 
 
+class Targets(NamedTuple):
+    """Targets of a table, labels of tasks, what is said of texts, and the words for 0 and 1 of targets of texts."""
+
+    y: Array
+    tasks: Any
+    said: list[str]
+    words: dict[str, tuple[str, str]]
+
+
 def read_targets(
-    file: Any, names: Sequence[str], tasks: str | None, *, of_run: bool = False
-) -> tuple[Array, Any, list[str]]:
+    file: Any,
+    names: Sequence[str],
+    tasks: str | None,
+    *,
+    of_run: bool = False,
+    words: Mapping[str, tuple[str, str]] | None = None,
+) -> Targets:
     """Return targets and labels of tasks as `load_targets` does, and which texts count as 1.
 
-    Texts of other than two values are refused as they are there; to check a run, which does not keep what its texts
-    were, all but those of words that always mean the same.
+    Texts of other than two values are refused as they are there; to check a run, all but its own `words`, or for a
+    target of which it keeps none, words that always mean the same.
     """
     try:
-        return (*load_targets(file, names, tasks), [])
+        return Targets(*load_targets(file, names, tasks), [], {})
     except ValueError as error:
         whole = file.read_whole(list(names))
         found = {}
         for name in names:
-            if (coded := _coded(plain(whole.column(name)), file.markers.texts, of_run)) is not None:
+            known = (words or {}).get(name)
+            if (coded := _coded(plain(whole.column(name)), file.markers.texts, of_run, known)) is not None:
                 found[name] = coded
         if not found:
             raise
@@ -55,12 +70,24 @@ def read_targets(
     numbers = numbers.reshape(len(whole), len(rest))
     columns = {**{name: values for name, (values, _) in found.items()}, **dict(zip(rest, numbers.T, strict=True))}
     y = np.column_stack([columns[name] for name in names])
-    said = [f"Target {name!r}: {words}." for name, (_, words) in found.items()]
-    return (y if of_tasks is None else y[:, 0]), of_tasks, said
+    pairs = {name: pair for name, (_, pair) in found.items()}
+    said = [f"Target {name!r}: {in_words(pair)}." for name, pair in pairs.items()]
+    return Targets(y if of_tasks is None else y[:, 0], of_tasks, said, pairs)
 
 
-def _coded(values: Any, markers: Any, of_run: bool) -> tuple[Array, str] | None:
-    """Return 1 and 0 for the two texts of a column, NaN for missing ones, and which is which; None for others."""
+def in_words(pair: tuple[str, str]) -> str:
+    """Say which of two words stands for 1, and which for 0."""
+    zero, one = (short(repr(word)) for word in pair)
+    return f"1 stands for {one}, 0 for {zero}"
+
+
+def _coded(
+    values: Any, markers: Any, of_run: bool, known: tuple[str, str] | None
+) -> tuple[Array, tuple[str, str]] | None:
+    """Return 1 and 0 for the two texts of a column, NaN for missing ones, and their words; None for others.
+
+    `known` are the words that a run has for 0 and 1.
+    """
     import pyarrow as pa
 
     if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
@@ -72,7 +99,12 @@ def _coded(values: Any, markers: Any, of_run: bool) -> tuple[Array, str] | None:
     for text in texts:
         if text is not None:
             words.setdefault(text.casefold(), text)
-    if of_run:
+    own = {} if known is None else {word.casefold(): word for word in known}
+    if own and words.keys() <= own.keys():
+        words = own
+    elif own and frozenset(own) not in _ONES:
+        return None
+    elif of_run:
         # Of a pair that means the same in every table one word is enough.
         pairs = {_MEANING.get(word) for word in words}
         (pair,) = pairs if len(pairs) == 1 else (None,)
@@ -80,7 +112,9 @@ def _coded(values: Any, markers: Any, of_run: bool) -> tuple[Array, str] | None:
     if len(words) != 2:
         return None
     one = _ONES.get(frozenset(words), max(words))
+    if words is own and known is not None:
+        one = known[1].casefold()
     (zero,) = words.keys() - {one}
     code = {one: 1.0, zero: 0.0}
     coded = np.array([np.nan if text is None else code[text.casefold()] for text in texts])
-    return coded, f"1 stands for {short(repr(words[one]))}, 0 for {short(repr(words[zero]))}"
+    return coded, (words[zero], words[one])

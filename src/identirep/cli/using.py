@@ -130,6 +130,7 @@ def _apply(
     from identirep.cli.keeping import kept_columns, output_schema
     from identirep.cli.streaming import apply_to_blocks
     from identirep.cli.tables import check_output
+    from identirep.cli.text_targets import in_words
     from identirep.report import count
 
     model = load_run(run, features=check is None)
@@ -148,6 +149,9 @@ def _apply(
         schema = output_schema(kept, columns, model, run, content)
         compute = model.transform if to_latents else model.predict
         n_rows, remarks = apply_to_blocks(data, model, reading, compute, kept, out, schema)
+    words = {} if to_latents else dict(getattr(model, "target_words_", {}))
+    for name, pair in words.items():
+        remark(f"Predictions of {name!r}: {in_words(pair)}.")
     for text in remarks:
         remark(text)
     answer(
