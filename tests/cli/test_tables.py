@@ -1,12 +1,15 @@
 """Tables of the command line: labels, orders and columns that are no inputs, as they are said to the user."""
 
 import gzip
+import json
 import shlex
 import sys
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import feather, parquet
 
 from identirep.cli.raw import raw_columns
 from identirep.cli.tables import read_table
@@ -258,3 +261,17 @@ def test_two_groups_of_which_one_is_held_out(invoke, tmp_path, frame):
     result = invoke("fit", path, "--targets", "y_*", "--groups", "g", "--out", tmp_path / "run", *_FAST)
     assert result.exit_code == 2
     assert "--groups 'g' has too few groups to hold one out" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("wide", [pa.list_(pa.float64()), pa.list_(pa.float64(), 2), pa.large_list(pa.float32())])
+@pytest.mark.parametrize("ending", [".parquet", ".feather", ".arrow"])
+def test_lists_are_counted_by_what_they_hold(invoke, tmp_path, wide, ending):
+    lists = pa.array([None if i == 0 else [float(i % 3), 1.0] for i in range(N)], wide)
+    table = pa.table({"embedding": lists, "part": [{"a": i % 2} for i in range(N)], "y": np.arange(N) + 0.5})
+    path = tmp_path / f"t{ending}"
+    if ending == ".parquet":
+        parquet.write_table(table, path)
+    else:
+        feather.write_feather(table, path, compression="uncompressed")
+    columns = json.loads(invoke("inspect", path, "--json").stdout)["columns"]
+    assert [column["n_distinct"] for column in columns] == [3, 2, N]

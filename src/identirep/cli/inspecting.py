@@ -6,6 +6,7 @@ import glob
 from collections import Counter
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +32,7 @@ _SHOWN_OF = 100
 _WIDEST_NAME, _WIDEST_REMARK, _NARROWEST = 30, 45, 8
 _LABELS = "--groups, --tasks or drop"
 _FEWEST_IN_FAMILY = 3
+_ROWS_AT_ONCE = 4096
 # What inputs become that are no numbers, and what else they may be.
 _USES = {
     "category": "one-hot, or --groups",
@@ -232,7 +234,16 @@ def _read_columns(
         else:
             some = values.drop_null()[:_SHOWN_OF].to_pylist()
             shown = ", ".join(dict.fromkeys(str(value)[:20] for value in some))[:200]
-            n_distinct = len(values) - values.null_count if column.n_distinct is None else column.n_distinct
+            n_distinct = _n_distinct(values) if column.n_distinct is None else column.n_distinct
         columns.append(Shown(column, n_distinct, shown))
     matrix = np.column_stack(list(numbers.values())) if numbers else np.empty((len(table), 0))
     return columns, (list(numbers), matrix), list(file.remarks)
+
+
+def _n_distinct(values: Any) -> int:
+    """Count different values of any type, lists and parts among them, some rows at a time: a row may be long."""
+    seen: set[bytes] = set()
+    for start in range(0, len(values), _ROWS_AT_ONCE):
+        part = values.slice(start, _ROWS_AT_ONCE).drop_null().to_pylist()
+        seen.update(sha256(repr(value).encode("utf-8", "surrogatepass")).digest() for value in part)
+    return len(seen)
