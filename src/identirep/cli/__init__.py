@@ -14,12 +14,13 @@ from identirep.cli.comparing import compare
 from identirep.cli.console import say
 from identirep.cli.demo import demo
 from identirep.cli.exporting import export
-from identirep.cli.fit_commands import fit, stability
+from identirep.cli.fit_commands import fit
 from identirep.cli.inspecting import inspect
 from identirep.cli.naming import describe, name
 from identirep.cli.planning import plan
 from identirep.cli.program import Program
 from identirep.cli.reporting import report
+from identirep.cli.stability import stability
 from identirep.cli.using import predict, transform
 
 __all__ = ["app"]

@@ -10,7 +10,8 @@ import typer
 
 from identirep.cli.answers import answer, suggested, wrote
 from identirep.cli.console import reports_faults, say, working
-from identirep.cli.fit_commands import announce, compare_fits, end, go_on
+from identirep.cli.fit_commands import announce, end, go_on
+from identirep.cli.stability import compare_fits
 from identirep.cli.words import quoted_path
 
 if TYPE_CHECKING:
