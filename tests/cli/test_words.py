@@ -143,3 +143,13 @@ def test_messages_keep_what_is_no_option():
         error_in_words("targets matches no column\n  1. path is empty")
         == "--targets matches no column\n  1. path is empty"
     )
+
+
+def test_the_network_is_advised_by_its_option(invoke, folder, tmp_path):
+    result = invoke("fit", folder / "wide.csv", "--targets", "y_*", "--regressor", "ridge", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert "--targets contains 1 missing labels" in said
+    assert "Use --regressor mtrn, or drop rows or tasks." in said
+    assert "MTRN" not in said
+    assert error_in_words("Pass MTRN(max_epochs=3)") == "Pass MTRN(max_epochs=3)"

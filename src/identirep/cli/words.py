@@ -19,6 +19,9 @@ _PATH = re.compile(r"^path\b", re.MULTILINE)
 _KEYWORDS = {"n_components": "--n-components", "n_checks": "--checks", "target_type": "--target-type"}
 _KEYWORDS |= {name: f"--{name}" for name in (*_OPTIONS, "order", "regressor", "impute")}
 _REPLICATES = re.compile(r"MTRN\(n_replicates=(\d+)\)")
+# The network by the name of its class, where it is advised.
+_NETWORK = re.compile(r"\b([Uu]se|[Pp]ass) MTRN\b(?!\()")
+_TARGETS = re.compile(r"^(\s*\d+\. |- |)y (?=contains\b)", re.MULTILINE)
 _LITERAL = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _KEYWORD = re.compile(rf"\b({'|'.join(_KEYWORDS)})=({_LITERAL})?")
 
@@ -44,14 +47,14 @@ def quoted_path(path: str | Path) -> str:
 
 def in_words_of_options(text: str) -> str:
     """Return what the library says of its keywords with the options of the command line in their place."""
-    text = _REPLICATES.sub(r"--replicates \1", text)
+    text = _NETWORK.sub(r"\1 --regressor mtrn", _REPLICATES.sub(r"--replicates \1", text))
     return _KEYWORD.sub(_option, text)
 
 
 def error_in_words(text: str) -> str:
     """Return the message of an error, which starts with the name of an argument, in words of the command line."""
     text = _ARGUMENT.sub(lambda found: f"{found[1]}--{found[2].replace('_', '-')}", text)
-    return in_words_of_options(_PATH.sub("DATA", text))
+    return in_words_of_options(_TARGETS.sub(r"\1--targets ", _PATH.sub("DATA", text)))
 
 
 def _option(found: re.Match[str]) -> str:

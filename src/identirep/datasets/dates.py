@@ -11,20 +11,8 @@ __all__ = ["as_dates", "date_remark", "named_dates", "order_of_dates"]
 _PATTERN = r"^(?P<a>\d{1,2})%s(?P<b>\d{1,2})%s(?P<year>\d{4})(?:[ T](?P<time>\d{1,2}:\d{2}(?::\d{2})?))?$"
 _MARKS = {".": r"\.", "/": "/", "-": "-"}
 _MOST_MONTHS = 12
-_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
+_MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october"]
+_MONTHS += ["november", "december"]
 # Each name of a month, the short ones too, and its number.
 _NUMBER_OF = {name[:n]: i + 1 for i, name in enumerate(_MONTHS) for n in (3, len(name))} | {"sept": 9}
 _DAY, _MONTH, _YEAR = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?", r"(?P<month>[a-z]{3,9})\.?", r"(?P<year>\d{4})"
