@@ -154,3 +154,10 @@ def test_words_that_are_no_pairs_are_damage(worded, tmp_path, stored):
     path.write_text(json.dumps(document))
     with pytest.raises(ValueError, match="is damaged"):
         IdentifiableRegressor.load(tmp_path / "run")
+
+
+def test_runs_of_features_have_no_words(path):
+    own = SimpleNamespace(_has_own_rows=False)
+    model = SimpleNamespace(task_names_=("act", "score"), feature_names_in_=("a", "b"), moments_=own)
+    found = read_targets(model, path, _READING, None, None)
+    np.testing.assert_array_equal(found.y[:2, 0], [1.0, 0.0])

@@ -121,11 +121,13 @@ def read_targets(
     from identirep.datasets import open_table
 
     names = [str(name) for name in model.task_names_]
+    # A run of features as they are has none.
+    words = getattr(model, "target_words_", {})
     file = open_table(data, **reading_of(model, reading))
     if tasks is not None and target is not None:
         for option, column in (("--targets", target), ("--tasks", tasks)):
             _check_column(file, data, option, column)
-        read = read_columns(file, [target], tasks, of_run=True, words=model.target_words_)
+        read = read_columns(file, [target], tasks, of_run=True, words=words)
         return TargetValues(read.y, read.tasks)
     if model.moments_._has_own_rows:
         # Labels of tasks are no names of columns.
@@ -134,7 +136,7 @@ def read_targets(
     present = [t for t, name in enumerate(names) if name in columns]
     if not present:
         return None
-    found = read_columns(file, [names[t] for t in present], None, of_run=True, words=model.target_words_).y
+    found = read_columns(file, [names[t] for t in present], None, of_run=True, words=words).y
     y = np.full((len(found), len(names)), np.nan)
     y[:, present] = found
     return TargetValues(y)
