@@ -382,7 +382,7 @@ def left_out_remark(left_out: Mapping[Hashable, str], least: int) -> str:
     return (
         f"y has {len(left_out)} {'task' if len(left_out) == 1 else 'tasks'} that nothing can be learnt of, left out "
         f"of the fit: got {', '.join(listed)}, expected at least {least} labels "
-        "that differ. Label more rows, or leave those tasks out."
+        "that differ among the rows that are fitted to. Label more rows, or leave those tasks out."
     )
 
 
