@@ -3,9 +3,9 @@
     python benchmarks/drift.py [--seeds 200] [--rows 100 1000 10000] [--only integers]
 
 Random halves of the same data: one is fitted to, the other checked at a rate of 0.05 for axes and for targets. Inputs
-are continuous, few binary ones, integers, and a mixture; the same with a task for each row; rows repeated three times;
-and rows of the fit among the new ones. Then the first input is moved by 0.3 standard deviations (of binary and integer
-inputs: drawn from a law whose mean is that much larger).
+are continuous, few binary ones, integers, and a mixture; the same with a task for each row; rows measured three times,
+with and without groups that say so; and rows of the fit among the new ones. Then the first input is moved by 0.3
+standard deviations (of binary and integer inputs: drawn from a law whose mean is that much larger).
 """
 
 from __future__ import annotations
@@ -76,14 +76,17 @@ def model() -> IdentifiableRegressor:
 
 def wide(law: object, n: int, rng: np.random.Generator, shift: float, kind: str) -> object:
     X, new = law(rng, n, 0.0), law(rng, n, shift)
-    if kind == "repeated":
+    groups = np.arange(2 * n)
+    if kind.startswith("repeated"):
         X, new = np.repeat(X[: n // 3], 3, axis=0), np.repeat(new[: n // 3], 3, axis=0)
+        groups = np.arange(len(X) + len(new)) // 3
     both = targets(rng, np.concatenate([X, new]))
-    fitted = model().fit(X, both[: len(X)])
-    y = both[len(X) :]
-    if kind == "appended":
-        new, y = np.concatenate([X, new]), both
-    return check_drift(fitted, new, y, level=_LEVEL)
+    given = kind.endswith("groups")
+    fitted = model().fit(X, both[: len(X)], groups=groups[: len(X)] if given else None)
+    y, of_new = both[len(X) :], groups[len(X) :]
+    if kind.startswith("appended"):
+        new, y, of_new = np.concatenate([X, new]), both, groups
+    return check_drift(fitted, new, y, groups=of_new if given else None, level=_LEVEL)
 
 
 def long(law: object, n: int, rng: np.random.Generator, shift: float) -> object:
@@ -97,8 +100,9 @@ def long(law: object, n: int, rng: np.random.Generator, shift: float) -> object:
 
 def main() -> None:
     settings = [(law.__name__, law, "") for law in (continuous, binary, integers, mixture)]
-    settings += [(f"{law.__name__}, {kind}", law, kind) for law in (continuous, mixture) for kind in ("repeated",)]
-    settings += [(f"{law.__name__}, appended", law, "appended") for law in (continuous, integers)]
+    repeated = [(law, kind) for law in (continuous, mixture) for kind in ("repeated", "repeated, groups")]
+    settings += [(f"{law.__name__}, {kind}", law, kind) for law, kind in repeated]
+    settings += [(f"{law.__name__}, appended", law, "appended") for law in (continuous, integers, mixture)]
     settings += [(f"{law.__name__}, long", law, "long") for law in (continuous, integers)]
     print(f"False alarms at a rate of {_LEVEL}, {options.regressor}, and how often a shift of {_SHIFT} sd is seen.")
     print("| inputs | rows | axes | targets | cannot tell | shift, axes | shift, targets | worth |")

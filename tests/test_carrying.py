@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from identirep import MTRN, IdentifiableRegressor
+from identirep import MTRN, IdentifiableRegressor, align, compare
+from identirep.comparing import check_drift
 
 _NAMES = {0: "a", 1: "b", 2: "c"}
 
@@ -73,8 +74,68 @@ def test_of_solutions_that_targets_do_not_tell_apart_the_earlier_one(seed):
         for model in (alone, new)
     ]
     assert agreement[0] < 0.92 < 0.97 < agreement[1]
-    # The same predictions, the same data: only axes have turned.
-    np.testing.assert_allclose(new.predict(X), alone.predict(X), atol=1e-8)
+    # Axes have turned, and predictions are as good.
+    assert new.score(X[600:], y[600:]) > alone.score(X[600:], y[600:]) - 1e-3
+
+
+def _many_directions(seed, n=1500):
+    """Targets of eight latents, the weakest of which three axes of a fit mix with theirs, by chance of its rows."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 12))
+    heads = np.kron(np.eye(8, 8), np.ones((5, 1))) + 0.5 * rng.normal(size=(40, 8))
+    heads[:, 3:] *= 0.4
+    return X, X[:, :8] @ heads.T + 1.5 * rng.normal(size=(n, 40))
+
+
+@pytest.mark.filterwarnings("ignore:n_components=3 cuts", "ignore:. of 3 axes")
+def test_axes_that_come_back_are_read_off_all_features():
+    X, y = _many_directions(0)
+    old = _model(3).fit(X[:250], y[:250]).name_latents(_NAMES)
+    new, alone = (_model(3, random_state=1).fit(X[250:500], y[250:500], like=like) for like in (old, None))
+    by_itself = align(alone, old, X[250:500])
+    kept = new.comparison_.kept & compare(old, alone, X[500:]).kept
+    assert kept.any()
+    Z = old.transform(X[500:])
+    nearer = [
+        np.array([np.corrcoef(Z[:, i], model.transform(X[500:])[:, i])[0, 1] for i in np.flatnonzero(kept)])
+        for model in (new, by_itself)
+    ]
+    assert (1.0 - nearer[0]).mean() < 0.6 * (1.0 - nearer[1]).mean()
+    # What is said of them is from rows that they were not read from, and true of later ones.
+    assert abs(new.comparison_.correlation[kept] - nearer[0]).max() < 0.03
+    # Predictions, features and latents go together.
+    H = new.regressor_.transform(X)
+    np.testing.assert_allclose(new.causal_model_.transform(H), new.transform(X), atol=1e-8)
+    np.testing.assert_allclose(H @ new.regressor_.coef_.T + new.regressor_.intercept_, new.predict(X), atol=1e-8)
+    covariance = np.cov(new._latents_of(X[250:500]), rowvar=False, bias=True)
+    np.testing.assert_allclose(
+        np.diag(new.causal_model_.moments_.map_features(new.causal_model_.components_).pooled_covariance()),
+        np.diag(covariance),
+        rtol=0.2,
+    )
+
+
+def test_axes_that_are_identified_are_not_read_off_anything_else():
+    rng = np.random.default_rng(0)
+    X, tasks = rng.normal(size=(900, 4)), np.arange(900) % 12
+    y = X[np.arange(900), tasks % 2] * (1 + tasks / 4) + 0.1 * rng.normal(size=900)
+    stage = MTRN(hidden_sizes=(32,), max_epochs=30, n_replicates=1)
+    old = _model(2, stage).fit(X[:400], y[:400], tasks[:400])
+    new, alone = (
+        _model(2, stage, random_state=1).fit(X[400:], y[400:], tasks[400:], like=like) for like in (old, None)
+    )
+    np.testing.assert_allclose(new.regressor_.components_, alone.regressor_.components_, rtol=1e-9)
+
+
+def test_a_fit_in_axes_read_off_is_stored_whole(tmp_path):
+    X, y = _many_directions(1)
+    old = _model(3).fit(X[:400], y[:400])
+    new = _model(3, random_state=1).fit(X[400:800], y[400:800], like=old)
+    new.save(tmp_path / "run")
+    again = IdentifiableRegressor.load(tmp_path / "run")
+    np.testing.assert_array_equal(again.transform(X), new.transform(X))
+    np.testing.assert_array_equal(again.predict(X), new.predict(X))
+    assert check_drift(again, X[800:]).n_tested == 700
 
 
 def test_a_worse_solution_is_not_taken():

@@ -11,14 +11,19 @@ from identirep._typing import Array, BoolArray, IntArray
 from identirep.checked_stages import CheckedStages
 from identirep.checking import Fitted
 from identirep.checkpoints import array_digest
-from identirep.comparing import Comparison, Measured, aligned, inputs_of, least_rows, remark_on_lost
+from identirep.comparing import Comparison, Measured, aligned, compared, inputs_of, least_rows, read_off, remark_on_lost
 from identirep.fitted_stages import StageOne
 from identirep.inputs import column_names
+from identirep.metrics import column_correlations
 from identirep.missing import shape_of
+from identirep.mtrn import MTRN
 from identirep.parameters import Fault
 from identirep.validation import TaskData
 
 __all__ = ["CarriedStages", "Earlier"]
+
+# Axes that are nearly dependent are none.
+_MOST_CONDITION = 1e4
 
 
 class Earlier(NamedTuple):
@@ -92,16 +97,64 @@ class CarriedStages(CheckedStages):
         inputs = inputs_of(like, X, "earlier")
         return Earlier(like, like._latents_of(inputs), like._saw(inputs) if hasattr(like, "_saw") else None)
 
-    def _turn_like(self, earlier: Earlier | None, data: TaskData) -> None:
-        """Of optima of stage two that targets do not tell apart, take the one nearest to the axes of an earlier one."""
+    def _turn_like(self, earlier: Earlier | None, data: TaskData, groups: IntArray | None) -> Array | None:
+        """Go to the axes of an earlier model as far as targets let it; return latents to measure them by.
+
+        Of optima of stage two that targets do not tell apart, that is the nearest one. Axes that come back there are
+        then read off all features of stage one.
+        """
         model = self.causal_model_
         if earlier is None or model is None:
-            return
+            return None
         H, Z = self.regressor_._reduce(data.X), earlier.latents
         start = np.linalg.lstsq(H - H.mean(axis=0), Z - Z.mean(axis=0), rcond=None)[0].T
         model._turn_to(start, max_iter=model.max_iter, tol=model.tol)
+        return self._read_like(earlier, data, groups)
 
-    def _align_like(self, earlier: Earlier | None, data: TaskData, groups: IntArray | None) -> list[str]:
+    def _read_like(self, earlier: Earlier, data: TaskData, groups: IntArray | None) -> Array:
+        """Read axes that come back off all features of stage one; return latents of the rows as other rows say them.
+
+        Only where axes are chosen and not identified, and only those that are nearer to the earlier ones then, on rows
+        that they were not read from.
+        """
+        stage, model, Z = self.regressor_, self.causal_model_, earlier.latents
+        assert model is not None
+        fit = Fitted(stage, model, data, groups)
+        W = fit.latents(np.ones(len(Z), dtype=bool))
+        if not model._chooses_axes:
+            return W
+        used, *words = self._rows_to_compare(earlier, data, groups, W)
+        found = compared(self, earlier.model, Measured(Z[used], W[used], *words))
+        kept = np.flatnonzero(found.kept)
+        of, own = found.partner[kept], W[:, found.partner[kept]]
+        F, known = fit.base_features()
+        learn = known & ~self._held_out_rows(data, groups) if isinstance(stage, MTRN) else known
+        rows = {"groups": groups, "order": data.order, "weights": data.weights}
+        read = read_off(F, own, Z[:, kept], learn, **rows)
+        if read is None:
+            return W
+        nearer = column_correlations(read.slope * own[used] + read.unseen[used], Z[np.ix_(used, kept)])
+        better = (nearer > found.correlation[kept]) & (read.coef != 0.0).any(axis=1)
+        unmixing = model.components_ @ stage.components_
+        moved, rest = W - W.mean(axis=0), np.zeros_like(W)
+        for j, k in zip(of[better], np.flatnonzero(better), strict=True):
+            # In the units and with the sign of its own, until axes are aligned.
+            unmixing[j] += read.coef[k] / read.slope[k]
+            moved[:, j] += read.values[:, k] / read.slope[k]
+            rest[:, j] = (read.unseen[:, k] - read.values[:, k]) / read.slope[k]
+        if not better.any() or np.linalg.cond(np.corrcoef(moved, rowvar=False)) > _MOST_CONDITION:
+            return W
+        self.regressor_ = stage._with_components(unmixing, F[known], data.rows(known))
+        model._move_to(self.regressor_.moments_, unmixing @ np.linalg.pinv(self.regressor_.components_))
+        units = np.linalg.norm(model.components_ @ self.regressor_.components_, axis=1) / np.linalg.norm(
+            unmixing, axis=1
+        )
+        fit = Fitted(self.regressor_, model, data, groups)
+        return fit.latents(np.ones(len(Z), dtype=bool)) + units * rest
+
+    def _align_like(
+        self, earlier: Earlier | None, data: TaskData, groups: IntArray | None, latents: Array | None
+    ) -> list[str]:
         """Take order, signs, scales, origins and names of axes that come back; return what is to be said of others."""
         self.comparison_, self.target_words_ = None, {}
         model = self.causal_model_
@@ -109,20 +162,20 @@ class CarriedStages(CheckedStages):
             return []
         if model is None:
             return ["There are no latents, so that no axis of the earlier model comes back."]
-        Z = earlier.latents
-        everywhere = np.ones(len(Z), dtype=bool)
-        W = Fitted(self.regressor_, model, data, groups).latents(everywhere)
-        used, rows, unseen = self._rows_to_compare(
-            earlier.seen, self._held_out_rows(data, groups), least_rows(Z.shape[1], W.shape[1])
-        )
-        moved, self.comparison_ = aligned(self, earlier.model, Measured(Z[used], W[used], rows, unseen))
+        assert latents is not None
+        used, *words = self._rows_to_compare(earlier, data, groups, latents)
+        measured = Measured(earlier.latents[used], latents[used], *words)
+        moved, self.comparison_ = aligned(self, earlier.model, measured)
         for name in ("causal_model_", "comes_back_", "encoder_mcc_", "_reference"):
             setattr(self, name, getattr(moved, name))
         return [remark] if (remark := remark_on_lost(self.comparison_)) else []
 
-    def _rows_to_compare(self, old: BoolArray | None, own: BoolArray, least: int) -> tuple[BoolArray, str, bool]:
+    def _rows_to_compare(
+        self, earlier: Earlier, data: TaskData, groups: IntArray | None, latents: Array
+    ) -> tuple[BoolArray, str, bool]:
         """Choose rows of the fit that the earlier model has not seen and, of a network, that were held out from it."""
-        n = len(own)
+        old, own = earlier.seen, self._held_out_rows(data, groups)
+        n, least = len(own), least_rows(earlier.latents.shape[1], latents.shape[1])
         if old is not None and np.sum(own & ~old) >= least:
             return own & ~old, "rows that neither was trained on", True
         if old is None:

@@ -84,6 +84,14 @@ class Fitted:
             H = np.where(np.isnan(unseen), H, unseen)
         return self.model._map(H)
 
+    def base_features(self) -> tuple[Array, BoolArray]:
+        """Return all features of the rows of the fit, as `latents` does those that count, and which rows are unseen."""
+        F = np.asarray(self.stage._base_features(self.data.X), dtype=np.float64)
+        if not isinstance(self.stage, PredictiveFeatures):
+            return F, np.ones(len(F), dtype=bool)
+        known = ~np.isnan(self.stage._unseen).any(axis=1)
+        return np.where(known[:, None], self.stage._unseen, F), known
+
     def of_others(self, X: NDArray[Any]) -> Array:
         """Return latents of rows that this was not fitted to."""
         return self.model._map(self.stage._reduce(X))

@@ -226,8 +226,10 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         like : IdentifiableRegressor, optional
             Fitted model whose axes are to be kept; `X` has its inputs. With ``n_components="auto"`` there are as many
             latents. Where tasks share rows, and targets do not tell two solutions apart, the one nearer to it is taken.
-            Axes that come back, as measured on rows of this fit, get its order, signs, scales, origins and names.
-            Others stay without a name, and a warning says which; see `comparison_`.
+            Axes that come back, as measured on rows of this fit, get its order, signs, scales, origins and names, and
+            where tasks share rows they are read off all features of stage one, which brings them nearer to the old ones
+            (and may predict the targets of this fit a little less well). Others stay without a name, and a warning
+            says which; see `comparison_`.
 
         Returns
         -------
@@ -281,8 +283,8 @@ class IdentifiableRegressor(StoredStages, CarriedStages, RegressorMixin, BaseEst
         data, unit = given.checked(self.regressor_)
         # Rows that the fit has dropped are dropped here, too.
         earlier = earlier and earlier.rows(data.given_rows)
-        self._turn_like(earlier, data)
-        return [*self._check(data, unit, given, rng), *self._align_like(earlier, data, unit)]
+        latents = self._turn_like(earlier, data, unit)
+        return [*self._check(data, unit, given, rng), *self._align_like(earlier, data, unit, latents)]
 
     def _faults(self, stage: StageOne, y: Any, tasks: ArrayLike | None) -> list[Fault]:
         """List what is wrong with stage two, and with refinements of that stage one, before it is trained."""

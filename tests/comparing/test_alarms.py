@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from identirep.comparing.alike import look_at_rows
+from identirep.comparing.alike import look_at_rows, times_written_down
 from identirep.comparing.drift import _moved, _Values
 from identirep.comparing.reference import Columns, _laws, first_of_groups, rows_of_tasks
 from identirep.comparing.rows import TrainedRows
@@ -86,7 +86,7 @@ def _moves_of_axes(X, new, level=0.1):
     tested = np.flatnonzero(rows.used)
     law = apart if rows.alone and apart is not None else law
     values = [_Values(column[tested], rows.independent(tested)) for column in (new @ maps).T]
-    return _moved(law, values, ["a", "b"], level, rows.shared), rows
+    return _moved(law, values, ["a", "b"], level, rows.shared, times_written_down(trained.counts)), rows
 
 
 def _alarms(law, m, n, n_seeds):
@@ -127,6 +127,27 @@ def test_rows_repeated_on_one_side_count_once():
         found.append(moved.moved.any())
     assert rows.independent(np.arange(1000)) == pytest.approx(100)
     assert np.mean(found) < 0.1 + 3.0 * np.sqrt(0.09 / 100), np.mean(found)
+
+
+@pytest.mark.parametrize("law", [_integers, _mixture])
+def test_rows_written_down_three_times_count_once_though_inputs_take_few_values(law):
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        X, new = (np.repeat(law(rng, 300), 3, axis=0) for _ in range(2))
+        found.append(_moves_of_axes(X, new)[0].moved.any())
+    assert np.mean(found) < 0.1 + 3.0 * np.sqrt(0.09 / 60), np.mean(found)
+
+
+def test_how_often_each_row_was_written_down():
+    rng = np.random.default_rng(0)
+    by_chance = np.unique(rng.poisson(1.0, size=2000) + 50 * rng.integers(9, size=2000), return_counts=True)[1]
+    assert times_written_down(by_chance) == 1
+    assert times_written_down(3 * by_chance) == 3
+    # A row that got lost.
+    assert times_written_down(np.append(np.full(30, 4), 3)) == 4
+    assert times_written_down(np.array([6, 6, 6])) == 1, "few inputs have equal numbers by chance"
+    assert times_written_down(np.array([0] * 30 + [1] * 20)) == 1
 
 
 def test_rows_of_the_fit_among_others_are_left_out_or_remarked_on():

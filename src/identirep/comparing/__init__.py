@@ -12,6 +12,8 @@ from identirep.comparing.comparison import compared as compared
 from identirep.comparing.comparison import inputs_of as inputs_of
 from identirep.comparing.comparison import measure as measure
 from identirep.comparing.drift import Drift, Moved, check_drift
+from identirep.comparing.reading import Reading as Reading
+from identirep.comparing.reading import read_off as read_off
 from identirep.comparing.reference import Reference as Reference
 from identirep.comparing.reference import targets_looked_at as targets_looked_at
 from identirep.comparing.rows import TrainedRows as TrainedRows

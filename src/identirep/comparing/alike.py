@@ -10,6 +10,9 @@ new rows have, too. Then n rows are worth
 
 independent ones, which with q = 0 is the number of Kish.
 
+Where nearly all inputs occur a multiple of m times on a side, each row was written down m times, also where inputs take
+few values: m equal rows are one then, before the others are counted so.
+
 References
 ----------
 L. Kish, "Survey Sampling", Wiley 1965 (design effect).
@@ -25,10 +28,13 @@ from numpy.typing import NDArray
 from identirep._typing import BoolArray, IntArray
 from identirep.comparing.rows import TrainedRows
 
-__all__ = ["NewRows", "look_at_rows"]
+__all__ = ["NewRows", "look_at_rows", "times_written_down"]
 
 # Share of the rows of a fit that data have as often as the fit, from which on they are that table, and perhaps more.
 _SAME_TABLE = 0.9
+# Share of different inputs that occur a multiple of m times if all rows were written down m times, of at least so many:
+# of fewer, chance makes as many. And the most times that are tried.
+_MULTIPLES, _LEAST_INPUTS, _MOST_TIMES = 0.9, 10, 100
 # What leaving rows out may shift a share by, in standard errors of one.
 _NEGLIGIBLE = 0.1
 # Standard errors from which on more rows are those of the fit than chance would have it.
@@ -59,9 +65,24 @@ class NewRows(NamedTuple):
     def independent(self, rows: IntArray) -> float:
         """Return how many independent rows some of them are worth."""
         own = self.hashes[rows]
-        counts = np.unique(own[~self.seen[rows]], return_counts=True)[1].astype(np.float64)
-        pairs = float(counts @ (counts - 1.0))
-        return len(own) ** 2 / (len(own) + (1.0 - self.shared) * pairs) if len(own) else 0.0
+        if not len(own):
+            return 0.0
+        inputs, counts = np.unique(own, return_counts=True)
+        times = times_written_down(counts)
+        n = len(own) / times
+        # What is missing of a multiple is a row that was left out.
+        alone = np.maximum(counts[~np.isin(inputs, own[self.seen[rows]])] / times, 1.0)
+        pairs = float(alone @ (alone - 1.0))
+        return n**2 / (n + (1.0 - self.shared) * pairs)
+
+
+def times_written_down(counts: IntArray) -> int:
+    """Return how often each row was written down, if all were as often, from how often different inputs occur."""
+    counts = counts[counts > 0]
+    if len(counts) < _LEAST_INPUTS:
+        return 1
+    fitting = (times for times in range(_MOST_TIMES, 1, -1) if np.mean(counts % times == 0) >= _MULTIPLES)
+    return next(fitting, 1)
 
 
 def look_at_rows(trained: TrainedRows, hashes: NDArray[np.uint64], counted: BoolArray) -> NewRows:
@@ -77,7 +98,8 @@ def look_at_rows(trained: TrainedRows, hashes: NDArray[np.uint64], counted: Bool
     found = np.searchsorted(again, known)
     found[found == len(again)] = 0
     in_both = again[found] == known if len(again) else np.zeros(len(known), dtype=bool)
-    pairs = counts * (counts - 1.0)
+    blocks = np.maximum(counts / times_written_down(trained.counts), 1.0)
+    pairs = blocks * (blocks - 1.0)
     shared = float(pairs[in_both].sum() / pairs.sum()) if pairs.any() else 0.0
     # A row of the fit has inputs of another one as often as another row would.
     expected = float(counts[counts > 1].sum() / counts.sum())

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
-from identirep.comparing.alike import NewRows, look_at_rows
+from identirep.comparing.alike import NewRows, look_at_rows, times_written_down
 from identirep.comparing.comparison import inputs_of
 from identirep.comparing.law import chance_of, corrected
 from identirep.comparing.reference import Columns, Reference, first_of_groups, rows_of_tasks, share_below
@@ -127,7 +127,7 @@ def check_drift(
         Long layout: label of each row's task. Rows of tasks that the fit does not know are left out.
     groups : array-like, shape (n_samples,), optional
         Rows of one group know of each other (repeated measurements, the same molecule), and count once, as in a fit.
-        Rows of equal inputs do so without being told, unless these occur in rows of the fit, too.
+        Rows of equal inputs do so without being told, unless these occur in rows of the fit, too, and not all as often.
     level : float, default 0.05
         Rate of false alarms: the chance that any axis is called moved though none has; the same for targets.
 
@@ -145,10 +145,11 @@ def check_drift(
     Notes
     -----
     Rows have to be independent, apart from those of a group and those of equal inputs. Rows of equal inputs that occur
-    in the fit and in new rows fell on the same values by chance, and count one by one; if they occur on one side alone
-    they are the same row again. Where many rows are left out, are rows of the fit or repeat others, or rows have an
-    order, `remark` says so. What an axis looks like is known from rows that the fit has not seen: of a network those
-    held out for validation, so that small moves need many new rows.
+    in the fit and in new rows fell on the same values by chance, and count one by one; if they occur on one side alone,
+    or nearly all as often as each other (three times, say, or a multiple of it), they are the same row again.
+    Where many rows are left out, are rows of the fit or repeat others, or rows have an order, `remark` says so. What
+    an axis looks like is known from rows that the fit has not seen: of a network those held out for validation, so that
+    small moves need many new rows.
 
     Examples
     --------
@@ -183,7 +184,8 @@ def check_drift(
             f"X has too few rows to tell whether axes have moved: got {len(tested)} different ones that were not "
             f"trained on{of_equal}, expected at least {_LEAST_ROWS}. Pass more."
         )
-    known = min(law.count.min(), _independent(law, rows.shared).min())
+    times = times_written_down(model._trained_rows.counts)
+    known = min(law.count.min(), _independent(law, rows.shared, times).min())
     if law.count.min() < _LEAST_ROWS or known < _LEAST_INDEPENDENT:
         raise ValueError(
             f"the model knows too few rows to tell whether axes have moved: got {known:.0f} that were held out from "
@@ -195,8 +197,11 @@ def check_drift(
     names_of_tasks = [str(name) for name in model.task_names_]
     of_latents = [_Values(column[tested], worth) for column in Z.T]
     return Drift(
-        latents=_moved(law, of_latents, list(model.latent_names_), level, rows.shared),
-        targets=_moved(reference.targets, of_targets, names_of_tasks, level, rows.shared),
+        latents=_moved(law, of_latents, list(model.latent_names_), level, rows.shared, times),
+        # In tasks of their own rows are counted by task: the same input in several was not written down again.
+        targets=_moved(
+            reference.targets, of_targets, names_of_tasks, level, rows.shared, times if tasks is None else 1
+        ),
         outside=np.flatnonzero(outside),
         reasons=tuple("latents" if k < 0 else labels[k] for k in where[outside]),
         n_rows=len(Z),
@@ -233,8 +238,8 @@ def _remark(reference: Reference, rows: NewRows, worth: float) -> str:
         )
     if worth < _MOSTLY * n_tested:
         remarks.append(
-            f"{n_tested:,} rows count as {worth:,.0f}: they repeat inputs that no row of the fit has, and are taken "
-            "for the same rows again."
+            f"{n_tested:,} rows count as {worth:,.0f}: they repeat inputs, all as often or such as no row of the fit "
+            "has, and are taken for the same rows again."
         )
     return " ".join(remarks)
 
@@ -306,17 +311,23 @@ def _numbered(groups: Any, n: int) -> IntArray:
     return number_groups(labels)
 
 
-def _independent(reference: Columns, shared: float) -> Array:
-    """Return how many independent rows of the fit each column has: pairs that new rows do not share are one."""
-    return np.asarray(reference.count / (1.0 + (reference.alike - 1.0) * (1.0 - shared)))
+def _independent(reference: Columns, shared: float, times: int) -> Array:
+    """Return how many independent rows of the fit each column has, which were written down several times each.
+
+    Of the others, pairs that new rows do not share are one.
+    """
+    alike = np.maximum(reference.alike / times, 1.0)
+    return np.asarray(reference.count / times / (1.0 + (alike - 1.0) * (1.0 - shared)))
 
 
-def _moved(reference: Columns, columns: Sequence[_Values], names: list[str], level: float, shared: float) -> Moved:
+def _moved(
+    reference: Columns, columns: Sequence[_Values], names: list[str], level: float, shared: float, times: int = 1
+) -> Moved:
     """Test each column of known values of which there are enough values on both sides."""
     count, worth = (
         np.array([of(own) for own in columns]) for of in (lambda own: len(own.values), lambda own: own.worth)
     )
-    of_fit = _independent(reference, shared)[: len(columns)]
+    of_fit = _independent(reference, shared, times)[: len(columns)]
     enough = (count >= _LEAST_ROWS) & (reference.count[: len(columns)] >= _LEAST_ROWS)
     known = np.flatnonzero(enough & (worth >= _LEAST_INDEPENDENT) & (of_fit >= _LEAST_INDEPENDENT))
     p_value, shift, spread = np.ones((3, len(known)))

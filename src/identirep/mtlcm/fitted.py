@@ -15,7 +15,16 @@ from sklearn.utils.validation import check_is_fitted
 from identirep._typing import Array, BoolArray, IntArray
 from identirep.known_tasks import left_out_meta, restore_left_out
 from identirep.moments import TaskMoments
-from identirep.mtlcm.axes import LatentFit, Starts, fit_in_units, like_units, moments_in_units, nearest_fit
+from identirep.mtlcm.axes import (
+    LatentFit,
+    Starts,
+    fit_in_units,
+    fit_on,
+    like_units,
+    moments_in_units,
+    mostly_shared,
+    nearest_fit,
+)
 from identirep.mtlcm.data import Examined
 from identirep.mtlcm.model import (
     causal_regression,
@@ -98,6 +107,18 @@ class FittedLatents:
             return False
         self._store(self.moments_, found if units is None else fit_in_units(found, 1.0 / units), self._examined)
         return True
+
+    @property
+    def _chooses_axes(self) -> bool:
+        """Whether axes, of square features without noise, are chosen and not identified: tasks share their rows."""
+        fit = self.fit_
+        square = fit.unmixing.shape[0] == fit.unmixing.shape[1] and fit.noise_variance == 0.0
+        return square and fit.prior == "factorized" and mostly_shared(self.moments_)
+
+    def _move_to(self, moments: TaskMoments, unmixing: Array) -> None:
+        """Take given axes (D, D) of other features without noise, of the same rows and tasks."""
+        scale = np.sqrt(np.einsum("ij,jk,ik->i", unmixing, moments.pooled_covariance(), unmixing))
+        self._store(moments, fit_on(self.fit_, moments, unmixing / scale[:, None]), self._examined)
 
     def _set_origin(self, origin: Array) -> None:
         """Let latents have this mean on the rows of the fit."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,7 +25,7 @@ from identirep.moments import TaskMoments
 from identirep.mtrn.fit_data import check_fit_data, refuse_levels
 from identirep.mtrn.logistic_heads import as_zero_and_one, fit_logistic, levels_of
 from identirep.mtrn.reduction import Heads, HeldOut, Reduction, linear_heads, reduce_features
-from identirep.mtrn.sides import with_levels
+from identirep.mtrn.sides import feature_moments, with_levels
 from identirep.mtrn.spectrum import FEW_PERMUTATIONS, PERMUTATIONS, Spectrum, finds_as_much, predictive_spectrum
 from identirep.parameters import Fault, Rule, parameter_faults
 from identirep.persistence import prefixed, taken
@@ -301,6 +302,21 @@ class StageOne(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin
         final = linear_heads(self.moments_)
         self.coef_, self.intercept_, self.noise_std_ = final.coef, final.intercept, np.sqrt(final.noise)
         return reduction
+
+    def _with_components(self, components: Array, F: Array, data: TaskData) -> Self:
+        """Return this stage with other features, the span of `components` (D, K) of base features of all rows."""
+        found = copy(self)
+        spanning = feature_moments(
+            (F - self.mean_) @ components.T, data.targets, data.task_index, data.n_tasks, data.weights
+        )
+        values, vectors = np.linalg.eigh(spanning.pooled_covariance())
+        whitener = vectors / np.sqrt(values) @ vectors.T
+        found.components_, found.moments_ = whitener @ components, spanning.map_features(whitener)
+        found.moments_.task_names = self.task_names_
+        heads = linear_heads(found.moments_)
+        found.coef_, found.intercept_, found.noise_std_ = heads.coef, heads.intercept, np.sqrt(heads.noise)
+        found._fit_kinds((F - self.mean_) @ found.components_.T, data)
+        return found
 
     def _fit_kinds(self, H: Array, data: TaskData) -> None:
         """Fit heads of binary targets to reduced features of rows, and give stage two moments that know the kinds."""

@@ -4,7 +4,7 @@ from identirep.mtlcm.axes.canonical import latent_agreement
 from identirep.mtlcm.axes.covariances import DenseCovariances
 from identirep.mtlcm.axes.diagonalise import joint_diagonalise
 from identirep.mtlcm.axes.exact import climb
-from identirep.mtlcm.axes.fit import LatentFit, fit_latents
+from identirep.mtlcm.axes.fit import LatentFit, fit_latents, fit_on
 from identirep.mtlcm.axes.foreign import fit_to_own
 from identirep.mtlcm.axes.nearest import nearest_fit
 from identirep.mtlcm.axes.noise import denoised_joint_moments
@@ -24,6 +24,7 @@ __all__ = [
     "denoised_joint_moments",
     "fit_in_units",
     "fit_latents",
+    "fit_on",
     "fit_to_own",
     "joint_diagonalise",
     "latent_agreement",

@@ -28,7 +28,7 @@ from identirep.mtlcm.model import (
     regular_residual_covariances,
 )
 
-__all__ = ["LatentFit", "fit_from", "fit_latents", "whitened_covariances"]
+__all__ = ["LatentFit", "fit_from", "fit_latents", "fit_on", "whitened_covariances"]
 
 Problem: TypeAlias = Covariances | ShardedCovariances | HeadsOfTasks
 
@@ -288,6 +288,19 @@ def fit_from(fit: LatentFit, moments: TaskMoments, found: Solutions) -> LatentFi
     variances = _variances(B, denoised_residual_covariances(moments, fit.noise_variance))
     state = _State(moments, B, variances, fit.noise_variance, found)
     return _canonical(state, np.eye(moments.n_features), fit.prior)
+
+
+def fit_on(fit: LatentFit, moments: TaskMoments, unmixing: Array) -> LatentFit:
+    """Return a square fit without noise whose axes are given, on features whose moments are these."""
+    variances = _variances(unmixing, denoised_residual_covariances(moments, 0.0))
+    inverse = np.linalg.inv(unmixing)
+    return replace(
+        fit,
+        unmixing=np.ascontiguousarray(unmixing),
+        mixing=inverse,
+        components=np.ascontiguousarray(unmixing),
+        variances=np.ascontiguousarray(variances),
+    )
 
 
 def whitened_covariances(moments: TaskMoments, noise_variance: float) -> tuple[Covariances, Array]:
