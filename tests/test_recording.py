@@ -217,7 +217,7 @@ def test_other_versions_and_machines_are_refused(cut_off, monkeypatch):
         _ridge().fit(*_wide(), checkpoint=cut_off)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "removed", "not JSON"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "removed", "not JSON", "no number"])
 @pytest.mark.parametrize("kind", [".json", ".safetensors"])
 def test_damaged_checkpoints_are_refused(cut_off, kind, damage):
     path = sorted(cut_off.glob(f"*-0003*{kind}"))[0]
@@ -231,7 +231,9 @@ def test_damaged_checkpoints_are_refused(cut_off, kind, damage):
     else:
         middle = len(data) // 2
         flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-        path.write_bytes({"cut": data[:middle], "flipped": flipped, "emptied": b"", "not JSON": b"[" * 10**5}[damage])
+        changed = {"cut": data[:middle], "flipped": flipped, "emptied": b"", "not JSON": b"[" * 10**5}
+        changed["no number"] = data.replace(b'"format_version": 1', b'"format_version": Infinity') + b" "
+        path.write_bytes(changed[damage])
     with pytest.raises(ValueError, match=r"is damaged: got .*, expected the file as it was written"):
         _ridge().fit(*_wide(), checkpoint=cut_off)
 

@@ -95,7 +95,7 @@ class CheckpointFiles:
             document = json.loads(path.read_bytes())
             entry, digest = document["entry"], document["sha256"]
             content, payload, file, version = entry["content"], b"", entry["payload"], int(entry["format_version"])
-        except (ValueError, LookupError, TypeError, RecursionError) as error:
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
             raise damaged(path, f"no valid JSON of a checkpoint ({error})") from None
         if digest != _digest(entry):
             raise damaged(path, "another SHA-256 than it says")
