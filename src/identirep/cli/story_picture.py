@@ -52,7 +52,9 @@ def _carried(axes: Axes, story: Story) -> None:
     axes.plot(first, second, ".", color=_BLUE, markersize=2, alpha=0.4, rasterized=True)
     r = np.corrcoef(first, second)[0, 1]
     after = "the model trained on other rows"
-    axes.set(title=f"2, 3. {story.named.name}\n{'kept' if kept else 'not kept'}, correlation {r:.3f}")
+    axes.set(title=f"2, 3. The axis with a name:\n{'kept' if kept else 'not kept'}, correlation {r:.3f}")
+    # Names of targets may be longer than a title.
+    axes.annotate(story.named.name, (0.03, 0.97), xycoords="axes fraction", va="top", fontsize=8)
     axes.set(xlabel="first model", ylabel=after)
 
 
