@@ -189,6 +189,16 @@ def test_bad_calls_say_what_is_wrong(rng, call, message):
         call(rng.normal(size=(10, 3)))
 
 
+@pytest.mark.parametrize("value", [3, np.float64(3.0), np.array(3.0), np.datetime64("2020-01-01"), None])
+def test_fits_that_are_no_sequence_are_refused(rng, value):
+    Z = rng.normal(size=(10, 3))
+    with pytest.raises(TypeError, match=f"^Zs is no sequence: got {type(value).__name__}, expected one array"):
+        stability(value)
+    if value is not None:
+        with pytest.raises(TypeError, match="held_out is no sequence"):
+            stability([Z, Z], held_out=value)
+
+
 def _all_metrics(X, Y, **options):
     """Every score of two sets of three variables, in one row of numbers."""
     held_out = options.get("held_out")
@@ -284,5 +294,5 @@ def test_sets_without_latents_agree_in_nothing():
     assert mcc(none, none, held_out=(none, none)).score == 0.0
     assert mcc(few, none, held_out=(few, none)).score == 0.0
     assert (stability([none, none]).score, stability([none, none]).worst) == (0.0, 0.0)
-    with pytest.raises(TypeError, match=r"Zs is no sequence: got int, expected the latents of each fit"):
+    with pytest.raises(TypeError, match=r"Zs is no sequence: got int, expected one array for each fit"):
         stability(5)

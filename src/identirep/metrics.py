@@ -369,8 +369,11 @@ def stability(
     >>> round(stability([Z, -Z, Z[:, ::-1]]).score, 6)
     1.0
     """
-    if not isinstance(Zs, Sequence) and not hasattr(Zs, "__array__"):
-        raise TypeError(f"Zs is no sequence: got {type(Zs).__name__}, expected the latents of each fit. Pass a list.")
+    for name, given in (("Zs", Zs), ("held_out", [] if held_out is None else held_out)):
+        # Scalars of NumPy are arrays without an axis.
+        if not isinstance(given, Sequence) and (not hasattr(given, "__array__") or np.ndim(given) == 0):
+            kind = type(given).__name__
+            raise TypeError(f"{name} is no sequence: got {kind}, expected one array for each fit. Pass a list.")
     arrays = [checked_set(Z, f"Zs[{r}]") for r, Z in enumerate(Zs)]
     shapes = {Z.shape for Z in arrays}
     if len(arrays) < 2 or len(shapes) != 1:
