@@ -177,7 +177,7 @@ def test_row_numbers_of_a_frame_are_no_inputs():
     level = np.sort(rng.normal(size=N))
     frame = pd.DataFrame({"Unnamed: 0": range(N), "sample_id": rng.permutation(N), "x": rng.normal(size=N)})
     frame["k"] = np.arange(N) + 1000
-    with pytest.warns(UserWarning, match="Left out of the inputs: 'Unnamed: 0' .numbers the rows.*'sample_id'.*'k'"):
+    with pytest.warns(UserWarning, match="Left out of the inputs: 'Unnamed: 0' .an index column.*'sample_id'.*'k'"):
         model = IdentifiableRegressor(1, regressor=Ridge(), n_checks=0).fit(frame, _targets(level))
     assert model.feature_names_in_.tolist() == ["x"]
 

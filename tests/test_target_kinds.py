@@ -86,3 +86,8 @@ def test_tasks_with_a_label_that_is_no_whole_number_are_told_together(monkeypatc
     assert kinds_of_tasks(y[order], index[order], tuple(range(len(own))), "auto") == told
     assert seen
     assert all(np.array_equal(values, np.round(values)) for values in seen)
+
+
+def test_numbers_of_any_size_have_a_kind():
+    with np.errstate(all="raise"):
+        assert kind_of(np.arange(40) * 1e150) == kind_of(-np.arange(40) * 1e150) == "continuous"

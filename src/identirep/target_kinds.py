@@ -58,11 +58,12 @@ def kind_of(values: Array) -> str:
     is_short = distinct[-1] - distinct[0] < _MOST_LEVELS
     if is_short and len(values) >= _ROWS_PER_LEVEL * len(distinct):
         return "ordinal"
+    # All doubles are whole numbers from some size on, and powers of the largest are none.
+    if not 0.0 <= distinct[0] <= distinct[-1] < _LARGEST_COUNT:
+        return "continuous"
     mean, variance = float(values.mean()), float(values.var())
     is_skewed = float(((values - mean) ** 3).mean()) > 0.0
-    if 0.0 <= distinct[0] <= distinct[-1] < _LARGEST_COUNT and is_skewed and variance >= _LEAST_DISPERSION * mean:
-        return "count"
-    return "continuous"
+    return "count" if is_skewed and variance >= _LEAST_DISPERSION * mean else "continuous"
 
 
 def kinds_of_columns(Y: Array, names: Sequence[Hashable], given: TargetType) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ _BAD_CALLS = [
     ),
     (
         "fit {f}/wide.csv --targets y_* --regressor ridge --out {o}/run",
-        "y contains 1 missing labels: got NaN first at index",
+        "--targets contains 1 missing labels: got NaN first at index",
     ),
     ("fit {f}/wide.csv --targets y_* --out {f}/others", "'{f}/others' holds other files"),
     ("fit {f}/wide.csv --targets y_* --out {f}/notes.txt", "'{f}/notes.txt' is a file"),

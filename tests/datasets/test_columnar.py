@@ -65,3 +65,10 @@ def test_names_that_are_no_utf8_are_damage(tmp_path, stream):
     path.write_bytes(path.read_bytes().replace(b"x_name", b"x_\xfd\xa3me"))
     with pytest.raises(ValueError, match=r"t\.arrow cannot be read: got .* can't decode"):
         read_whole(path)
+
+
+def test_dates_beyond_those_of_python_are_named(tmp_path):
+    days = pa.array(np.full(30, 2**30, dtype=np.int32)).cast(pa.date32())
+    feather.write_feather(pa.table({"x": days, "y": np.arange(30.0)}), tmp_path / "t.feather")
+    with pytest.raises(ValueError, match=r"column 'x' is not numeric: got 'date32\[day\] 1073741824' first at row 1"):
+        load_table(tmp_path / "t.feather", "y")

@@ -114,11 +114,19 @@ class ArrowColumns(ABC):
         """Find the first value of a column that is not missing; missing ones are no hint to what it holds."""
         row = 0
         for batch in self._record_batches(self._places([name])):
-            for i, value in enumerate(batch.column(0).to_pylist()):
-                if value is not None:
-                    return BadCell(name, row + i + 1, value)
+            for i, cell in enumerate(batch.column(0)):
+                if cell.is_valid:
+                    return BadCell(name, row + i + 1, _in_python(cell))
             row += batch.num_rows
         return BadCell(name, 1, None)
+
+
+def _in_python(cell: Any) -> Any:
+    """Return the value of a cell; of dates beyond those of Python the type and the number that it is stored as."""
+    try:
+        return cell.as_py()
+    except (OverflowError, ValueError):
+        return f"{cell.type} {getattr(cell, 'value', '')}".rstrip()
 
 
 def declared_index(schema: Any) -> list[str]:
