@@ -293,7 +293,7 @@ def fit_from(fit: LatentFit, moments: TaskMoments, found: Solutions) -> LatentFi
 def fit_on(fit: LatentFit, moments: TaskMoments, unmixing: Array) -> LatentFit:
     """Return a square fit without noise whose axes are given, on features whose moments are these."""
     variances = _variances(unmixing, denoised_residual_covariances(moments, 0.0))
-    inverse = np.linalg.inv(unmixing)
+    inverse = np.asarray(np.linalg.inv(unmixing), dtype=np.float64)
     return replace(
         fit,
         unmixing=np.ascontiguousarray(unmixing),
