@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from identirep._typing import Array, BoolArray, IntArray
+from identirep.canonical_analysis import column_correlations
 from identirep.checked_stages import CheckedStages
 from identirep.checking import Fitted
 from identirep.checkpoints import array_digest
 from identirep.comparing import Comparison, Measured, aligned, compared, inputs_of, least_rows, read_off, remark_on_lost
 from identirep.fitted_stages import StageOne
 from identirep.inputs import column_names
-from identirep.metrics import column_correlations
 from identirep.missing import shape_of
 from identirep.mtrn import MTRN
 from identirep.parameters import Fault
@@ -123,14 +123,13 @@ class CarriedStages(CheckedStages):
         W = fit.latents(np.ones(len(Z), dtype=bool))
         if not model._chooses_axes:
             return W
-        used, *words = self._rows_to_compare(earlier, data, groups, W)
-        found = compared(self, earlier.model, Measured(Z[used], W[used], *words))
+        used, words, unseen = self._rows_to_compare(earlier, data, groups, W)
+        found = compared(self, earlier.model, Measured(Z[used], W[used], words, unseen))
         kept = np.flatnonzero(found.kept)
         of, own = found.partner[kept], W[:, found.partner[kept]]
         F, known = fit.base_features()
         learn = known & ~self._held_out_rows(data, groups) if isinstance(stage, MTRN) else known
-        rows = {"groups": groups, "order": data.order, "weights": data.weights}
-        read = read_off(F, own, Z[:, kept], learn, **rows)
+        read = read_off(F, own, Z[:, kept], learn, groups=groups, order=data.order, weights=data.weights)
         if read is None:
             return W
         nearer = column_correlations(read.slope * own[used] + read.unseen[used], Z[np.ix_(used, kept)])
@@ -163,8 +162,8 @@ class CarriedStages(CheckedStages):
         if model is None:
             return ["There are no latents, so that no axis of the earlier model comes back."]
         assert latents is not None
-        used, *words = self._rows_to_compare(earlier, data, groups, latents)
-        measured = Measured(earlier.latents[used], latents[used], *words)
+        used, words, unseen = self._rows_to_compare(earlier, data, groups, latents)
+        measured = Measured(earlier.latents[used], latents[used], words, unseen)
         moved, self.comparison_ = aligned(self, earlier.model, measured)
         for name in ("causal_model_", "comes_back_", "encoder_mcc_", "_reference"):
             setattr(self, name, getattr(moved, name))

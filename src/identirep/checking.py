@@ -89,7 +89,7 @@ class Fitted:
         F = np.asarray(self.stage._base_features(self.data.X), dtype=np.float64)
         if not isinstance(self.stage, PredictiveFeatures):
             return F, np.ones(len(F), dtype=bool)
-        known = ~np.isnan(self.stage._unseen).any(axis=1)
+        known = np.asarray(~np.isnan(self.stage._unseen).any(axis=1))
         return np.where(known[:, None], self.stage._unseen, F), known
 
     def of_others(self, X: NDArray[Any]) -> Array:

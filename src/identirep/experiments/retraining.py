@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def _measure(cell: Cell) -> Measured:
     held = rng.permutation(usable)[:n_held]
     known = np.setdiff1d(usable, held)
 
-    def fit(which: str, seed: int, like: Any = None, D: int | str = "auto") -> IdentifiableRegressor:
+    def fit(which: str, seed: int, like: Any = None, D: int | Literal["auto"] = "auto") -> IdentifiableRegressor:
         model = IdentifiableRegressor(D, regressor=_stage(cell), n_checks=0, random_state=seed)
         index = part[which]
         return model.fit(X[index], Y[np.ix_(index, known)], groups=groups[index], like=like)
